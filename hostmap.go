@@ -1,0 +1,324 @@
+package reauth
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// hostPattern is a parsed host pattern. See Provider.Hosts for what users may write.
+type hostPattern struct {
+	text     string // as it was written, for messages
+	host     string // lower case, without trailing dot and without brackets; may hold wildcards
+	port     string // empty: https's default, on loopback any
+	path     string // empty, or "/a/b" without a trailing slash
+	http     bool   // the pattern itself says http
+	loopback bool
+}
+
+// parseHostPattern reads a pattern and says precisely what is wrong with a bad one:
+// a pattern that matches too much sends a secret to a stranger, so nothing is guessed.
+func parseHostPattern(text string) (hostPattern, error) {
+	fail := func(format string, args ...any) (hostPattern, error) {
+		return hostPattern{}, fmt.Errorf("reauth: host pattern %q: %s", text, fmt.Sprintf(format, args...))
+	}
+	p := hostPattern{text: text}
+	rest := text
+	if scheme, after, ok := strings.Cut(rest, "://"); ok {
+		switch strings.ToLower(scheme) {
+		case "https":
+		case "http":
+			p.http = true
+		default:
+			return fail("scheme %q is neither https nor http", scheme)
+		}
+		rest = after
+	}
+	if strings.ContainsAny(rest, "?#@ \\") {
+		return fail("only a host, a port and a path may stand in a pattern")
+	}
+	authority, path, hasPath := strings.Cut(rest, "/")
+	if hasPath {
+		p.path = strings.TrimRight("/"+path, "/")
+		switch {
+		case strings.ContainsAny(p.path, "%*"):
+			return fail("a path is written plainly, without %% and without wildcards")
+		case climbs(p.path):
+			return fail("a path must not contain %q", "..")
+		}
+	}
+	host, port, err := splitAuthority(authority)
+	if err != nil {
+		return fail("%v", err)
+	}
+	p.host, p.port = normalHost(host), port
+	if err := checkHost(p.host); err != nil {
+		return fail("%v", err)
+	}
+	p.loopback = isLoopback(p.host)
+	if p.http && !p.loopback {
+		if p.port == "" {
+			return fail("plain http outside loopback must name its port, as in %q", "http://name:4000")
+		}
+		if strings.Contains(p.host, "*") {
+			return fail("plain http outside loopback must name one host exactly")
+		}
+	}
+	return p, nil
+}
+
+// splitAuthority splits "host", "host:port" and "[::1]:port".
+func splitAuthority(s string) (host, port string, err error) {
+	host, colon := s, false
+	if strings.HasPrefix(s, "[") {
+		end := strings.IndexByte(s, ']')
+		if end < 0 {
+			return "", "", fmt.Errorf("the bracket of the IPv6 address is not closed")
+		}
+		var rest string
+		host, rest = s[1:end], s[end+1:]
+		if port, colon = strings.CutPrefix(rest, ":"); rest != "" && !colon {
+			return "", "", fmt.Errorf("nothing but a port may follow the address")
+		}
+	} else if i := strings.IndexByte(s, ':'); i >= 0 {
+		host, port, colon = s[:i], s[i+1:], true
+	}
+	if n, err := strconv.Atoi(port); colon && (err != nil || n < 1 || n > 65535 || port[0] == '+') {
+		return "", "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
+	}
+	return host, port, nil
+}
+
+// checkHost reports why a normalized host, which may hold wildcards, cannot stand in a pattern.
+func checkHost(host string) error {
+	if host == "" {
+		return fmt.Errorf("the host is missing")
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	labels := strings.Split(host, ".")
+	for i, label := range labels {
+		if label == "" {
+			return fmt.Errorf("a label of the host is empty")
+		}
+		for _, r := range label {
+			switch {
+			case r > 126:
+				return fmt.Errorf("write an internationalized name in its ASCII form (xn--…)")
+			case r != '-' && r != '_' && r != '*' && (r < '0' || r > '9') && (r < 'a' || r > 'z'):
+				return fmt.Errorf("%q cannot stand in a host", r)
+			}
+		}
+		if n := strings.Count(label, "*"); n > 1 {
+			return fmt.Errorf("a label holds at most one wildcard")
+		} else if n == 1 && i >= len(labels)-2 {
+			return fmt.Errorf("a wildcard cannot stand in the last two labels, it would match hosts of strangers; name the domain, as in %q", "*.example.com")
+		}
+	}
+	if last := labels[len(labels)-1]; strings.Contains(host, "*") && last[0] >= '0' && last[0] <= '9' {
+		return fmt.Errorf("an address cannot hold a wildcard")
+	}
+	return nil
+}
+
+// destination is what matters of a request's URL, normalized once.
+type destination struct {
+	host     string // empty: no pattern can match
+	port     string // empty: the scheme's default
+	path     string
+	https    bool
+	prefixes bool // a path prefix may match: the path has no trick in it
+}
+
+// newDestination normalizes u. It looks at URL.Host, which is what is dialled, never at the Host header.
+func newDestination(u *url.URL) destination {
+	var d destination
+	switch {
+	case u == nil:
+		return d
+	case u.Scheme == "https" || strings.EqualFold(u.Scheme, "https"):
+		d.https = true
+	case u.Scheme == "http" || strings.EqualFold(u.Scheme, "http"):
+	default:
+		return d
+	}
+	host := u.Host
+	if strings.IndexByte(host, ':') >= 0 {
+		var err error
+		if host, d.port, err = splitAuthority(strings.TrimSuffix(host, ":")); err != nil {
+			return destination{}
+		}
+	}
+	if d.https && d.port == "443" || !d.https && d.port == "80" {
+		d.port = ""
+	}
+	d.host = normalHost(host)
+	d.path = u.Path
+	// RawPath is set only when the default encoding of Path is not what was written: the only way to an encoded slash.
+	tricky := u.Opaque != "" || strings.Contains(u.Path, `\`) || climbs(u.Path) ||
+		u.RawPath != "" && strings.Contains(strings.ToLower(u.RawPath), "%2f")
+	d.prefixes = !tricky
+	return d
+}
+
+// normalHost lower-cases host, drops the trailing dot of a rooted name and writes an IP address in its one canonical way.
+func normalHost(host string) string {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if strings.IndexByte(host, ':') >= 0 {
+		if a, err := netip.ParseAddr(host); err == nil {
+			return a.String()
+		}
+	}
+	return host
+}
+
+// climbs reports whether a segment of path is "..", also with a parameter behind it ("..;x"), which some servers drop.
+func climbs(path string) bool {
+	if !strings.Contains(path, "..") {
+		return false
+	}
+	for seg := range strings.SplitSeq(path, "/") {
+		if name, _, _ := strings.Cut(seg, ";"); name == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+// matches reports whether p claims d.
+func (p *hostPattern) matches(d *destination) bool {
+	return p.matchesOrigin(d) && p.matchesPath(d) && matchHost(p.host, d.host)
+}
+
+func (p *hostPattern) matchesOrigin(d *destination) bool {
+	switch {
+	case p.loopback: // the token does not leave the machine: any scheme, and any port unless one is named
+		if p.port == "" {
+			return true
+		}
+		return p.port == d.port || d.port == "" && p.port == defaultPort(d.https)
+	case p.http:
+		return !d.https && (p.port == d.port || d.port == "" && p.port == "80")
+	default:
+		return d.https && (p.port == d.port || p.port == "443" && d.port == "")
+	}
+}
+
+func defaultPort(https bool) string {
+	if https {
+		return "443"
+	}
+	return "80"
+}
+
+func (p *hostPattern) matchesPath(d *destination) bool {
+	if p.path == "" {
+		return true
+	}
+	if !d.prefixes || !strings.HasPrefix(d.path, p.path) {
+		return false
+	}
+	return len(d.path) == len(p.path) || d.path[len(p.path)] == '/'
+}
+
+// matchHost compares label by label; a wildcard stands for at least one character and never for a dot.
+func matchHost(pattern, host string) bool {
+	if strings.IndexByte(pattern, '*') < 0 {
+		return pattern == host
+	}
+	for {
+		pl, prest, pmore := strings.Cut(pattern, ".")
+		hl, hrest, hmore := strings.Cut(host, ".")
+		if pmore != hmore || !matchLabel(pl, hl) {
+			return false
+		}
+		if !pmore {
+			return true
+		}
+		pattern, host = prest, hrest
+	}
+}
+
+func matchLabel(pattern, label string) bool {
+	before, after, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return pattern == label
+	}
+	return len(label) > len(before)+len(after) && strings.HasPrefix(label, before) && strings.HasSuffix(label, after)
+}
+
+// longer orders patterns so that the longest match comes first: by the letters of the host, then a named port, then the path.
+func (p *hostPattern) longer(q *hostPattern) int {
+	letters := func(s string) int { return len(s) - strings.Count(s, "*") }
+	return cmp.Or(
+		cmp.Compare(letters(q.host), letters(p.host)),
+		cmp.Compare(min(len(q.port), 1), min(len(p.port), 1)),
+		cmp.Compare(len(q.path), len(p.path)),
+	)
+}
+
+// same reports whether p and q claim exactly the same requests.
+func (p *hostPattern) same(q *hostPattern) bool {
+	return p.host == q.host && p.port == q.port && p.path == q.path && (p.http == q.http || p.loopback)
+}
+
+// hostMap finds the owner of a URL: the one table from hosts to providers. It is built once and then only read.
+type hostMap[T any] struct {
+	exact map[string][]hostEntry[T] // by host, longest match first
+	wild  map[string][]hostEntry[T] // by the last two labels, which hold no wildcard
+}
+
+type hostEntry[T any] struct {
+	hostPattern
+	owner T
+}
+
+func (m *hostMap[T]) add(p hostPattern, owner T) {
+	index, key := &m.exact, p.host
+	if strings.Contains(p.host, "*") {
+		index, key = &m.wild, lastTwoLabels(p.host)
+	}
+	if *index == nil {
+		*index = make(map[string][]hostEntry[T])
+	}
+	list := append((*index)[key], hostEntry[T]{p, owner})
+	slices.SortStableFunc(list, func(a, b hostEntry[T]) int { return a.longer(&b.hostPattern) })
+	(*index)[key] = list
+}
+
+// lookup returns the owner of the longest pattern that matches d. An exact host is always longer than a wildcard that matches it.
+func (m *hostMap[T]) lookup(d *destination) (owner T, ok bool) {
+	if d.host == "" {
+		return owner, false
+	}
+	for _, list := range [2][]hostEntry[T]{m.exact[d.host], m.wild[lastTwoLabels(d.host)]} {
+		for i := range list {
+			if list[i].matches(d) {
+				return list[i].owner, true
+			}
+		}
+	}
+	return owner, false
+}
+
+func lastTwoLabels(host string) string {
+	if i := strings.LastIndexByte(host, '.'); i > 0 {
+		if j := strings.LastIndexByte(host[:i], '.'); j >= 0 {
+			return host[j+1:]
+		}
+	}
+	return host
+}
