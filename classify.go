@@ -1,0 +1,194 @@
+package reauth
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind is what a provider's answer says about the credential that was sent.
+type Kind uint8
+
+// The kinds of verdict, in the order of how much a refresh could help being no guide: see each.
+const (
+	Pass      Kind = iota // not about the credential: success, bad request, overload, edge page, an upstream's trouble
+	Rejected              // the provider does not accept this credential now: expired, invalid, revoked
+	Dead                  // the account or key is gone for good, said by a structured code: deactivated, banned, leaked
+	Exhausted             // quota, billing, rate or spending limit of this credential
+	Forbidden             // identity accepted, not entitled: scope, plan, region, policy; a refresh cannot help
+)
+
+var kindTable = [...]string{"pass", "rejected", "dead", "exhausted", "forbidden"}
+
+// String returns the kind's name in lower case.
+func (k Kind) String() string {
+	if int(k) < len(kindTable) {
+		return kindTable[k]
+	}
+	return "unknown"
+}
+
+// Verdict is what Classify makes of an answer. The zero value is a Pass without a reason.
+type Verdict struct {
+	Kind Kind
+	// Reason names the rule that decided: short, stable and without anything of the answer in it, fit for logs and as
+	// a metric's label, such as "xai:bad-credentials". Of an Exhausted verdict it tells how long the credential is put
+	// aside when there is no Reset: 1 h when it contains "billing", 60 s for "rate", else 15 min.
+	Reason string
+	// Reset is when the provider says an exhausted credential recovers; zero if it does not say. It lies at most
+	// 35 days ahead, and in the past when the provider named an instant that has gone by.
+	Reset time.Time
+}
+
+// label is the verdict as events have it.
+func (v Verdict) label() string {
+	if v.Reason == "" {
+		return v.Kind.String()
+	}
+	return v.Kind.String() + ":" + v.Reason
+}
+
+// maxPeek is how much of an answer is looked at.
+const maxPeek = 64 << 10
+
+// Classify reads an answer by the built-in rules: those of the provider, which may be given by any of its names, and the
+// generic ones. An unknown provider gets the generic ones. body is the beginning of the answer's body, decoded; of more
+// than 64 KiB the rest is ignored. resp.Body is not read, resp.Request may be nil. Classify changes nothing and depends
+// on nothing else but the clock: a relative reset time counts from a sane Date header, else from now.
+//
+// It may be called from several goroutines at once.
+func Classify(provider string, resp *http.Response, body []byte) Verdict {
+	return classify(canonicalName(provider), resp, body)
+}
+
+// classify is Classify for a canonical name.
+func classify(provider string, resp *http.Response, body []byte) Verdict {
+	body = decodeMagic(body[:min(len(body), maxPeek)])
+	var e *evidence
+	switch {
+	case resp.StatusCode >= 200 && resp.StatusCode < 300:
+		var failed bool
+		if e, failed = readFailure(provider, resp.Header, body); !failed {
+			return Verdict{}
+		}
+	case resp.StatusCode < 400:
+		return Verdict{}
+	default:
+		e = readEvidence(provider, resp.StatusCode, resp.Header, body)
+	}
+	return e.decide(time.Now())
+}
+
+// decide asks the rules in order; the first that matches decides.
+func (e *evidence) decide(now time.Time) Verdict {
+	for _, stage := range ruleTable {
+		for i := range stage {
+			r := &stage[i]
+			if !r.matches(e) {
+				continue
+			}
+			v := Verdict{Kind: r.kind, Reason: r.reason}
+			if r.kind == Exhausted {
+				v.Reset = e.reset(now, r.reason)
+			}
+			return v
+		}
+	}
+	return Verdict{}
+}
+
+// rule is one row of the table. All conditions that are set must hold; of a list, one entry must.
+type rule struct {
+	kind   Kind
+	reason string
+	in     string   // canonical names of providers, separated by spaces; empty: everywhere
+	status []int    // a number below 10 stands for its class; nil: any. An event without a status matches any but a class
+	header string   // "Name" is there, or "Name: part" and its value contains part
+	code   []string // "x" is x; "x*" and "*x" are what begins or ends so
+	phrase []string // at most six words, lower case; "a … b" is a and soon after it b, "^a" is a at the beginning
+	page   []string // words of an HTML page; "" is any page
+	unless []string // phrases that must not occur
+}
+
+func (r *rule) matches(e *evidence) bool {
+	return r.matchesStatus(e.status) && (e.status != 0 || r.code != nil || r.phrase != nil) &&
+		(r.in == "" || slices.Contains(strings.Fields(r.in), e.provider)) &&
+		(r.header == "" || matchesHeader(r.header, e.header)) &&
+		(r.code == nil || slices.ContainsFunc(e.codes, r.names)) &&
+		(r.phrase == nil || says(e.text, r.phrase)) &&
+		(r.page == nil || e.page != "" && says(e.page, r.page)) &&
+		!says(e.text, r.unless)
+}
+
+func (r *rule) matchesStatus(status int) bool {
+	if r.status == nil {
+		return true
+	}
+	for _, s := range r.status {
+		if s == status || s < 10 && s == status/100 || s >= 10 && status == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// names reports whether the rule names code.
+func (r *rule) names(code string) bool {
+	for _, c := range r.code {
+		switch {
+		case c == code:
+			return true
+		case strings.HasSuffix(c, "*") && strings.HasPrefix(code, c[:len(c)-1]):
+			return true
+		case strings.HasPrefix(c, "*") && strings.HasSuffix(code, c[1:]):
+			return true
+		}
+	}
+	return false
+}
+
+func matchesHeader(want string, h http.Header) bool {
+	name, part, _ := strings.Cut(want, ": ")
+	for _, v := range h.Values(name) {
+		if strings.Contains(strings.ToLower(v), part) {
+			return true
+		}
+	}
+	return false
+}
+
+// says reports whether one of the phrases occurs in text.
+func says(text string, phrases []string) bool {
+	for _, p := range phrases {
+		if begin, ok := strings.CutPrefix(p, "^"); ok {
+			if strings.HasPrefix(text, begin) {
+				return true
+			}
+			continue
+		}
+		first, second, gap := strings.Cut(p, " … ")
+		i := strings.Index(text, first)
+		if i >= 0 && !gap {
+			return true
+		}
+		for ; i >= 0; i = nextIndex(text, first, i) {
+			after := text[i+len(first):]
+			if strings.Contains(after[:min(len(after), maxGap)], second) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// maxGap is how many bytes may stand in for "…", the second part included.
+const maxGap = 80
+
+func nextIndex(s, part string, i int) int {
+	j := strings.Index(s[i+1:], part)
+	if j < 0 {
+		return -1
+	}
+	return i + 1 + j
+}
