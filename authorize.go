@@ -1,0 +1,114 @@
+package reauth
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Headers that carry a key with one provider or another. What an SDK put there is a placeholder, or the user's own key,
+// and must not travel beside the pool's credential.
+var credentialHeaders = []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Chatgpt-Account-Id"}
+
+// isCredentialHeader compares as HTTP does: a map may hold a key that is not in canonical form.
+func isCredentialHeader(name string) bool {
+	switch len(name) { // the lengths of the names above: most headers are told by it
+	case 7, 9, 13, 14, 18:
+		for _, h := range credentialHeaders {
+			if strings.EqualFold(name, h) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// removeCredentials deletes every header that carries a key, under any spelling.
+func removeCredentials(h http.Header) {
+	for name := range h {
+		if isCredentialHeader(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// authorizeBearer is what a nil Provider.Authorize does (RFC 6750 §2.1).
+func authorizeBearer(h http.Header, c Credential) {
+	removeCredentials(h)
+	h["Authorization"] = []string{"Bearer " + c.AccessToken}
+}
+
+func authorizeWith(h http.Header, name, value string) {
+	removeCredentials(h)
+	h[name] = []string{value}
+}
+
+const anthropicOAuthBeta = "oauth-2025-04-20"
+
+// authorizeAnthropic sends an API key as x-api-key and an OAuth token as Bearer. The latter needs a beta, which joins the
+// caller's own: without it Anthropic answers "OAuth authentication is currently not supported."
+func authorizeAnthropic(h http.Header, c Credential) {
+	if !isAnthropicOAuth(c) {
+		authorizeWith(h, "X-Api-Key", c.AccessToken)
+		return
+	}
+	authorizeBearer(h, c)
+	betas := h["Anthropic-Beta"]
+	for _, b := range betas {
+		for name := range strings.SplitSeq(b, ",") {
+			if strings.TrimSpace(name) == anthropicOAuthBeta {
+				return
+			}
+		}
+	}
+	// One line, not a second one: not every proxy joins repeated headers.
+	h["Anthropic-Beta"] = []string{strings.Join(append(betas[:len(betas):len(betas)], anthropicOAuthBeta), ",")}
+}
+
+func isAnthropicOAuth(c Credential) bool {
+	t := c.AccessToken
+	switch {
+	case strings.HasPrefix(t, "sk-ant-api"), strings.HasPrefix(t, "sk-ant-admin"):
+		return false
+	case strings.HasPrefix(t, "sk-ant-"), isJWT(t), strings.HasPrefix(t, "cc-"):
+		return true
+	}
+	return c.RefreshToken != ""
+}
+
+// authorizeAzure sends a resource's key as api-key and an Entra ID token, which is a JWT, as Bearer.
+func authorizeAzure(h http.Header, c Credential) {
+	if isJWT(c.AccessToken) || c.RefreshToken != "" {
+		authorizeBearer(h, c)
+		return
+	}
+	authorizeWith(h, "Api-Key", c.AccessToken)
+}
+
+// authorizeGoogle sends an API key as x-goog-api-key, which Google takes at every endpoint, and an OAuth token as Bearer.
+// Both at once are refused.
+func authorizeGoogle(h http.Header, c Credential) {
+	if t := c.AccessToken; strings.HasPrefix(t, "ya29.") || isJWT(t) || c.RefreshToken != "" {
+		authorizeBearer(h, c)
+		return
+	}
+	authorizeWith(h, "X-Goog-Api-Key", c.AccessToken)
+}
+
+// authorizeCodex names the account beside the token: without it chatgpt.com's edge answers with a page.
+func authorizeCodex(h http.Header, c Credential) {
+	authorizeBearer(h, c)
+	if c.AccountID != "" {
+		h["Chatgpt-Account-Id"] = []string{c.AccountID}
+	}
+}
+
+// authorizeAsAsked is for gateways that speak several dialects on one host: the key goes where the SDK put its placeholder.
+func authorizeAsAsked(h http.Header, c Credential) {
+	for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key"} {
+		if h.Get(name) != "" {
+			authorizeWith(h, name, c.AccessToken)
+			return
+		}
+	}
+	authorizeBearer(h, c)
+}

@@ -1,0 +1,211 @@
+package reauth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Credential is what a request is authorized with: an API key, or an access token with the refresh token that renews it.
+//
+// fmt and slog print it without its secrets, under any verb. Encoding it, as a Store does, keeps them.
+type Credential struct {
+	Provider string // name or alias of the provider; required
+	// ID is unique within the provider. Empty, Pool.Add derives it from the account: AccountID and the subject of a token
+	// that is a JWT, else a digest of the token, so that adding a login twice is one credential.
+	ID           string
+	AccessToken  string // may be an API key; may be empty when RefreshToken is not
+	RefreshToken string // what Provider.Refresher needs to renew AccessToken; empty for a static key
+	// Expiry is when AccessToken expires by the provider's word. Zero: read from the token when it is a JWT, else unknown.
+	Expiry    time.Time
+	AccountID string            // sent where the provider wants it (ChatGPT-Account-Id)
+	ClientID  string            // OAuth client of the login that made the pair; empty: the provider's default
+	Hosts     []string          // host patterns; non-empty: only these of the provider's hosts get the credential
+	Priority  int               // lower is preferred
+	Metadata  map[string]string // the user's and the refresher's notes; cloned at every border
+}
+
+// clone returns a copy that shares nothing with c.
+func (c Credential) clone() Credential {
+	c.Hosts = slices.Clone(c.Hosts)
+	c.Metadata = maps.Clone(c.Metadata)
+	return c
+}
+
+// String names the credential without its secrets.
+func (c Credential) String() string {
+	s := c.Provider + "/" + c.ID
+	if f := fingerprint(c); f != "" {
+		s += " (" + f + ")"
+	}
+	return s
+}
+
+// GoString is String: %#v must not show a secret either.
+func (c Credential) GoString() string { return "reauth.Credential(" + c.String() + ")" }
+
+// Format prints String under any verb and flag.
+func (c Credential) Format(f fmt.State, verb rune) {
+	s := c.String()
+	if verb == 'v' && f.Flag('#') {
+		s = c.GoString()
+	}
+	_, _ = io.WriteString(f, s) // fmt.State reports write errors itself
+}
+
+// LogValue is what slog shows.
+func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// digest identifies a secret without telling it.
+func digest(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:16])
+}
+
+// fingerprint is the beginning of the access token's digest: enough for a person to tell two tokens apart.
+func fingerprint(c Credential) string {
+	d := digest(c.AccessToken)
+	if d == "" {
+		d = digest(c.RefreshToken)
+	}
+	return d[:min(len(d), 8)]
+}
+
+// Bad credentials that Add refuses. Each says the way out.
+var (
+	errNoProvider = errors.New("the credential names no provider; set Credential.Provider")
+	errNoToken    = errors.New("the credential has neither an access token nor a refresh token")
+)
+
+// normalized returns c as a pool keeps it: names resolved, white space around tokens dropped, what a JWT tells filled in.
+func (c Credential) normalized() (Credential, error) {
+	c = c.clone()
+	c.Provider = canonicalName(c.Provider)
+	c.AccessToken, c.RefreshToken = strings.TrimSpace(c.AccessToken), strings.TrimSpace(c.RefreshToken)
+	c.ID, c.AccountID = strings.TrimSpace(c.ID), strings.TrimSpace(c.AccountID)
+	switch {
+	case c.Provider == "":
+		return c, errNoProvider
+	case c.AccessToken == "" && c.RefreshToken == "":
+		return c, errNoToken
+	}
+	for name, v := range map[string]string{"AccessToken": c.AccessToken, "RefreshToken": c.RefreshToken, "AccountID": c.AccountID, "ID": c.ID} {
+		if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; it cannot be sent in a header", name)
+		}
+	}
+	if c.Provider == "copilot" && c.AccessToken == "" && isCopilotKey(c.RefreshToken) {
+		c.AccessToken, c.RefreshToken = c.RefreshToken, "" // nothing can be minted from it, it is the key
+	}
+	c.fillFromJWT()
+	if c.ID == "" {
+		c.ID = c.derivedID()
+	}
+	return c, checkHosts(c)
+}
+
+// fillFromJWT takes from the access token what the caller left out.
+func (c *Credential) fillFromJWT() {
+	claims, ok := readJWT(c.AccessToken)
+	if !ok {
+		return
+	}
+	if c.Expiry.IsZero() {
+		c.Expiry = claims.expiry()
+	}
+	if c.AccountID == "" {
+		c.AccountID = claims.OpenAI.AccountID
+	}
+}
+
+func (c *Credential) derivedID() string {
+	claims, _ := readJWT(c.AccessToken) // no JWT: no subject
+	switch {
+	case c.AccountID != "" && claims.Subject != "":
+		return c.AccountID + ":" + claims.Subject // an account may be a workspace that several people share
+	case c.AccountID != "":
+		return c.AccountID
+	case claims.Subject != "":
+		return claims.Subject
+	}
+	secret := c.RefreshToken // the older of the pair: it names the login for longer
+	if secret == "" {
+		secret = c.AccessToken
+	}
+	return "key-" + digest(secret)[:12]
+}
+
+// checkHosts makes sure that a credential bound to hosts names good ones, and that one which must be bound is.
+func checkHosts(c Credential) error {
+	for _, h := range c.Hosts {
+		p, err := parseHostPattern(h)
+		if err != nil {
+			return err
+		}
+		if needsOwnHost(c.Provider) && strings.Contains(p.host, "*") {
+			return fmt.Errorf("host pattern %q: a key of %s is good at one resource only; name its host exactly", h, c.Provider)
+		}
+	}
+	if len(c.Hosts) == 0 && needsOwnHost(c.Provider) {
+		return fmt.Errorf("a credential of %s is good at one resource only; name its host in Credential.Hosts, as in %q", c.Provider, "my-resource.openai.azure.com")
+	}
+	return nil
+}
+
+// jwtClaims are the claims of an access token that matter. The signature is the provider's business.
+type jwtClaims struct {
+	Subject  string  `json:"sub"`
+	Expires  float64 `json:"exp"`
+	IssuedAt float64 `json:"iat"`
+	OpenAI   struct {
+		AccountID string `json:"chatgpt_account_id"`
+	} `json:"https://api.openai.com/auth"`
+}
+
+// readJWT decodes the claims of a token that looks like a JWT (RFC 7519).
+func readJWT(token string) (jwtClaims, bool) {
+	var c jwtClaims
+	if !isJWT(token) {
+		return c, false
+	}
+	payload := strings.SplitN(token, ".", 3)[1]
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(payload, "="))
+	if err != nil || json.Unmarshal(b, &c) != nil {
+		return jwtClaims{}, false
+	}
+	return c, true
+}
+
+func isJWT(token string) bool {
+	return strings.HasPrefix(token, "eyJ") && strings.Count(token, ".") == 2
+}
+
+func (c jwtClaims) expiry() time.Time { return unixSeconds(c.Expires) }
+
+// lifetime is how long the token lives by its own word; zero if it does not say.
+func (c jwtClaims) lifetime() time.Duration {
+	if c.IssuedAt <= 0 || c.Expires <= c.IssuedAt {
+		return 0
+	}
+	return c.expiry().Sub(unixSeconds(c.IssuedAt))
+}
+
+// unixSeconds converts a NumericDate (RFC 7519 §2); what is no plausible instant is zero.
+func unixSeconds(s float64) time.Time {
+	if !(s > 0 && s < 1e11) {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(s * 1000))
+}
