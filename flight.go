@@ -1,0 +1,519 @@
+package reauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Renewing. Whoever wants other tokens than some it names gets those somebody else has obtained meanwhile, or joins the
+// one flight under way, or starts it. A flight belongs to nobody: it has deadlines of its own and goes on when the caller
+// that started it leaves.
+//
+// Inside, the order is what keeps a refresh token from being spent twice (RFC 9700 §4.14.2) or lost:
+//
+//	lock → re-read the store → compare → mark as being spent → exchange → persist → publish → unlock
+//
+// Lock, re-read and persist are the Store's Update; a refresh token is never exchanged outside it.
+
+const (
+	claimTimeout    = 45 * time.Second // waiting for the credential's lock: longer than anybody's exchange
+	exchangeTimeout = 30 * time.Second
+	storeTimeout    = 10 * time.Second // reading, and marking
+
+	// A token that was minted and never accepted is not renewed again for being refused before this has passed.
+	uselessRest = 10 * time.Minute
+
+	graceDelay = 500 * time.Millisecond // some providers publish tokens slowly
+)
+
+var (
+	errClosed       = errors.New("reauth: the pool is closed")
+	errGone         = errors.New("reauth: the credential has been removed")
+	errNothingNewer = errors.New("reauth: the store holds nothing newer")
+	errUseless      = errors.New("reauth: the tokens of the last refresh were refused as well")
+	errAdopted      = errors.New("adopted") // ends an Update that has nothing to write
+)
+
+// cause is why new tokens are wanted.
+type cause uint8
+
+const (
+	early    cause = iota // they are about to expire
+	expired               // the clock says they have
+	rejected              // the provider has refused them
+	forced                // the user asks
+)
+
+// flight is one renewal, for all who wait for it.
+type flight struct {
+	of   *held // the tokens it replaces
+	full bool  // an exchange, unless the store holds newer ones; else only the store is read
+	done chan struct{}
+	held *held
+	err  error
+}
+
+// failure is a renewal that brought nothing. Until it has rested, others like it fail at once.
+type failure struct {
+	of    *held
+	full  bool
+	err   error
+	until time.Time
+	times int
+	final bool // the grant is dead
+}
+
+// renew returns tokens other than h, waiting for them as long as ctx and cancel allow. An error that is not the caller's
+// own context means that there are none now.
+func (m *member) renew(ctx context.Context, cancel <-chan struct{}, h *held, why cause) (*held, error) {
+	f, got, err := m.join(ctx, h, why)
+	if f == nil {
+		return got, err
+	}
+	select {
+	case <-f.done:
+		return f.held, f.err
+	case <-ctx.Done():
+		return nil, &waitError{m.String(), context.Cause(ctx), ctx.Err()}
+	case <-cancel:
+		return nil, &waitError{m.String(), context.Canceled, context.Canceled}
+	}
+}
+
+// join returns the flight to wait for, or what needs no waiting.
+func (m *member) join(ctx context.Context, h *held, why cause) (*flight, *held, error) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	cur := m.cur.Load()
+	if cur.digest != h.digest {
+		return nil, cur, nil
+	}
+	h = cur // another refresh token may have come with the same access token
+	if m.gone.Load() {
+		return nil, nil, errGone
+	}
+	full := m.mayExchange(h, why, now)
+	if f := m.flight; f != nil && (f.full || !full) {
+		return f, nil, nil
+	}
+	if !full && !m.pool.shared {
+		return nil, nil, m.whyNot(h)
+	}
+	if m.flight != nil { // it only reads the store: the exchange comes after it
+		return m.after(ctx, m.flight, h, why), nil, nil
+	}
+	if x := m.failed; x.of == h && x.full == full && (x.final || why != forced && now.Before(x.until)) {
+		return nil, nil, x.err
+	}
+	f := m.launch(ctx, h, why, full)
+	if f == nil {
+		return nil, nil, errClosed
+	}
+	return f, nil, nil
+}
+
+// launch starts a flight. m.mu is held.
+func (m *member) launch(ctx context.Context, h *held, why cause, full bool) *flight {
+	f := &flight{of: h, full: full, done: make(chan struct{})}
+	detached := context.WithoutCancel(ctx) // its values, such as a trace, stay
+	if !m.pool.work.start(func() { m.fly(detached, f, why) }) {
+		return nil
+	}
+	m.flight = f
+	return f
+}
+
+// after waits for a flight that is not enough and then renews, as a flight of its own.
+func (m *member) after(ctx context.Context, first *flight, h *held, why cause) *flight {
+	f := &flight{of: h, full: true, done: make(chan struct{})}
+	detached := context.WithoutCancel(ctx)
+	started := m.pool.work.start(func() {
+		defer close(f.done)
+		<-first.done
+		f.held, f.err = m.renew(detached, nil, h, why)
+	})
+	if !started {
+		f.err = errClosed
+		close(f.done)
+	}
+	return f
+}
+
+// mayExchange reports whether the renewal may spend the refresh token. m.mu is held.
+func (m *member) mayExchange(h *held, why cause, now time.Time) bool {
+	s := m.group.spec.Load()
+	switch {
+	case s == nil || s.Refresher == nil || !h.refreshable() || m.static:
+		return false
+	case why == rejected && m.isUseless(h):
+		return now.Sub(h.received) >= uselessRest
+	}
+	return true
+}
+
+// isUseless reports whether h came from an exchange and nobody has accepted it: to exchange again would go on for ever.
+func (m *member) isUseless(h *held) bool { return h.minted && !h.accepted.Load() }
+
+// whyNot explains a renewal that can do nothing.
+func (m *member) whyNot(h *held) error {
+	if s := m.group.spec.Load(); s == nil || s.Refresher == nil || !h.refreshable() || m.static {
+		return ErrNotRefreshable
+	}
+	return errUseless
+}
+
+// fly runs a flight to its end, whatever happens in it.
+func (m *member) fly(ctx context.Context, f *flight, why cause) {
+	settled := false
+	defer func() { // also after a panic, or runtime.Goexit, in a refresher or a store
+		if !settled {
+			if r := recover(); r != nil {
+				f.err = fmt.Errorf("reauth: refresh %s: the refresher panicked: %v", m, redactPanic(r))
+				m.pool.logPanic(ctx, m)
+			} else {
+				f.err = fmt.Errorf("reauth: refresh %s: the refresher ended its goroutine", m)
+			}
+			f.held = nil
+		}
+		m.settle(ctx, f, why)
+	}()
+	if f.full {
+		f.held, f.err = m.exchange(ctx, f.of, why)
+	} else {
+		f.held, f.err = m.reread(ctx, f.of)
+	}
+	settled = true
+}
+
+// redactPanic keeps the panic's value only where it cannot hold a token.
+func redactPanic(r any) any {
+	if err, ok := r.(interface{ RuntimeError() }); ok {
+		return err
+	}
+	return fmt.Sprintf("%T", r)
+}
+
+// logPanic leaves the stack of a refresher's panic in the log: it is in no error.
+func (p *Pool) logPanic(ctx context.Context, m *member) {
+	if p.Logger != nil {
+		p.Logger.ErrorContext(ctx, "reauth: the refresher panicked", "provider", m.provider, "id", m.id, "stack", string(debug.Stack()))
+	}
+}
+
+// settle ends a flight: everybody who waits gets its outcome.
+func (m *member) settle(ctx context.Context, f *flight, why cause) {
+	if f.err == nil && f.held == nil {
+		f.err = errNothingNewer
+	}
+	m.mu.Lock()
+	m.flight = nil
+	if cur := m.cur.Load(); f.err != nil && cur.digest == f.of.digest {
+		m.failed = m.failed.again(f, cur, why, time.Now())
+		m.static = m.static || errors.Is(f.err, ErrNotRefreshable)
+	}
+	m.mu.Unlock()
+	if f.err != nil && f.full && !errors.Is(f.err, ErrNotRefreshable) {
+		m.pool.emit(ctx, Event{Type: RefreshFailed, Provider: m.provider, ID: m.id, Reason: failureReason(f.err), Err: f.err})
+	}
+	close(f.done)
+}
+
+// again is the failure after another one: rests double, from 1 s to 1 min for refused tokens, from 30 s to 5 min for ones
+// that still serve, and no less than the token endpoint asks for.
+func (x failure) again(f *flight, of *held, why cause, now time.Time) failure {
+	times := 0
+	if x.of == of && x.full == f.full {
+		times = x.times
+	}
+	rest, most := time.Second, time.Minute
+	if why == early {
+		rest, most = 30*time.Second, 5*time.Minute
+	}
+	rest = min(rest<<min(times, 10), most)
+	n := failure{of: of, full: f.full, err: f.err, times: times + 1}
+	var re *RefreshError
+	if errors.As(f.err, &re) {
+		rest = max(rest, min(re.RetryAfter, time.Hour))
+		n.final = re.Permanent
+	}
+	n.until = now.Add(rest)
+	return n
+}
+
+// failureReason is a short and stable word for a failed refresh.
+func failureReason(err error) string {
+	var re *RefreshError
+	switch {
+	case errors.As(err, &re) && re.Code != "":
+		return "refresh:" + re.Code
+	case errors.As(err, &re) && re.Status != 0:
+		return fmt.Sprintf("refresh:status-%d", re.Status)
+	case errors.Is(err, ErrNotRefreshable):
+		return "not-refreshable"
+	case errors.Is(err, errUseless):
+		return "refresh:useless"
+	}
+	return "refresh:failed"
+}
+
+// reread looks whether the store holds other tokens than h.
+func (m *member) reread(ctx context.Context, h *held) (*held, error) {
+	ctx, stop := context.WithTimeout(ctx, storeTimeout)
+	defer stop()
+	if err := m.pool.load(ctx); err != nil {
+		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "load", Err: err})
+		return nil, err
+	}
+	if cur := m.cur.Load(); cur.digest != h.digest {
+		return cur, nil
+	}
+	return nil, m.whyNot(h)
+}
+
+// exchange claims the credential and obtains new tokens, unless the store holds newer ones by now.
+func (m *member) exchange(ctx context.Context, h *held, why cause) (*held, error) {
+	claim, stop := context.WithTimeout(ctx, claimTimeout)
+	defer stop()
+	x := &exchanging{m: m, ctx: ctx, old: h, why: why}
+	stored, err := m.pool.store.Update(claim, m.provider, m.id, x.inside)
+	switch {
+	case x.newer != nil: // compared under the lock, and nothing was spent
+		return m.adopt(ctx, *x.newer), nil
+	case x.minted == nil && err == nil:
+		return nil, fmt.Errorf("reauth: refresh %s: the store did not call back", m)
+	case x.minted == nil && x.err == nil: // no lock, no exchange
+		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "claim", Err: err})
+		return nil, fmt.Errorf("reauth: refresh %s: no claim on the credential: %w", m, err)
+	case errors.Is(x.err, errGone):
+		m.gone.Store(true)
+		m.group.drop(m)
+		return nil, x.err
+	case x.minted == nil:
+		return m.afterRefusal(ctx, h, x.err)
+	case err != nil:
+		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "persist", Err: err})
+		return m.publishMinted(ctx, x, *x.minted, true), x.err
+	}
+	return m.publishMinted(ctx, x, stored, false), x.err
+}
+
+// exchanging is what happens inside the lock.
+type exchanging struct {
+	m   *member
+	ctx context.Context
+	old *held
+	why cause
+
+	newer  *Credential // found in the store
+	minted *Credential // obtained
+	took   time.Duration
+	err    error // of the exchange; minted may still hold a rotated refresh token
+}
+
+// inside is the function given to Store.Update.
+func (x *exchanging) inside(c Credential, found bool) (Credential, error) {
+	m := x.m
+	if !found {
+		x.err = errGone
+		return Credential{}, x.err
+	}
+	m.mu.Lock()
+	unsaved := m.unsaved
+	m.mu.Unlock()
+	switch {
+	case isSpent(x.old.cred, c.RefreshToken) || unsaved && c.RefreshToken == x.old.cred.RefreshToken:
+		c = x.old.cred.clone() // ours are the newest: the store could not take them so far, or somebody put an old pair back
+	case digest(c.AccessToken) != x.old.digest && !newHeld(c, fromLogin, time.Time{}, time.Now()).expired(time.Now()):
+		x.newer = &c
+		return Credential{}, errAdopted
+	}
+	if c.RefreshToken == "" {
+		x.err = ErrNotRefreshable
+		return Credential{}, x.err
+	}
+	if x.err = x.markSpending(digest(c.RefreshToken)); x.err != nil {
+		return Credential{}, x.err
+	}
+	begin := time.Now()
+	got, err := x.call(c)
+	x.took = time.Since(begin)
+	merged := mergeTokens(c, got)
+	rotated := merged.RefreshToken != c.RefreshToken
+	fresh := merged.AccessToken != "" && merged.AccessToken != c.AccessToken
+	switch {
+	case err == nil && !fresh:
+		err = &RefreshError{Provider: m.provider, Code: "same_token", Description: "the token endpoint gave the same access token again"}
+	case err != nil && fresh: // such as "expired on arrival": trusted until refused
+		err = nil
+	}
+	if err != nil {
+		x.err = err
+		if !rotated {
+			_ = x.markSpending("") // the answer is known, or the token is not being exchanged any more
+			return Credential{}, err
+		}
+	}
+	x.minted = &merged
+	return merged, nil
+}
+
+// call asks the refresher. Its deadline is nobody's but the exchange's.
+func (x *exchanging) call(c Credential) (Credential, error) {
+	ctx, stop := context.WithTimeout(x.ctx, exchangeTimeout)
+	defer stop()
+	if x.why == rejected {
+		ctx = context.WithValue(ctx, refusedKey{}, true)
+	}
+	handed := c.clone()
+	delete(handed.Metadata, spentKey)
+	return x.m.group.spec.Load().Refresher.Refresh(ctx, handed)
+}
+
+// markSpending tells the other holders which refresh token is being exchanged; without that, it is not.
+func (x *exchanging) markSpending(d string) error {
+	ctx, stop := context.WithTimeout(x.ctx, storeTimeout)
+	defer stop()
+	m := x.m
+	s := m.standingToShare()
+	s.At, s.Spending = time.Now(), d
+	err := m.pool.store.Mark(ctx, m.provider, m.id, s)
+	if err != nil {
+		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "mark", Err: err})
+		return fmt.Errorf("reauth: refresh %s: the store takes no mark: %w", m, err)
+	}
+	return nil
+}
+
+// mergeTokens takes from a refresher's result what is its to say: tokens, Expiry, AccountID, Metadata. A refresh token that
+// was left out stays (RFC 6749 §6).
+func mergeTokens(c, got Credential) Credential {
+	m := c.clone()
+	if t := strings.TrimSpace(got.AccessToken); t != "" && t != c.AccessToken {
+		m.AccessToken, m.Expiry = t, got.Expiry
+		if m.Expiry.IsZero() {
+			claims, _ := readJWT(t) // no JWT: zero
+			m.Expiry = claims.expiry()
+		}
+	}
+	if t := strings.TrimSpace(got.RefreshToken); t != "" && t != c.RefreshToken {
+		m.RefreshToken = t
+		addSpent(&m, c.RefreshToken)
+	}
+	if got.AccountID != "" {
+		m.AccountID = got.AccountID
+	}
+	for k, v := range got.Metadata {
+		if m.Metadata == nil {
+			m.Metadata = make(map[string]string)
+		}
+		if k != spentKey {
+			m.Metadata[k] = v
+		}
+	}
+	return m
+}
+
+// spentKey is where a stored credential keeps the digests of refresh tokens that have been rotated away.
+const (
+	spentKey = "reauth-spent"
+	maxSpent = 16
+)
+
+func isSpent(c Credential, refreshToken string) bool {
+	return refreshToken != "" && slices.Contains(strings.Fields(c.Metadata[spentKey]), digest(refreshToken))
+}
+
+func addSpent(c *Credential, refreshToken string) {
+	if refreshToken == "" {
+		return
+	}
+	spent := append(strings.Fields(c.Metadata[spentKey]), digest(refreshToken))
+	c.Metadata = maps.Clone(c.Metadata)
+	if c.Metadata == nil {
+		c.Metadata = make(map[string]string)
+	}
+	c.Metadata[spentKey] = strings.Join(spent[max(0, len(spent)-maxSpent):], " ")
+}
+
+// afterRefusal looks once more before a grant is called dead: somebody who does not share our lock may have rotated it.
+func (m *member) afterRefusal(ctx context.Context, h *held, refusal error) (*held, error) {
+	var re *RefreshError
+	if !errors.As(refusal, &re) || !re.Permanent || !m.pool.shared {
+		return nil, refusal
+	}
+	if cur, err := m.reread(ctx, h); err == nil {
+		return cur, nil
+	}
+	return nil, refusal
+}
+
+// publishMinted makes new tokens the ones requests are sent with. It returns nil when only the refresh token is new.
+func (m *member) publishMinted(ctx context.Context, x *exchanging, c Credential, unsaved bool) *held {
+	now := time.Now()
+	h := newHeld(c, fromExchange, time.Time{}, now)
+	usable := h.digest != x.old.digest
+	m.mu.Lock()
+	if !usable { // the access token is the old one: keep what is known of it
+		h.minted, h.received = x.old.minted, x.old.received
+		h.accepted.Store(x.old.accepted.Load())
+	} else {
+		m.refresh = now
+	}
+	m.publish(h)
+	m.unsaved = unsaved
+	m.mu.Unlock()
+	if unsaved {
+		m.keepSaving(ctx, c)
+	} else {
+		m.pool.mark(ctx, m, Standing{At: now, Of: h.digest, LastRefresh: now})
+	}
+	if !usable {
+		return nil
+	}
+	m.pool.emit(ctx, Event{Type: Refreshed, Provider: m.provider, ID: m.id, Duration: x.took})
+	return h
+}
+
+// waitIdle waits for the flight under way, if any.
+func (m *member) waitIdle(ctx context.Context) error {
+	m.mu.Lock()
+	f := m.flight
+	m.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// waitError is a caller's own context, ended while it waited for tokens.
+type waitError struct {
+	what  string
+	cause error
+	err   error
+}
+
+func (e *waitError) Error() string {
+	return "reauth: waiting for new tokens of " + e.what + ": " + e.cause.Error()
+}
+
+func (e *waitError) Unwrap() []error {
+	if e.cause == e.err { //nolint:errorlint // the same value, to be listed once
+		return []error{e.err}
+	}
+	return []error{e.err, e.cause}
+}
+
+// Timeout is asked by url.Error.
+func (e *waitError) Timeout() bool { return errors.Is(e.err, context.DeadlineExceeded) }

@@ -1,0 +1,269 @@
+package reauth
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// held is what a pool holds of a credential at one time: its tokens and what is known of them. It is replaced as a whole,
+// so that a request can tell whether what it sent is still what is held.
+type held struct {
+	cred     Credential // never changed; handed out as a clone
+	bearer   []string   // the value of an Authorization header, made once
+	digest   string     // of the access token
+	received time.Time  // on the monotonic clock
+	lifetime time.Duration
+	expires  time.Time // by our clock; zero: unknown, or not to be believed
+	early    time.Time // when a refresh in the background is due; zero: never
+	notYet   time.Time // before it the clock alone causes no refresh
+	minted   bool      // an exchange of this pool made it; else a login or found in the store, and then somebody has used it
+
+	accepted atomic.Bool  // a provider has accepted it
+	doubted  atomic.Int64 // when a minted token that nobody had accepted was first refused; unix nanoseconds
+}
+
+// origin says where tokens come from.
+type origin uint8
+
+const (
+	fromLogin    origin = iota // Add, or the store at start
+	fromStore                  // written there by somebody else while we were running
+	fromExchange               // of this pool
+)
+
+// margin is how long before its end a token is renewed: a tenth of its life, at most 5 min, and not at the same moment everywhere.
+func margin(lifetime time.Duration) time.Duration {
+	d := min(lifetime/10, 5*time.Minute)
+	return d + time.Duration((rand.Float64()*0.4-0.2)*float64(d))
+}
+
+func newHeld(c Credential, from origin, refreshed time.Time, now time.Time) *held {
+	h := &held{cred: c, digest: digest(c.AccessToken), received: now, minted: from == fromExchange}
+	if c.AccessToken != "" {
+		h.bearer = []string{"Bearer " + c.AccessToken}
+	}
+	h.accepted.Store(from != fromExchange)
+	left := c.Expiry.Sub(now)
+	switch {
+	case c.Expiry.IsZero():
+		return h
+	case from == fromExchange:
+		h.lifetime = left
+	case !refreshed.IsZero() && c.Expiry.After(refreshed):
+		h.lifetime = c.Expiry.Sub(refreshed) // both stamps are of one clock
+	default:
+		claims, _ := readJWT(c.AccessToken) // no JWT: zero
+		h.lifetime = max(claims.lifetime(), left)
+	}
+	if from != fromLogin {
+		// By the clock alone, once per half a life: a clock that is off must not cause an exchange per request.
+		h.notYet = now.Add(h.lifetime / 2)
+		if h.lifetime <= 0 {
+			return h // expired on arrival: trusted until refused
+		}
+	}
+	h.expires = c.Expiry
+	h.early = c.Expiry.Add(-margin(max(h.lifetime, 0)))
+	return h
+}
+
+func (h *held) refreshable() bool { return h.cred.RefreshToken != "" }
+
+// expired reports whether the clock says that the token is of no use any more.
+func (h *held) expired(now time.Time) bool {
+	return h.cred.AccessToken == "" || !h.expires.IsZero() && now.After(h.expires) && !now.Before(h.notYet)
+}
+
+// due reports whether the token should be renewed before it is refused.
+func (h *held) due(now time.Time) bool {
+	return h.cred.AccessToken == "" || !h.early.IsZero() && now.After(h.early) && !now.Before(h.notYet)
+}
+
+// mark is a standing other than good.
+type mark struct {
+	until   time.Time
+	retired bool
+	reason  string
+	at      time.Time
+	of      string       // digest of the access token it is about
+	probe   atomic.Int64 // when one request may try it although others are in the pool; unix nanoseconds, 0: never
+}
+
+// State says how a credential stands. Beside Good and Aside there is Retired.
+type State string
+
+// The states.
+const (
+	Good  State = "good"
+	Aside State = "aside" // not preferred until CredentialStatus.AsideUntil
+)
+
+// member is a credential of a pool.
+type member struct {
+	pool     *Pool
+	group    *group
+	provider string
+	id       string
+	order    int64
+
+	cur      atomic.Pointer[held]
+	mark     atomic.Pointer[mark] // nil: good standing
+	place    atomic.Pointer[place]
+	inFlight atomic.Int64
+	strikes  atomic.Int32 // rejections since it was last accepted
+	useless  atomic.Int32 // refreshes since then whose tokens were refused
+	gone     atomic.Bool  // removed
+
+	mu      sync.Mutex // guards what follows, and writes to cur and mark
+	flight  *flight
+	failed  failure
+	static  bool      // the refresher said ErrNotRefreshable of the tokens held
+	unsaved bool      // the tokens held are newer than the store's
+	refresh time.Time // of the tokens held, by whoever did it
+	at      time.Time // of the newest standing known
+	seq     int64     // when the tokens changed, as the pool counts; see merge
+}
+
+// place is what the program says of a credential, as opposed to its tokens.
+type place struct {
+	priority int
+	named    []string // hosts as they were given
+	hosts    []hostPattern
+}
+
+func newPlace(c Credential) *place {
+	hosts, _ := parsePatterns(c.Hosts) // checked by Add; what a store holds beyond that matches nothing
+	if len(c.Hosts) > 0 && len(hosts) == 0 {
+		hosts = []hostPattern{{host: "invalid."}}
+	}
+	return &place{priority: c.Priority, named: c.Hosts, hosts: hosts}
+}
+
+func (m *member) String() string { return m.provider + "/" + m.id }
+
+// serves reports whether the credential may go to d; nil is no HTTP request, whose caller knows where it goes.
+func (m *member) serves(d *destination) bool {
+	hosts := m.place.Load().hosts
+	return len(hosts) == 0 || d == nil || slices.ContainsFunc(hosts, func(h hostPattern) bool { return h.matches(d) })
+}
+
+// standing returns the mark that is in force, or nil.
+func (m *member) standing(now time.Time) *mark {
+	k := m.mark.Load()
+	if k == nil || !k.retired && !now.Before(k.until) {
+		return nil
+	}
+	return k
+}
+
+// publish makes h what requests are sent with. Marks are about other tokens and go. m.mu is held.
+func (m *member) publish(h *held) {
+	m.cur.Store(h)
+	m.failed = failure{}
+	m.static = false
+	m.seq = m.pool.notice.next()
+	if k := m.mark.Load(); k != nil && k.of != h.digest {
+		m.mark.Store(nil)
+	}
+	m.group.changed()
+}
+
+// setMark marks the credential unless the mark is about other tokens than it holds, or an older one. It reports whether it did.
+func (m *member) setMark(k *mark) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k.of != m.cur.Load().digest {
+		return false
+	}
+	if old := m.mark.Load(); old != nil && old.at.After(k.at) {
+		return false
+	}
+	m.mark.Store(k)
+	m.group.changed()
+	return true
+}
+
+// pardon lifts all marks and forgets all failures.
+func (m *member) pardon(now time.Time) Standing {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mark.Store(nil)
+	m.at = now
+	m.failed = failure{}
+	m.static = false
+	m.strikes.Store(0)
+	m.useless.Store(0)
+	if h := m.cur.Load(); h.minted {
+		h.accepted.Store(true) // it may be refreshed again at once
+	}
+	m.group.changed()
+	return Standing{At: now, Of: m.cur.Load().digest, LastRefresh: m.refresh}
+}
+
+// acceptedAt notes that a request sent with h at the given time was accepted. It costs two loads when there is nothing to note.
+func (m *member) acceptedAt(h *held, sent time.Time) (lifted bool) {
+	if !h.accepted.Load() {
+		h.accepted.Store(true)
+	}
+	if m.strikes.Load() != 0 {
+		m.strikes.Store(0)
+	}
+	if m.useless.Load() != 0 {
+		m.useless.Store(0)
+	}
+	k := m.mark.Load()
+	if k == nil || k.of != h.digest || sent.Before(k.at) { // sent before: it says nothing about what came after
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mark.CompareAndSwap(k, nil) {
+		m.group.changed()
+		return true
+	}
+	return false
+}
+
+// authorize puts the credential on a request. header is the caller's; the result is a map of its own.
+func (h *held) authorize(s *spec, header http.Header) http.Header {
+	if s.Authorize != nil {
+		own := header.Clone()
+		if own == nil {
+			own = make(http.Header)
+		}
+		s.Authorize(own, h.cred.clone())
+		return own
+	}
+	own := make(http.Header, len(header)+1)
+	for name, values := range header {
+		if !isCredentialHeader(name) {
+			own[name] = values[:len(values):len(values)] // shared, and safe from an append
+		}
+	}
+	own["Authorization"] = h.bearer[:1:1]
+	return own
+}
+
+// secretsIn returns the secrets that a header may not carry to a stranger.
+func (h *held) secretsIn(header http.Header) (names []string) {
+	for name, values := range header {
+		if slices.ContainsFunc(values, func(v string) bool { return carries(v, h.cred.AccessToken) || carries(v, h.cred.RefreshToken) }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// carries reports whether a header's value is the secret, alone or behind a scheme.
+func carries(value, secret string) bool {
+	if secret == "" || !strings.HasSuffix(value, secret) {
+		return false
+	}
+	rest := value[:len(value)-len(secret)]
+	return rest == "" || strings.HasSuffix(rest, " ")
+}

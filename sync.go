@@ -1,0 +1,319 @@
+package reauth
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// Sharing. What others write to the store is noticed when it matters, on a rejection and before each exchange, and
+// cheaply in between: at most once a second, in the background, and only when the pool is asked to serve.
+
+// noticing is what a pool knows of its store.
+type noticing struct {
+	seq  atomic.Int64  // changes of tokens in this pool
+	last atomic.Int64  // when the store was last looked at; unix nanoseconds
+	busy atomic.Bool   // it is being looked at in the background
+	one  chan struct{} // of size one: whoever is in it loads
+	seen string        // the store's version; guarded by one
+}
+
+// next counts a change of tokens.
+func (n *noticing) next() int64 { return n.seq.Add(1) }
+
+const noticeEvery = time.Second
+
+// look looks at the store in the background when it is time to. On the path of a successful request it costs a load.
+func (p *Pool) look(ctx context.Context, now time.Time) {
+	n := &p.notice
+	if !p.shared || now.UnixNano()-n.last.Load() < int64(noticeEvery) || n.busy.Swap(true) {
+		return
+	}
+	n.last.Store(now.UnixNano())
+	detached := context.WithoutCancel(ctx)
+	started := p.work.start(func() {
+		defer n.busy.Store(false)
+		ctx, stop := context.WithTimeout(detached, storeTimeout)
+		defer stop()
+		if err := p.load(ctx); err != nil {
+			p.emit(ctx, Event{Type: StoreFailed, Reason: "load", Err: err})
+		}
+	})
+	if !started {
+		n.busy.Store(false)
+	}
+}
+
+// load takes over what the store holds, unless its version is known.
+func (p *Pool) load(ctx context.Context) error {
+	n := &p.notice
+	select {
+	case n.one <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-n.one }()
+	before := n.seq.Load()
+	entries, version, err := p.store.Load(ctx, n.seen)
+	if err != nil {
+		return err
+	}
+	if n.seen != "" && version == n.seen {
+		return nil
+	}
+	n.seen = version
+	if !p.merge(ctx, entries, before) {
+		n.seen = "" // something changed here meanwhile: look at all of it again
+	}
+	return nil
+}
+
+// merge adopts entries that were read after the given change. What has changed in this pool since then is left alone, the
+// store may have been read before it: then merge reports false.
+func (p *Pool) merge(ctx context.Context, entries []Entry, before int64) (complete bool) {
+	complete = true
+	there := make(map[*member]bool, len(entries))
+	for _, e := range entries {
+		c := e.Credential.clone()
+		c.Provider = canonicalName(c.Provider)
+		if c.Provider == "" || c.ID == "" {
+			continue // not ours to judge; the store keeps it
+		}
+		g := p.group(c.Provider)
+		m := g.find(c.ID)
+		if m == nil {
+			m = g.add(c, e.Standing.LastRefresh)
+			there[m] = true
+			m.applyStanding(e.Standing)
+			continue
+		}
+		there[m] = true
+		g.replace(m, c)
+		complete = m.mergeTokens(ctx, c, e.Standing, before) && complete
+	}
+	p.groups.Range(func(_, g any) bool {
+		for _, m := range g.(*group).snapshot() {
+			if there[m] {
+				continue
+			}
+			if m.changedSince(before) {
+				complete = false
+				continue
+			}
+			m.gone.Store(true)
+			m.group.drop(m)
+		}
+		return true
+	})
+	return complete
+}
+
+func (m *member) changedSince(before int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.seq > before || m.unsaved
+}
+
+// mergeTokens adopts the store's tokens when they are others than ours and ours are not newer.
+func (m *member) mergeTokens(ctx context.Context, c Credential, s Standing, before int64) (complete bool) {
+	if m.changedSince(before) {
+		return false
+	}
+	h := m.cur.Load()
+	other := c.AccessToken != h.cred.AccessToken || c.RefreshToken != h.cred.RefreshToken
+	if other && !isSpent(h.cred, c.RefreshToken) {
+		m.adopt(ctx, c)
+	}
+	m.applyStanding(s)
+	return true
+}
+
+// adopt takes tokens that somebody else has put into the store.
+func (m *member) adopt(ctx context.Context, c Credential) *held {
+	now := time.Now()
+	m.mu.Lock()
+	h := newHeld(c, fromStore, m.refresh, now)
+	m.publish(h)
+	m.mu.Unlock()
+	m.pool.emit(ctx, Event{Type: Adopted, Provider: m.provider, ID: m.id})
+	return h
+}
+
+// applyStanding takes over a standing of the store unless a newer one is known or it is about other tokens.
+func (m *member) applyStanding(s Standing) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.LastRefresh.After(m.refresh) {
+		m.refresh = s.LastRefresh
+	}
+	if s.Of != m.cur.Load().digest || !s.At.After(m.at) {
+		return
+	}
+	m.at = s.At
+	if !s.Retired && !s.AsideUntil.After(time.Now()) {
+		m.mark.Store(nil)
+	} else {
+		m.mark.Store(newMark(s.AsideUntil, s.Retired, s.Reason, s.At, s.Of))
+	}
+	m.group.changed()
+}
+
+func newMark(until time.Time, retired bool, reason string, at time.Time, of string) *mark {
+	k := &mark{until: until, retired: retired, reason: reason, at: at, of: of}
+	if until.Sub(at) > probeEvery && !retired {
+		k.probe.Store(at.Add(probeEvery).UnixNano())
+	}
+	return k
+}
+
+// standingToShare returns the standing as others may know it.
+func (m *member) standingToShare() Standing {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Standing{LastRefresh: m.refresh, Of: m.cur.Load().digest}
+	if k := m.mark.Load(); k != nil && k.of == s.Of {
+		s.AsideUntil, s.Retired, s.Reason = k.until, k.retired, k.reason
+	}
+	return s
+}
+
+// mark tells the store a standing: in the background when that may take time, a request does not wait for it.
+func (p *Pool) mark(ctx context.Context, m *member, s Standing) {
+	m.mu.Lock()
+	if s.At.After(m.at) {
+		m.at = s.At
+	}
+	if s.LastRefresh.IsZero() {
+		s.LastRefresh = m.refresh
+	}
+	m.mu.Unlock()
+	write := func() {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+		defer stop()
+		if err := p.store.Mark(ctx, m.provider, m.id, s); err != nil {
+			p.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "mark", Err: err})
+		}
+	}
+	if p.shared {
+		p.work.more(write) // a pool that is closed tells nobody any more
+		return
+	}
+	write()
+}
+
+// add makes a member of a credential read from the store or just added.
+func (g *group) add(c Credential, refreshed time.Time) *member {
+	m := &member{pool: g.pool, group: g, provider: c.Provider, id: c.ID, order: g.pool.added.Add(1), refresh: refreshed}
+	m.place.Store(newPlace(c))
+	m.cur.Store(newHeld(c, fromLogin, refreshed, time.Now()))
+	m.seq = g.pool.notice.next()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if twin := g.byID[c.ID]; twin != nil { // somebody was faster
+		return twin
+	}
+	g.insert(m)
+	return m
+}
+
+// take makes a credential that was stored by Add the one in use.
+func (g *group) take(c Credential, news bool) *member {
+	m := g.find(c.ID)
+	if m == nil {
+		return g.add(c, time.Time{})
+	}
+	g.replace(m, c)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if h := m.cur.Load(); news || h.cred.AccessToken != c.AccessToken || h.cred.RefreshToken != c.RefreshToken {
+		if news {
+			m.refresh = time.Time{}
+			m.strikes.Store(0)
+			m.useless.Store(0)
+		}
+		m.publish(newHeld(c, fromLogin, m.refresh, time.Now()))
+		m.unsaved = false
+	}
+	return m
+}
+
+// replace moves m to the place that c names.
+func (g *group) replace(m *member, c Credential) {
+	old := m.place.Load()
+	if old.priority == c.Priority && slices.Equal(old.named, c.Hosts) {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := newPlace(c)
+	m.place.Store(now)
+	if old.priority != now.priority && g.byID[m.id] == m {
+		i := 0
+		for i < len(g.members) && g.members[i] != m {
+			i++
+		}
+		g.members = append(g.members[:i:i], g.members[i+1:]...)
+		g.insert(m)
+	}
+	g.changed()
+}
+
+const saveEvery = time.Second
+
+// keepSaving retries to store tokens that serve from memory only, until the store has them or others newer.
+func (m *member) keepSaving(ctx context.Context, c Credential) {
+	m.pool.work.more(func() {
+		ticker := time.NewTicker(saveEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+			case <-m.pool.work.stop:
+				return
+			}
+			if m.save(ctx, c) {
+				return
+			}
+		}
+	})
+}
+
+// save reports whether c need not be saved any more.
+func (m *member) save(ctx context.Context, c Credential) bool {
+	if m.cur.Load().digest != digest(c.AccessToken) || m.gone.Load() {
+		return true
+	}
+	claim, stop := context.WithTimeout(ctx, claimTimeout)
+	defer stop()
+	var newer *Credential
+	_, err := m.pool.store.Update(claim, m.provider, m.id, func(old Credential, found bool) (Credential, error) {
+		switch {
+		case !found:
+			return Credential{}, errGone
+		case old.RefreshToken == c.RefreshToken || isSpent(c, old.RefreshToken):
+			return c, nil
+		}
+		newer = &old
+		return Credential{}, errAdopted
+	})
+	switch {
+	case newer != nil:
+		m.adopt(ctx, *newer)
+	case errors.Is(err, errGone):
+		m.gone.Store(true)
+		m.group.drop(m)
+	case err != nil:
+		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "persist", Err: err})
+		return false
+	}
+	m.mu.Lock()
+	m.unsaved = false
+	at := m.refresh
+	m.mu.Unlock()
+	if err == nil {
+		m.pool.mark(ctx, m, Standing{At: time.Now(), Of: digest(c.AccessToken), LastRefresh: at})
+	}
+	return true
+}
