@@ -1,0 +1,112 @@
+package reauth
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math"
+	"net/http"
+	"time"
+)
+
+const (
+	peekTimeout  = 2 * time.Second
+	drainTimeout = 500 * time.Millisecond
+	maxDrain     = 256 << 10
+)
+
+// refusal is an answer that was looked into. Its body is whole for whoever gets it.
+type refusal struct {
+	resp    *http.Response
+	prefix  []byte // as it came
+	rest    *tape  // of a body longer than the peek: still open; nil when the answer is in memory
+	verdict Verdict
+}
+
+// peek reads a bounded prefix of resp's body and puts it back. A body that was read to its end is closed at once, so that
+// the connection is free for the replay, and kept in memory.
+func peek(ctx context.Context, cancel <-chan struct{}, resp *http.Response) *refusal {
+	r := &refusal{resp: resp}
+	if resp.Body == nil || resp.Body == http.NoBody {
+		resp.Body = http.NoBody
+		return r
+	}
+	t := &tape{src: resp.Body, limit: math.MaxInt64, hint: resp.ContentLength} // until release or discard
+	var ended bool
+	r.prefix, ended = readTape(ctx, cancel, t, 0, maxPeek, peekTimeout)
+	if ended {
+		_ = t.close() // it has been read to its end
+		resp.Body = bodyOf(r.prefix)
+		return r
+	}
+	r.rest = t
+	resp.Body = newTapeReader(t, t.close)
+	return r
+}
+
+// readTape reads up to n bytes of t from off on, for at most d. It reports whether the source ended well within them.
+func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n int, d time.Duration) (b []byte, ended bool) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	defer close(done)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	go func() {
+		defer close(stop)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-cancel:
+		case <-done:
+		}
+	}()
+	b = make([]byte, 0, 512)
+	for len(b) < n {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		k, err := t.read(b[len(b):min(cap(b), n)], off+int64(len(b)), stop)
+		b = b[:len(b)+k]
+		if err != nil {
+			return b, err == io.EOF
+		}
+	}
+	return b, false
+}
+
+// decoded returns the prefix as the classifier reads it.
+func (r *refusal) decoded() []byte {
+	if r.resp.Uncompressed {
+		return r.prefix
+	}
+	return decode(r.resp.Header.Get("Content-Encoding"), r.prefix)
+}
+
+// discard gives the answer up. What is left of a longer one is drained, within bounds, so that the connection can serve
+// again. Should the answer be returned after all, its body ends where it was cut.
+func (r *refusal) discard(ctx context.Context, cancel <-chan struct{}) {
+	if r == nil || r.rest == nil {
+		return
+	}
+	if ctx.Err() == nil {
+		r.rest.let()
+		readTape(ctx, cancel, r.rest, int64(len(r.prefix)), maxDrain, drainTimeout)
+	}
+	_ = r.resp.Body.Close() // nobody wants it
+	r.rest = nil
+	r.resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(r.prefix), cutReader{}))
+}
+
+// cutReader is the end of a body that was cut.
+type cutReader struct{}
+
+func (cutReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// release lets the rest of a long answer go through to the caller without being kept.
+func (r *refusal) release() {
+	if r.rest != nil {
+		r.rest.let()
+	}
+}
+
+// bodyOf makes a body of bytes in memory.
+func bodyOf(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }
