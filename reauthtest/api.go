@@ -1,0 +1,226 @@
+package reauthtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// serveAPI answers a request to the API: the refusal its token deserves, or what a model would say.
+func (p *Provider) serveAPI(w http.ResponseWriter, r *http.Request) {
+	sent := p.sentToken(r)
+	body := &countingReader{r: r.Body}
+	var content []byte
+	if !p.RefuseEarly || p.judge(r, sent) == nil {
+		content, _ = io.ReadAll(io.LimitReader(body, 1<<20)) // the rest is only counted
+		_, _ = io.Copy(io.Discard, body)                     // an aborted upload shows in the count
+	}
+	sleep(r, p.APILatency)
+	answer := p.judge(r, sent)
+	refused := answer != nil
+	if !refused {
+		answer = &Answer{Status: http.StatusOK}
+	}
+	p.mu.Lock()
+	p.requests = append(p.requests, Request{
+		Method: r.Method, Path: r.URL.Path, Token: sent, Status: answer.Status, Bytes: body.n, Header: r.Header.Clone(),
+	})
+	p.mu.Unlock()
+	if refused {
+		answer.write(w)
+		return
+	}
+	p.succeed(w, r, content, body.n)
+}
+
+func sleep(r *http.Request, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+	}
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
+}
+
+func (a *Answer) write(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	for name, values := range a.Header {
+		h[http.CanonicalHeaderKey(name)] = values
+	}
+	w.WriteHeader(a.Status)
+	_, _ = io.WriteString(w, a.Body) // a client that has gone needs no answer
+}
+
+// judge returns the refusal that a token deserves now, or nil.
+func (p *Provider) judge(r *http.Request, sent string) *Answer {
+	if p.Refuse != nil {
+		if a := p.Refuse(r, sent); a != nil {
+			return a
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.access[sent]
+	now := time.Now()
+	switch {
+	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired:
+		return p.rejection(t == nil || t.of != nil)
+	case t.state == exhausted && (t.until.IsZero() || now.Before(t.until)):
+		return p.exhaustion(t.until, now)
+	case t.state == forbidden:
+		return p.denial()
+	case t.state == blocked:
+		return p.farewell()
+	case p.Dialect == Anthropic && t.of != nil && !strings.Contains(r.Header.Get("Anthropic-Beta"), "oauth-2025-04-20"):
+		return &Answer{Status: 401, Body: `{"type":"error","error":{"type":"authentication_error","message":"OAuth authentication is currently not supported."}}`}
+	}
+	return nil
+}
+
+// rejection is how the dialect refuses an expired or unknown token, or a key.
+func (p *Provider) rejection(oauth bool) *Answer {
+	switch {
+	case p.Dialect == Anthropic && oauth:
+		return &Answer{Status: 401, Body: `{"type":"error","error":{"type":"authentication_error","message":"OAuth token has expired. Please obtain a new token or refresh your existing token."},"request_id":"req_011CExample"}`}
+	case p.Dialect == Anthropic:
+		return &Answer{Status: 401, Body: `{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"},"request_id":"req_011CExample"}`}
+	case p.Dialect == OpenAI && oauth:
+		return &Answer{Status: 401, Body: `{"error":{"message":"Your authentication token has expired. Please try signing in again.","type":"invalid_request_error","param":null,"code":"token_expired"}}`}
+	case p.Dialect == OpenAI:
+		return &Answer{Status: 401, Body: `{"error":{"message":"Incorrect API key provided: sk-EXAMPLE. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`}
+	case !oauth:
+		return &Answer{Status: 400, Body: `{"code":"invalid-argument","error":"Incorrect API key provided. You can obtain an API key from https://console.x.ai."}`}
+	}
+	return &Answer{Status: 403, Body: `{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`}
+}
+
+// exhaustion is how the dialect refuses a token whose quota is used up.
+func (p *Provider) exhaustion(until, now time.Time) *Answer {
+	a := &Answer{Status: 429, Header: make(http.Header)}
+	if !until.IsZero() {
+		a.Header.Set("Retry-After", strconv.Itoa(int(until.Sub(now).Seconds()+0.999)))
+	}
+	switch p.Dialect {
+	case Anthropic:
+		if !until.IsZero() {
+			a.Header.Set("Anthropic-Ratelimit-Unified-Reset", strconv.FormatInt(until.Unix(), 10))
+		}
+		a.Body = `{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your account's rate limit. Please try again later."}}`
+	case OpenAI:
+		a.Body = `{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`
+	case XAI:
+		a.Status = 403
+		a.Body = `{"code":"personal-team-blocked:spending-limit","error":"You have run out of credits or need a Grok subscription. Add credits at https://grok.com/?_s=usage or upgrade at https://grok.com/supergrok."}`
+	}
+	return a
+}
+
+// denial is how the dialect refuses a token that is good but not entitled.
+func (p *Provider) denial() *Answer {
+	switch p.Dialect {
+	case Anthropic:
+		return &Answer{Status: 403, Body: `{"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}`}
+	case OpenAI:
+		return &Answer{Status: 403, Body: `{"error":{"message":"Project does not have access to model gpt-example","type":"invalid_request_error","param":null,"code":"model_not_found"}}`}
+	case XAI:
+	}
+	return &Answer{Status: 403, Body: `{"code":"permission-denied","error":"Access to the chat endpoint is denied. Please ensure you're using the correct credentials."}`}
+}
+
+// farewell is how the dialect refuses an account that is gone for good.
+func (p *Provider) farewell() *Answer {
+	switch p.Dialect {
+	case Anthropic:
+		return &Answer{Status: 400, Body: `{"type":"error","error":{"type":"invalid_request_error","message":"This organization has been disabled."}}`}
+	case OpenAI:
+		return &Answer{Status: 401, Body: `{"error":{"message":"The OpenAI account associated with this API key has been deactivated.","type":"invalid_request_error","param":null,"code":"account_deactivated"}}`}
+	case XAI:
+	}
+	return &Answer{Status: 403, Body: `{"code":"unauthorized:blocked-user"}`}
+}
+
+// Words are what the fake model says, one per event of a stream.
+var words = []string{"Hello", " from", " the", " fake", " provider", "."}
+
+// succeed answers as a model would: a completion, a stream when the request asks for one, the receipt of a file, or an
+// echo of what arrived.
+func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byte, size int64) {
+	var asked struct {
+		Stream bool   `json:"stream"`
+		Model  string `json:"model"`
+	}
+	_ = json.Unmarshal(content, &asked) // no JSON: nothing was asked
+	switch path := r.URL.Path; {
+	case asked.Stream:
+		p.stream(w, path)
+	case strings.HasSuffix(path, "/chat/completions"):
+		reply(w, `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":%q}}],"usage":{"prompt_tokens":1,"completion_tokens":6,"total_tokens":7}}`, asked.Model, strings.Join(words, ""))
+	case strings.HasSuffix(path, "/responses"):
+		reply(w, `{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":%q,"output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":%q,"annotations":[]}]}]}`, asked.Model, strings.Join(words, ""))
+	case strings.HasSuffix(path, "/messages"):
+		reply(w, `{"id":"msg_1","type":"message","role":"assistant","model":%q,"content":[{"type":"text","text":%q}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":6}}`, asked.Model, strings.Join(words, ""))
+	case strings.HasSuffix(path, "/models"):
+		reply(w, `{"object":"list","data":[{"id":"example","object":"model","created":1,"owned_by":"reauthtest"}]}`)
+	case strings.HasSuffix(path, "/files"):
+		reply(w, `{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload","purpose":"assistants"}`, size)
+	default:
+		reply(w, `{"ok":true,"method":%q,"path":%q,"bytes":%d}`, r.Method, path, size)
+	}
+}
+
+func reply(w http.ResponseWriter, format string, args ...any) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = fmt.Fprintf(w, format, args...) // a client that has gone needs no answer
+}
+
+// stream sends words one by one, each flushed.
+func (p *Provider) stream(w http.ResponseWriter, path string) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	flush := func() {
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+	}
+	send := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(w, format, args...)
+		flush()
+	}
+	if p.Dialect == Anthropic || strings.HasSuffix(path, "/messages") {
+		send("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"example\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n")
+		send("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n")
+		for _, word := range words {
+			send("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":%q}}\n\n", word)
+		}
+		send("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n")
+		send("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":6}}\n\n")
+		send("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
+		return
+	}
+	for i, word := range words {
+		finish := "null"
+		if i == len(words)-1 {
+			finish = `"stop"`
+		}
+		send("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"example\",\"choices\":[{\"index\":0,\"delta\":{\"content\":%q},\"finish_reason\":%s}]}\n\n", word, finish)
+	}
+	send("data: [DONE]\n\n")
+}

@@ -1,0 +1,260 @@
+// Package reauthtest provides a fake LLM provider for tests, as net/http/httptest provides a fake server: an API that
+// refuses as the real ones do, and a token endpoint that rotates refresh tokens and kills a login whose refresh token is
+// used twice.
+//
+//	p := reauthtest.New(reauthtest.XAI)
+//	access, refresh := p.Login()
+//	p.Expire(access)
+//	client := &http.Client{Transport: p.Transport()} // in memory; or p.Start() for a real server
+//
+// Nothing in it depends on the package it is made for, and nothing but the standard library is needed.
+package reauthtest
+
+import (
+	"crypto/rand"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Dialect is the family of providers whose API and refusals a Provider speaks.
+type Dialect uint8
+
+// The dialects.
+const (
+	XAI       Dialect = iota // an expired token is refused with 403 and "unauthenticated:bad-credentials"
+	OpenAI                   // 401 and "token_expired"
+	Anthropic                // 401 and "authentication_error"; API keys go into x-api-key
+)
+
+// Provider is a fake provider. Its fields must not be changed while it serves, its methods may be called at any time.
+// Make one with New.
+type Provider struct {
+	Dialect Dialect
+
+	// TokenLatency is how long the token endpoint takes to answer; what the answer says is decided at its end.
+	TokenLatency time.Duration
+	// APILatency is how long the API takes to answer.
+	APILatency time.Duration
+	// PublishDelay is how long a new access token is still refused by the API.
+	PublishDelay time.Duration
+	// Lifetime is what the token endpoint says in expires_in; zero: an hour. Tokens really expire by Expire only.
+	Lifetime time.Duration
+	// OmitExpiry leaves expires_in out of answers of the token endpoint.
+	OmitExpiry bool
+	// Skew is how far the server's stamps are ahead of the clock: Date headers and the exp of tokens.
+	Skew time.Duration
+	// JWT makes access tokens JSON Web Tokens with an exp claim; their signature is not valid.
+	JWT bool
+	// Reusable refresh tokens are not rotated.
+	Reusable bool
+	// RefuseNew makes the API refuse the access tokens of every further exchange.
+	RefuseNew bool
+	// RefuseEarly makes the API refuse without reading the request's body.
+	RefuseEarly bool
+	// Refuse, when it returns an answer, is asked before anything else of the API: a recorded refusal, say.
+	Refuse func(r *http.Request, token string) *Answer
+
+	mu       sync.Mutex
+	logins   []*login
+	access   map[string]*token
+	refresh  map[string]*login // every refresh token ever issued
+	faults   []Fault
+	requests []Request
+	asked    int
+	granted  int
+	reused   int
+}
+
+// login is a family of tokens.
+type login struct {
+	current string // the refresh token that may be used
+	dead    bool
+}
+
+// token is an access token or an API key.
+type token struct {
+	of     *login // nil: an API key
+	state  state
+	from   time.Time // accepted from then on
+	until  time.Time // of a quota: when it comes back
+	useful bool
+}
+
+type state uint8
+
+const (
+	live state = iota
+	expired
+	exhausted
+	forbidden
+	blocked
+)
+
+// Answer is what the API says.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// Request is what the provider has seen of one request to its API.
+type Request struct {
+	Method, Path string
+	Token        string // as it was sent
+	Status       int
+	Bytes        int64 // of the body, as far as it was read
+	Header       http.Header
+}
+
+// New returns a provider of that dialect that knows no token yet.
+func New(d Dialect) *Provider {
+	return &Provider{Dialect: d, access: make(map[string]*token), refresh: make(map[string]*login)}
+}
+
+// TokenPath is where the token endpoint is.
+const TokenPath = "/oauth2/token"
+
+// Start serves the provider on a loopback port until the server is closed.
+func (p *Provider) Start() *httptest.Server { return httptest.NewServer(p) }
+
+// ServeHTTP implements http.Handler: TokenPath is the token endpoint, anything else the API.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", time.Now().Add(p.Skew).UTC().Format(http.TimeFormat))
+	if r.URL.Path == TokenPath {
+		p.serveToken(w, r)
+		return
+	}
+	p.serveAPI(w, r)
+}
+
+// Login makes a new login and returns its tokens.
+func (p *Provider) Login() (access, refresh string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := new(login)
+	p.logins = append(p.logins, l)
+	return p.issue(l, true)
+}
+
+// issue makes a pair of tokens for l. p.mu is held.
+func (p *Provider) issue(l *login, useful bool) (access, refresh string) {
+	access, refresh = p.newAccess(), "rt-"+rand.Text()
+	p.access[access] = &token{of: l, useful: useful}
+	l.current = refresh
+	p.refresh[refresh] = l
+	return access, refresh
+}
+
+// AddKey makes the API accept a static key.
+func (p *Provider) AddKey(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.access[key] = &token{useful: true}
+}
+
+// Expire makes the API refuse access tokens, or keys, as expired; without arguments all of them.
+func (p *Provider) Expire(tokens ...string) { p.set(expired, time.Time{}, tokens) }
+
+// Exhaust makes the API refuse tokens because their quota is used up until then; the zero time means that it does not say
+// until when.
+func (p *Provider) Exhaust(until time.Time, tokens ...string) { p.set(exhausted, until, tokens) }
+
+// Forbid makes the API refuse tokens for want of an entitlement.
+func (p *Provider) Forbid(tokens ...string) { p.set(forbidden, time.Time{}, tokens) }
+
+// Block makes the API refuse tokens because their account is gone for good.
+func (p *Provider) Block(tokens ...string) { p.set(blocked, time.Time{}, tokens) }
+
+// Restore makes the API accept tokens again.
+func (p *Provider) Restore(tokens ...string) { p.set(live, time.Time{}, tokens) }
+
+func (p *Provider) set(s state, until time.Time, tokens []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for text, t := range p.access {
+		if len(tokens) == 0 || slices.Contains(tokens, text) {
+			t.state, t.until = s, until
+		}
+	}
+}
+
+// Revoke ends logins by one of their refresh tokens, present or past: the token endpoint refuses them from now on.
+func (p *Provider) Revoke(refresh ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range refresh {
+		if l := p.refresh[r]; l != nil {
+			p.kill(l)
+		}
+	}
+}
+
+// kill ends a login. p.mu is held.
+func (p *Provider) kill(l *login) {
+	l.dead = true
+	for _, t := range p.access {
+		if t.of == l {
+			t.state = expired
+		}
+	}
+}
+
+// Alive reports whether the login that the refresh token, present or past, belongs to can still be refreshed.
+func (p *Provider) Alive(refresh string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.refresh[refresh]
+	return l != nil && !l.dead
+}
+
+// Current reports whether refresh is the one token with which its login can be refreshed.
+func (p *Provider) Current(refresh string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.refresh[refresh]
+	return l != nil && !l.dead && l.current == refresh
+}
+
+// Requests returns what the API has seen so far, in the order in which it answered.
+func (p *Provider) Requests() []Request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.requests)
+}
+
+// Exchanges returns how often the token endpoint has given new tokens.
+func (p *Provider) Exchanges() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.granted
+}
+
+// TokenRequests returns how often the token endpoint was asked, whatever it answered.
+func (p *Provider) TokenRequests() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked
+}
+
+// Reuses returns how often a refresh token was used that had been used before. Each time the login was ended.
+func (p *Provider) Reuses() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reused
+}
+
+// sentToken returns the credential of a request, wherever the dialect has it.
+func (p *Provider) sentToken(r *http.Request) string {
+	if key := r.Header.Get("X-Api-Key"); p.Dialect == Anthropic && key != "" {
+		return key
+	}
+	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return value
+}

@@ -1,0 +1,149 @@
+package reauthtest
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Fault is what goes wrong with one request to the token endpoint.
+type Fault struct {
+	// Lose makes the exchange happen and its answer get lost: the connection is cut.
+	Lose bool
+	// Cut cuts the connection before anything happens.
+	Cut bool
+	// Answer, when not nil, is given instead of doing anything.
+	Answer *Answer
+}
+
+// TooManyRequests is the fault of a token endpoint that answers 429; after is what it asks to wait, in whole seconds.
+func TooManyRequests(after time.Duration) Fault {
+	h := make(http.Header)
+	if after > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(after.Seconds())))
+	}
+	return Fault{Answer: &Answer{Status: 429, Header: h, Body: `{"error":"rate_limited"}`}}
+}
+
+// Unavailable is the fault of a token endpoint that answers 503.
+func Unavailable() Fault {
+	return Fault{Answer: &Answer{Status: 503, Body: `{"error":"temporarily_unavailable"}`}}
+}
+
+// Page is the fault of an edge that answers with a page of HTML in the token endpoint's stead.
+func Page(status int) Fault {
+	return Fault{Answer: &Answer{Status: status, Header: http.Header{"Content-Type": {"text/html"}}, Body: "<html><title>Just a moment...</title></html>"}}
+}
+
+// Fail makes the next requests to the token endpoint go wrong, one fault each.
+func (p *Provider) Fail(faults ...Fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = append(p.faults, faults...)
+}
+
+// serveToken is the refresh grant of RFC 6749 §6, with rotation and, as RFC 9700 §4.14.2 wants it, the end of a login whose
+// refresh token is used twice.
+func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
+	given := readGrant(r)
+	fault := p.nextFault()
+	sleep(r, p.TokenLatency)
+	switch {
+	case fault.Cut:
+		panic(http.ErrAbortHandler)
+	case fault.Answer != nil:
+		fault.Answer.write(w)
+		return
+	}
+	answer := p.exchange(given)
+	if fault.Lose {
+		panic(http.ErrAbortHandler)
+	}
+	answer.write(w)
+}
+
+func (p *Provider) nextFault() (f Fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	if len(p.faults) > 0 {
+		f, p.faults = p.faults[0], p.faults[1:]
+	}
+	return f
+}
+
+// readGrant returns the parameters of a token request, sent as a form or as JSON; the refresh token may be in a header.
+func readGrant(r *http.Request) map[string]string {
+	params := make(map[string]string)
+	if r.Header.Get("Content-Type") == "application/json" {
+		_ = json.NewDecoder(r.Body).Decode(&params) // malformed: no parameters
+	} else if r.ParseForm() == nil {
+		for k := range r.PostForm {
+			params[k] = r.PostForm.Get(k)
+		}
+	}
+	if t := r.Header.Get("X-Nous-Refresh-Token"); t != "" {
+		params["refresh_token"] = t
+	}
+	return params
+}
+
+// exchange spends a refresh token.
+func (p *Provider) exchange(given map[string]string) *Answer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	used := given["refresh_token"]
+	l := p.refresh[used]
+	switch {
+	case given["grant_type"] != "refresh_token":
+		return &Answer{Status: 400, Body: `{"error":"unsupported_grant_type"}`}
+	case l == nil, l.dead:
+		return &Answer{Status: 400, Body: `{"error":"invalid_grant","error_description":"Refresh token not found or invalid"}`}
+	case l.current != used:
+		p.reused++
+		p.kill(l)
+		return &Answer{Status: 400, Body: `{"error":"invalid_grant","error_description":"Refresh token reuse detected"}`}
+	}
+	p.granted++
+	access, refresh := p.issue(l, !p.RefuseNew)
+	if p.Reusable {
+		delete(p.refresh, refresh)
+		l.current, refresh = used, ""
+	}
+	p.access[access].from = time.Now().Add(p.PublishDelay)
+	return &Answer{Status: 200, Body: p.grantBody(access, refresh)}
+}
+
+func (p *Provider) lifetime() time.Duration {
+	if p.Lifetime == 0 {
+		return time.Hour
+	}
+	return p.Lifetime
+}
+
+func (p *Provider) grantBody(access, refresh string) string {
+	m := map[string]any{"access_token": access, "token_type": "Bearer"}
+	if refresh != "" {
+		m["refresh_token"] = refresh
+	}
+	if !p.OmitExpiry {
+		m["expires_in"] = int(p.lifetime().Seconds())
+	}
+	b, _ := json.Marshal(m) // strings and numbers always encode
+	return string(b)
+}
+
+// newAccess makes an access token: opaque, or a JWT whose signature is not valid.
+func (p *Provider) newAccess() string {
+	if !p.JWT {
+		return "at-" + rand.Text()
+	}
+	now := time.Now().Add(p.Skew)
+	claims := fmt.Sprintf(`{"sub":"user-1","iat":%d,"exp":%d,"jti":%q}`, now.Unix(), now.Add(p.lifetime()).Unix(), rand.Text())
+	enc := base64.RawURLEncoding.EncodeToString
+	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("EXAMPLE"))
+}
