@@ -239,6 +239,9 @@ func (e *evidence) leaf(key, value string) {
 	e.addField(key, value)
 	if codeKeys[key] && isCode(value) {
 		e.code(value)
+		if key == "code" || key == "type" {
+			return
+		}
 	}
 	if key != "" && !textKeys[key] {
 		return
@@ -280,7 +283,7 @@ func (e *evidence) code(s string) {
 	if _, after, ok := strings.Cut(s, "#"); ok { // com.amazon.coral.service#ThrottlingException
 		s = after
 	}
-	if len(e.codes) < maxItems {
+	if s != "" && len(e.codes) < maxItems {
 		e.codes = append(e.codes, strings.ToLower(s))
 	}
 }

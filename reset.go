@@ -102,7 +102,7 @@ var bodyResets = []struct {
 }{
 	{"resetsat", time.Second}, {"resetat", time.Second}, {"xratelimitreset", time.Second},
 	{"resetsinseconds", time.Second}, {"resetseconds", time.Second}, {"resetafterseconds", time.Second},
-	{"quotaresetdelay", time.Second}, {"retrydelay", time.Second}, {"quotaresettimestamp", time.Second}, // Google's
+	{"retrydelay", time.Second}, {"quotaresetdelay", time.Second}, {"quotaresettimestamp", time.Second}, // Google's
 	{"retryafterms", time.Millisecond}, {"retryafterseconds", time.Second}, {"retryafter", time.Second},
 	{"resettime", time.Second}, {"nextresettime", time.Second}, {"resetsin", time.Second}, {"resetin", time.Second},
 }

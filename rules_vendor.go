@@ -38,7 +38,7 @@ var vendorCodeRules = []rule{
 	{kind: Pass, reason: "vertex:shared-pool", in: "vertex", status: []int{429}, code: []string{"resource_exhausted"}, unless: []string{"quota exceeded", "exceeded your", "quota metric"}},
 
 	// Amazon.
-	{kind: Pass, reason: "aws:clock", code: []string{"invalidsignatureexception", "signaturedoesnotmatch"}, phrase: []string{"- 5 min."}},
+	{kind: Pass, reason: "aws:clock", code: []string{"invalidsignatureexception", "signaturedoesnotmatch"}, phrase: []string{"z - … min."}},
 	{kind: Pass, reason: "aws:clock", code: []string{"requestexpired", "requesttimetooskewed", "requestinthefuture"}},
 	{kind: Rejected, reason: "aws:api-key", code: []string{"accessdeniedexception"}, phrase: []string{"authentication failed", "api key", "bearer token has expired", "bearer token … invalid"}},
 
@@ -66,7 +66,7 @@ var vendorCodeRules = []rule{
 // vendorPhraseRules: sentences of one provider, where the same words mean something else with others or the status misleads.
 var vendorPhraseRules = []rule{
 	{kind: Forbidden, reason: "xai:subscription", in: "xai-oauth", phrase: []string{"active grok subscription"}},
-	{kind: Rejected, reason: "nvidia:api-key", in: "nvidia", status: []int{403}, phrase: []string{"authorization failed"}},
+	{kind: Rejected, reason: "nvidia:api-key", in: "nvidia", status: []int{403}, header: "Content-Type: problem+json", phrase: []string{"authorization failed"}},
 	{kind: Forbidden, reason: "opencode:blocked", in: "opencode-zen opencode-go", status: []int{401}, phrase: []string{"blocked by upstream"}},
 	{kind: Pass, reason: "dashscope:request", in: "alibaba alibaba-coding-plan", status: []int{403}, phrase: []string{"support synchronous calls", "support asynchronous calls"}},
 	{kind: Forbidden, reason: "dashscope:workspace", in: "alibaba alibaba-coding-plan", status: []int{401}, phrase: []string{"not authorized to access"}},

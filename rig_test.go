@@ -1,0 +1,190 @@
+package reauth_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// noReset is the zero time: the provider does not say when a quota comes back.
+var noReset time.Time
+
+// rig is a transport and its pool over a fake provider, in memory unless told otherwise.
+type rig struct {
+	fake      *reauthtest.Provider
+	provider  string
+	url       string // of a chat completion
+	pool      *reauth.Pool
+	transport *reauth.RecoveringTransport
+	client    *http.Client
+	events    *eventLog
+}
+
+// newRig makes a rig whose provider speaks the dialect. Its tokens come from the fake's token endpoint.
+func newRig(t testing.TB, d reauthtest.Dialect) *rig {
+	t.Helper()
+	r := newRigOn(t, d, reauth.NewPool())
+	t.Cleanup(func() { require.NoError(t, r.pool.Close()) })
+	return r
+}
+
+// newRigOn is newRig with a pool that the caller closes.
+func newRigOn(t testing.TB, d reauthtest.Dialect, pool *reauth.Pool) *rig {
+	t.Helper()
+	fake := reauthtest.New(d)
+	r := &rig{fake: fake, pool: pool, events: new(eventLog)}
+	switch d {
+	case reauthtest.XAI:
+		r.provider, r.url = "xai-oauth", "https://api.x.ai/v1/chat/completions"
+	case reauthtest.OpenAI:
+		r.provider, r.url = "openai-codex", "https://chatgpt.com/backend-api/codex/responses"
+	case reauthtest.Anthropic:
+		r.provider, r.url = "anthropic", "https://api.anthropic.com/v1/messages"
+	}
+	r.refreshAt(t, fake)
+	pool.Observe = r.events.observe
+	r.transport = reauth.NewRecoveringTransport(fake.Transport(), pool)
+	r.client = &http.Client{Transport: r.transport}
+	return r
+}
+
+// refreshAt makes the rig's provider refresh at a fake's token endpoint.
+func (r *rig) refreshAt(t testing.TB, fake *reauthtest.Provider) {
+	t.Helper()
+	refresher, err := reauth.BuiltinRefresher(r.provider, reauth.OAuth2Config{
+		TokenURL:   "https://auth.example.com" + reauthtest.TokenPath,
+		HTTPClient: &http.Client{Transport: fake.Transport()},
+	})
+	require.NoError(t, err)
+	r.register(t, func(p *reauth.Provider) { p.Refresher = refresher })
+}
+
+// register registers the rig's provider, changed.
+func (r *rig) register(t testing.TB, change func(*reauth.Provider)) {
+	t.Helper()
+	p, ok := reauth.LookupProvider(r.provider)
+	require.True(t, ok)
+	change(&p)
+	require.NoError(t, r.pool.Register(p))
+}
+
+// login adds a new login of the fake to the pool.
+func (r *rig) login(t testing.TB, id string) (access, refresh string) {
+	t.Helper()
+	access, refresh = r.fake.Login()
+	r.add(t, reauth.Credential{ID: id, AccessToken: access, RefreshToken: refresh})
+	return access, refresh
+}
+
+// key adds an API key that the fake accepts.
+func (r *rig) key(t testing.TB, id, key string) {
+	t.Helper()
+	r.fake.AddKey(key)
+	r.add(t, reauth.Credential{ID: id, AccessToken: key})
+}
+
+func (r *rig) add(t testing.TB, c reauth.Credential) {
+	t.Helper()
+	c.Provider = r.provider
+	_, err := r.pool.Add(context.Background(), c)
+	require.NoError(t, err)
+}
+
+// post sends a small request and returns the status and the body of its answer.
+func (r *rig) post(ctx context.Context) (int, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, strings.NewReader(`{"model":"example"}`))
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Authorization", "Bearer set by the transport")
+	return r.do(req)
+}
+
+func (r *rig) do(req *http.Request) (int, string, error) {
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}
+
+// mustPost is post for requests that must get an answer.
+func (r *rig) mustPost(t testing.TB) (int, string) {
+	t.Helper()
+	status, body, err := r.post(context.Background())
+	require.NoError(t, err)
+	return status, body
+}
+
+// statuses returns what the fake answered to each request so far.
+func (r *rig) statuses() (list []int) {
+	for _, q := range r.fake.Requests() {
+		list = append(list, q.Status)
+	}
+	return list
+}
+
+// status returns how a credential of the rig stands.
+func (r *rig) status(t testing.TB, id string) reauth.CredentialStatus {
+	t.Helper()
+	for _, s := range r.pool.Status() {
+		if s.Provider == r.provider && s.ID == id {
+			return s
+		}
+	}
+	t.Fatalf("no credential %q", id)
+	return reauth.CredentialStatus{}
+}
+
+// eventLog keeps the events of a pool.
+type eventLog struct {
+	mu   sync.Mutex
+	list []reauth.Event
+}
+
+func (l *eventLog) observe(_ context.Context, e reauth.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, e)
+}
+
+// all returns the events so far, or those of some types.
+func (l *eventLog) all(types ...reauth.EventType) (list []reauth.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.list {
+		if len(types) == 0 || slices.Contains(types, e.Type) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// roundTripFunc is a base made of a function.
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// answer makes a response as a base returns it.
+func answer(req *http.Request, status int, body string, header ...string) *http.Response {
+	h := make(http.Header)
+	for i := 0; i+1 < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
+	}
+}
