@@ -420,26 +420,50 @@ func mergeTokens(c, got Credential) Credential {
 	return m
 }
 
-// spentKey is where a stored credential keeps the digests of refresh tokens that have been rotated away.
+// spentKey is where a stored credential keeps digests of refresh tokens that are not to be taken for new ones: the last
+// that were rotated away, and, with a prefix, those that came by Add. A program may add its first login for years.
 const (
-	spentKey = "reauth-spent"
-	maxSpent = 16
+	spentKey    = "reauth-spent"
+	loginPrefix = "login:"
+	maxSpent    = 16 // of each kind
 )
 
+// isSpent reports whether c's login has left the refresh token behind.
 func isSpent(c Credential, refreshToken string) bool {
-	return refreshToken != "" && slices.Contains(strings.Fields(c.Metadata[spentKey]), digest(refreshToken))
+	if refreshToken == "" || refreshToken == c.RefreshToken {
+		return false
+	}
+	d := digest(refreshToken)
+	return slices.ContainsFunc(strings.Fields(c.Metadata[spentKey]), func(s string) bool { return strings.TrimPrefix(s, loginPrefix) == d })
 }
 
+// addSpent remembers a refresh token that was rotated away.
 func addSpent(c *Credential, refreshToken string) {
-	if refreshToken == "" {
+	if !isSpent(*c, refreshToken) {
+		c.remember(digest(refreshToken))
+	}
+}
+
+// remember appends to the list and forgets the oldest of its kind.
+func (c *Credential) remember(d string) {
+	if d == "" || d == loginPrefix {
 		return
 	}
-	spent := append(strings.Fields(c.Metadata[spentKey]), digest(refreshToken))
+	list := append(strings.Fields(c.Metadata[spentKey]), d)
+	login := strings.HasPrefix(d, loginPrefix)
+	same := 0
+	for i := len(list) - 1; i >= 0; i-- {
+		if strings.HasPrefix(list[i], loginPrefix) == login {
+			if same++; same > maxSpent {
+				list = slices.Delete(list, i, i+1)
+			}
+		}
+	}
 	c.Metadata = maps.Clone(c.Metadata)
 	if c.Metadata == nil {
 		c.Metadata = make(map[string]string)
 	}
-	c.Metadata[spentKey] = strings.Join(spent[max(0, len(spent)-maxSpent):], " ")
+	c.Metadata[spentKey] = strings.Join(list, " ")
 }
 
 // afterRefusal looks once more before a grant is called dead: somebody who does not share our lock may have rotated it.

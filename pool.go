@@ -203,10 +203,7 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 
 // mergeLogin decides what the store holds after c was added, and whether that is a new login.
 func mergeLogin(old Credential, found bool, c Credential) (merged Credential, news bool) {
-	switch {
-	case !found:
-		return c, true
-	case isStale(old, c):
+	if found && isStale(old, c) {
 		old.Priority, old.Hosts = c.Priority, c.Hosts
 		if c.ClientID != "" {
 			old.ClientID = c.ClientID
@@ -219,6 +216,7 @@ func mergeLogin(old Credential, found bool, c Credential) (merged Credential, ne
 		}
 		c.Metadata[spentKey] = spent
 	}
+	c.remember(loginPrefix + digest(c.RefreshToken))
 	return c, true
 }
 

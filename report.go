@@ -55,7 +55,8 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 
 // Report tells the pool how a credential got by Token fared, as Classify or ClassifyError judged it. accessToken is the one
 // that was used: when it has been replaced meanwhile, nothing happens. A Rejected one is renewed before Report returns;
-// its error then says why that failed, and the credential is put aside. Other refusals put aside or retire it.
+// its error then says why that failed, and the credential is put aside. Other refusals put aside or retire it. A Pass is
+// worth reporting too: a fresh token that is rejected before anybody had a use of it is not renewed again at once.
 func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v Verdict) error {
 	m, err := p.find("report", provider, id)
 	if err != nil {
@@ -75,6 +76,9 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 	case Exhausted, Forbidden:
 		h.accepted.Store(true)
 	case Rejected:
+		if now.Sub(h.received) > acceptedAfter {
+			h.accepted.Store(true)
+		}
 		_, err = m.renew(ctx, nil, h, rejected)
 		var own *waitError
 		if err == nil || errors.As(err, &own) {
@@ -87,6 +91,9 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 	}
 	return err
 }
+
+// acceptedAfter is how long a token must have been out before a rejection can be taken for its end and not for its birth.
+const acceptedAfter = time.Minute
 
 // CredentialStatus is how a credential stands, without its secrets.
 type CredentialStatus struct {

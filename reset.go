@@ -340,7 +340,10 @@ func (e *evidence) perDay() bool {
 }
 
 var (
-	spokenWindow = regexp.MustCompile(`(\d+)[ -]?(hour|hr|h|day|week)s?\b(?:[a-z ,-]{0,12})\b(?:window|limit|quota|period)|\b()()(hour|day|week|month) (?:allocated )?quota|limit (?:reached |exceeded )?for (?:the )?(?:past |last )?(\d+) ?(hour|day|week)`)
+	// "24-hour window", "week allocated quota", "limit reached for the past 5 hours".
+	spokenWindow = regexp.MustCompile(`(\d+)[ -]?(hour|hr|h|day|week)s?\b(?:[a-z ,-]{0,12})\b(?:window|limit|quota|period)` +
+		`|()\b(hour|day|week|month) (?:allocated )?quota` +
+		`|limit (?:reached |exceeded )?for (?:the )?(?:past |last )?(\d+) ?(hour|day|week)`)
 	namedPeriods = []struct {
 		length time.Duration
 		words  []string
@@ -361,8 +364,7 @@ func (e *evidence) namedPeriod(reason string) time.Duration {
 		return 0
 	}
 	if m := spokenWindow.FindStringSubmatch(e.text); m != nil {
-		d, _ := parseLength(m[1] + m[3] + m[2] + m[4])
-		return min(max(d, 0), maxReset)
+		return min(max(windowLength(m[1]+m[5], m[2]+m[4]+m[6]), 0), maxReset)
 	}
 	words := e.text + " " + strings.Join(e.codes, " ")
 	for _, p := range namedPeriods {
@@ -371,4 +373,16 @@ func (e *evidence) namedPeriod(reason string) time.Duration {
 		}
 	}
 	return 0
+}
+
+// windowLength is number units, or one unit.
+func windowLength(number, unit string) time.Duration {
+	if number == "" {
+		number = "1"
+	}
+	if unit == "month" {
+		number, unit = "30", "day"
+	}
+	d, _ := parseLength(number + unit)
+	return d
 }

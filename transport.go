@@ -115,16 +115,20 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	}
 	d := newDestination(req.URL)
 	g, ok := t.Pool.hosts.Load().lookup(&d)
-	if !ok || g.size.Load() == 0 {
+	if !ok {
 		return t.passThrough(req)
 	}
-	return t.roundTrip(req, g, &d)
+	now := time.Now()
+	t.Pool.look(req.Context(), now) // also without a credential: somebody else may have added one
+	if g.size.Load() == 0 {
+		return t.passThrough(req)
+	}
+	return t.roundTrip(req, g, &d, now)
 }
 
 // roundTrip is RoundTrip for a provider with credentials. What a success needs is done here; the rest is recovery's.
-func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destination) (*http.Response, error) {
-	ctx, now := req.Context(), time.Now()
-	t.Pool.look(ctx, now)
+func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destination, now time.Time) (*http.Response, error) {
+	ctx := req.Context()
 	asked := choiceFrom(ctx)
 	if asked.own {
 		return t.passThrough(req)

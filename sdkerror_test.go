@@ -1,0 +1,76 @@
+package reauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/reauth-go/reauth"
+)
+
+// Errors as SDKs have them.
+type (
+	fieldError struct { // openai-go, anthropic-sdk-go
+		StatusCode int
+		Response   *http.Response
+		text       string
+	}
+	methodError  struct{ status int }
+	spelledError struct { // go-openai
+		HTTPStatusCode int
+		text           string
+	}
+	unrelatedError struct{ StatusCode string }
+	embeddedError  struct{ *fieldError }
+)
+
+func (e *fieldError) Error() string    { return e.text }
+func (e methodError) Error() string    { return "refused" }
+func (e methodError) StatusCode() int  { return e.status }
+func (e *spelledError) Error() string  { return e.text }
+func (e unrelatedError) Error() string { return "unrelated" }
+func (e embeddedError) Error() string  { return "embedded" }
+func (e *embeddedError) Unwrap() error { return nil }
+
+func TestClassifyError(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want reauth.Kind
+	}{
+		"nil":            {nil, reauth.Pass},
+		"plain":          {errors.New("connection refused"), reauth.Pass},
+		"io":             {io.ErrUnexpectedEOF, reauth.Pass},
+		"own context":    {context.DeadlineExceeded, reauth.Pass},
+		"field":          {&fieldError{StatusCode: 401, text: "no"}, reauth.Rejected},
+		"field and body": {&fieldError{StatusCode: 429, text: `POST "https://api.openai.com/v1": 429 Too Many Requests {"message":"You exceeded your current quota","type":"insufficient_quota"}`}, reauth.Exhausted},
+		"field, xAI":     {&fieldError{StatusCode: 403, text: `403 Forbidden {"code":"unauthenticated:bad-credentials","error":"x"}`}, reauth.Rejected},
+		"field, scope":   {&fieldError{StatusCode: 401, text: `401 {"message":"Missing scopes: x","code":"missing_scope"}`}, reauth.Forbidden},
+		"field, header":  {&fieldError{StatusCode: 403, text: "no", Response: &http.Response{Header: http.Header{"Cf-Mitigated": {"challenge"}}}}, reauth.Pass},
+		"field 500":      {&fieldError{StatusCode: 500, text: "invalid api key"}, reauth.Pass},
+		"method":         {methodError{402}, reauth.Exhausted},
+		"spelled":        {&spelledError{HTTPStatusCode: 401, text: "no"}, reauth.Rejected},
+		"no number":      {unrelatedError{"401"}, reauth.Pass},
+		"nil embedded":   {embeddedError{}, reauth.Pass},
+		"embedded":       {embeddedError{&fieldError{StatusCode: 401}}, reauth.Rejected},
+		"wrapped":        {fmt.Errorf("chat: %w", &fieldError{StatusCode: 401, text: "no"}), reauth.Rejected},
+		"joined":         {errors.Join(errors.New("first"), &fieldError{StatusCode: 401, text: "no"}), reauth.Rejected},
+		"text, python":   {errors.New("Error code: 401 - {'error': {'message': 'no'}}"), reauth.Rejected},
+		"text, 403":      {errors.New(`Error code: 403 - {"error":"Your team has used all available credits"}`), reauth.Exhausted},
+		"text, status":   {errors.New("unexpected status code 429: slow down"), reauth.Exhausted},
+		"text, HTTP":     {errors.New("HTTP 401 Unauthorized"), reauth.Rejected},
+		"text, marker":   {errors.New("rpc error: unauthenticated:bad-credentials"), reauth.Rejected},
+		"text, JSON":     {errors.New(`stream: {"type":"error","error":{"type":"authentication_error","code":"token_expired"}}`), reauth.Rejected},
+		"text, words":    {errors.New("unauthorized access to the file"), reauth.Pass},
+		"text, a number": {errors.New("read 401 bytes"), reauth.Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := reauth.ClassifyError(c.err)
+			assert.Equal(t, c.want, v.Kind, v.Reason)
+		})
+	}
+}

@@ -1,0 +1,538 @@
+package reauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// watchedStore records what is done to a store, and fails where it is told to.
+type watchedStore struct {
+	reauth.Store
+	mu      sync.Mutex
+	ops     []string
+	loads   int
+	failing map[string]error // by operation: load, claim, mark, persist, delete
+}
+
+func (s *watchedStore) note(op string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ops = append(s.ops, op)
+	return s.failing[op]
+}
+
+func (s *watchedStore) fail(op string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failing == nil {
+		s.failing = make(map[string]error)
+	}
+	s.failing[op] = err
+}
+
+func (s *watchedStore) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ops := s.ops
+	s.ops = nil
+	return ops
+}
+
+func (s *watchedStore) Load(ctx context.Context, version string) ([]reauth.Entry, string, error) {
+	s.mu.Lock()
+	s.loads++
+	err := s.failing["load"]
+	s.mu.Unlock()
+	if err != nil {
+		return nil, "", err
+	}
+	return s.Store.Load(ctx, version)
+}
+
+func (s *watchedStore) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+	if err := s.note("claim"); err != nil {
+		return reauth.Credential{}, err
+	}
+	var unsaved reauth.Credential
+	lost := errors.New("lost")
+	c, err := s.Store.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
+		_ = s.note("read")
+		got, err := fn(c, found)
+		if err != nil {
+			return got, err
+		}
+		if err := s.note("persist"); err != nil {
+			unsaved = got
+			return reauth.Credential{}, lost
+		}
+		return got, nil
+	})
+	_ = s.note("release")
+	if errors.Is(err, lost) {
+		return unsaved, fmt.Errorf("%w: disk full", reauth.ErrNotStored)
+	}
+	return c, err
+}
+
+func (s *watchedStore) Mark(ctx context.Context, provider, id string, st reauth.Standing) error {
+	op := "mark"
+	if st.Spending != "" {
+		op = "mark spending"
+	}
+	if err := s.note(op); err != nil {
+		return err
+	}
+	return s.Store.Mark(ctx, provider, id, st)
+}
+
+// fleet is several pools over one store and one provider.
+func fleet(t *testing.T, n int, store reauth.Store, f func(t *testing.T, rigs []*rig)) {
+	t.Helper()
+	fake := reauthtest.New(reauthtest.XAI)
+	rigs := make([]*rig, n)
+	for i := range rigs {
+		pool, err := reauth.OpenPool(context.Background(), store)
+		require.NoError(t, err)
+		rigs[i] = newRigOn(t, reauthtest.XAI, pool)
+		rigs[i].fake, rigs[i].transport.Base = fake, fake.Transport()
+		rigs[i].refreshAt(t, fake)
+	}
+	f(t, rigs)
+	for _, r := range rigs {
+		require.NoError(t, r.pool.Close())
+	}
+}
+
+func TestOrderOfARenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &watchedStore{Store: reauth.NewMemStore()}
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			old, refresh := r.login(t, "me")
+			synctest.Wait()
+			store.take()
+			r.fake.Expire(old)
+			fakes, _ := r.pool.ProviderFor(mustURL(t, r.url))
+			r.register(t, func(p *reauth.Provider) {
+				p.Refresher = reauth.RefresherFunc(func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
+					_ = store.note("exchange")
+					entries, _, err := store.Store.Load(ctx, "")
+					require.NoError(t, err)
+					assert.Equal(t, reauth.Digest(refresh), entries[0].Standing.Spending, "others can see what is being spent")
+					return fakes.Refresher.Refresh(ctx, c)
+				})
+			})
+			status, _ := r.mustPost(t)
+			require.Equal(t, 200, status)
+			synctest.Wait()
+			assert.Equal(t, []string{"claim", "read", "mark spending", "exchange", "persist", "release", "mark"}, store.take())
+			entries, _, err := store.Load(context.Background(), "")
+			require.NoError(t, err)
+			assert.Empty(t, entries[0].Standing.Spending)
+			assert.Equal(t, reauth.Digest(entries[0].Credential.AccessToken), entries[0].Standing.Of)
+			assert.WithinDuration(t, time.Now(), entries[0].Standing.LastRefresh, time.Second)
+		})
+	})
+}
+
+func TestAnotherPoolsTokensAreAdoptedWithoutAnExchange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fleet(t, 2, reauth.NewMemStore(), func(t *testing.T, rigs []*rig) {
+			a, b := rigs[0], rigs[1]
+			old, _ := a.login(t, "me")
+			require.Empty(t, b.pool.Status())
+			time.Sleep(2 * time.Second)
+			b.mustPost(t) // asked to serve, it looks
+			synctest.Wait()
+			require.Len(t, b.pool.Status(), 1, "a credential added elsewhere appears")
+			b.mustPost(t)
+
+			a.fake.Expire(old)
+			status, _ := a.mustPost(t)
+			require.Equal(t, 200, status)
+			require.Equal(t, 1, a.fake.Exchanges())
+			status, _ = b.mustPost(t)
+			assert.Equal(t, 200, status)
+			assert.Equal(t, 1, a.fake.Exchanges(), "b found a's tokens in the store")
+			require.Len(t, b.events.all(reauth.Adopted), 1)
+			assert.Zero(t, a.fake.Reuses())
+		})
+	})
+}
+
+func TestPoolsThatShareAStoreSpendATokenOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fleet(t, 8, reauth.NewMemStore(), func(t *testing.T, rigs []*rig) {
+			rigs[0].fake.TokenLatency = 50 * time.Millisecond
+			rigs[0].login(t, "me")
+			time.Sleep(2 * time.Second)
+			for _, r := range rigs {
+				r.mustPost(t)
+				synctest.Wait()
+			}
+			for round := range 10 {
+				rigs[0].fake.Expire()
+				var wg sync.WaitGroup
+				for _, r := range rigs {
+					for range 10 {
+						wg.Go(func() {
+							status, _, err := r.post(context.Background())
+							assert.NoError(t, err)
+							assert.Equal(t, 200, status)
+						})
+					}
+				}
+				wg.Wait()
+				require.Equal(t, round+1, rigs[0].fake.Exchanges())
+			}
+			assert.Zero(t, rigs[0].fake.Reuses())
+		})
+	})
+}
+
+func TestRemovedElsewhereDisappears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fleet(t, 2, reauth.NewMemStore(), func(t *testing.T, rigs []*rig) {
+			a, b := rigs[0], rigs[1]
+			a.login(t, "me")
+			time.Sleep(2 * time.Second)
+			b.mustPost(t)
+			synctest.Wait()
+			require.Len(t, b.pool.Status(), 1)
+			require.NoError(t, a.pool.Remove(context.Background(), "xai", "me"))
+			time.Sleep(2 * time.Second)
+			b.mustPost(t)
+			synctest.Wait()
+			assert.Empty(t, b.pool.Status())
+		})
+	})
+}
+
+func TestRefreshDoesNotBringBackWhatWasRemovedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			old, _ := r.login(t, "me")
+			require.NoError(t, store.Delete(context.Background(), "xai-oauth", "me"))
+			r.fake.Expire(old)
+			status, _ := r.mustPost(t)
+			assert.Equal(t, 403, status)
+			assert.Zero(t, r.fake.TokenRequests())
+			entries, _, err := store.Load(context.Background(), "")
+			require.NoError(t, err)
+			assert.Empty(t, entries)
+			assert.Empty(t, r.pool.Status())
+		})
+	})
+}
+
+func TestStandingIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fleet(t, 2, reauth.NewMemStore(), func(t *testing.T, rigs []*rig) {
+			a, b := rigs[0], rigs[1]
+			a.key(t, "first", "key-first")
+			a.key(t, "second", "key-second")
+			a.fake.Exhaust(noReset, "key-first")
+			a.mustPost(t)
+			synctest.Wait()
+			time.Sleep(2 * time.Second)
+			b.mustPost(t)
+			synctest.Wait()
+			assert.Equal(t, reauth.Aside, b.status(t, "first").State)
+			assert.WithinDuration(t, a.status(t, "first").AsideUntil, b.status(t, "first").AsideUntil, 0)
+			before := len(b.tokens())
+			b.mustPost(t)
+			assert.Equal(t, []string{"key-second"}, b.tokens()[before:])
+
+			a.fake.Restore("key-first")
+			require.NoError(t, b.pool.Reset(context.Background(), "xai", "first"))
+			time.Sleep(2 * time.Second)
+			a.mustPost(t)
+			synctest.Wait()
+			assert.Equal(t, reauth.Good, a.status(t, "first").State, "so is its lifting")
+		})
+	})
+}
+
+func TestSuspectMarksAreNotShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			r.key(t, "a", "key-a")
+			r.key(t, "b", "key-b")
+			r.fake.Exhaust(noReset, "key-a", "key-b")
+			r.mustPost(t)
+			synctest.Wait()
+			entries, _, err := store.Load(context.Background(), "")
+			require.NoError(t, err)
+			for _, e := range entries {
+				assert.Zero(t, e.Standing.AsideUntil)
+			}
+		})
+	})
+}
+
+func TestNewestAtWins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			r.key(t, "a", "key-a")
+			now := time.Now()
+			of := reauth.Digest("key-a")
+			mark := func(st reauth.Standing) reauth.CredentialStatus {
+				st.Of = of
+				require.NoError(t, store.Mark(context.Background(), "xai-oauth", "a", st))
+				time.Sleep(2 * time.Second)
+				r.mustPost(t)
+				synctest.Wait()
+				return r.status(t, "a")
+			}
+			r.fake.Exhaust(noReset, "key-a") // so that no success lifts a mark
+			assert.EqualValues(t, reauth.Retired, mark(reauth.Standing{At: now.Add(time.Hour), Retired: true, Reason: "test"}).State)
+			s := mark(reauth.Standing{At: now.Add(time.Minute)})
+			assert.EqualValues(t, reauth.Retired, s.State, "an older word changes nothing")
+			assert.Equal(t, "test", s.Reason)
+		})
+	})
+}
+
+func TestStandingAboutOtherTokensIsVoid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-a"},
+			reauth.Standing{Retired: true, At: time.Now(), Of: reauth.Digest("an older key")})
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			assert.Equal(t, reauth.Good, rigs[0].status(t, "a").State)
+		})
+	})
+}
+
+func TestStoreIsLookedAtOnceASecondAndOnlyWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &watchedStore{Store: reauth.NewMemStore()}
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			r.key(t, "a", "key-a")
+			time.Sleep(time.Hour)
+			require.Equal(t, 1, store.loads, "the one at start")
+			for range 1000 {
+				r.mustPost(t)
+				synctest.Wait()
+				time.Sleep(10 * time.Millisecond)
+			}
+			assert.InDelta(t, 11, store.loads, 1)
+		})
+	})
+}
+
+func TestNoClaimNoExchange(t *testing.T) {
+	for _, op := range []string{"claim", "mark spending"} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &watchedStore{Store: reauth.NewMemStore()}
+			fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+				r := rigs[0]
+				old, refresh := r.login(t, "me")
+				store.fail(op, errors.New("the store is down"))
+				status, _ := r.mustPost(t)
+				require.Equal(t, 200, status, "the token in memory serves while it is accepted")
+				r.fake.Expire(old)
+				status, body := r.mustPost(t)
+				assert.Equal(t, 403, status)
+				assert.Contains(t, body, "bad-credentials", "then its refusal is returned")
+				assert.Zero(t, r.fake.TokenRequests())
+				require.NotEmpty(t, r.events.all(reauth.StoreFailed))
+				assert.True(t, r.fake.Current(refresh))
+
+				store.fail(op, nil)
+				time.Sleep(2 * time.Minute)
+				status, _ = r.mustPost(t)
+				assert.Equal(t, 200, status, "it recovers by itself")
+			})
+		})
+	}
+}
+
+func TestPairThatCannotBeStoredServesFromMemoryAndIsSavedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &watchedStore{Store: reauth.NewMemStore()}
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			old, refresh := r.login(t, "me")
+			r.fake.Expire(old)
+			store.fail("persist", errors.New("disk full"))
+			status, _ := r.mustPost(t)
+			require.Equal(t, 200, status)
+			failed := r.events.all(reauth.StoreFailed)
+			require.NotEmpty(t, failed)
+			assert.Equal(t, "persist", failed[0].Reason)
+
+			r.fake.Expire() // and once more, before anything could be saved
+			status, _ = r.mustPost(t)
+			require.Equal(t, 200, status)
+			assert.Equal(t, 2, r.fake.Exchanges())
+			assert.Zero(t, r.fake.Reuses(), "the stored pair was not taken for the newer one")
+
+			time.Sleep(10 * time.Second)
+			store.fail("persist", nil)
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			entries, _, err := store.Load(context.Background(), "")
+			require.NoError(t, err)
+			assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken), "the newest pair is stored")
+			assert.True(t, r.fake.Alive(refresh))
+		})
+	})
+}
+
+func TestCloseWaitsUntilAnUnsavedPairIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &watchedStore{Store: reauth.NewMemStore()}
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			old, _ := r.login(t, "me")
+			r.fake.Expire(old)
+			store.fail("persist", errors.New("disk full"))
+			r.mustPost(t)
+			time.AfterFunc(5*time.Second, func() { store.fail("persist", nil) })
+			require.NoError(t, r.pool.Close())
+			entries, _, err := store.Load(context.Background(), "")
+			require.NoError(t, err)
+			assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken))
+		})
+	})
+}
+
+func TestCloseGivesUpOnAStoreThatStaysDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &watchedStore{Store: reauth.NewMemStore()}
+		pool, err := reauth.OpenPool(context.Background(), store)
+		require.NoError(t, err)
+		r := newRigOn(t, reauthtest.XAI, pool)
+		old, _ := r.login(t, "me")
+		r.fake.Expire(old)
+		store.fail("persist", errors.New("disk full"))
+		r.mustPost(t)
+		require.ErrorContains(t, pool.Close(), "tokens may be lost")
+	})
+}
+
+func TestStoreThatCannotBeReadAtStart(t *testing.T) {
+	store := &watchedStore{Store: reauth.NewMemStore()}
+	store.fail("load", errors.New("permission denied"))
+	_, err := reauth.OpenPool(context.Background(), store)
+	require.ErrorContains(t, err, "reauth: open pool: permission denied")
+}
+
+func TestStoreThatCannotBeReadLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &watchedStore{Store: reauth.NewMemStore()}
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			r.key(t, "a", "key-a")
+			store.fail("load", errors.New("gone"))
+			time.Sleep(2 * time.Second)
+			status, _ := r.mustPost(t)
+			synctest.Wait()
+			assert.Equal(t, 200, status, "what is in memory serves")
+			assert.NotEmpty(t, r.events.all(reauth.StoreFailed))
+			r.fake.Expire("key-a")
+			status, _ = r.mustPost(t)
+			assert.Equal(t, 400, status, "the provider's own refusal")
+		})
+	})
+}
+
+func TestRejectedKeyIsLookedUpInTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			r.key(t, "a", "key-old")
+			r.fake.AddKey("key-new")
+			r.fake.Expire("key-old")
+			store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-new"}, reauth.Standing{At: time.Now()})
+			status, _ := r.mustPost(t)
+			assert.Equal(t, 200, status, "somebody had replaced the key")
+			assert.Equal(t, []string{"key-old", "key-new"}, r.tokens())
+		})
+	})
+}
+
+// A grant that is refused may have been rotated by a program that does not share the lock: look once more.
+func TestRefusedGrantIsLookedUpOnceMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			old, refresh := r.login(t, "me")
+			r.fake.Expire(old)
+			newAccess, newRefresh := r.fake.Login()
+			r.register(t, func(p *reauth.Provider) {
+				p.Refresher = reauth.RefresherFunc(func(_ context.Context, c reauth.Credential) (reauth.Credential, error) {
+					assert.Equal(t, refresh, c.RefreshToken)
+					go store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: newAccess, RefreshToken: newRefresh}, reauth.Standing{At: time.Now()})
+					return reauth.Credential{}, &reauth.RefreshError{Code: "invalid_grant", Permanent: true}
+				})
+			})
+			status, _ := r.mustPost(t)
+			for status != 200 { // the other program's write may come a moment later
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				status, _ = r.mustPost(t)
+			}
+			assert.NotEqualValues(t, reauth.Retired, r.status(t, "me").State)
+		})
+	})
+}
+
+func TestOldPairPutBackIntoTheStoreIsNotAdopted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			old, refresh := r.login(t, "me")
+			r.fake.Expire(old)
+			r.mustPost(t)
+			store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: old, RefreshToken: refresh}, reauth.Standing{At: time.Now()})
+			time.Sleep(2 * time.Second)
+			r.mustPost(t)
+			synctest.Wait()
+			r.fake.Expire()
+			status, _ := r.mustPost(t)
+			assert.Equal(t, 200, status)
+			assert.Zero(t, r.fake.Reuses())
+		})
+	})
+}
+
+func TestCredentialsOfAProviderRegisteredLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		store.Put(t, reauth.Credential{Provider: "mine", ID: "a", AccessToken: "key-a"}, reauth.Standing{})
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			require.Len(t, r.pool.Status(), 1)
+			r.fake.AddKey("key-a")
+			r.url = "https://api.mine.example/v1/models"
+			r.mustPost(t)
+			require.Equal(t, "set by the transport", r.tokens()[0])
+			require.NoError(t, r.pool.Register(reauth.Provider{Name: "mine", Hosts: []string{"api.mine.example"}}))
+			r.mustPost(t)
+			assert.Equal(t, "key-a", r.tokens()[1])
+		})
+	})
+}
