@@ -85,7 +85,7 @@ func (a *attempt) rewind(ctx context.Context) error {
 		return err
 	case req.GetBody == nil:
 		return errNotKept
-	case !a.last.Load().wait(ctx, req.Cancel, bodyWait):
+	case !a.last.Load().wait(ctx, canceled(req), bodyWait):
 		return errors.New("reauth: the first body is still being sent")
 	}
 	body, err := a.getBody()

@@ -45,7 +45,7 @@ func authorizeWith(h http.Header, name, value string) {
 const anthropicOAuthBeta = "oauth-2025-04-20"
 
 // authorizeAnthropic sends an API key as x-api-key and an OAuth token as Bearer. The latter needs a beta, which joins the
-// caller's own: without it Anthropic answers "OAuth authentication is currently not supported."
+// caller's own: without it Anthropic answers "OAuth authentication is currently not supported".
 func authorizeAnthropic(h http.Header, c Credential) {
 	if !isAnthropicOAuth(c) {
 		authorizeWith(h, "X-Api-Key", c.AccessToken)

@@ -116,7 +116,7 @@ func (b *exactBody) Read(p []byte) (int, error) {
 	b.left -= int64(n)
 	switch {
 	case b.left == 0 && (err == nil || err == io.EOF):
-		if end := b.atEnd(); end != io.EOF {
+		if end := b.atEnd(); !errors.Is(end, io.EOF) {
 			return 0, end
 		}
 	case err == io.EOF:
@@ -266,7 +266,7 @@ func (t *tape) fill(space []byte) {
 func (t *tape) whole() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.start == 0 && t.size <= t.limit && (!t.closed || t.err != nil) && (t.err == nil || t.err == io.EOF)
+	return t.start == 0 && t.size <= t.limit && (!t.closed || t.err != nil) && (t.err == nil || errors.Is(t.err, io.EOF))
 }
 
 // let says that nothing need be kept any more.

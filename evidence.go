@@ -275,7 +275,7 @@ func (e *evidence) field(key string) (string, bool) {
 // isCode tells a code from a sentence: some providers put prose into a field named code.
 func isCode(s string) bool {
 	return len(s) <= 96 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.:/#", r))
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.:/#", r)
 	})
 }
 

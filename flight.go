@@ -29,6 +29,8 @@ const (
 	// A token that was minted and never accepted is not renewed again for being refused before this has passed.
 	uselessRest = 10 * time.Minute
 
+	vainRest = 10 * time.Second // doubling
+
 	graceDelay = 500 * time.Millisecond // some providers publish tokens slowly
 )
 
@@ -154,12 +156,33 @@ func (m *member) mayExchange(h *held, why cause, now time.Time) bool {
 		return false
 	case why == rejected && m.isUseless(h):
 		return now.Sub(h.received) >= uselessRest
+	case why == rejected:
+		return !now.Before(m.vainUntil)
 	}
 	return true
 }
 
+// noteVain notes that a request was refused with the tokens of its own exchange too. Where others are accepted with them,
+// it is the request that is refused, and requests like it must not rotate the tokens each time.
+func (m *member) noteVain(h *held) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.vainOf != h.digest {
+		m.vainOf = h.digest
+		m.vainUntil = time.Now().Add(doubled(vainRest, m.vain))
+		m.vain++
+	}
+}
+
 // isUseless reports whether h came from an exchange and nobody has accepted it: to exchange again would go on for ever.
 func (m *member) isUseless(h *held) bool { return h.minted && !h.accepted.Load() }
+
+// endVain is called when a request was served with the tokens of its own exchange.
+func (m *member) endVain() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.vain, m.vainUntil = 0, time.Time{}
+}
 
 // whyNot explains a renewal that can do nothing.
 func (m *member) whyNot(h *held) error {
@@ -281,8 +304,10 @@ func (m *member) reread(ctx context.Context, h *held) (*held, error) {
 func (m *member) exchange(ctx context.Context, h *held, why cause) (*held, error) {
 	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
-	x := &exchanging{m: m, ctx: ctx, old: h, why: why}
-	stored, err := m.pool.store.Update(claim, m.provider, m.id, x.inside)
+	x := &exchanging{m: m, old: h, why: why}
+	stored, err := m.pool.store.Update(claim, m.provider, m.id, func(c Credential, found bool) (Credential, error) {
+		return x.inside(ctx, c, found)
+	})
 	switch {
 	case x.newer != nil: // compared under the lock, and nothing was spent
 		return m.adopt(ctx, *x.newer), nil
@@ -307,7 +332,6 @@ func (m *member) exchange(ctx context.Context, h *held, why cause) (*held, error
 // exchanging is what happens inside the lock.
 type exchanging struct {
 	m   *member
-	ctx context.Context
 	old *held
 	why cause
 
@@ -318,7 +342,7 @@ type exchanging struct {
 }
 
 // inside is the function given to Store.Update.
-func (x *exchanging) inside(c Credential, found bool) (Credential, error) {
+func (x *exchanging) inside(ctx context.Context, c Credential, found bool) (Credential, error) {
 	m := x.m
 	if !found {
 		x.err = errGone
@@ -330,19 +354,19 @@ func (x *exchanging) inside(c Credential, found bool) (Credential, error) {
 	switch {
 	case isSpent(x.old.cred, c.RefreshToken) || unsaved && c.RefreshToken == x.old.cred.RefreshToken:
 		c = x.old.cred.clone() // ours are the newest: the store could not take them so far, or somebody put an old pair back
-	case digest(c.AccessToken) != x.old.digest && !newHeld(c, fromLogin, time.Time{}, time.Now()).expired(time.Now()):
-		x.newer = &c
+	case digest(c.AccessToken) != x.old.digest && (x.why == rejected || !newHeld(c, fromLogin, time.Time{}, time.Now()).expired(time.Now())):
+		x.newer = &c // whether it is any good is the provider's to say: the clock that stamped it may be another's
 		return Credential{}, errAdopted
 	}
 	if c.RefreshToken == "" {
 		x.err = ErrNotRefreshable
 		return Credential{}, x.err
 	}
-	if x.err = x.markSpending(digest(c.RefreshToken)); x.err != nil {
+	if x.err = x.markSpending(ctx, digest(c.RefreshToken)); x.err != nil {
 		return Credential{}, x.err
 	}
 	begin := time.Now()
-	got, err := x.call(c)
+	got, err := x.call(ctx, c)
 	x.took = time.Since(begin)
 	merged := mergeTokens(c, got)
 	rotated := merged.RefreshToken != c.RefreshToken
@@ -356,7 +380,7 @@ func (x *exchanging) inside(c Credential, found bool) (Credential, error) {
 	if err != nil {
 		x.err = err
 		if !rotated {
-			_ = x.markSpending("") // the answer is known, or the token is not being exchanged any more
+			_ = x.markSpending(ctx, "") // the answer is known, or the token is not being exchanged any more
 			return Credential{}, err
 		}
 	}
@@ -365,8 +389,8 @@ func (x *exchanging) inside(c Credential, found bool) (Credential, error) {
 }
 
 // call asks the refresher. Its deadline is nobody's but the exchange's.
-func (x *exchanging) call(c Credential) (Credential, error) {
-	ctx, stop := context.WithTimeout(x.ctx, exchangeTimeout)
+func (x *exchanging) call(ctx context.Context, c Credential) (Credential, error) {
+	ctx, stop := context.WithTimeout(ctx, exchangeTimeout)
 	defer stop()
 	if x.why == rejected {
 		ctx = context.WithValue(ctx, refusedKey{}, true)
@@ -377,8 +401,8 @@ func (x *exchanging) call(c Credential) (Credential, error) {
 }
 
 // markSpending tells the other holders which refresh token is being exchanged; without that, it is not.
-func (x *exchanging) markSpending(d string) error {
-	ctx, stop := context.WithTimeout(x.ctx, storeTimeout)
+func (x *exchanging) markSpending(ctx context.Context, d string) error {
+	ctx, stop := context.WithTimeout(ctx, storeTimeout)
 	defer stop()
 	m := x.m
 	s := m.standingToShare()

@@ -192,7 +192,8 @@ func TestWaiterHonoursRequestCancel(t *testing.T) {
 		cancel := make(chan struct{})
 		req, err := http.NewRequest(http.MethodPost, r.url, strings.NewReader("{}"))
 		require.NoError(t, err)
-		req.Cancel = cancel //nolint:staticcheck // http.Client sets it for transports it does not know
+		//lint:ignore SA1019 http.Client sets it on transports it does not know
+		req.Cancel = cancel //nolint:staticcheck // http.Client sets it on transports it does not know
 		begin := time.Now()
 		time.AfterFunc(50*time.Millisecond, func() { close(cancel) })
 		_, err = r.transport.RoundTrip(req)
@@ -261,6 +262,37 @@ func TestFreshTokenThatIsPublishedSlowly(t *testing.T) {
 		assert.Equal(t, 500*time.Millisecond, time.Since(begin))
 		assert.Equal(t, 1, r.fake.Exchanges())
 		assert.Equal(t, reauth.Good, r.status(t, "me").State)
+	})
+}
+
+// One endpoint refuses whatever it gets, the others accept: its requests must not rotate the tokens each time.
+func TestEndpointThatRefusesEveryToken(t *testing.T) {
+	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
+		r.login(t, "me")
+		r.fake.Refuse = func(req *http.Request, _ string) *reauthtest.Answer {
+			if req.URL.Path != "/v1/special" {
+				return nil
+			}
+			return &reauthtest.Answer{Status: 403, Body: `{"code":"unauthenticated:bad-credentials","error":"no"}`}
+		}
+		good, begin := r.url, time.Now()
+		for time.Since(begin) < time.Minute {
+			r.url = "https://api.x.ai/v1/special"
+			status, _ := r.mustPost(t)
+			require.Equal(t, 403, status)
+			r.url = good
+			status, _ = r.mustPost(t)
+			require.Equal(t, 200, status)
+			time.Sleep(500 * time.Millisecond)
+		}
+		assert.LessOrEqual(t, r.fake.Exchanges(), 3)
+		r.fake.Refuse = nil
+		time.Sleep(10 * time.Minute)
+		for range 3 {
+			r.fake.Expire()
+			status, _ := r.mustPost(t)
+			assert.Equal(t, 200, status, "a token that really expires is renewed again, and again")
+		}
 	})
 }
 
@@ -403,7 +435,7 @@ func TestFailedRefreshesBackOff(t *testing.T) {
 func TestRefresherThatPanicsOrEndsItsGoroutine(t *testing.T) {
 	for name, bad := range map[string]func(){
 		"panic":   func() { panic("token rt-SECRET") },
-		"nil map": func() { var m map[string]int; m["x"] = 1 }, //nolint:staticcheck // on purpose
+		"runtime": func() { _ = make([]int, 1)[index(7)] },
 		"Goexit":  runtime.Goexit,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -429,6 +461,8 @@ func TestRefresherThatPanicsOrEndsItsGoroutine(t *testing.T) {
 		})
 	}
 }
+
+func index(i int) int { return i }
 
 func TestSameAccessTokenAgainIsAFailedRefresh(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {

@@ -119,14 +119,17 @@ type member struct {
 	useless  atomic.Int32 // refreshes since then whose tokens were refused
 	gone     atomic.Bool  // removed
 
-	mu      sync.Mutex // guards what follows, and writes to cur and mark
-	flight  *flight
-	failed  failure
-	static  bool      // the refresher said ErrNotRefreshable of the tokens held
-	unsaved bool      // the tokens held are newer than the store's
-	refresh time.Time // of the tokens held, by whoever did it
-	at      time.Time // of the newest standing known
-	seq     int64     // when the tokens changed, as the pool counts; see merge
+	mu        sync.Mutex // guards what follows, and writes to cur and mark
+	flight    *flight
+	failed    failure
+	static    bool   // the refresher said ErrNotRefreshable of the tokens held
+	unsaved   bool   // the tokens held are newer than the store's
+	vain      int32  // exchanges whose tokens were refused to the request that caused them
+	vainOf    string // digest of the last such access token
+	vainUntil time.Time
+	refresh   time.Time // of the tokens held, by whoever did it
+	at        time.Time // of the newest standing known
+	seq       int64     // when the tokens changed, as the pool counts; see merge
 }
 
 // place is what the program says of a credential, as opposed to its tokens.
@@ -196,6 +199,7 @@ func (m *member) pardon(now time.Time) Standing {
 	m.at = now
 	m.failed = failure{}
 	m.static = false
+	m.vain, m.vainUntil = 0, time.Time{}
 	m.strikes.Store(0)
 	m.useless.Store(0)
 	if h := m.cur.Load(); h.minted {

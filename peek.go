@@ -3,6 +3,7 @@ package reauth
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -67,7 +68,7 @@ func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n
 		k, err := t.read(b[len(b):min(cap(b), n)], off+int64(len(b)), stop)
 		b = b[:len(b)+k]
 		if err != nil {
-			return b, err == io.EOF
+			return b, errors.Is(err, io.EOF)
 		}
 	}
 	return b, false

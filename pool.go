@@ -336,12 +336,6 @@ func (w *workers) end() {
 	}
 }
 
-func (w *workers) isClosed() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.closed
-}
-
 // close reports whether all workers ended within d.
 func (w *workers) close(d time.Duration) bool {
 	w.mu.Lock()

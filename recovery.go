@@ -23,8 +23,8 @@ type recovery struct {
 	sends int
 
 	tried     []*member
-	renewed   bool // m has been renewed, or found renewed, for this request
-	adopted   int  // times m's tokens had been replaced by somebody else
+	renewed   bool // m has been renewed for this request
+	adopted   int  // times somebody else had replaced m's tokens
 	graced    bool // m's fresh tokens have been given time
 	last      bool // no further credential: one has been tried after a forbidden
 	first     *refusal
@@ -50,7 +50,7 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 		if !r.spec.mayRefuse(resp) {
 			return r.success(resp), nil
 		}
-		ref := peek(r.req.Context(), r.req.Cancel, resp)
+		ref := peek(r.req.Context(), canceled(r.req), resp)
 		v := r.classify(ref)
 		r.emit(Event{Type: Sent, Status: resp.StatusCode, Duration: time.Since(r.sent)})
 		r.emit(Event{Type: Judged, Status: resp.StatusCode, Reason: v.label()})
@@ -68,7 +68,7 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 		if next == giveUp || !r.prepare() {
 			return r.refuse(), nil
 		}
-		resp, err = r.send(r.m, r.h)
+		resp, err = r.send(r.m, r.h) //nolint:bodyclose // it is the next round's, or the caller's
 	}
 }
 
@@ -82,21 +82,13 @@ func (r *recovery) send(m *member, h *held) (*http.Response, error) {
 // classify asks the caller's classifier, then the provider, then the generic rules.
 func (r *recovery) classify(ref *refusal) Verdict {
 	body := ref.decoded()
-	for _, judge := range []func() (Verdict, bool){
-		func() (Verdict, bool) {
-			if r.t.Classifier == nil {
-				return Verdict{}, false
-			}
-			return r.t.Classifier(r.group.name, detached(ref.resp, body), body)
-		},
-		func() (Verdict, bool) {
-			if r.spec.Classify == nil {
-				return Verdict{}, false
-			}
-			return r.spec.Classify(detached(ref.resp, body), body)
-		},
-	} {
-		if v, ok := judge(); ok {
+	if judge := r.t.Classifier; judge != nil {
+		if v, ok := judge(r.group.name, detached(ref.resp, body), body); ok {
+			return v
+		}
+	}
+	if judge := r.spec.Classify; judge != nil {
+		if v, ok := judge(detached(ref.resp, body), body); ok {
 			return v
 		}
 	}
@@ -132,7 +124,7 @@ func (r *recovery) decide(v Verdict) (step, error) {
 func (r *recovery) decideRejected(v Verdict) (step, error) {
 	ctx, m := r.req.Context(), r.m
 	cur := m.cur.Load()
-	if cur.digest != r.h.digest && r.adopted < 2 { // a late refusal: somebody has replaced the tokens, nobody is to blame
+	if cur.digest != r.h.digest && r.adopted < maxAdopted { // a late refusal: the tokens have been replaced, nobody is to blame
 		r.adopted++
 		return r.replayWith(cur)
 	}
@@ -146,24 +138,46 @@ func (r *recovery) decideRejected(v Verdict) (step, error) {
 		}
 		return r.replayWith(m.cur.Load())
 	}
-	var failed error
-	if !r.renewed || m.isUseless(r.h) { // of tokens refused twice only the store is asked again
-		before := r.h
-		next, err := m.renew(ctx, r.req.Cancel, r.h, rejected)
-		var own *waitError
-		switch {
-		case errors.As(err, &own):
-			return giveUp, err
-		case err == nil && next.digest != before.digest:
-			r.renewed = true
-			return r.replayWith(next)
-		}
-		failed = err
+	next, failed := r.renew()
+	var own *waitError
+	switch {
+	case errors.As(failed, &own):
+		return giveUp, failed
+	case next != nil:
+		return r.replayWith(next)
 	}
 	if s := m.sentence(ctx, r.h, r.sent, v, failed); s != nil {
 		r.sentences = append(r.sentences, s)
 	}
 	return r.switchTo(v)
+}
+
+// maxAdopted bounds how often a request follows tokens that others replace faster than it can use them.
+const maxAdopted = 3
+
+// renew returns other tokens of the credential, or why there are none. A request causes one exchange per credential; when
+// the tokens of that are refused too, only the store is asked again.
+func (r *recovery) renew() (*held, error) {
+	if r.renewed {
+		r.m.noteVain(r.h)
+		if !r.m.isUseless(r.h) {
+			return nil, nil
+		}
+	}
+	next, err := r.m.renew(r.req.Context(), canceled(r.req), r.h, rejected)
+	switch {
+	case err != nil:
+		return nil, err
+	case next.digest == r.h.digest:
+		return nil, errNothingNewer
+	case next.minted:
+		r.renewed = true
+	case r.adopted < maxAdopted:
+		r.adopted++
+	default:
+		return nil, errNothingNewer
+	}
+	return next, nil
 }
 
 // grace returns how long to wait before tokens fresh from an exchange, which nobody has accepted yet, are tried once more.
@@ -190,7 +204,7 @@ func (r *recovery) sleep(d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return &waitError{r.m.String(), context.Cause(ctx), ctx.Err()}
-	case <-r.req.Cancel:
+	case <-canceled(r.req):
 		return &waitError{r.m.String(), context.Canceled, context.Canceled}
 	}
 }
@@ -214,7 +228,7 @@ func (r *recovery) switchTo(v Verdict) (step, error) {
 		if m == nil {
 			return giveUp, nil
 		}
-		h, err := m.ready(r.req.Context(), r.req.Cancel, m.cur.Load(), time.Now())
+		h, err := m.ready(r.req.Context(), canceled(r.req), m.cur.Load(), time.Now())
 		if err != nil {
 			return giveUp, err
 		}
@@ -255,19 +269,27 @@ func (r *recovery) prepare() bool {
 }
 
 // drop gives a refusal up.
-func (r *recovery) drop(ref *refusal) { ref.discard(r.req.Context(), r.req.Cancel) }
+func (r *recovery) drop(ref *refusal) { ref.discard(r.req.Context(), canceled(r.req)) }
 
 // success returns an answer that is none of the kind that may refuse.
 func (r *recovery) success(resp *http.Response) *http.Response {
-	r.served = true
+	r.accepted()
 	r.t.Pool.served(r.req.Context(), r.m, r.h, resp, r.sent, r.sends)
 	r.dropKept(nil)
 	return resp
 }
 
+// accepted notes that no refusal is left of this request.
+func (r *recovery) accepted() {
+	r.served = true
+	if r.renewed {
+		r.m.endVain()
+	}
+}
+
 // noteAccepted is for answers that were looked into and are no refusal, such as a 200 in which one might have hidden.
 func (r *recovery) noteAccepted(resp *http.Response) {
-	r.served = true
+	r.accepted()
 	if s := resp.StatusCode; s >= 200 && s < 300 && r.m.acceptedAt(r.h, r.sent) {
 		r.t.Pool.mark(r.req.Context(), r.m, Standing{At: time.Now(), Of: r.h.digest})
 	}
@@ -318,17 +340,17 @@ func isFinal(v Verdict) bool {
 // is no reason to withhold a refusal that was obtained.
 func (r *recovery) failed(err error) (*http.Response, error) {
 	ctx := r.req.Context()
-	canceled := ctx.Err() != nil
+	left := ctx.Err() != nil // the caller
 	select {
-	case <-r.req.Cancel:
-		canceled = true
+	case <-canceled(r.req):
+		left = true
 	default:
 	}
 	var own *waitError
 	if !errors.As(err, &own) {
 		r.emit(Event{Type: Sent, Err: err, Duration: time.Since(r.sent)})
 	}
-	if r.kept == nil || canceled {
+	if r.kept == nil || left {
 		r.dropKept(nil)
 		return nil, err
 	}

@@ -184,7 +184,7 @@ func (d *discovery) endpoint(ctx context.Context, call func(*http.Request) (*htt
 	req.Header.Set("User-Agent", "reauth/"+version)
 	resp, err := call(req)
 	if err != nil {
-		return d.known, nil //nolint:nilerr // the endpoint is known, discovery only tells whether it has moved
+		return d.known, nil // discovery only tells whether it has moved
 	}
 	defer resp.Body.Close()
 	var doc struct {
@@ -192,7 +192,7 @@ func (d *discovery) endpoint(ctx context.Context, call func(*http.Request) (*htt
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, &doc) != nil || doc.TokenEndpoint == "" {
-		return d.known, nil //nolint:nilerr // as above
+		return d.known, nil
 	}
 	if !d.owns(doc.TokenEndpoint) {
 		return "", &RefreshError{Provider: "xai-oauth", Code: "discovery_invalid", Description: "the issuer's metadata names a token endpoint that is not its own"}

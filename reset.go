@@ -113,7 +113,7 @@ func resetInBody(e *evidence, c resetClock) time.Time {
 			continue
 		}
 		v, _ := e.field(b.key)
-		if t := c.value(v, b.unit); !t.IsZero() && !(t.Equal(c.from) && strings.HasPrefix(b.key, "retry")) {
+		if t := c.value(v, b.unit); !t.IsZero() && (!t.Equal(c.from) || !strings.HasPrefix(b.key, "retry")) {
 			return t // a retry after 0 says that waiting is no use, not that the limit is over
 		}
 	}

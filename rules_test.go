@@ -78,7 +78,7 @@ func evidenceOf(t *testing.T, file, raw string) *evidence {
 	}
 	name := filepath.Base(file)
 	i := strings.IndexFunc(name, func(r rune) bool { return r >= '0' && r <= '9' })
-	for i >= 0 && !(name[i-1] == '-' && name[i+3] == '-') {
+	for i >= 0 && (name[i-1] != '-' || name[i+3] != '-') {
 		j := strings.IndexFunc(name[i+1:], func(r rune) bool { return r >= '0' && r <= '9' })
 		i += 1 + j
 	}

@@ -83,7 +83,7 @@ func walkChain(err error, depth int, yield func(error) bool) bool {
 	if !yield(err) {
 		return false
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // it is the chain that is walked
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
 			if !walkChain(e, depth-1, yield) {
 				return false

@@ -140,7 +140,7 @@ func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destinat
 	h := m.cur.Load()
 	if h.due(now) {
 		var err error
-		if h, err = m.ready(ctx, req.Cancel, h, now); err != nil {
+		if h, err = m.ready(ctx, canceled(req), h, now); err != nil {
 			closeBody(req)
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func (t *RecoveringTransport) unusable(req *http.Request, g *group, d *destinati
 		if next == nil {
 			return t.passThrough(req)
 		}
-		h, err := next.ready(req.Context(), req.Cancel, next.cur.Load(), time.Now())
+		h, err := next.ready(req.Context(), canceled(req), next.cur.Load(), time.Now())
 		if err != nil {
 			closeBody(req)
 			return nil, err
@@ -219,10 +219,10 @@ func (m *member) ready(ctx context.Context, cancel <-chan struct{}, h *held, now
 	switch {
 	case errors.As(err, &own):
 		return nil, err
-	case err != nil:
-		return m.cur.Load(), nil
+	case err == nil:
+		return next, nil
 	}
-	return next, nil
+	return m.cur.Load(), nil
 }
 
 // served notes a success and lifts what stood against the credential.
@@ -248,6 +248,12 @@ func (p *Pool) secretsIn(h http.Header) (names []string) {
 		return true
 	})
 	return names
+}
+
+// canceled is how http.Client ends a request, beside its context, when it does not know the transport.
+func canceled(req *http.Request) <-chan struct{} {
+	//lint:ignore SA1019 Client.Timeout sets it on transports it does not know
+	return req.Cancel //nolint:staticcheck // Client.Timeout sets it on transports it does not know
 }
 
 func closeBody(req *http.Request) {

@@ -32,7 +32,7 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	go func() {
 		defer cancel(context.Canceled)
 		defer in.Body.Close()
-		var broken error = io.ErrUnexpectedEOF
+		broken := io.ErrUnexpectedEOF
 		defer func() {
 			if r := recover(); r != nil && r != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
 				panic(r)
@@ -55,10 +55,15 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	case <-req.Context().Done():
 		cancel(context.Cause(req.Context()))
 		return nil, context.Cause(req.Context())
-	case <-req.Cancel:
+	case <-canceled(req):
 		cancel(context.Canceled)
 		return nil, context.Canceled
 	}
+}
+
+func canceled(req *http.Request) <-chan struct{} {
+	//lint:ignore SA1019 http.Client sets it on transports it does not know
+	return req.Cancel //nolint:staticcheck // http.Client sets it on transports it does not know
 }
 
 // memoryBody ends the handler's context when the client is done with the answer.

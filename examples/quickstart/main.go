@@ -1,0 +1,237 @@
+// Quickstart shows a recovery from beginning to end, without an account: a fake provider and its token endpoint are
+// started here, an expired token is sent to them, and the story of what follows is printed.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+func main() {
+	if err := run(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out io.Writer) error {
+	fake := reauthtest.New(reauthtest.XAI)
+	fake.TokenLatency = 200 * time.Millisecond
+	server := fake.Start()
+	defer server.Close()
+
+	pool := reauth.NewPool()
+	story := &story{out: out}
+	pool.Observe = story.tell
+
+	// With the real provider none of this is needed: the pool knows it. Here its host and its token endpoint are local.
+	xai, _ := reauth.LookupProvider("xai-oauth")
+	xai.Hosts = append(xai.Hosts, "127.0.0.1")
+	var err error
+	if xai.Refresher, err = reauth.BuiltinRefresher("xai-oauth", reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath}); err != nil {
+		return err
+	}
+	if err := pool.Register(xai); err != nil {
+		return err
+	}
+	access, refresh := fake.Login()
+	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "xai-oauth", ID: "you", AccessToken: access, RefreshToken: refresh}); err != nil {
+		return err
+	}
+	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
+	p := &program{client: client, url: server.URL + "/v1/chat/completions", fake: fake, story: story}
+
+	err = errors.Join(p.completion(), p.stream(), p.storm(500), p.switching(pool))
+	client.CloseIdleConnections()
+	return errors.Join(err, pool.Close())
+}
+
+// program is what a user's program would be: it makes requests and knows nothing of credentials.
+type program struct {
+	client *http.Client
+	url    string
+	fake   *reauthtest.Provider
+	story  *story
+}
+
+func (p *program) post(body string) (*http.Response, error) {
+	req, err := http.NewRequest(http.MethodPost, p.url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer set by the transport")
+	req.Header.Set("Content-Type", "application/json")
+	return p.client.Do(req)
+}
+
+func (p *program) completion() error {
+	p.story.chapter("A chat completion with an expired token")
+	p.fake.Expire()
+	resp, err := p.post(`{"model":"example","messages":[{"role":"user","content":"Hello"}]}`)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	p.story.line("the program sees %d: …%q…", resp.StatusCode, middle(string(body)))
+	return check(resp.StatusCode == http.StatusOK && p.fake.Exchanges() == 1, "one refresh and a 200 were expected")
+}
+
+func middle(s string) string {
+	_, after, _ := strings.Cut(s, `"content":"`)
+	text, _, _ := strings.Cut(after, `"`)
+	return text
+}
+
+func (p *program) stream() error {
+	p.story.chapter("A streamed completion with an expired token")
+	p.fake.Expire()
+	resp, err := p.post(`{"model":"example","stream":true,"messages":[{"role":"user","content":"Hello"}]}`)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var events int
+	var done bool
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			events++
+			done = data == "[DONE]"
+		}
+	}
+	p.story.line("the program sees %d and a stream of %d events", resp.StatusCode, events)
+	return check(resp.StatusCode == http.StatusOK && done && p.fake.Exchanges() == 2, "one refresh and a whole stream were expected")
+}
+
+func (p *program) storm(n int) error {
+	p.story.chapter(fmt.Sprintf("A storm: %d requests at once with an expired token", n))
+	p.story.quiet(true)
+	p.fake.Expire()
+	before, begin := p.fake.Exchanges(), time.Now()
+	var mu sync.Mutex
+	answers := make(map[int]int)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			status := 0
+			if resp, err := p.post(`{"model":"example"}`); err == nil {
+				status = resp.StatusCode
+				_, _ = io.Copy(io.Discard, resp.Body) // the status is what counts here
+				_ = resp.Body.Close()
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[status]++
+		})
+	}
+	wg.Wait()
+	p.story.quiet(false)
+	made := p.fake.Exchanges() - before
+	p.story.line("answers by status: %v, exchanges: %d, refresh tokens used twice: %d, in %d ms", answers, made, p.fake.Reuses(), time.Since(begin).Milliseconds())
+	return check(answers[http.StatusOK] == n && made == 1 && p.fake.Reuses() == 0, "one refresh and nothing but 200 were expected")
+}
+
+func (p *program) switching(pool *reauth.Pool) error {
+	p.story.chapter("An exhausted credential, and another one in the pool")
+	p.fake.AddKey("xai-EXAMPLE")
+	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "xai", ID: "spare key", AccessToken: "xai-EXAMPLE", Priority: 1}); err != nil {
+		return err
+	}
+	current, err := pool.Token(context.Background(), "xai")
+	if err != nil {
+		return err
+	}
+	p.fake.Exhaust(time.Time{}, current.AccessToken)
+	resp, err := p.post(`{"model":"example"}`)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	p.story.line("the program sees %d", resp.StatusCode)
+	for _, s := range pool.Status() {
+		p.story.line("%s/%s is %s %s", s.Provider, s.ID, s.State, s.Reason)
+	}
+	return check(resp.StatusCode == http.StatusOK && pool.Status()[0].State == reauth.Aside, "a switch and a 200 were expected")
+}
+
+func check(ok bool, want string) error {
+	if ok {
+		return nil
+	}
+	return errors.New(want)
+}
+
+// story prints what the pool tells, with the time since the chapter began.
+type story struct {
+	mu     sync.Mutex
+	out    io.Writer
+	begin  time.Time
+	silent bool
+}
+
+func (s *story) chapter(title string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin = time.Now()
+	_, _ = fmt.Fprintf(s.out, "\n%s\n", title) // nowhere to report a broken terminal
+}
+
+func (s *story) quiet(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = on
+}
+
+func (s *story) line(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, _ = fmt.Fprintf(s.out, "  %7.1f ms  %s\n", float64(time.Since(s.begin).Microseconds())/1000, fmt.Sprintf(format, args...)) // as above
+}
+
+func (s *story) isQuiet() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.silent
+}
+
+// tell is the pool's observer.
+func (s *story) tell(_ context.Context, e reauth.Event) {
+	if s.isQuiet() {
+		return
+	}
+	ms := fmt.Sprintf("%.1f ms", float64(e.Duration.Microseconds())/1000)
+	switch e.Type {
+	case reauth.Sent:
+		what := "sent"
+		if e.Attempt > 1 {
+			what = "replayed"
+		}
+		s.line("request %s with %q: %d after %s", what, e.ID, e.Status, ms)
+	case reauth.Judged:
+		s.line("verdict: %s", e.Reason)
+	case reauth.Refreshed:
+		s.line("refreshed %q: one exchange of %s", e.ID, ms)
+	case reauth.Switched:
+		s.line("switched to %q", e.ID)
+	case reauth.PutAside:
+		s.line("put aside %q until %s", e.ID, e.Until.Format(time.TimeOnly))
+	case reauth.NotDurable:
+		// A pool in memory is what a quickstart wants; the README tells how to keep rotated tokens.
+	default:
+		s.line("%s %q %s", e.Type, e.ID, e.Reason)
+	}
+}
