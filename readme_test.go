@@ -1,0 +1,84 @@
+package reauth_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+)
+
+// complete is the README's program.
+func complete(accessToken, refreshToken string) error {
+	ctx := context.Background()
+	pool := reauth.NewPool()
+	defer pool.Close()
+	_, err := pool.Add(ctx, reauth.Credential{Provider: "xai-oauth", AccessToken: accessToken, RefreshToken: refreshToken})
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
+
+	resp, err := client.Post("https://api.x.ai/v1/chat/completions", "application/json",
+		strings.NewReader(`{"model":"grok-4","messages":[{"role":"user","content":"Hello"}]}`))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(os.Stdout, resp.Body)
+	return err
+}
+
+var _ = complete // it needs an account; that it compiles is what is tested
+
+var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
+
+// Every line of Go in the README stands, in the same order, in code that is compiled.
+func TestReadmeCodeIsCompiled(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var compiled []string
+	for _, file := range []string{"readme_test.go", "example_test.go"} {
+		src, err := os.ReadFile(file)
+		require.NoError(t, err)
+		compiled = append(compiled, flat(string(src)))
+	}
+	blocks := goBlock.FindAllStringSubmatch(string(readme), -1)
+	require.GreaterOrEqual(t, len(blocks), 3)
+	for _, b := range blocks {
+		found := false
+		for _, src := range compiled {
+			found = found || strings.Contains(src, flat(b[1]))
+		}
+		assert.True(t, found, "not compiled:\n%s", b[1])
+	}
+}
+
+// flat drops the indentation.
+func flat(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestReadmeFigures(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	assert.Contains(t, string(readme), fmt.Sprintf("for %d providers, from %d recorded answers", len(reauth.ProviderNames()), len(loadFixtures(t, false))))
+	for _, name := range reauth.ProviderNames() {
+		p, _ := reauth.LookupProvider(name)
+		if p.Refresher != nil && name != "minimax-cn" {
+			assert.Contains(t, string(readme), name)
+		}
+	}
+}
