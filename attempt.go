@@ -18,11 +18,17 @@ type attempt struct {
 	first  sentBody                 // the caller's body, when it has GetBody
 	last   atomic.Pointer[sentBody] // the one given out last
 	kept   *keptBody                // the caller's body, when it has not
+	header http.Header              // the caller's; on a redirect hop without what is not for this host
+	again  func() (io.ReadCloser, error)
+	next   io.ReadCloser // what the next send sends; not in out, which the base may still hold
 	sends  int
 }
 
-func (t *RecoveringTransport) newAttempt(req *http.Request) *attempt {
-	a := &attempt{caller: req}
+func (t *RecoveringTransport) newAttempt(req *http.Request, d *destination) *attempt {
+	a := &attempt{caller: req, header: req.Header, next: req.Body, again: req.GetBody}
+	if req.Response != nil {
+		a.header = t.Pool.headerFor(req.Header, d)
+	}
 	a.out = *req // what stays: Host, Trailer, TransferEncoding, Close, Cancel, the context and the URL
 	switch limit := t.maxBodyBuffer(); {
 	case !hasBody(req):
@@ -30,12 +36,13 @@ func (t *RecoveringTransport) newAttempt(req *http.Request) *attempt {
 		a.first.ReadCloser = req.Body
 		a.out.Body = &a.first
 		a.last.Store(&a.first)
-		a.out.GetBody = a.getBody
+		a.again = a.getBody
 	case limit > 0:
 		a.kept = newKeptBody(req.Body, req.ContentLength, limit)
 		a.out.Body, _ = a.kept.rewind() // the first time there is nothing to rewind
-		a.out.GetBody = a.kept.rewind   // HTTP/2 asks for it after GOAWAY
+		a.again = a.kept.rewind         // HTTP/2 asks for it after GOAWAY
 	}
+	a.out.GetBody = a.again
 	return a
 }
 
@@ -45,10 +52,11 @@ var errNoAnswer = errors.New("reauth: the base returned neither a response nor a
 func (a *attempt) send(base http.RoundTripper, m *member, h *held, s *spec) (*http.Response, error) {
 	out := &a.out
 	if a.sends++; a.sends > 1 { // the base may still hold what it was given before
-		again := a.out
+		again := *a.caller
+		again.Body, again.GetBody = a.next, a.again
 		out = &again
 	}
-	out.Header = h.authorize(s, a.caller.Header)
+	out.Header = h.authorize(s, a.header)
 	m.inFlight.Add(1)
 	resp, err := base.RoundTrip(out)
 	m.inFlight.Add(-1)
@@ -81,7 +89,7 @@ func (a *attempt) rewind(ctx context.Context) error {
 		return nil
 	case a.kept != nil:
 		body, err := a.kept.rewind()
-		a.out.Body = body
+		a.next = body
 		return err
 	case req.GetBody == nil:
 		return errNotKept
@@ -89,7 +97,7 @@ func (a *attempt) rewind(ctx context.Context) error {
 		return errors.New("reauth: the first body is still being sent")
 	}
 	body, err := a.getBody()
-	a.out.Body = body
+	a.next = body
 	return err
 }
 

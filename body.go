@@ -27,6 +27,8 @@ type sentBody struct {
 	eof  atomic.Bool
 	over atomic.Bool // at its end, or closed
 
+	closed atomic.Bool
+
 	mu   sync.Mutex
 	done chan struct{} // made when somebody waits
 }
@@ -34,7 +36,7 @@ type sentBody struct {
 func (b *sentBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
-	if err == io.EOF {
+	if isEOF(err) {
 		b.eof.Store(true)
 		b.finish()
 	}
@@ -57,6 +59,9 @@ func (b *sentBody) WriteTo(w io.Writer) (int64, error) {
 }
 
 func (b *sentBody) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
 	err := b.ReadCloser.Close()
 	b.finish()
 	return err
@@ -97,6 +102,9 @@ func (b *sentBody) wait(ctx context.Context, cancel <-chan struct{}, d time.Dura
 	return false
 }
 
+// isEOF reports whether a body ended well. An error that wraps io.EOF is one cut short.
+func isEOF(err error) bool { return err == io.EOF } //nolint:errorlint // see above
+
 // exactBody makes sure that a rewound body is as long as the one that was sent before. A middleware above may have set
 // another Body and forgotten GetBody; the last bytes are held back until it is known that nothing follows them, so that
 // no server takes a wrong body for a whole one.
@@ -115,11 +123,11 @@ func (b *exactBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
 	switch {
-	case b.left == 0 && (err == nil || err == io.EOF):
-		if end := b.atEnd(); !errors.Is(end, io.EOF) {
+	case b.left == 0 && (err == nil || isEOF(err)):
+		if end := b.atEnd(); !isEOF(end) {
 			return 0, end
 		}
-	case err == io.EOF:
+	case isEOF(err):
 		return 0, errStaleBody
 	}
 	return n, err
@@ -266,7 +274,7 @@ func (t *tape) fill(space []byte) {
 func (t *tape) whole() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.start == 0 && t.size <= t.limit && (!t.closed || t.err != nil) && (t.err == nil || errors.Is(t.err, io.EOF))
+	return t.start == 0 && t.size <= t.limit && (!t.closed || t.err != nil) && (t.err == nil || isEOF(t.err))
 }
 
 // let says that nothing need be kept any more.

@@ -10,7 +10,7 @@ import (
 // Kind is what a provider's answer says about the credential that was sent.
 type Kind uint8
 
-// The kinds of verdict, in the order of how much a refresh could help being no guide: see each.
+// The kinds of verdict.
 const (
 	Pass      Kind = iota // not about the credential: success, bad request, overload, edge page, an upstream's trouble
 	Rejected              // the provider does not accept this credential now: expired, invalid, revoked
@@ -113,12 +113,24 @@ type rule struct {
 
 func (r *rule) matches(e *evidence) bool {
 	return r.matchesStatus(e.status) && (e.status != 0 || r.code != nil || r.phrase != nil) &&
-		(r.in == "" || slices.Contains(strings.Fields(r.in), e.provider)) &&
+		r.appliesTo(e.provider) &&
 		(r.header == "" || matchesHeader(r.header, e.header)) &&
 		(r.code == nil || slices.ContainsFunc(e.codes, r.names)) &&
 		(r.phrase == nil || says(e.text, r.phrase)) &&
 		(r.page == nil || e.page != "" && says(e.page, r.page)) &&
 		!says(e.text, r.unless)
+}
+
+func (r *rule) appliesTo(provider string) bool {
+	if r.in == "" {
+		return true
+	}
+	for name := range strings.FieldsSeq(r.in) {
+		if name == provider {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *rule) matchesStatus(status int) bool {

@@ -68,7 +68,21 @@ type failure struct {
 	err   error
 	until time.Time
 	times int
+	early bool // the tokens still served then
 	final bool // the grant is dead
+}
+
+// forbids reports whether a renewal of h need not be tried.
+func (x *failure) forbids(h *held, full bool, why cause, now time.Time) bool {
+	switch {
+	case x.of != h || x.full != full:
+		return false
+	case x.final:
+		return true
+	case why == forced, x.early && why != early: // there is more to lose now than when it failed
+		return false
+	}
+	return now.Before(x.until)
 }
 
 // renew returns tokens other than h, waiting for them as long as ctx and cancel allow. An error that is not the caller's
@@ -82,9 +96,9 @@ func (m *member) renew(ctx context.Context, cancel <-chan struct{}, h *held, why
 	case <-f.done:
 		return f.held, f.err
 	case <-ctx.Done():
-		return nil, &waitError{m.String(), context.Cause(ctx), ctx.Err()}
+		return nil, &callerError{"waiting for new tokens of " + m.String(), context.Cause(ctx), ctx.Err()}
 	case <-cancel:
-		return nil, &waitError{m.String(), context.Canceled, context.Canceled}
+		return nil, &callerError{"waiting for new tokens of " + m.String(), context.Canceled, context.Canceled}
 	}
 }
 
@@ -111,8 +125,8 @@ func (m *member) join(ctx context.Context, h *held, why cause) (*flight, *held, 
 	if m.flight != nil { // it only reads the store: the exchange comes after it
 		return m.after(ctx, m.flight, h, why), nil, nil
 	}
-	if x := m.failed; x.of == h && x.full == full && (x.final || why != forced && now.Before(x.until)) {
-		return nil, nil, x.err
+	if m.failed.forbids(h, full, why, now) {
+		return nil, nil, m.failed.err
 	}
 	f := m.launch(ctx, h, why, full)
 	if f == nil {
@@ -260,7 +274,7 @@ func (x failure) again(f *flight, of *held, why cause, now time.Time) failure {
 		rest, most = 30*time.Second, 5*time.Minute
 	}
 	rest = min(rest<<min(times, 10), most)
-	n := failure{of: of, full: f.full, err: f.err, times: times + 1}
+	n := failure{of: of, full: f.full, err: f.err, times: times + 1, early: why == early}
 	var re *RefreshError
 	if errors.As(f.err, &re) {
 		rest = max(rest, min(re.RetryAfter, time.Hour))
@@ -308,9 +322,12 @@ func (m *member) exchange(ctx context.Context, h *held, why cause) (*held, error
 	stored, err := m.pool.store.Update(claim, m.provider, m.id, func(c Credential, found bool) (Credential, error) {
 		return x.inside(ctx, c, found)
 	})
+	if x.unmarked != nil { // told only now: an observer may call the pool, which must not find the credential claimed
+		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "mark", Err: x.unmarked})
+	}
 	switch {
 	case x.newer != nil: // compared under the lock, and nothing was spent
-		return m.adopt(ctx, *x.newer), nil
+		return m.adopt(ctx, *x.newer, time.Time{}), nil
 	case x.minted == nil && err == nil:
 		return nil, fmt.Errorf("reauth: refresh %s: the store did not call back", m)
 	case x.minted == nil && x.err == nil: // no lock, no exchange
@@ -339,6 +356,8 @@ type exchanging struct {
 	minted *Credential // obtained
 	took   time.Duration
 	err    error // of the exchange; minted may still hold a rotated refresh token
+
+	unmarked error // the store took no mark
 }
 
 // inside is the function given to Store.Update.
@@ -409,7 +428,7 @@ func (x *exchanging) markSpending(ctx context.Context, d string) error {
 	s.At, s.Spending = time.Now(), d
 	err := m.pool.store.Mark(ctx, m.provider, m.id, s)
 	if err != nil {
-		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "mark", Err: err})
+		x.unmarked = err
 		return fmt.Errorf("reauth: refresh %s: the store takes no mark: %w", m, err)
 	}
 	return nil
@@ -545,23 +564,16 @@ func (m *member) waitIdle(ctx context.Context) error {
 	}
 }
 
-// waitError is a caller's own context, ended while it waited for tokens.
-type waitError struct {
-	what  string
-	cause error
-	err   error
+// callerError is the end of a caller's own context, or of its Request.Cancel.
+type callerError struct {
+	during string // what it ended
+	cause  error
+	err    error // the context's
 }
 
-func (e *waitError) Error() string {
-	return "reauth: waiting for new tokens of " + e.what + ": " + e.cause.Error()
-}
+func (e *callerError) Error() string { return "reauth: " + e.during + ": " + e.cause.Error() }
 
-func (e *waitError) Unwrap() []error {
-	if e.cause == e.err { //nolint:errorlint // the same value, to be listed once
-		return []error{e.err}
-	}
-	return []error{e.err, e.cause}
-}
+func (e *callerError) Unwrap() []error { return []error{e.err, e.cause} }
 
 // Timeout is asked by url.Error.
-func (e *waitError) Timeout() bool { return errors.Is(e.err, context.DeadlineExceeded) }
+func (e *callerError) Timeout() bool { return errors.Is(e.err, context.DeadlineExceeded) }

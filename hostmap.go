@@ -24,7 +24,7 @@ type hostPattern struct {
 // a pattern that matches too much sends a secret to a stranger, so nothing is guessed.
 func parseHostPattern(text string) (hostPattern, error) {
 	fail := func(format string, args ...any) (hostPattern, error) {
-		return hostPattern{}, fmt.Errorf("reauth: host pattern %q: %s", text, fmt.Sprintf(format, args...))
+		return hostPattern{}, fmt.Errorf("host pattern %q: %s", text, fmt.Sprintf(format, args...))
 	}
 	p := hostPattern{text: text}
 	rest := text

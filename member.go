@@ -91,6 +91,7 @@ type mark struct {
 	reason  string
 	at      time.Time
 	of      string       // digest of the access token it is about
+	shared  atomic.Bool  // the store knows it
 	probe   atomic.Int64 // when one request may try it although others are in the pool; unix nanoseconds, 0: never
 }
 
@@ -122,10 +123,11 @@ type member struct {
 	mu        sync.Mutex // guards what follows, and writes to cur and mark
 	flight    *flight
 	failed    failure
-	static    bool   // the refresher said ErrNotRefreshable of the tokens held
-	unsaved   bool   // the tokens held are newer than the store's
-	vain      int32  // exchanges whose tokens were refused to the request that caused them
-	vainOf    string // digest of the last such access token
+	static    bool     // the refresher said ErrNotRefreshable of the tokens held
+	past      []string // digests of access tokens that were replaced, the last few
+	unsaved   bool     // the tokens held are newer than the store's
+	vain      int32    // exchanges whose tokens were refused to the request that caused them
+	vainOf    string   // digest of the last such access token
 	vainUntil time.Time
 	refresh   time.Time // of the tokens held, by whoever did it
 	at        time.Time // of the newest standing known
@@ -166,6 +168,9 @@ func (m *member) standing(now time.Time) *mark {
 
 // publish makes h what requests are sent with. Marks are about other tokens and go. m.mu is held.
 func (m *member) publish(h *held) {
+	if old := m.cur.Load(); old != nil && old.digest != h.digest {
+		m.past = append(m.past[max(0, len(m.past)-maxSpent+1):], old.digest)
+	}
 	m.cur.Store(h)
 	m.failed = failure{}
 	m.static = false
@@ -253,10 +258,17 @@ func (h *held) authorize(s *spec, header http.Header) http.Header {
 	return own
 }
 
-// secretsIn returns the secrets that a header may not carry to a stranger.
-func (h *held) secretsIn(header http.Header) (names []string) {
+// secretsIn returns the headers that hold a secret of m, also one that has been replaced: it may serve for an hour yet.
+func (m *member) secretsIn(header http.Header) (names []string) {
+	cred := m.cur.Load().cred
+	m.mu.Lock()
+	past := slices.Clone(m.past)
+	m.mu.Unlock()
 	for name, values := range header {
-		if slices.ContainsFunc(values, func(v string) bool { return carries(v, h.cred.AccessToken) || carries(v, h.cred.RefreshToken) }) {
+		if slices.ContainsFunc(values, func(v string) bool {
+			last := v[strings.LastIndexByte(v, ' ')+1:]
+			return carries(v, cred.AccessToken) || carries(v, cred.RefreshToken) || isSpent(cred, last) || slices.Contains(past, digest(last))
+		}) {
 			names = append(names, name)
 		}
 	}

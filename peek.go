@@ -3,7 +3,6 @@ package reauth
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"math"
 	"net/http"
@@ -68,10 +67,11 @@ func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n
 		k, err := t.read(b[len(b):min(cap(b), n)], off+int64(len(b)), stop)
 		b = b[:len(b)+k]
 		if err != nil {
-			return b, errors.Is(err, io.EOF)
+			return b, isEOF(err)
 		}
 	}
-	return b, false
+	k, err := t.read(make([]byte, 1), off+int64(len(b)), stop) // does it end here? The tape keeps what comes
+	return b, k == 0 && isEOF(err)
 }
 
 // decoded returns the prefix as the classifier reads it.

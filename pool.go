@@ -13,13 +13,14 @@ import (
 )
 
 // Pool holds credentials, chooses among them, and renews them: for one provider or for many, in one process or, with a
-// shared Store, in many. Make one with NewPool or OpenPool and Close it at the end.
+// shared Store, in many. Make one with NewPool or OpenPool and Close it at the end; the zero value is a NewPool.
 //
 // Its methods may be called from several goroutines. Observe and Logger must be set before first use.
 type Pool struct {
 	Observe func(context.Context, Event) // nil: nobody; called with no lock held, a panic in it is recovered
 	Logger  *slog.Logger                 // nil: silent
 
+	once   sync.Once
 	store  Store
 	shared bool // others may write to store
 
@@ -37,8 +38,8 @@ type Pool struct {
 // NewPool returns a pool that lives in memory, for API keys and for tests. Tokens rotated in it are lost when the process
 // ends, and with them the login; an event, NotDurable, says so once.
 func NewPool() *Pool {
-	p := &Pool{store: newMemStore()}
-	p.init()
+	p := new(Pool)
+	p.setup()
 	return p
 }
 
@@ -49,26 +50,42 @@ func OpenPool(ctx context.Context, s Store) (*Pool, error) {
 		return nil, errors.New("reauth: open pool: the store is nil; use NewPool for a pool in memory")
 	}
 	p := &Pool{store: s, shared: true}
-	p.init()
+	p.setup()
 	if err := p.load(ctx); err != nil {
 		return nil, fmt.Errorf("reauth: open pool: %w", err)
 	}
 	return p, nil
 }
 
-func (p *Pool) init() {
-	p.work.stop = make(chan struct{})
-	p.notice.one = make(chan struct{}, 1)
-	for i := range builtinTable {
-		g := p.group(builtinTable[i].name)
-		g.spec.Store(newSpec(builtinTable[i].provider()))
-	}
-	p.rebuildHosts()
+// setup makes the pool ready, also one that was not made by NewPool.
+func (p *Pool) setup() {
+	p.once.Do(func() {
+		if p.store == nil {
+			p.store = newMemStore()
+		}
+		p.work.stop = make(chan struct{})
+		p.notice.one = make(chan struct{}, 1)
+		for i := range builtinTable {
+			p.groupOf(builtinTable[i].name).spec.Store(newSpec(builtinTable[i].provider()))
+		}
+		p.rebuildHosts()
+	})
+}
+
+// table returns the one table of hosts.
+func (p *Pool) table() *hostMap[*group] {
+	p.setup()
+	return p.hosts.Load()
 }
 
 // group returns the group of a canonical provider name, made if need be: a store may hold credentials of a provider that
 // is registered later.
 func (p *Pool) group(name string) *group {
+	p.setup()
+	return p.groupOf(name)
+}
+
+func (p *Pool) groupOf(name string) *group {
 	if g, ok := p.groups.Load(name); ok {
 		return g.(*group)
 	}
@@ -127,7 +144,7 @@ func parsePatterns(texts []string) ([]hostPattern, error) {
 func (p *Pool) rebuildHosts() {
 	m := new(hostMap[*group])
 	add := func(name string) {
-		g := p.group(name)
+		g := p.groupOf(name)
 		patterns, _ := parsePatterns(g.spec.Load().Hosts) // checked by Register, and by a test of the built-in table
 		for _, h := range patterns {
 			m.add(h, g)
@@ -147,7 +164,7 @@ func (p *Pool) rebuildHosts() {
 // ProviderFor returns the provider whose credentials requests to u get.
 func (p *Pool) ProviderFor(u *url.URL) (Provider, bool) {
 	d := newDestination(u)
-	g, ok := p.hosts.Load().lookup(&d)
+	g, ok := p.table().lookup(&d)
 	if !ok {
 		return Provider{}, false
 	}
@@ -278,6 +295,7 @@ func (p *Pool) Reset(ctx context.Context, provider, id string) error {
 // Close starts no new exchange and waits until those under way are stored, for 45 s at most. Requests made later are sent,
 // and never refreshed. It is safe to call it more than once.
 func (p *Pool) Close() error {
+	p.setup()
 	if !p.work.close(closeTimeout) {
 		return errors.New("reauth: close: an exchange was still under way after 45 s; its tokens may be lost")
 	}

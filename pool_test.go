@@ -513,3 +513,35 @@ func TestNilPoolAndZeroTransportPassThrough(t *testing.T) {
 	_, err := reauth.OpenPool(context.Background(), nil)
 	require.ErrorContains(t, err, "NewPool")
 }
+
+func TestZeroPoolIsAPoolInMemory(t *testing.T) {
+	var pool reauth.Pool
+	fake := reauthtest.New(reauthtest.XAI)
+	fake.AddKey("key-a")
+	tr := &reauth.RecoveringTransport{Base: fake.Transport(), Pool: &pool}
+	client := &http.Client{Transport: tr}
+	resp, err := client.Get("https://api.x.ai/v1/models")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	_, err = pool.Add(context.Background(), reauth.Credential{Provider: "xai", AccessToken: "key-a"})
+	require.NoError(t, err)
+	resp, err = client.Get("https://api.x.ai/v1/models")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, 200, resp.StatusCode)
+	require.NoError(t, pool.Close())
+	var unused reauth.Pool
+	require.NoError(t, unused.Close())
+}
+
+func TestRejectedKeyIsPutAsideAlsoWhenItIsNotReplayed(t *testing.T) {
+	r := newRig(t, reauthtest.OpenAI)
+	r.transport.MaxAttempts = 1
+	r.key(t, "a", "key-a")
+	r.key(t, "b", "key-b")
+	r.fake.Expire("key-a")
+	status, _ := r.mustPost(t)
+	assert.Equal(t, 401, status)
+	status, _ = r.mustPost(t)
+	assert.Equal(t, 200, status)
+}

@@ -110,9 +110,7 @@ func (r *recovery) decide(v Verdict) (step, error) {
 	if v.Kind == Rejected {
 		return r.decideRejected(v)
 	}
-	if s := r.m.sentence(r.req.Context(), r.h, r.sent, v, nil); s != nil {
-		r.sentences = append(r.sentences, s)
-	}
+	r.pass(r.m.sentence(r.req.Context(), r.h, r.sent, v, nil))
 	next, err := r.switchTo(v)
 	if v.Kind == Forbidden {
 		r.last = true
@@ -128,8 +126,10 @@ func (r *recovery) decideRejected(v Verdict) (step, error) {
 		r.adopted++
 		return r.replayWith(cur)
 	}
-	if !r.maySend() { // it is of no use to this request, but to the next
-		_, _, _ = m.join(ctx, r.h, rejected)
+	if !r.maySend() { // new tokens are of no use to this request, but to the next
+		if f, _, err := m.join(ctx, r.h, rejected); f == nil && err != nil {
+			r.pass(m.sentence(ctx, r.h, r.sent, v, err))
+		}
 		return giveUp, nil
 	}
 	if wait := r.grace(); wait > 0 {
@@ -139,17 +139,22 @@ func (r *recovery) decideRejected(v Verdict) (step, error) {
 		return r.replayWith(m.cur.Load())
 	}
 	next, failed := r.renew()
-	var own *waitError
+	var own *callerError
 	switch {
 	case errors.As(failed, &own):
 		return giveUp, failed
 	case next != nil:
 		return r.replayWith(next)
 	}
-	if s := m.sentence(ctx, r.h, r.sent, v, failed); s != nil {
+	r.pass(m.sentence(ctx, r.h, r.sent, v, failed))
+	return r.switchTo(v)
+}
+
+// pass remembers a sentence until the request ends.
+func (r *recovery) pass(s *sentence) {
+	if s != nil {
 		r.sentences = append(r.sentences, s)
 	}
-	return r.switchTo(v)
 }
 
 // maxAdopted bounds how often a request follows tokens that others replace faster than it can use them.
@@ -203,9 +208,9 @@ func (r *recovery) sleep(d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return &waitError{r.m.String(), context.Cause(ctx), ctx.Err()}
+		return &callerError{"giving fresh tokens of " + r.m.String() + " time", context.Cause(ctx), ctx.Err()}
 	case <-canceled(r.req):
-		return &waitError{r.m.String(), context.Canceled, context.Canceled}
+		return &callerError{"giving fresh tokens of " + r.m.String() + " time", context.Canceled, context.Canceled}
 	}
 }
 
@@ -346,12 +351,15 @@ func (r *recovery) failed(err error) (*http.Response, error) {
 		left = true
 	default:
 	}
-	var own *waitError
+	var own *callerError
 	if !errors.As(err, &own) {
 		r.emit(Event{Type: Sent, Err: err, Duration: time.Since(r.sent)})
 	}
 	if r.kept == nil || left {
 		r.dropKept(nil)
+		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+			err = &callerError{"replaying", err, ended} // a base may call the end of the context by another name
+		}
 		return nil, err
 	}
 	ref := r.answer()

@@ -80,7 +80,7 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 			h.accepted.Store(true)
 		}
 		_, err = m.renew(ctx, nil, h, rejected)
-		var own *waitError
+		var own *callerError
 		if err == nil || errors.As(err, &own) {
 			return err
 		}

@@ -112,13 +112,13 @@ var phraseRules = []rule{
 	{kind: Exhausted, reason: "billing", status: []int{4}, phrase: []string{
 		"insufficient balance", "insufficient account balance", "insufficient credit", "insufficient funds", "insufficient quota", "credit balance", "balance is too low", "balance too low",
 		"balance is insufficient", "balance has been exhausted", "credits or licenses", "all available credits", "requires available credits", "requires more credits", "can only afford", "out of credits",
-		"out of funds", "out of extra usage", "credit limit exceeded", "credits are depleted", "credits have been", "credits expired", "spending limit", "spending cap", "spend limit",
+		"out of funds", "credit limit exceeded", "credits are depleted", "credits have been", "credits expired", "spending limit", "spending cap", "spend limit",
 		"current quota", "volume quota", "plan and billing", "billing hard limit", "billing limit", "payment required", "payment method", "payment instrument", "overdue payment", "past invoices",
 		"exceededbudget", "budget has been exceeded", "max budget", "budget limit", "monthly included credits", "no active billing", "billing is not", "billing not enabled",
 		"余额不足", "欠费", "额度已用尽", "额度不足", "请充值",
 	}},
 	{kind: Exhausted, reason: "usage-limit", status: []int{4}, phrase: []string{
-		"usage limit", "regain access on", "reached for this month", "quota exceeded", "quota has been exhausted", "exhausted your capacity", "exceeded your quota", "exceeded quota", "free quota",
+		"usage limit", "out of extra usage", "regain access on", "reached for this month", "quota exceeded", "quota has been exhausted", "exhausted your capacity", "exceeded your quota", "exceeded quota", "free quota",
 	}},
 	{kind: Exhausted, reason: "usage-limit", status: []int{401, 402, 403, 429}, phrase: []string{
 		"limit exceeded", "limit reached", "daily limit", "weekly limit", "monthly limit", "quota will reset", "exceeded … limit",
@@ -170,13 +170,13 @@ var weakCodeRules = []rule{
 		"request_quota_exceeded", "token_quota_exceeded", "limit_requests", "limit_burst_rate", "limitexceededexception", "*concurrent_limit_exceeded", "too_many_concurrent_requests",
 		"dynamic_*_limited", "dynamic_request_limited", "dynamic_token_limited", "model_rate_limit", "user_request_rate_exceeded", "resource_exhausted", "resource-exhausted", "requestlimitexceeded",
 	}},
-	{kind: Forbidden, reason: "forbidden", status: []int{401}, code: []string{"permissiondenied", "permission_denied", "permission_error"}},
+	{kind: Forbidden, reason: "permission", status: []int{401}, code: []string{"permissiondenied", "permission_denied", "permission_error"}},
 	{kind: Rejected, reason: "unauthenticated", status: []int{401}, code: []string{
 		"authentication_error", "invalid_authentication_error", "autherror", "auth_error", "unauthorized", "unauthenticated", "authenticationerror", "invalid_authentication", "authfailure*", "authentication_failed",
 	}},
 	{kind: Rejected, reason: "unauthenticated", status: []int{403}, code: []string{"unauthenticated", "invalid_token", "not_authenticated"}},
 	{kind: Rejected, reason: "signature", code: []string{"invalidsignatureexception", "signaturedoesnotmatch", "incompletesignature"}},
-	{kind: Forbidden, reason: "forbidden", status: []int{403}, code: []string{"permission_error", "permission_denied", "permission_denied_error", "forbidden", "accessdeniedexception", "access_denied"}},
+	{kind: Forbidden, reason: "permission", status: []int{403}, code: []string{"permission_error", "permission_denied", "permission_denied_error", "forbidden", "accessdeniedexception", "access_denied"}},
 }
 
 // statusRules: what is left. An event inside a 2xx that carries no status matches none of them.

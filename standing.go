@@ -136,6 +136,7 @@ func suspicious(sentences []*sentence) bool {
 // share writes the mark to the store.
 func (s *sentence) share(ctx context.Context) {
 	k := s.mark
+	k.shared.Store(true)
 	s.m.pool.mark(ctx, s.m, Standing{AsideUntil: k.until, Retired: k.retired, Reason: k.reason, At: k.at, Of: k.of})
 }
 

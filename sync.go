@@ -124,17 +124,21 @@ func (m *member) mergeTokens(ctx context.Context, c Credential, s Standing, befo
 	h := m.cur.Load()
 	other := c.AccessToken != h.cred.AccessToken || c.RefreshToken != h.cred.RefreshToken
 	if other && !isSpent(h.cred, c.RefreshToken) {
-		m.adopt(ctx, c)
+		var refreshed time.Time
+		if s.Of == digest(c.AccessToken) {
+			refreshed = s.LastRefresh
+		}
+		m.adopt(ctx, c, refreshed)
 	}
 	m.applyStanding(s)
 	return true
 }
 
-// adopt takes tokens that somebody else has put into the store.
-func (m *member) adopt(ctx context.Context, c Credential) *held {
+// adopt takes tokens that somebody else has put into the store; refreshed is when, if that is known.
+func (m *member) adopt(ctx context.Context, c Credential, refreshed time.Time) *held {
 	now := time.Now()
 	m.mu.Lock()
-	h := newHeld(c, fromStore, m.refresh, now)
+	h := newHeld(c, fromStore, refreshed, now)
 	m.publish(h)
 	m.mu.Unlock()
 	m.pool.emit(ctx, Event{Type: Adopted, Provider: m.provider, ID: m.id})
@@ -155,7 +159,9 @@ func (m *member) applyStanding(s Standing) {
 	if !s.Retired && !s.AsideUntil.After(time.Now()) {
 		m.mark.Store(nil)
 	} else {
-		m.mark.Store(newMark(s.AsideUntil, s.Retired, s.Reason, s.At, s.Of))
+		k := newMark(s.AsideUntil, s.Retired, s.Reason, s.At, s.Of)
+		k.shared.Store(true)
+		m.mark.Store(k)
 	}
 	m.group.changed()
 }
@@ -173,7 +179,7 @@ func (m *member) standingToShare() Standing {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := Standing{LastRefresh: m.refresh, Of: m.cur.Load().digest}
-	if k := m.mark.Load(); k != nil && k.of == s.Of {
+	if k := m.mark.Load(); k != nil && k.of == s.Of && k.shared.Load() {
 		s.AsideUntil, s.Retired, s.Reason = k.until, k.retired, k.reason
 	}
 	return s
@@ -300,7 +306,7 @@ func (m *member) save(ctx context.Context, c Credential) bool {
 	})
 	switch {
 	case newer != nil:
-		m.adopt(ctx, *newer)
+		m.adopt(ctx, *newer, time.Time{})
 	case errors.Is(err, errGone):
 		m.gone.Store(true)
 		m.group.drop(m)

@@ -39,7 +39,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -114,14 +113,14 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 		return t.base().RoundTrip(req)
 	}
 	d := newDestination(req.URL)
-	g, ok := t.Pool.hosts.Load().lookup(&d)
+	g, ok := t.Pool.table().lookup(&d)
 	if !ok {
-		return t.passThrough(req)
+		return t.passThrough(req, &d)
 	}
 	now := time.Now()
 	t.Pool.look(req.Context(), now) // also without a credential: somebody else may have added one
 	if g.size.Load() == 0 {
-		return t.passThrough(req)
+		return t.passThrough(req, &d)
 	}
 	return t.roundTrip(req, g, &d, now)
 }
@@ -131,11 +130,11 @@ func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destinat
 	ctx := req.Context()
 	asked := choiceFrom(ctx)
 	if asked.own {
-		return t.passThrough(req)
+		return t.passThrough(req, d)
 	}
 	m := g.choose(d, now, asked, nil)
 	if m == nil {
-		return t.passThrough(req)
+		return t.passThrough(req, d)
 	}
 	h := m.cur.Load()
 	if h.due(now) {
@@ -150,7 +149,7 @@ func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destinat
 		return t.unusable(req, g, d, asked, m)
 	}
 	s := g.spec.Load()
-	a := t.newAttempt(req)
+	a := t.newAttempt(req, d)
 	resp, err := a.send(t.base(), m, h, s)
 	if err == nil && !s.mayRefuse(resp) {
 		a.release()
@@ -169,7 +168,7 @@ func (t *RecoveringTransport) unusable(req *http.Request, g *group, d *destinati
 	for {
 		next := g.choose(d, time.Now(), asked, tried)
 		if next == nil {
-			return t.passThrough(req)
+			return t.passThrough(req, d)
 		}
 		h, err := next.ready(req.Context(), canceled(req), next.cur.Load(), time.Now())
 		if err != nil {
@@ -180,7 +179,7 @@ func (t *RecoveringTransport) unusable(req *http.Request, g *group, d *destinati
 		if h.cred.AccessToken == "" {
 			continue
 		}
-		r := &recovery{t: t, req: req, group: g, spec: g.spec.Load(), dest: *d, asked: asked, body: t.newAttempt(req), tried: tried}
+		r := &recovery{t: t, req: req, group: g, spec: g.spec.Load(), dest: *d, asked: asked, body: t.newAttempt(req, d), tried: tried}
 		defer r.end()
 		return r.run(r.send(next, h))
 	}
@@ -188,22 +187,19 @@ func (t *RecoveringTransport) unusable(req *http.Request, g *group, d *destinati
 
 // passThrough sends the request as the caller made it. On a redirect hop the caller's headers come along from a host
 // whose credential they may hold: net/http takes Authorization away when the host changes, and no other header.
-func (t *RecoveringTransport) passThrough(req *http.Request) (*http.Response, error) {
-	if req.Response != nil {
-		if names := t.Pool.secretsIn(req.Header); len(names) > 0 {
-			clone := *req
-			clone.Header = req.Header.Clone()
-			for _, name := range names {
-				delete(clone.Header, name)
-			}
-			resp, err := t.base().RoundTrip(&clone)
-			if resp != nil {
-				resp.Request = req
-			}
-			return resp, err
-		}
+func (t *RecoveringTransport) passThrough(req *http.Request, d *destination) (*http.Response, error) {
+	if req.Response == nil {
+		return t.base().RoundTrip(req)
 	}
-	return t.base().RoundTrip(req)
+	clone := *req
+	if clone.Header = t.Pool.headerFor(req.Header, d); len(clone.Header) == len(req.Header) {
+		return t.base().RoundTrip(req)
+	}
+	resp, err := t.base().RoundTrip(&clone)
+	if resp != nil {
+		resp.Request = req
+	}
+	return resp, err
 }
 
 // ready returns tokens to send instead of ones that are due: those in hand while they serve, with a renewal in the
@@ -215,7 +211,7 @@ func (m *member) ready(ctx context.Context, cancel <-chan struct{}, h *held, now
 		return h, nil
 	}
 	next, err := m.renew(ctx, cancel, h, expired)
-	var own *waitError
+	var own *callerError
 	switch {
 	case errors.As(err, &own):
 		return nil, err
@@ -235,19 +231,25 @@ func (p *Pool) served(ctx context.Context, m *member, h *held, resp *http.Respon
 	}
 }
 
-// secretsIn returns the names of the headers that hold a secret of the pool.
-func (p *Pool) secretsIn(h http.Header) (names []string) {
+// headerFor returns h without the headers that hold a secret of a credential which is not for d: h itself when there is none.
+func (p *Pool) headerFor(h http.Header, d *destination) http.Header {
+	own := h
+	here, _ := p.table().lookup(d) // nobody: nil
 	p.groups.Range(func(_, g any) bool {
 		for _, m := range g.(*group).snapshot() {
-			for _, name := range m.cur.Load().secretsIn(h) {
-				if !slices.Contains(names, name) {
-					names = append(names, name)
+			if g == here && m.serves(d) {
+				continue
+			}
+			for _, name := range m.secretsIn(h) {
+				if len(own) == len(h) {
+					own = h.Clone()
 				}
+				delete(own, name)
 			}
 		}
 		return true
 	})
-	return names
+	return own
 }
 
 // canceled is how http.Client ends a request, beside its context, when it does not know the transport.
