@@ -52,7 +52,14 @@ func authorizeAnthropic(h http.Header, c Credential) {
 		return
 	}
 	authorizeBearer(h, c)
-	betas := h["Anthropic-Beta"]
+	var betas []string
+	for name, values := range h {
+		if strings.EqualFold(name, "Anthropic-Beta") {
+			betas = append(betas, values...)
+			delete(h, name)
+		}
+	}
+	h["Anthropic-Beta"] = betas
 	for _, b := range betas {
 		for name := range strings.SplitSeq(b, ",") {
 			if strings.TrimSpace(name) == anthropicOAuthBeta {
@@ -105,9 +112,11 @@ func authorizeCodex(h http.Header, c Credential) {
 // authorizeAsAsked is for gateways that speak several dialects on one host: the key goes where the SDK put its placeholder.
 func authorizeAsAsked(h http.Header, c Credential) {
 	for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key"} {
-		if h.Get(name) != "" {
-			authorizeWith(h, name, c.AccessToken)
-			return
+		for placed, values := range h {
+			if strings.EqualFold(placed, name) && strings.Join(values, "") != "" {
+				authorizeWith(h, name, c.AccessToken)
+				return
+			}
 		}
 	}
 	authorizeBearer(h, c)

@@ -17,7 +17,8 @@ import (
 
 // Credential is what a request is authorized with: an API key, or an access token with the refresh token that renews it.
 //
-// fmt and slog print it without its secrets, under any verb. Encoding it, as a Store does, keeps them.
+// fmt and slog print it without its secrets, under every verb but %p, which asks nobody. Encoding it, as a Store does and
+// slog's JSON handler with a slice, keeps them.
 type Credential struct {
 	Provider string // name or alias of the provider; required
 	// ID is unique within the provider. Empty, Pool.Add derives it from the account: AccountID and the subject of a token
@@ -101,17 +102,19 @@ func (c Credential) normalized() (Credential, error) {
 	case c.AccessToken == "" && c.RefreshToken == "":
 		return c, errNoToken
 	}
-	for name, v := range map[string]string{"AccessToken": c.AccessToken, "RefreshToken": c.RefreshToken, "AccountID": c.AccountID, "ID": c.ID} {
-		if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; it cannot be sent in a header", name)
-		}
-	}
 	if c.Provider == "copilot" && c.AccessToken == "" && isCopilotKey(c.RefreshToken) {
 		c.AccessToken, c.RefreshToken = c.RefreshToken, "" // nothing can be minted from it, it is the key
 	}
 	c.fillFromJWT()
 	if c.ID == "" {
 		c.ID = c.derivedID()
+	}
+	for _, f := range []struct{ name, value string }{
+		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
+	} {
+		if strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; it cannot be sent in a header", f.name)
+		}
 	}
 	return c, checkHosts(c)
 }

@@ -76,9 +76,11 @@ func (e *evidence) readBody(body []byte) {
 	case len(body) == 0:
 	case body[0] == '<':
 		e.readMarkup(string(body))
-	case isStream(body):
+	case isStream(body) && e.nest < maxNest: // an event's data may look like a stream again
 		_, payload := firstEvent(body)
+		e.nest++
 		e.readBody(payload)
+		e.nest--
 	case looksLikeJSON(body):
 		e.readJSON(body)
 	default:

@@ -397,6 +397,7 @@ func (x *exchanging) inside(ctx context.Context, c Credential, found bool) (Cred
 		err = nil
 	}
 	if err != nil {
+		err = withoutTokens(err, c)
 		x.err = err
 		if !rotated {
 			_ = x.markSpending(ctx, "") // the answer is known, or the token is not being exchanged any more

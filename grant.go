@@ -37,6 +37,11 @@ type grant struct {
 	client *retryablehttp.Client
 }
 
+// Format keeps the client's secret out of a dump of a Provider.
+func (g *grant) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "reauth.Refresher("+g.cfg.String()+")") // fmt.State reports write errors itself
+}
+
 // Refresh implements Refresher.
 func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	if c.RefreshToken == "" {
@@ -258,7 +263,7 @@ func (g *grant) failure(c Credential, err error) error {
 	if errors.As(err, &u) {
 		err = fmt.Errorf("%s: %w", u.Op, u.Err)
 	}
-	return &RefreshError{Provider: g.provider, Err: &redactedError{err, c}}
+	return &RefreshError{Provider: g.provider, Err: newRedactedError(err, c)}
 }
 
 // buildGrant is RFC 6749 §6's request, as a form or as JSON.

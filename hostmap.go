@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // hostPattern is a parsed host pattern. See Provider.Hosts for what users may write.
@@ -38,7 +39,11 @@ func parseHostPattern(text string) (hostPattern, error) {
 		}
 		rest = after
 	}
-	if strings.ContainsAny(rest, "?#@ \\") {
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 { // perhaps a password: not repeated
+		text = rest[i+1:]
+		return fail("a pattern holds no user name; write the host alone")
+	}
+	if strings.ContainsAny(rest, "?# \\") {
 		return fail("only a host, a port and a path may stand in a pattern")
 	}
 	authority, path, hasPath := strings.Cut(rest, "/")
@@ -81,16 +86,26 @@ func splitAuthority(s string) (host, port string, err error) {
 		}
 		var rest string
 		host, rest = s[1:end], s[end+1:]
+		if a, err := netip.ParseAddr(host); host != "" && (err != nil || !a.Is6() || a.Zone() != "") {
+			return "", "", fmt.Errorf("brackets are for an IPv6 address, as in %q", "[::1]:8080")
+		}
 		if port, colon = strings.CutPrefix(rest, ":"); rest != "" && !colon {
 			return "", "", fmt.Errorf("nothing but a port may follow the address")
 		}
 	} else if i := strings.IndexByte(s, ':'); i >= 0 {
+		if strings.Count(s, ":") > 1 {
+			return "", "", fmt.Errorf("an IPv6 address stands in brackets, as in %q", "[::1]:8080")
+		}
 		host, port, colon = s[:i], s[i+1:], true
 	}
-	if n, err := strconv.Atoi(port); colon && (err != nil || n < 1 || n > 65535 || port[0] == '+') {
+	if !colon {
+		return host, "", nil
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 1 || n > 65535 || port[0] == '+' {
 		return "", "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
 	}
-	return host, port, nil
+	return host, strconv.Itoa(n), nil // 0443 is 443
 }
 
 // checkHost reports why a normalized host, which may hold wildcards, cannot stand in a pattern.
@@ -157,6 +172,9 @@ func newDestination(u *url.URL) destination {
 	if d.https && d.port == "443" || !d.https && d.port == "80" {
 		d.port = ""
 	}
+	if !isASCII(host) { // net/http dials its xn-- form: another name, and "İ" in lower case would look like an "i"
+		return destination{}
+	}
 	d.host = normalHost(host)
 	d.path = u.Path
 	// RawPath is set only when the default encoding of Path is not what was written: the only way to an encoded slash.
@@ -168,6 +186,9 @@ func newDestination(u *url.URL) destination {
 
 // normalHost lower-cases host, drops the trailing dot of a rooted name and writes an IP address in its one canonical way.
 func normalHost(host string) string {
+	if !isASCII(host) {
+		return host
+	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if strings.IndexByte(host, ':') >= 0 {
 		if a, err := netip.ParseAddr(host); err == nil {
@@ -175,6 +196,15 @@ func normalHost(host string) string {
 		}
 	}
 	return host
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // climbs reports whether a segment of path is "..", also with a parameter behind it ("..;x"), which some servers drop.
@@ -272,7 +302,15 @@ func (p *hostPattern) longer(q *hostPattern) int {
 
 // same reports whether p and q claim exactly the same requests.
 func (p *hostPattern) same(q *hostPattern) bool {
-	return p.host == q.host && p.port == q.port && p.path == q.path && (p.http == q.http || p.loopback)
+	return p.host == q.host && p.effectivePort() == q.effectivePort() && p.path == q.path && (p.http == q.http || p.loopback)
+}
+
+// effectivePort is the port that is dialled; empty on loopback for any.
+func (p *hostPattern) effectivePort() string {
+	if p.port == "" && !p.loopback {
+		return "443"
+	}
+	return p.port
 }
 
 // hostMap finds the owner of a URL: the one table from hosts to providers. It is built once and then only read.

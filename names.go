@@ -11,7 +11,7 @@ var aliasTable = aliases(map[string]string{
 	"azure-foundry":    "azure azure-openai openai-azure-aad",
 	"bedrock":          "aws-bedrock amazon-bedrock",
 	"cloudflare":       "cloudflare-ai-gateway",
-	"copilot":          "github github-copilot",
+	"copilot":          "github github-copilot github-model",
 	"copilot-acp":      "github-copilot-acp copilot-acp-agent",
 	"gemini":           "google google-gemini google-ai-studio",
 	"gmi":              "gmi-cloud gmicloud",
@@ -42,11 +42,10 @@ func aliases(m map[string]string) map[string]string {
 // is returned as it is. "custom:<name>", as some configuration files have it, is <name>.
 func canonicalName(name string) string {
 	name = strings.ToLower(strings.TrimSpace(name))
-	if known := strings.TrimPrefix(name, "custom:"); known != "" {
-		name = known
-	} else {
-		name = "custom"
+	if name == "custom:" {
+		return "custom"
 	}
+	name = strings.TrimPrefix(name, "custom:")
 	if c, ok := aliasTable[name]; ok {
 		return c
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -100,6 +101,20 @@ type OAuth2Config struct {
 	Permanent []string    // error codes, beside the known ones, that mean that the grant is dead
 }
 
+// String names the endpoint without the client's secret.
+func (c OAuth2Config) String() string {
+	endpoint := "of the provider"
+	if u, err := url.Parse(c.TokenURL); err == nil && u.Host != "" {
+		endpoint = u.Scheme + "://" + u.Host + u.Path // not what else a URL may hold
+	}
+	return "token endpoint " + endpoint + ", client " + c.ClientID
+}
+
+// Format prints String under any verb and flag.
+func (c OAuth2Config) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, c.String()) // fmt.State reports write errors itself
+}
+
 // OAuth2Refresher refreshes at any token endpoint of RFC 6749 §6, as a public or a confidential client.
 //
 // Permanent is only a definite refusal, such as invalid_grant. 429, 5xx, a page of HTML, a time-out or a success without
@@ -161,7 +176,7 @@ func fromOAuth2(c Credential, err error) error {
 	re := &RefreshError{Provider: c.Provider}
 	var retrieve *oauth2.RetrieveError
 	if !errors.As(err, &retrieve) {
-		re.Err = &redactedError{err, c}
+		re.Err = newRedactedError(err, c)
 		return re
 	}
 	a := tokenAnswer{Code: retrieve.ErrorCode, Description: retrieve.ErrorDescription}
@@ -176,20 +191,51 @@ func fromOAuth2(c Credential, err error) error {
 
 // redactedError is somebody else's error without the credential's tokens in its text.
 type redactedError struct {
-	err error
-	c   Credential
+	text    string
+	is      func(target error) bool // not the error: fmt shows what a field holds, under some verbs without asking
+	timeout bool
 }
 
-func (e *redactedError) Error() string { return redact(e.err.Error(), e.c) }
+func newRedactedError(err error, c Credential) *redactedError {
+	var t interface{ Timeout() bool }
+	return &redactedError{
+		text: redact(err.Error(), c), is: func(target error) bool { return errors.Is(err, target) }, timeout: errors.As(err, &t) && t.Timeout(),
+	}
+}
+
+// withoutTokens returns err, or what may be told of it when a user's refresher has put a token into it.
+func withoutTokens(err error, c Credential) error {
+	if !holdsToken(err.Error(), c) {
+		return err
+	}
+	var re *RefreshError
+	if !errors.As(err, &re) {
+		return newRedactedError(err, c)
+	}
+	clean := *re
+	clean.Code, clean.Description = redact(re.Code, c), redact(re.Description, c)
+	if re.Err != nil {
+		clean.Err = newRedactedError(re.Err, c)
+	}
+	return &clean
+}
+
+func holdsToken(text string, c Credential) bool {
+	for _, secret := range []string{c.AccessToken, c.RefreshToken} {
+		if len(secret) >= 4 && (strings.Contains(text, secret) || strings.Contains(text, url.QueryEscape(secret))) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *redactedError) Error() string { return e.text }
 
 // Is finds what the error wraps, without handing out its text.
-func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
+func (e *redactedError) Is(target error) bool { return e.is(target) }
 
 // Timeout reports whether the error is one.
-func (e *redactedError) Timeout() bool {
-	var t interface{ Timeout() bool }
-	return errors.As(e.err, &t) && t.Timeout()
-}
+func (e *redactedError) Timeout() bool { return e.timeout }
 
 const maxDetail = 512
 
@@ -198,6 +244,7 @@ func redact(s string, c Credential) string {
 	for _, secret := range []string{c.AccessToken, c.RefreshToken} {
 		if len(secret) >= 4 {
 			s = strings.ReplaceAll(s, secret, "[redacted]")
+			s = strings.ReplaceAll(s, url.QueryEscape(secret), "[redacted]") // as a form or a URL holds it
 		}
 	}
 	s = strings.Map(func(r rune) rune {

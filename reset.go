@@ -24,7 +24,7 @@ func (e *evidence) reset(now time.Time, reason string) time.Time {
 		}
 	}
 	if d := e.namedPeriod(reason); d > 0 {
-		return c.from.Add(d)
+		return c.capped(c.from.Add(d))
 	}
 	return time.Time{}
 }

@@ -150,3 +150,12 @@ func TestResetClockTakesNoNonsense(t *testing.T) {
 	assert.Zero(t, c.after(math.NaN()))
 	assert.Zero(t, c.after(math.Inf(1)))
 }
+
+func TestNoResetLiesBeyondTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		h := http.Header{"Date": {now.Add(4 * time.Minute).UTC().Format(http.TimeFormat)}}
+		at := readEvidence("", 429, h, []byte("9 week quota")).reset(now, "usage-limit")
+		assert.Equal(t, now.Add(maxReset), at)
+	})
+}

@@ -219,3 +219,9 @@ func TestExhaustedUntil(t *testing.T) {
 		assert.Equal(t, now.Add(c.want), exhaustedUntil(c.v, now), "%+v", c.v)
 	}
 }
+
+func TestStreamInsideAStreamIsNotFollowedForEver(t *testing.T) {
+	body := []byte(strings.Repeat("data:", maxPeek/5) + `{"error":{"code":"invalid_api_key"}}`)
+	allocs := testing.AllocsPerRun(1, func() { readEvidence("", 401, nil, body) })
+	assert.Less(t, allocs, 200.0)
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -26,6 +27,9 @@ type Entry struct {
 	Credential Credential
 	Standing   Standing
 }
+
+// LogValue is what slog shows: the credential without its secrets.
+func (e Entry) LogValue() slog.Value { return e.Credential.LogValue() }
 
 // ErrNotStored is matched by the error of an Update whose function succeeded while its result could not be stored.
 var ErrNotStored = errors.New("reauth: not stored")

@@ -1,0 +1,420 @@
+package reauth_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+)
+
+// Placeholders as SDKs and their users leave them: under any spelling of any header that carries a key.
+var placeholders = http.Header{
+	"Authorization": {"Bearer placeholder"}, "authorization": {"Bearer placeholder"},
+	"X-Api-Key": {"placeholder"}, "x-api-key": {"placeholder"}, "X-API-KEY": {"placeholder"},
+	"Api-Key": {"placeholder"}, "api-key": {"placeholder"},
+	"X-Goog-Api-Key": {"placeholder"}, "x-goog-api-key": {"placeholder"},
+	"Chatgpt-Account-Id": {"placeholder"}, "ChatGPT-Account-ID": {"placeholder"},
+}
+
+// Headers that are the caller's own business, some of them much like the ones above.
+var bystanders = http.Header{
+	"Accept": {"application/json", "text/event-stream"}, "User-Agent": {"sdk/1"}, "Anthropic-Version": {"2023-06-01"}, "x-stainless-lang": {"go"},
+	"Openai-Organization": {"org-1"}, "X-Api-Key-Id": {"7"}, "Proxy-Authorization": {"Basic eA=="}, "Cookie": {"a=b"},
+}
+
+// scheme is how a credential is to go out: want is added to the bystanders, and there is nothing else.
+type scheme struct {
+	cred   reauth.Credential // of the row's provider
+	placed http.Header       // what the SDK put where; nil: placeholders
+	want   http.Header
+}
+
+func inHeader(header, value string) scheme {
+	return scheme{cred: reauth.Credential{AccessToken: "key-EXAMPLE"}, want: http.Header{header: {value}}}
+}
+
+// exampleJWT makes a token of that form; its signature is not valid.
+func exampleJWT(claims string) string {
+	enc := base64.RawURLEncoding.EncodeToString
+	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("EXAMPLE"))
+}
+
+var (
+	entraToken  = exampleJWT(`{"sub":"entra"}`)
+	bearerKey   = []scheme{inHeader("Authorization", "Bearer key-EXAMPLE")}
+	whereAsked  = []scheme{whereItWas("Authorization", "Bearer "), whereItWas("X-Api-Key", ""), whereItWas("X-Goog-Api-Key", ""), {cred: bearerKey[0].cred, placed: http.Header{}, want: bearerKey[0].want}}
+	googleWays  = []scheme{inHeader("X-Goog-Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), asBearer("ya29.EXAMPLE", ""), asBearer("opaque-EXAMPLE", "rt-EXAMPLE")}
+	azureWays   = []scheme{inHeader("Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), asBearer("opaque-EXAMPLE", "rt-EXAMPLE")}
+	codexWays   = []scheme{asBearer("opaque-EXAMPLE", "rt-EXAMPLE"), withAccount(asBearer("opaque-EXAMPLE", "rt-EXAMPLE"), "acct-1"), withAccount(asBearer(exampleJWT(`{"https://api.openai.com/auth":{"chatgpt_account_id":"acct-2"}}`), ""), "acct-2")}
+	anthropicBy = []scheme{
+		inHeader("X-Api-Key", "key-EXAMPLE"),
+		{cred: reauth.Credential{AccessToken: "sk-ant-api03-EXAMPLE", RefreshToken: "rt-EXAMPLE"}, want: http.Header{"X-Api-Key": {"sk-ant-api03-EXAMPLE"}}},
+		withBetas("sk-ant-oat01-EXAMPLE", "", nil, "oauth-2025-04-20"),
+		withBetas("opaque-EXAMPLE", "rt-EXAMPLE", []string{"files-2025"}, "files-2025,oauth-2025-04-20"),
+		withBetas(entraToken, "", []string{"a-1, b-2", "c-3"}, "a-1, b-2,c-3,oauth-2025-04-20"),
+		withBetas("sk-ant-oat01-EXAMPLE", "", []string{"oauth-2025-04-20, a-1"}, "oauth-2025-04-20, a-1"),
+	}
+)
+
+func whereItWas(header, prefix string) scheme {
+	s := inHeader(header, prefix+"key-EXAMPLE")
+	s.placed = http.Header{header: {prefix + "placeholder"}, "Api-Key": {"placeholder"}}
+	return s
+}
+
+func asBearer(access, refresh string) scheme {
+	return scheme{cred: reauth.Credential{AccessToken: access, RefreshToken: refresh}, want: http.Header{"Authorization": {"Bearer " + access}}}
+}
+
+func withAccount(s scheme, id string) scheme {
+	if s.cred.AccountID = id; strings.HasPrefix(s.cred.AccessToken, "eyJ") {
+		s.cred.AccountID = "" // the token tells
+	}
+	s.want["Chatgpt-Account-Id"] = []string{id}
+	return s
+}
+
+func withBetas(access, refresh string, betas []string, want string) scheme {
+	s := asBearer(access, refresh)
+	s.placed = placeholders.Clone()
+	if betas != nil {
+		s.placed["Anthropic-Beta"] = betas
+	}
+	s.want["Anthropic-Beta"] = []string{want}
+	return s
+}
+
+// providerTable is what users find of each built-in provider: its names, base URLs and other hosts, and what is sent there.
+var providerTable = []struct {
+	name, aliases, urls string
+	schemes             []scheme
+}{
+	{"ai-gateway", "", "https://ai-gateway.vercel.sh/v1", whereAsked},
+	{"alibaba", "dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1 https://dashscope.aliyuncs.com/api/v1 https://dashscope-us.aliyuncs.com/compatible-mode/v1", bearerKey},
+	{"alibaba-coding-plan", "", "https://coding-intl.dashscope.aliyuncs.com/v1 https://coding.dashscope.aliyuncs.com/v1", bearerKey},
+	{"anthropic", "claude claude-code", "https://api.anthropic.com https://api.anthropic.com/v1/messages", anthropicBy},
+	{"arcee", "", "https://api.arcee.ai/api/v1", bearerKey},
+	{"azure-foundry", "azure-openai openai-azure-aad", "https://my-resource.openai.azure.com/openai/v1 https://my-resource.services.ai.azure.com/models https://my-resource.cognitiveservices.azure.com/openai", azureWays},
+	{"bedrock", "", "https://bedrock-runtime.us-east-1.amazonaws.com https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com https://bedrock-runtime.cn-north-1.amazonaws.com.cn", bearerKey},
+	{"cerebras", "", "https://api.cerebras.ai/v1", bearerKey},
+	{"cloudflare", "cloudflare-ai-gateway", "https://gateway.ai.cloudflare.com/v1/account/gateway/compat", bearerKey},
+	{"cohere", "", "https://api.cohere.com/v2 https://api.cohere.ai/compatibility/v1", bearerKey},
+	{"copilot", "github github-copilot", "https://api.githubcopilot.com https://api.enterprise.githubcopilot.com https://api.business.githubcopilot.com https://api.individual.githubcopilot.com", bearerKey},
+	{"copilot-acp", "github-copilot-acp copilot-acp-agent", "", nil}, // a local process: acp://copilot
+	{"deepinfra", "", "https://api.deepinfra.com/v1/openai", bearerKey},
+	{"deepseek", "", "https://api.deepseek.com/v1", bearerKey},
+	{"fireworks", "", "https://api.fireworks.ai/inference/v1", bearerKey},
+	{"gemini", "google google-gemini google-ai-studio", "https://generativelanguage.googleapis.com/v1beta https://cloudcode-pa.googleapis.com/v1internal:generateContent", googleWays},
+	{"gmi", "gmi-cloud gmicloud", "https://api.gmi-serving.com/v1", bearerKey},
+	{"groq", "", "https://api.groq.com/openai/v1", bearerKey},
+	{"huggingface", "", "https://router.huggingface.co/v1", bearerKey},
+	{"kilocode", "", "https://api.kilo.ai/api/gateway", bearerKey},
+	{"kimi-coding", "kimi moonshot", "https://api.moonshot.ai/v1 https://api.kimi.com/coding", bearerKey},
+	{"kimi-coding-cn", "kimi-cn moonshot-cn", "https://api.moonshot.cn/v1", bearerKey},
+	{"lmstudio", "", "http://127.0.0.1:1234/v1 http://localhost:1234/v1", bearerKey},
+	{"minimax-cn", "minimax-china minimax_cn", "https://api.minimaxi.com/anthropic", bearerKey},
+	{"minimax-oauth", "minimax", "https://api.minimax.io/anthropic", bearerKey},
+	{"mistral", "", "https://api.mistral.ai/v1", bearerKey},
+	{"nous", "", "https://inference-api.nousresearch.com/v1", bearerKey},
+	{"novita", "", "https://api.novita.ai/openai/v1", bearerKey},
+	{"nvidia", "nvidia-nim", "https://integrate.api.nvidia.com/v1", bearerKey},
+	{"ollama-cloud", "", "https://ollama.com/v1", bearerKey},
+	{"openai-api", "openai", "https://api.openai.com/v1", bearerKey},
+	{"openai-codex", "codex openai-chatgpt", "https://chatgpt.com/backend-api/codex", codexWays},
+	{"opencode-go", "", "https://opencode.ai/zen/go/v1", whereAsked},
+	{"opencode-zen", "", "https://opencode.ai/zen/v1", whereAsked},
+	{"openrouter", "", "https://openrouter.ai/api/v1", bearerKey},
+	{"perplexity", "", "https://api.perplexity.ai", bearerKey},
+	{"qwen-oauth", "qwen", "https://portal.qwen.ai/v1", bearerKey},
+	{"stepfun", "", "https://api.stepfun.ai/step_plan/v1", bearerKey},
+	{"tencent-tokenhub", "tencent tokenhub tencent-cloud tencentmaas", "https://tokenhub.tencentmaas.com/v1", bearerKey},
+	{"together", "", "https://api.together.xyz/v1", bearerKey},
+	{"upstage", "", "https://api.upstage.ai/v1", bearerKey},
+	{"vertex", "", "https://aiplatform.googleapis.com/v1 https://us-central1-aiplatform.googleapis.com/v1 https://aiplatform.us.rep.googleapis.com/v1", bearerKey},
+	{"xai-oauth", "xai x-ai x.ai grok grok-oauth x-ai-oauth xai-grok-oauth", "https://api.x.ai/v1 https://us-east-1.api.x.ai/v1 https://cli-chat-proxy.grok.com/v1", append(bearerKey[:1:1], asBearer("opaque-EXAMPLE", "rt-EXAMPLE"))},
+	{"xiaomi", "", "https://api.xiaomimimo.com/v1", bearerKey},
+	{"zai", "glm z-ai z.ai zhipu", "https://api.z.ai/api/paas/v4 https://open.bigmodel.cn/api/paas/v4", bearerKey},
+}
+
+func TestBuiltinProviders(t *testing.T) {
+	var names []string
+	for _, row := range providerTable {
+		names = append(names, row.name)
+		for _, name := range append(strings.Fields(row.aliases), row.name) {
+			for _, spelling := range []string{name, " " + strings.ToUpper(name) + " ", "custom:" + name} {
+				p, ok := reauth.LookupProvider(spelling)
+				assert.True(t, ok, spelling)
+				assert.Equal(t, row.name, p.Name, spelling)
+			}
+			for raw := range strings.FieldsSeq(row.urls) {
+				for i, s := range row.schemes {
+					t.Run(fmt.Sprintf("%s/%s/%d", name, strings.ReplaceAll(raw, "/", "_"), i), func(t *testing.T) {
+						assertSent(t, row.name, name, raw, s)
+					})
+				}
+			}
+		}
+	}
+	assert.Equal(t, names, reauth.ProviderNames(), "every provider has its row")
+}
+
+// assertSent sends a request with a credential of a provider and compares all headers that arrive.
+func assertSent(t *testing.T, provider, name, raw string, s scheme) {
+	u, err := url.Parse(raw)
+	require.NoError(t, err)
+	s.cred.Provider = name
+	if provider == "azure-foundry" {
+		s.cred.Hosts = []string{u.Host}
+	}
+	pool := poolOf(t, s.cred)
+	p, ok := pool.ProviderFor(u)
+	require.True(t, ok)
+	assert.Equal(t, provider, p.Name)
+
+	header := s.placed
+	if header == nil {
+		header = placeholders
+	}
+	want := bystanders.Clone()
+	maps.Copy(want, s.want)
+	header = header.Clone()
+	maps.Copy(header, bystanders.Clone())
+	before := header.Clone()
+	assert.Equal(t, want, headerSent(t, pool, raw, header))
+	assert.Equal(t, before, header, "the caller's header is the caller's")
+}
+
+// poolOf makes a pool of credentials.
+func poolOf(t *testing.T, creds ...reauth.Credential) *reauth.Pool {
+	t.Helper()
+	pool := reauth.NewPool()
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	for _, c := range creds {
+		_, err := pool.Add(context.Background(), c)
+		require.NoError(t, err)
+	}
+	return pool
+}
+
+// headerSent returns the header that a request to raw arrives with.
+func headerSent(t *testing.T, pool *reauth.Pool, raw string, header http.Header) (sent http.Header) {
+	t.Helper()
+	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		sent = req.Header.Clone()
+		return answer(req, 200, "{}", "Content-Type", "application/json"), nil
+	})
+	req, err := http.NewRequest(http.MethodPost, raw, http.NoBody)
+	require.NoError(t, err)
+	req.Header = header
+	resp, err := reauth.NewRecoveringTransport(base, pool).RoundTrip(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return sent
+}
+
+// bearerSent returns what stands in Authorization of a request that came with a placeholder.
+func bearerSent(t *testing.T, pool *reauth.Pool, raw string) string {
+	t.Helper()
+	return strings.TrimPrefix(headerSent(t, pool, raw, http.Header{"Authorization": {"Bearer placeholder"}}).Get("Authorization"), "Bearer ")
+}
+
+// A host that does more than inference is claimed by path, and look-alikes are nobody's.
+func TestUnclaimedURLs(t *testing.T) {
+	pool := poolOf(t)
+	for _, raw := range []string{
+		"https://x.ai/v1", "https://auth.x.ai/oauth2/token", "https://grok.com/", "http://api.x.ai/v1", "https://api.x.ai:8443/v1", "https://api.x.ai.evil.example/v1",
+		"https://chatgpt.com/", "https://chatgpt.com/backend-apis", "https://auth.openai.com/oauth/token", "https://platform.openai.com/", "https://platform.claude.com/v1/oauth/token",
+		"https://opencode.ai/", "https://opencode.ai/zen/../account", "https://openrouter.ai/models", "https://ollama.com/library", "https://api.kimi.com/v1", "https://kilocode.ai/",
+		"https://github.com/", "https://api.github.com/copilot_internal/v2/token", "https://xgithubcopilot.com/", "https://openai.azure.com/", "https://a.b.openai.azure.com/",
+		"https://s3.us-east-1.amazonaws.com/", "https://storage.googleapis.com/", "http://127.0.0.1:1235/v1", "http://127.0.0.1/v1", "acp://copilot", "https://portal.nousresearch.com/",
+	} {
+		u, err := url.Parse(raw)
+		require.NoError(t, err)
+		p, ok := pool.ProviderFor(u)
+		assert.False(t, ok, "%s is claimed by %s", raw, p.Name)
+	}
+	_, ok := pool.ProviderFor(nil)
+	assert.False(t, ok)
+}
+
+// providerOf returns the name of a URL's provider, empty for none.
+func providerOf(t *testing.T, pool *reauth.Pool, raw string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	require.NoError(t, err)
+	p, _ := pool.ProviderFor(u)
+	return p.Name
+}
+
+func TestRegisterRefusesBadProviders(t *testing.T) {
+	for name, c := range map[string]struct {
+		p    reauth.Provider
+		want string
+	}{
+		"no name":                  {reauth.Provider{Hosts: []string{"good.example"}}, "the provider has no name"},
+		"name of spaces":           {reauth.Provider{Name: " \t", Hosts: []string{"good.example"}}, "the provider has no name"},
+		"no name after custom":     {reauth.Provider{Name: "Custom:", Hosts: []string{"good.example"}}, "the provider has no name"},
+		"bad pattern":              {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "*.com"}}, `reauth: register bad: host pattern "*.com": a wildcard cannot stand`},
+		"somebody else's":          {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "own.example"}}, `register bad: host pattern "own.example" belongs to the registered provider own`},
+		"the same otherwise spelt": {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "https://OWN.example./"}}, `host pattern "https://OWN.example./" belongs to the registered provider own`},
+		"the same path":            {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "own.example/v1/"}}, "belongs to the registered provider own"},
+		"the same on loopback":     {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "http://localhost:9999"}}, "belongs to the registered provider own"},
+		"the same over http":       {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "HTTP://lan:4000"}}, "belongs to the registered provider own"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := poolOf(t)
+			require.NoError(t, pool.Register(reauth.Provider{Name: "own", Hosts: []string{"own.example", "own.example/v1", "localhost:9999", "http://lan:4000"}}))
+			require.ErrorContains(t, pool.Register(c.p), c.want)
+			assert.Empty(t, providerOf(t, pool, "https://good.example/"), "nothing has changed")
+			assert.Equal(t, "own", providerOf(t, pool, "https://own.example/v1"))
+			_, err := pool.Add(context.Background(), reauth.Credential{Provider: "bad", AccessToken: "key-EXAMPLE"})
+			assert.ErrorContains(t, err, `provider "bad" is unknown; Register it first`)
+		})
+	}
+}
+
+func TestRegisterAllowsWhatIsNoConflict(t *testing.T) {
+	pool := poolOf(t)
+	hosts := []string{"own.example", "*.own.example", "own.example:8443", "lan:4000"}
+	require.NoError(t, pool.Register(reauth.Provider{Name: "own", Hosts: hosts}))
+	require.NoError(t, pool.Register(reauth.Provider{Name: " OWN ", Hosts: hosts}), "its own patterns are no conflict")
+	hosts[0] = "changed.example"
+	require.NoError(t, pool.Register(reauth.Provider{Name: "other", Hosts: []string{"own.example/v1", "a.own.example", "own.example:9443", "http://lan:4000"}}))
+	require.NoError(t, pool.Register(reauth.Provider{Name: "silent"}), "a provider for Token needs no host")
+	for raw, want := range map[string]string{
+		"https://own.example/": "own", "https://own.example/v1": "other", "https://b.own.example/": "own", "https://a.own.example/": "other",
+		"https://own.example:8443/v1": "own", "https://own.example:9443/": "other", "https://lan:4000/": "own", "http://lan:4000/": "other", "https://changed.example/": "",
+	} {
+		assert.Equal(t, want, providerOf(t, pool, raw), raw)
+	}
+}
+
+func TestRegisterReplacesABuiltinProvider(t *testing.T) {
+	pool := poolOf(t, reauth.Credential{Provider: "grok", AccessToken: "key-EXAMPLE"})
+	require.NoError(t, pool.Register(reauth.Provider{Name: "xai", Hosts: []string{"gateway.example/xai"}, Authorize: func(h http.Header, c reauth.Credential) {
+		h["Authorization"] = []string{"Bearer via " + c.Provider + " " + c.AccessToken}
+	}}))
+	assert.Equal(t, "via xai-oauth key-EXAMPLE", bearerSent(t, pool, "https://gateway.example/xai/v1"), "by any of its names")
+	assert.Equal(t, "placeholder", bearerSent(t, pool, "https://api.x.ai/v1"), "the replaced provider's hosts are nobody's")
+	_, ok := reauth.LookupProvider("xai")
+	assert.True(t, ok, "the built-in one is still there to start from")
+	other := poolOf(t, reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"})
+	assert.Equal(t, "key-EXAMPLE", bearerSent(t, other, "https://api.x.ai/v1"), "a pool's providers are its own")
+}
+
+func TestRegisterExtendsABuiltinProvider(t *testing.T) {
+	pool := poolOf(t, reauth.Credential{Provider: "anthropic", AccessToken: "key-EXAMPLE"})
+	p, ok := reauth.LookupProvider("claude")
+	require.True(t, ok)
+	p.Hosts = append(p.Hosts, "http://claude-proxy:8080/v1", "claude.corp.example")
+	require.NoError(t, pool.Register(p))
+	for _, raw := range []string{"https://api.anthropic.com/v1", "http://claude-proxy:8080/v1/messages", "https://claude.corp.example/"} {
+		sent := headerSent(t, pool, raw, placeholders.Clone())
+		assert.Equal(t, http.Header{"X-Api-Key": {"key-EXAMPLE"}}, sent, "%s: with the built-in header scheme", raw)
+	}
+	assert.Equal(t, "placeholder", bearerSent(t, pool, "http://claude-proxy:8080/v2"))
+	p, _ = reauth.LookupProvider("claude")
+	assert.Len(t, p.Hosts, 1, "the built-in table is as it was")
+}
+
+// A pattern of a built-in provider goes over to the registered one, and comes back when that one gives it up.
+func TestRegisteredPatternGoesBeforeABuiltinOne(t *testing.T) {
+	pool := poolOf(t)
+	own := reauth.Provider{Name: "own", Hosts: []string{"api.x.ai", "chatgpt.com/backend-api/own"}}
+	require.NoError(t, pool.Register(own))
+	assert.Equal(t, "own", providerOf(t, pool, "https://api.x.ai/v1"))
+	assert.Equal(t, "xai-oauth", providerOf(t, pool, "https://us.api.x.ai/v1"))
+	assert.Equal(t, "own", providerOf(t, pool, "https://chatgpt.com/backend-api/own/x"))
+	assert.Equal(t, "openai-codex", providerOf(t, pool, "https://chatgpt.com/backend-api/codex"))
+	own.Hosts = own.Hosts[1:]
+	require.NoError(t, pool.Register(own))
+	assert.Equal(t, "xai-oauth", providerOf(t, pool, "https://api.x.ai/v1"))
+}
+
+func TestProvidersAreHandedOutAsCopies(t *testing.T) {
+	own, _ := reauth.LookupProvider("xai")
+	own.Hosts[0] = "evil.example"
+	own, _ = reauth.LookupProvider("xai")
+	assert.Equal(t, "api.x.ai", own.Hosts[0])
+	pool := poolOf(t)
+	u := &url.URL{Scheme: "https", Host: "api.x.ai"}
+	p, ok := pool.ProviderFor(u)
+	require.True(t, ok)
+	require.NotNil(t, p.Refresher)
+	p.Hosts[0] = "evil.example"
+	p, _ = pool.ProviderFor(u)
+	assert.Equal(t, "api.x.ai", p.Hosts[0])
+}
+
+func TestAzureCredentialNamesItsHost(t *testing.T) {
+	ctx := context.Background()
+	for _, name := range []string{"azure-foundry", "azure-openai", "openai-azure-aad"} {
+		for _, c := range []struct {
+			hosts []string
+			want  string
+		}{
+			{nil, `a credential of azure-foundry is good at one resource only; name its host in Credential.Hosts, as in "my-resource.openai.azure.com"`},
+			{[]string{"*.openai.azure.com"}, `host pattern "*.openai.azure.com": a key of azure-foundry is good at one resource only; name its host exactly`},
+			{[]string{"one.openai.azure.com", "tw*.openai.azure.com"}, "name its host exactly"},
+			{[]string{"one.openai.azure.com:x"}, `port "x" is not a number`},
+		} {
+			_, err := poolOf(t).Add(ctx, reauth.Credential{Provider: name, AccessToken: "key-EXAMPLE", Hosts: c.hosts})
+			assert.ErrorContains(t, err, c.want, name)
+		}
+	}
+	pool := poolOf(t,
+		reauth.Credential{Provider: "azure-openai", AccessToken: "key-one", Hosts: []string{"one.openai.azure.com"}},
+		reauth.Credential{Provider: "azure-openai", AccessToken: "key-two", Hosts: []string{"two.openai.azure.com", "two.services.ai.azure.com"}})
+	for host, want := range map[string]string{
+		"one.openai.azure.com": "key-one", "ONE.openai.azure.com": "key-one", "two.openai.azure.com": "key-two", "two.services.ai.azure.com": "key-two",
+		"one.services.ai.azure.com": "placeholder", "three.openai.azure.com": "placeholder",
+	} {
+		sent := headerSent(t, pool, "https://"+host+"/openai/v1", http.Header{"Api-Key": {"placeholder"}})
+		assert.Equal(t, http.Header{"Api-Key": {want}}, sent, host)
+	}
+}
+
+func TestCredentialHostsRestrictWhereAKeyGoes(t *testing.T) {
+	pool := poolOf(t,
+		reauth.Credential{Provider: "xai", AccessToken: "key-eu", Hosts: []string{"eu.api.x.ai"}},
+		reauth.Credential{Provider: "xai", AccessToken: "key-us", Hosts: []string{"us.api.x.ai", "us-*.api.x.ai/v1"}},
+		reauth.Credential{Provider: "xai", AccessToken: "key-elsewhere", Hosts: []string{"elsewhere.example"}},
+		reauth.Credential{Provider: "groq", AccessToken: "key-groq", Hosts: []string{"api.groq.com:443"}})
+	for raw, want := range map[string]string{
+		"https://eu.api.x.ai/v1":        "key-eu",
+		"https://us.api.x.ai/v2":        "key-us",
+		"https://us-west.api.x.ai/v1/x": "key-us",
+		"https://us-west.api.x.ai/v2":   "placeholder",
+		"https://api.x.ai/v1":           "placeholder", // no key is for it
+		"https://elsewhere.example/":    "placeholder", // not one of the provider's hosts, whatever the credential says
+		"https://api.groq.com/v1":       "key-groq",
+	} {
+		assert.Equal(t, want, bearerSent(t, pool, raw), raw)
+	}
+	_, err := pool.Add(context.Background(), reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE", Hosts: []string{"*.ai"}})
+	assert.ErrorContains(t, err, "a wildcard cannot stand in the last two labels")
+}
+
+func TestRegisterKnowsHTTPSsPort(t *testing.T) {
+	pool := poolOf(t)
+	require.NoError(t, pool.Register(reauth.Provider{Name: "own", Hosts: []string{"own.example"}}))
+	assert.ErrorContains(t, pool.Register(reauth.Provider{Name: "bad", Hosts: []string{"own.example:443"}}), "belongs to the registered provider own")
+}
+
+// Header names that are not in canonical form are the same headers on the wire.
+func TestHeaderSchemesUnderOtherSpellings(t *testing.T) {
+	zen := poolOf(t, reauth.Credential{Provider: "opencode-zen", AccessToken: "key-EXAMPLE"})
+	assert.Equal(t, http.Header{"X-Api-Key": {"key-EXAMPLE"}}, headerSent(t, zen, "https://opencode.ai/zen/v1/messages", http.Header{"x-api-key": {"placeholder"}}))
+	claude := poolOf(t, reauth.Credential{Provider: "anthropic", AccessToken: "sk-ant-oat01-EXAMPLE"})
+	assert.Equal(t, http.Header{"Authorization": {"Bearer sk-ant-oat01-EXAMPLE"}, "Anthropic-Beta": {"files-2025,oauth-2025-04-20"}},
+		headerSent(t, claude, "https://api.anthropic.com/v1/messages", http.Header{"anthropic-beta": {"files-2025"}}))
+}

@@ -1,0 +1,35 @@
+package reauth
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// What holds no token cannot show one, whatever verb fmt is given.
+func TestErrorOfAnExchangeHoldsNoToken(t *testing.T) {
+	const access, refresh = "at-0123456789abcdefEXAMPLE", "rt-0123456789abcdefEXAMPLE"
+	g := &grant{provider: "xai-oauth"}
+	err := g.failure(Credential{AccessToken: access, RefreshToken: refresh}, fmt.Errorf("cannot send %s: %w", refresh, io.EOF))
+	for e := err; e != nil; {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t", "%f"} {
+			text := fmt.Sprintf(verb, e)
+			assert.NotContains(t, text, access, verb)
+			assert.NotContains(t, text, refresh, verb)
+		}
+		u, ok := e.(interface{ Unwrap() error })
+		if !ok {
+			break
+		}
+		e = u.Unwrap()
+	}
+	assert.ErrorIs(t, err, io.EOF)
+}
+
+func TestRedactKnowsATokenInAForm(t *testing.T) {
+	c := Credential{RefreshToken: "rt/abc+def=="}
+	assert.NotContains(t, redact("refresh_token="+url.QueryEscape(c.RefreshToken), c), "abc%2Bdef")
+}
