@@ -2,6 +2,7 @@ package reauth
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -49,7 +51,10 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	}
 	endpoints := g.endpoints
 	if g.discover != nil {
-		endpoint, err := g.discover(ctx, g.do)
+		endpoint, err := g.discover(ctx, func(req *http.Request) (*http.Response, error) {
+			g.introduce(req)
+			return g.do(req)
+		})
 		if err != nil {
 			return Credential{}, g.failure(c, err)
 		}
@@ -103,13 +108,10 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 	trace := new(sendTrace)
 	req, err := build(trace.context(ctx), endpoint, c, g.cfg)
 	if err != nil {
-		return nil, err
+		return nil, &unsentError{err}
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "reauth/"+version)
-	for name, values := range g.cfg.Header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
+	g.introduce(req)
 	resp, err := g.do(req)
 	if err != nil {
 		if trace.unsent(err) {
@@ -128,6 +130,14 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 		g.read(a)
 	}
 	return a, nil
+}
+
+// introduce says who we are, and what the user adds to that.
+func (g *grant) introduce(req *http.Request) {
+	req.Header.Set("User-Agent", "reauth/"+version)
+	for name, values := range g.cfg.Header {
+		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
 }
 
 const maxAnswer = 1 << 20
@@ -156,7 +166,7 @@ func newTokenClient(cfg OAuth2Config) *retryablehttp.Client {
 		RetryWaitMin: 250 * time.Millisecond,
 		RetryWaitMax: maxRetryWait,
 		CheckRetry:   checkRetry(cfg.Reusable),
-		Backoff:      retryablehttp.DefaultBackoff, // honours Retry-After
+		Backoff:      backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 }
@@ -181,6 +191,9 @@ func ownTokenClient() *http.Client {
 func checkRetry(reusable bool) retryablehttp.CheckRetry {
 	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if ctx.Err() != nil {
+			if err == nil {
+				return false, nil // an answer that came with the deadline is an answer: the token has been spent for it
+			}
 			return false, ctx.Err()
 		}
 		var cert *tls.CertificateVerificationError
@@ -190,23 +203,42 @@ func checkRetry(reusable bool) retryablehttp.CheckRetry {
 		case err != nil:
 			trace, _ := ctx.Value(traceKey{}).(*sendTrace)
 			return reusable || trace.unsent(err), nil
-		case resp.StatusCode == http.StatusTooManyRequests:
-			wait := retryAfter(resp.Header, time.Now())
+		case resp.StatusCode == http.StatusTooManyRequests, reusable && resp.StatusCode >= 500:
+			wait, _ := retryAfter(resp.Header, time.Now()) // none: a short one
 			return wait <= maxRetryWait, nil
 		}
-		return reusable && resp.StatusCode >= 500, nil
+		return false, nil
 	}
 }
 
-// retryAfter reads RFC 9110 §10.2.3's header; 0 when there is none.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	c := newResetClock(now, h.Get("Date"))
-	t := c.value(h.Get("Retry-After"), time.Second)
-	if t.IsZero() {
-		return 0
+// backoff waits as long as the endpoint asks; checkRetry has found that short.
+func backoff(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
+	if resp != nil {
+		if wait, ok := retryAfter(resp.Header, time.Now()); ok {
+			return min(wait, most)
+		}
 	}
-	return max(min(t.Sub(now), 24*time.Hour), 0)
+	return retryablehttp.DefaultBackoff(least, most, attempt, nil)
 }
+
+// retryAfter reads RFC 9110 §10.2.3's header. Seconds count from receipt; an instant is of the server's clock, which its
+// Date header tells.
+func retryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
+	said := h.Get("Retry-After")
+	if n, err := strconv.ParseFloat(said, 64); err == nil && n >= 0 {
+		wait = time.Duration(min(n, maxRetryAfter.Seconds()) * float64(time.Second))
+	} else if at, err := http.ParseTime(said); err == nil {
+		if date, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = date
+		}
+		wait = at.Sub(now)
+	} else {
+		return 0, false
+	}
+	return max(min(wait, maxRetryAfter), 0), true
+}
+
+const maxRetryAfter = 24 * time.Hour
 
 // sendTrace proves that a request was not sent: net/http was looking for a connection and never got one.
 type sendTrace struct {
@@ -263,7 +295,7 @@ func (g *grant) failure(c Credential, err error) error {
 	if errors.As(err, &u) {
 		err = fmt.Errorf("%s: %w", u.Op, u.Err)
 	}
-	return &RefreshError{Provider: g.provider, Err: newRedactedError(err, c)}
+	return &RefreshError{Provider: cmp.Or(g.provider, c.Provider), Err: newRedactedError(err, secretsOf(c, g.cfg.ClientSecret)...)}
 }
 
 // buildGrant is RFC 6749 §6's request, as a form or as JSON.

@@ -31,5 +31,5 @@ func TestErrorOfAnExchangeHoldsNoToken(t *testing.T) {
 
 func TestRedactKnowsATokenInAForm(t *testing.T) {
 	c := Credential{RefreshToken: "rt/abc+def=="}
-	assert.NotContains(t, redact("refresh_token="+url.QueryEscape(c.RefreshToken), c), "abc%2Bdef")
+	assert.NotContains(t, redact("refresh_token="+url.QueryEscape(c.RefreshToken), secretsOf(c)...), "abc%2Bdef")
 }

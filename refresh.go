@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/oauth2"
 )
@@ -157,6 +156,8 @@ func checkTokenURL(s string) error {
 // TokenSourceRefresher refreshes through golang.org/x/oauth2. f is called anew for each refresh and must return a source
 // that does not hand out a cached token, such as Config.TokenSource with the credential's refresh token and no access token.
 // The context it gets is the exchange's; a source that ignores its end holds the credential's claim until it returns.
+// Set Endpoint.AuthStyle: to find out, x/oauth2 posts the refresh token a second time after any failure. And give it, by
+// oauth2.HTTPClient, a client that refuses redirects: its own follows them with the token.
 func TokenSourceRefresher(f func(context.Context, Credential) oauth2.TokenSource) Refresher {
 	return RefresherFunc(func(ctx context.Context, c Credential) (Credential, error) {
 		src := f(ctx, c)
@@ -176,7 +177,7 @@ func fromOAuth2(c Credential, err error) error {
 	re := &RefreshError{Provider: c.Provider}
 	var retrieve *oauth2.RetrieveError
 	if !errors.As(err, &retrieve) {
-		re.Err = newRedactedError(err, c)
+		re.Err = newRedactedError(err, secretsOf(c)...)
 		return re
 	}
 	a := tokenAnswer{Code: retrieve.ErrorCode, Description: retrieve.ErrorDescription}
@@ -187,77 +188,4 @@ func fromOAuth2(c Credential, err error) error {
 		a.read(retrieve.Body)
 	}
 	return a.refusal(c, nil)
-}
-
-// redactedError is somebody else's error without the credential's tokens in its text.
-type redactedError struct {
-	text    string
-	is      func(target error) bool // not the error: fmt shows what a field holds, under some verbs without asking
-	timeout bool
-}
-
-func newRedactedError(err error, c Credential) *redactedError {
-	var t interface{ Timeout() bool }
-	return &redactedError{
-		text: redact(err.Error(), c), is: func(target error) bool { return errors.Is(err, target) }, timeout: errors.As(err, &t) && t.Timeout(),
-	}
-}
-
-// withoutTokens returns err, or what may be told of it when a user's refresher has put a token into it.
-func withoutTokens(err error, c Credential) error {
-	if !holdsToken(err.Error(), c) {
-		return err
-	}
-	var re *RefreshError
-	if !errors.As(err, &re) {
-		return newRedactedError(err, c)
-	}
-	clean := *re
-	clean.Code, clean.Description = redact(re.Code, c), redact(re.Description, c)
-	if re.Err != nil {
-		clean.Err = newRedactedError(re.Err, c)
-	}
-	return &clean
-}
-
-func holdsToken(text string, c Credential) bool {
-	for _, secret := range []string{c.AccessToken, c.RefreshToken} {
-		if len(secret) >= 4 && (strings.Contains(text, secret) || strings.Contains(text, url.QueryEscape(secret))) {
-			return true
-		}
-	}
-	return false
-}
-
-func (e *redactedError) Error() string { return e.text }
-
-// Is finds what the error wraps, without handing out its text.
-func (e *redactedError) Is(target error) bool { return e.is(target) }
-
-// Timeout reports whether the error is one.
-func (e *redactedError) Timeout() bool { return e.timeout }
-
-const maxDetail = 512
-
-// redact bounds a text, drops what is not printable and takes the credential's tokens out of it.
-func redact(s string, c Credential) string {
-	for _, secret := range []string{c.AccessToken, c.RefreshToken} {
-		if len(secret) >= 4 {
-			s = strings.ReplaceAll(s, secret, "[redacted]")
-			s = strings.ReplaceAll(s, url.QueryEscape(secret), "[redacted]") // as a form or a URL holds it
-		}
-	}
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case !unicode.IsPrint(r) || r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, s)
-	if len(s) > maxDetail {
-		s = strings.ToValidUTF8(s[:maxDetail], "") + "…"
-	}
-	return s
 }

@@ -181,7 +181,6 @@ func (d *discovery) endpoint(ctx context.Context, call func(*http.Request) (*htt
 	if err != nil {
 		return "", errors.New("the discovery URL is malformed")
 	}
-	req.Header.Set("User-Agent", "reauth/"+version)
 	resp, err := call(req)
 	if err != nil {
 		return d.known, nil // discovery only tells whether it has moved

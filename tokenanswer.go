@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"mime"
@@ -35,15 +36,18 @@ type tokenAnswer struct {
 func (a *tokenAnswer) read(body []byte) {
 	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")) // malformed: JSON is tried
 	trimmed := strings.TrimSpace(string(body))
-	if strings.HasPrefix(trimmed, "<") || kind == "text/html" {
+	switch {
+	case strings.HasPrefix(trimmed, "<"):
 		a.html = true
 		return
-	}
-	if kind == "application/x-www-form-urlencoded" || kind == "text/plain" && strings.HasPrefix(trimmed, "access_token=") {
+	case json.Unmarshal(body, &a.raw) == nil: // under whatever type: the pair in it may be the only one there is
+	case kind == "text/html":
+		a.html = true
+		return
+	case kind == "application/x-www-form-urlencoded", kind == "text/plain" && strings.HasPrefix(trimmed, "access_token="):
 		a.readForm(trimmed)
 		return
-	}
-	if json.Unmarshal(body, &a.raw) != nil {
+	default:
 		return
 	}
 	a.AccessToken, a.RefreshToken = text(a.raw["access_token"]), text(a.raw["refresh_token"])
@@ -60,7 +64,7 @@ func (a *tokenAnswer) readForm(s string) {
 	}
 	a.AccessToken, a.RefreshToken = form.Get("access_token"), form.Get("refresh_token")
 	a.Code, a.Description = form.Get("error"), form.Get("error_description")
-	if n, err := strconv.ParseFloat(form.Get("expires_in"), 64); err == nil {
+	if n, err := strconv.ParseFloat(form.Get("expires_in"), 64); err == nil && !math.IsNaN(n) {
 		a.ExpiresIn = &n
 	}
 	a.failed = a.Code != ""
@@ -132,13 +136,13 @@ func (a *tokenAnswer) isDead(g *grant) bool {
 
 // refusal is the answer as an error.
 func (a *tokenAnswer) refusal(c Credential, g *grant) *RefreshError {
-	e := &RefreshError{
-		Provider: c.Provider, Status: a.status, Code: redact(a.Code, c), Description: redact(a.Description, c),
-		Permanent: a.isDead(g), RetryAfter: retryAfter(a.header, time.Now()),
+	e := &RefreshError{Provider: c.Provider, Status: a.status, Permanent: a.isDead(g)}
+	secrets := secretsOf(c)
+	if g != nil {
+		e.Provider, secrets = cmp.Or(g.provider, c.Provider), secretsOf(c, g.cfg.ClientSecret)
 	}
-	if g != nil && g.provider != "" {
-		e.Provider = g.provider
-	}
+	e.Code, e.Description = redact(a.Code, secrets...), redact(a.Description, secrets...)
+	e.RetryAfter, _ = retryAfter(a.header, time.Now())
 	if e.RetryAfter == 0 {
 		if n, ok := number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < maxReset.Seconds() {
 			e.RetryAfter = time.Duration(n * float64(time.Second))

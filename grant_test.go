@@ -1,0 +1,348 @@
+package reauth_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+func TestTokenRequest(t *testing.T) {
+	const form, asJSON = "application/x-www-form-urlencoded", "application/json"
+	basic := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
+	for name, c := range map[string]struct {
+		cfg      reauth.OAuth2Config
+		clientID string // of the credential
+		kind     string
+		params   map[string]string // beside grant_type and refresh_token
+		header   map[string]string // beside, or instead of, the usual ones
+	}{
+		"form":                {kind: form},
+		"JSON":                {cfg: reauth.OAuth2Config{JSON: true, ClientID: "app"}, kind: asJSON, params: map[string]string{"client_id": "app"}},
+		"public client":       {cfg: reauth.OAuth2Config{ClientID: "app"}, kind: form, params: map[string]string{"client_id": "app"}},
+		"confidential client": {cfg: reauth.OAuth2Config{ClientID: "app", ClientSecret: "cs-EXAMPLE"}, kind: form, params: map[string]string{"client_id": "app", "client_secret": "cs-EXAMPLE"}},
+		"client of the login": {cfg: reauth.OAuth2Config{ClientID: "app"}, clientID: "its own", kind: form, params: map[string]string{"client_id": "its own"}},
+		"Basic, each part encoded (RFC 6749 §2.3.1)": {
+			cfg: reauth.OAuth2Config{ClientID: "app:1", ClientSecret: "cs EXAMPLE/+", BasicAuth: true}, kind: form,
+			header: map[string]string{"Authorization": basic("app%3A1:cs+EXAMPLE%2F%2B")},
+		},
+		"Basic, client of the login": {
+			cfg: reauth.OAuth2Config{ClientID: "app", ClientSecret: "cs-EXAMPLE", BasicAuth: true}, clientID: "own", kind: form,
+			header: map[string]string{"Authorization": basic("own:cs-EXAMPLE")},
+		},
+		"scopes":           {cfg: reauth.OAuth2Config{Scopes: []string{"openid", "offline_access"}}, kind: form, params: map[string]string{"scope": "openid offline_access"}},
+		"a header of ours": {cfg: reauth.OAuth2Config{Header: http.Header{"X-Msh-Platform": {"example"}}}, kind: form, header: map[string]string{"X-Msh-Platform": "example"}},
+		"another User-Agent": {
+			cfg: reauth.OAuth2Config{Header: http.Header{"user-agent": {"example/1"}}}, kind: form, header: map[string]string{"User-Agent": "example/1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTokenWire(says(200, newPair))
+			login := exampleLogin()
+			login.ClientID = c.clientID
+			got, err := exampleRefresher(w, c.cfg).Refresh(context.Background(), login)
+			require.NoError(t, err)
+			assert.Equal(t, newTokens, tokens(got))
+
+			require.Len(t, w.sent(), 1)
+			call := w.sent()[0]
+			assert.Equal(t, "POST "+exampleTokenURL, call.method+" "+call.url, "no secret is in the URL")
+			params := map[string]string{"grant_type": "refresh_token", "refresh_token": "rt-EXAMPLE-old"}
+			for k, v := range c.params {
+				params[k] = v
+			}
+			assert.Equal(t, params, call.params(t))
+			header := map[string]string{"Content-Type": c.kind, "Accept": "application/json", "User-Agent": "reauth"}
+			for k, v := range c.header {
+				header[k] = v
+			}
+			assert.Equal(t, header, call.headers())
+		})
+	}
+}
+
+func TestNothingIsSentWhen(t *testing.T) {
+	static := exampleLogin()
+	static.RefreshToken = ""
+	for name, c := range map[string]struct {
+		url   string
+		login reauth.Credential
+		want  string
+	}{
+		"there is no refresh token":     {exampleTokenURL, static, "not refreshable"},
+		"the token URL is plain http":   {"http://auth.example.com/token", exampleLogin(), "must be https"},
+		"the token URL is of no scheme": {"auth.example.com/token", exampleLogin(), "not an absolute URL"},
+		"the token URL holds a name":    {"https://user:pw-EXAMPLE@auth.example.com/token", exampleLogin(), "holds a user name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTokenWire(says(200, newPair))
+			_, err := exampleRefresher(w, reauth.OAuth2Config{TokenURL: c.url}).Refresh(context.Background(), c.login)
+			require.ErrorContains(t, err, c.want)
+			assert.NotContains(t, err.Error(), "pw-EXAMPLE")
+			assert.Equal(t, c.login.RefreshToken == "", errors.Is(err, reauth.ErrNotRefreshable))
+			assert.Empty(t, w.sent())
+
+			pool := loginPool(t, exampleRefresher(w, reauth.OAuth2Config{TokenURL: c.url}), c.login)
+			require.ErrorContains(t, pool.Refresh(context.Background(), "example", "me"), c.want)
+			assert.Equal(t, c.login.RefreshToken, heldBy(t, pool, c.login).RefreshToken)
+			assert.Empty(t, w.sent())
+		})
+	}
+	for _, loopback := range []string{"http://127.0.0.1:8080/token", "http://localhost/token", "http://[::1]:8080/token"} {
+		w := newTokenWire(says(200, newPair))
+		_, err := exampleRefresher(w, reauth.OAuth2Config{TokenURL: loopback}).Refresh(context.Background(), exampleLogin())
+		require.NoError(t, err)
+		assert.Equal(t, []string{loopback}, w.urls())
+	}
+}
+
+// A redirect that keeps the method would post the refresh token to whoever is named.
+func TestRedirectOfTheTokenEndpointIsRefused(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		w := newTokenWire(says(200, newPair))
+		w.RegisterResponder("POST", exampleTokenURL, says(status, "", "Location", "https://stranger.example/token"))
+		client := w.client()
+		r := reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: exampleTokenURL, HTTPClient: client})
+		pool := loginPool(t, r, exampleLogin())
+		re := refreshError(t, pool.Refresh(context.Background(), "example", "me"))
+		assert.Equal(t, status, re.Status)
+		assert.False(t, re.Permanent)
+		assert.Equal(t, []string{exampleTokenURL}, w.urls())
+		assert.Equal(t, oldTokens, tokensIn(t, pool))
+		assert.Nil(t, client.CheckRedirect, "the user's client is left as it was")
+	}
+}
+
+// The client of our own, over real sockets: it speaks to loopback, follows nothing and leaves nothing behind.
+func TestOwnClient(t *testing.T) {
+	var paths []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paths = append(paths, r.URL.Path)
+		if r.URL.Path == "/moved" {
+			http.Redirect(w, r, "/token", http.StatusTemporaryRedirect)
+			return
+		}
+		_, _ = io.WriteString(w, newPair)
+	}))
+	defer srv.Close()
+	got, err := reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: srv.URL + "/token"}).Refresh(context.Background(), exampleLogin())
+	require.NoError(t, err)
+	assert.Equal(t, newTokens, tokens(got))
+	_, err = reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: srv.URL + "/moved"}).Refresh(context.Background(), exampleLogin())
+	assert.Equal(t, 307, refreshError(t, err).Status)
+	assert.Equal(t, []string{"/token", "/moved"}, paths)
+}
+
+// A refresh token that rotates is sent again only when it provably was not, or when the endpoint has asked for it.
+func TestWhatIsRepeated(t *testing.T) {
+	badCertificate := httpmock.NewErrorResponder(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}})
+	reset := httpmock.NewErrorResponder(&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET})
+	good := says(200, newPair)
+	limited := func(after string) httpmock.Responder { return says(429, `{"error":"slow_down"}`, "Retry-After", after) }
+	for name, c := range map[string]struct {
+		answers  inOrder
+		once     []time.Duration // with refresh tokens that rotate
+		reusable []time.Duration
+		wait     time.Duration // what the error says; negative: there is none
+	}{
+		"no connection":                    {inOrder{noDial}, ms(0, 250, 750), ms(0, 250, 750), 0},
+		"no connection at first":           {inOrder{noDial, good}, ms(0, 250), ms(0, 250), -1},
+		"no connection, then no answer":    {inOrder{noDial, lost}, ms(0, 250), ms(0, 250, 750), 0},
+		"no answer":                        {inOrder{lost}, ms(0), ms(0, 250, 750), 0},
+		"a reset connection":               {inOrder{reset}, ms(0), ms(0, 250, 750), 0},
+		"a certificate of somebody else's": {inOrder{badCertificate}, ms(0), ms(0), 0},
+		"unavailable":                      {inOrder{says(503, ``)}, ms(0), ms(0, 250, 750), 0},
+		"a page":                           {inOrder{says(502, `<html>`)}, ms(0), ms(0, 250, 750), 0},
+		"a page in a 200":                  {inOrder{says(200, `<html>`)}, ms(0), ms(0), 0},
+		"no access token":                  {inOrder{says(200, `{}`)}, ms(0), ms(0), 0},
+		"a dead grant":                     {inOrder{says(400, `{"error":"invalid_grant"}`)}, ms(0), ms(0), 0},
+		"not found":                        {inOrder{says(404, ``)}, ms(0), ms(0), 0},
+		"429":                              {inOrder{says(429, ``)}, ms(0, 250, 750), ms(0, 250, 750), 0},
+		"429 at first":                     {inOrder{says(429, ``), good}, ms(0, 250), ms(0, 250), -1},
+		"429, then no answer":              {inOrder{says(429, ``), lost}, ms(0, 250), ms(0, 250, 750), 0},
+		"429, back at once":                {inOrder{limited("0")}, ms(0, 0, 0), ms(0, 0, 0), 0},
+		"429, back in 2 s":                 {inOrder{limited("2")}, ms(0, 2000, 4000), ms(0, 2000, 4000), 2 * time.Second},
+		"429, back in 4 s":                 {inOrder{limited("4")}, ms(0, 4000, 8000), ms(0, 4000, 8000), 4 * time.Second},
+		"429, back in 5 s":                 {inOrder{limited("5")}, ms(0), ms(0), 5 * time.Second},
+		"429, back in an hour":             {inOrder{limited("3600")}, ms(0), ms(0), time.Hour},
+		"429, back at a time":              {inOrder{limited("Sat, 01 Jan 2000 00:10:00 GMT")}, ms(0), ms(0), 10 * time.Minute},
+	} {
+		for _, reusable := range []bool{false, true} {
+			want := c.once
+			if reusable {
+				want = c.reusable
+			}
+			onFakeClock(t, fmt.Sprintf("%s, reusable %t", name, reusable), func(t *testing.T) {
+				w := newTokenWire(inTurn(c.answers...))
+				pool := loginPool(t, exampleRefresher(w, reauth.OAuth2Config{Reusable: reusable}), exampleLogin())
+				err := pool.Refresh(context.Background(), "example", "me")
+				assert.Equal(t, want, w.times())
+				for _, call := range w.sent() {
+					assert.Equal(t, "rt-EXAMPLE-old", call.params(t)["refresh_token"], "the body is sent again whole")
+				}
+				if c.wait < 0 {
+					require.NoError(t, err)
+					assert.Equal(t, newTokens, tokensIn(t, pool))
+					return
+				}
+				assert.Equal(t, c.wait, refreshError(t, err).RetryAfter)
+				assert.Equal(t, oldTokens, tokensIn(t, pool), "nothing is wiped")
+			})
+		}
+	}
+}
+
+// The same on net/http's own transport, which tells whether it had a connection.
+func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
+	hangUp := func(net.Conn) {}
+	takeAndHangUp := func(c net.Conn) {
+		_, err := http.ReadRequest(bufio.NewReader(c))
+		assert.NoError(t, err)
+	}
+	for name, c := range map[string]struct {
+		url   string
+		serve func(net.Conn) // nil: nobody listens
+		want  int
+	}{
+		"nobody listens":           {"https://auth.example.com/token", nil, 3},
+		"no TLS handshake":         {"https://auth.example.com/token", hangUp, 3},
+		"taken, and not answered":  {"http://127.0.0.1/token", takeAndHangUp, 1},
+		"perhaps taken, and ended": {"http://127.0.0.1/token", hangUp, 1},
+	} {
+		onFakeClock(t, name, func(t *testing.T) {
+			dials := 0
+			transport := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+				dials++
+				if c.serve == nil {
+					return nil, errors.New("nobody listens")
+				}
+				client, server := net.Pipe()
+				go func() {
+					defer server.Close()
+					c.serve(server)
+				}()
+				return client, nil
+			}}
+			r := reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: c.url, HTTPClient: &http.Client{Transport: transport}})
+			_, err := r.Refresh(context.Background(), exampleLogin())
+			assert.False(t, refreshError(t, err).Permanent)
+			assert.Equal(t, c.want, dials)
+		})
+	}
+}
+
+// What may have been sent is repeated once, within 2 s, when the access token is refused anyway: there is less to lose then.
+func TestLostExchangeIsRepeatedOnceForARefusedToken(t *testing.T) {
+	ways := map[string]func(*testing.T, *reauth.Pool) error{
+		"refused": func(_ *testing.T, pool *reauth.Pool) error {
+			return pool.Report(context.Background(), "example", "me", "at-EXAMPLE-old", reauth.Verdict{Kind: reauth.Rejected})
+		},
+		"asked for": func(_ *testing.T, pool *reauth.Pool) error {
+			return pool.Refresh(context.Background(), "example", "me")
+		},
+		"expired": func(t *testing.T, pool *reauth.Pool) error {
+			_, err := pool.Token(context.Background(), "example")
+			require.NoError(t, err, "the expired token is used all the same")
+			return nil
+		},
+	}
+	for name, c := range map[string]struct {
+		answers            inOrder
+		refused, otherwise []time.Duration
+		permanent          bool
+		rotated            bool // after a refusal
+	}{
+		"no answer":                     {inOrder{lost}, ms(0, 1000), ms(0), false, false},
+		"no answer, then one":           {inOrder{lost, says(200, newPair)}, ms(0, 1000), ms(0), false, true},
+		"no answer, then dead":          {inOrder{lost, says(400, `{"error":"invalid_grant"}`)}, ms(0, 1000), ms(0), true, false},
+		"unavailable":                   {inOrder{says(503, ``)}, ms(0, 1000), ms(0), false, false},
+		"unavailable, then not":         {inOrder{says(503, ``), says(200, newPair)}, ms(0, 1000), ms(0), false, true},
+		"a dead grant":                  {inOrder{says(400, `{"error":"invalid_grant"}`)}, ms(0), ms(0), true, false},
+		"a page":                        {inOrder{says(200, `<html>`)}, ms(0), ms(0), false, false},
+		"no connection":                 {inOrder{noDial}, ms(0, 250, 750), ms(0, 250, 750), false, false},
+		"429":                           {inOrder{says(429, ``)}, ms(0, 250, 750), ms(0, 250, 750), false, false},
+		"no answer, then no connection": {inOrder{lost, noDial}, ms(0, 1000, 1250, 1750), ms(0), false, false},
+	} {
+		for way, renew := range ways {
+			onFakeClock(t, name+", "+way, func(t *testing.T) {
+				w := newTokenWire(inTurn(c.answers...))
+				login := exampleLogin()
+				if way == "expired" {
+					login.Expiry = time.Now().Add(-time.Hour)
+				}
+				pool := loginPool(t, exampleRefresher(w, reauth.OAuth2Config{}), login)
+				err := renew(t, pool)
+				if way != "refused" {
+					assert.Equal(t, c.otherwise, w.times())
+					return
+				}
+				assert.Equal(t, c.refused, w.times())
+				require.Equal(t, c.rotated, err == nil, "%v", err)
+				if c.rotated {
+					assert.Equal(t, newTokens, tokensIn(t, pool))
+					return
+				}
+				assert.Equal(t, c.permanent, refreshError(t, err).Permanent)
+				assert.Equal(t, oldTokens, tokensIn(t, pool))
+			})
+		}
+	}
+}
+
+// The same from a request's side.
+func TestRefusedRequestSurvivesAnExchangeCutOff(t *testing.T) {
+	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
+		old, _ := r.login(t, "me")
+		r.fake.Expire(old)
+		r.fake.Fail(reauthtest.Fault{Cut: true})
+		status, _ := r.mustPost(t)
+		assert.Equal(t, 200, status)
+		assert.Equal(t, 2, r.fake.TokenRequests())
+
+		r.fake.Fail(reauthtest.Fault{Cut: true})
+		require.Error(t, r.pool.Refresh(context.Background(), r.provider, "me"), "a token that serves is not risked")
+		assert.Equal(t, 3, r.fake.TokenRequests())
+		assert.Zero(t, r.fake.Reuses())
+	})
+}
+
+func TestEndpointThatNeverAnswers(t *testing.T) {
+	silent := func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
+	for _, reusable := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newTokenWire(silent)
+			pool := loginPool(t, exampleRefresher(w, reauth.OAuth2Config{Reusable: reusable}), exampleLogin())
+			err := pool.Refresh(context.Background(), "example", "me")
+			assert.Equal(t, 30*time.Second, time.Since(w.begin))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			re := refreshError(t, err)
+			assert.False(t, re.Permanent)
+			var timeout interface{ Timeout() bool }
+			require.ErrorAs(t, re, &timeout)
+			assert.True(t, timeout.Timeout())
+			assert.Len(t, w.sent(), 1, "there is no time left")
+			assert.Equal(t, oldTokens, tokensIn(t, pool))
+		})
+	}
+}

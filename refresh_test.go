@@ -1,0 +1,158 @@
+package reauth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
+
+	"github.com/reauth-go/reauth"
+)
+
+// sourceRefresher refreshes through golang.org/x/oauth2, over the wire.
+func sourceRefresher(w *tokenWire) reauth.Refresher {
+	cfg := &oauth2.Config{ClientID: "app", Endpoint: oauth2.Endpoint{TokenURL: exampleTokenURL, AuthStyle: oauth2.AuthStyleInParams}}
+	return reauth.TokenSourceRefresher(func(ctx context.Context, c reauth.Credential) oauth2.TokenSource {
+		ctx = context.WithValue(ctx, oauth2.HTTPClient, w.client())
+		return cfg.TokenSource(ctx, &oauth2.Token{RefreshToken: c.RefreshToken})
+	})
+}
+
+func TestTokenSourceRefresher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWire(inTurn(
+			says(200, `{"access_token":"at-EXAMPLE-new","refresh_token":"rt-EXAMPLE-new","expires_in":3600}`, "Content-Type", "application/json"),
+			says(200, `{"access_token":"at-EXAMPLE-newer","expires_in":3600}`, "Content-Type", "application/json"),
+		))
+		pool := loginPool(t, sourceRefresher(w), exampleLogin())
+		require.NoError(t, pool.Refresh(context.Background(), "example", "me"))
+		assert.Equal(t, newTokens, tokensIn(t, pool))
+		assert.WithinDuration(t, time.Now().Add(time.Hour), heldBy(t, pool, exampleLogin()).Expiry, 0)
+		require.NoError(t, pool.Refresh(context.Background(), "example", "me"), "a source is asked for anew: it may hand out what it has")
+		assert.Equal(t, []string{"at-EXAMPLE-newer", "rt-EXAMPLE-new"}, tokensIn(t, pool))
+		require.Len(t, w.sent(), 2)
+		assert.Equal(t, map[string]string{"grant_type": "refresh_token", "refresh_token": "rt-EXAMPLE-old", "client_id": "app"}, w.sent()[0].params(t))
+		assert.Equal(t, "rt-EXAMPLE-new", w.sent()[1].params(t)["refresh_token"])
+	})
+	none := reauth.TokenSourceRefresher(func(context.Context, reauth.Credential) oauth2.TokenSource { return nil })
+	pool := loginPool(t, none, exampleLogin())
+	require.ErrorIs(t, pool.Refresh(context.Background(), "example", "me"), reauth.ErrNotRefreshable)
+}
+
+// RetrieveError of x/oauth2 says the same as an answer of our own; what is none of it stays temporary.
+func TestTokenSourceErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer httpmock.Responder
+		want   reauth.RefreshError
+	}{
+		"a dead grant": {says(400, `{"error":"invalid_grant","error_description":"gone"}`), reauth.RefreshError{Status: 400, Code: "invalid_grant", Description: "gone", Permanent: true}},
+		"of an API, which x/oauth2 gives as bytes": {says(401, `{"error":{"code":"refresh_token_reused","message":"used"}}`), reauth.RefreshError{Status: 401, Code: "refresh_token_reused", Description: "used", Permanent: true}},
+		"the client's fault":                       {says(401, `{"error":"invalid_client"}`), reauth.RefreshError{Status: 401, Code: "invalid_client"}},
+		"unavailable":                              {says(503, `{"error":"invalid_grant"}`, "Retry-After", "7"), reauth.RefreshError{Status: 503, Code: "invalid_grant", RetryAfter: 7 * time.Second}},
+		"too many":                                 {says(429, ``, "Retry-After", "60"), reauth.RefreshError{Status: 429, RetryAfter: time.Minute}},
+		"a page":                                   {says(403, `<p>invalid_grant</p>`, "Content-Type", "text/html"), reauth.RefreshError{Status: 403, Description: "the answer is a page, not of the token endpoint"}},
+		"an error in a 200":                        {says(200, `{"error":"bad_refresh_token"}`), reauth.RefreshError{Status: 200, Code: "bad_refresh_token", Permanent: true}},
+	} {
+		onFakeClock(t, name, func(t *testing.T) {
+			w := newTokenWire(c.answer)
+			pool := loginPool(t, sourceRefresher(w), exampleLogin())
+			c.want.Provider = "example"
+			assert.Equal(t, &c.want, refreshError(t, pool.Refresh(context.Background(), "example", "me")))
+			assert.Equal(t, oldTokens, tokensIn(t, pool))
+			assert.Len(t, w.sent(), 1)
+		})
+	}
+	for name, a := range map[string]httpmock.Responder{"no answer": lost, "no access token": says(200, `{}`), "no JSON": says(200, `x`)} {
+		t.Run(name, func(t *testing.T) {
+			pool := loginPool(t, sourceRefresher(newTokenWire(a)), exampleLogin())
+			re := refreshError(t, pool.Refresh(context.Background(), "example", "me"))
+			assert.False(t, re.Permanent)
+			require.Error(t, re.Err)
+			assert.Equal(t, name == "no answer", errors.Is(re, io.ErrUnexpectedEOF))
+			assert.Equal(t, oldTokens, tokensIn(t, pool))
+		})
+	}
+}
+
+func TestRefreshErrorTellsWhatIsKnown(t *testing.T) {
+	broken := errors.New("broken")
+	for want, e := range map[string]*reauth.RefreshError{
+		"reauth: refresh":                          {},
+		"reauth: refresh example: status 503":      {Provider: "example", Status: 503, RetryAfter: time.Second},
+		"reauth: refresh example: no_access_token": {Provider: "example", Code: "no_access_token"},
+		"reauth: refresh example: broken":          {Provider: "example", Err: broken},
+		"reauth: refresh example: status 400: invalid_grant: it is gone; a new login is needed": {
+			Provider: "example", Status: 400, Code: "invalid_grant", Description: "it is gone", Permanent: true,
+		},
+	} {
+		assert.EqualError(t, e, want)
+		assert.Equal(t, e.Err, errors.Unwrap(e))
+	}
+}
+
+// assertSecretless makes sure that neither the error of a refresh, nor what an observer and a log get of it, holds a token.
+func assertSecretless(t *testing.T, r reauth.Refresher, c reauth.Credential) {
+	t.Helper()
+	pool := loginPool(t, r, c)
+	var events eventLog
+	var log bytes.Buffer
+	pool.Observe, pool.Logger = events.observe, slog.New(slog.NewTextHandler(&log, nil))
+	_, direct := r.Refresh(context.Background(), c)
+	pooled := pool.Refresh(context.Background(), c.Provider, c.ID)
+	var said []string
+	for _, err := range []error{direct, pooled} {
+		said = append(said, fmt.Sprintf("%#v", err), fmt.Sprintf("%#v", *refreshError(t, err)))
+		for ; err != nil; err = errors.Unwrap(err) {
+			said = append(said, err.Error(), fmt.Sprintf("%v %+v %q", err, err, err))
+		}
+	}
+	failed := events.all(reauth.RefreshFailed)
+	require.Len(t, failed, 1)
+	require.Contains(t, log.String(), "refresh-failed")
+	said = append(said, fmt.Sprintf("%+v", failed), fmt.Sprintf("%#v", failed), log.String())
+	for _, s := range said {
+		for _, secret := range []string{c.AccessToken, c.RefreshToken} {
+			assert.NotContains(t, s, secret)
+		}
+	}
+}
+
+// echoes are answers, and failures, of an endpoint that repeats what it was sent.
+func echoes(c reauth.Credential) map[string]httpmock.Responder {
+	both := c.RefreshToken + " and " + c.AccessToken
+	return map[string]httpmock.Responder{
+		"a description":       says(400, `{"error":"invalid_grant","error_description":"no such token: `+both+`"}`),
+		"a code":              says(400, `{"error":"`+both+`"}`),
+		"an object":           says(401, `{"error":{"code":"`+both+`","message":"`+both+`"}}`),
+		"a message":           says(404, `{"message":"`+both+`"}`),
+		"a detail":            says(400, `{"detail":"`+both+`"}`),
+		"a status message":    says(200, `{"status":"error","base_resp":{"status_code":5,"status_msg":"`+both+`"}}`),
+		"a page":              says(400, `<p>`+both+`</p>`),
+		"a text":              says(400, both, "Content-Type", "text/plain"),
+		"a form":              says(400, url.Values{"error": {both}, "error_description": {both}}.Encode(), "Content-Type", "application/x-www-form-urlencoded"),
+		"where to go instead": says(307, both, "Location", "https://stranger.example/?"+url.Values{"token": {both}}.Encode()),
+		"no answer":           httpmock.NewErrorResponder(fmt.Errorf("broken while sending %s", both)),
+	}
+}
+
+func TestNoSecretInWhatARefresherSays(t *testing.T) {
+	_, err := exampleRefresher(newTokenWire(lost), reauth.OAuth2Config{TokenURL: exampleTokenURL + "?key=key-EXAMPLE"}).Refresh(context.Background(), exampleLogin())
+	assert.NotContains(t, err.Error(), "key-EXAMPLE", "a URL is told to nobody")
+	for name, answer := range echoes(exampleLogin()) {
+		onFakeClock(t, name, func(t *testing.T) {
+			assertSecretless(t, exampleRefresher(newTokenWire(answer), reauth.OAuth2Config{}), exampleLogin())
+			assertSecretless(t, sourceRefresher(newTokenWire(answer)), exampleLogin())
+		})
+	}
+}

@@ -1,0 +1,572 @@
+package reauth_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+)
+
+const (
+	xaiDiscoveryURL = "https://auth.x.ai/.well-known/openid-configuration"
+	xaiTokenURL     = "https://auth.x.ai/oauth2/token"
+	claudeURL       = "https://platform.claude.com/v1/oauth/token"
+	claudeOlderURL  = "https://console.anthropic.com/v1/oauth/token"
+	formType        = "application/x-www-form-urlencoded"
+	jsonType        = "application/json"
+	githubToken     = "ghu_EXAMPLE-old"
+)
+
+// builtinProviders are those whose refresher is built in.
+var builtinProviders = []string{"anthropic", "copilot", "minimax-cn", "minimax-oauth", "nous", "openai-codex", "qwen-oauth", "xai-oauth"}
+
+// loginAt is exampleLogin at another provider.
+func loginAt(provider string) reauth.Credential {
+	c := exampleLogin()
+	c.Provider = provider
+	if provider == "copilot" {
+		c.RefreshToken = githubToken
+	}
+	return c
+}
+
+// builtinOver is a built-in refresher over the wire.
+func builtinOver(t testing.TB, w *tokenWire, name string, cfg reauth.OAuth2Config) reauth.Refresher {
+	t.Helper()
+	cfg.HTTPClient = w.client()
+	r, err := reauth.BuiltinRefresher(name, cfg)
+	require.NoError(t, err)
+	return r
+}
+
+// success is an answer with a new pair, in the form of the provider.
+func success(provider string) string {
+	if provider == "copilot" {
+		return `{"token":"at-EXAMPLE-new","expires_at":946688400}`
+	}
+	return strings.Replace(newPair, "{", `{"status":"success",`, 1)
+}
+
+// meanings are the folders of fixtures/token: what a refresh comes to.
+var meanings = map[string]struct{ permanent, success bool }{
+	"raced": {permanent: true}, "relogin": {permanent: true}, "retry": {}, "entitlement": {}, "exhausted": {}, "other": {}, "success": {success: true},
+}
+
+// recorded says how the recorded answers of a provider are replayed, by the provider as the file's name has it.
+var recorded = map[string]struct {
+	provider string
+	cfg      *reauth.OAuth2Config // of OAuth2Refresher; nil: the provider's own refresher
+}{
+	"anthropic":      {provider: "anthropic"},
+	"github-copilot": {provider: "copilot"},
+	"google":         {"gemini", &reauth.OAuth2Config{TokenURL: "https://oauth2.googleapis.com/token", ClientID: "example.apps.googleusercontent.com", ClientSecret: "cs-EXAMPLE"}},
+	"kimi":           {"kimi-coding", &reauth.OAuth2Config{TokenURL: "https://auth.kimi.com/api/oauth/token", ClientID: "17e5f671-d194-4dfb-9706-5516cb48c098"}},
+	"minimax":        {provider: "minimax-oauth"},
+	"nous":           {provider: "nous"},
+	"openai-codex":   {provider: "openai-codex"},
+	"qwen":           {provider: "qwen-oauth"},
+	"xai":            {provider: "xai-oauth"},
+}
+
+// notReplayed are recorded answers of what is not asked any more.
+var notReplayed = map[string]string{
+	"token/exhausted/nous-402-agent-key-no-credits": "no agent key is minted any more: the access token itself is sent",
+}
+
+// afterRecorded is what the pool holds after an answer that brings something, and how long it lives; other answers change nothing.
+var afterRecorded = map[string]struct {
+	access, refresh string // empty: as it was
+	lifetime        time.Duration
+}{
+	"token/success/anthropic-200-rotated-pair":       {"sk-ant-oat01-…", "sk-ant-ort01-…", 8 * time.Hour},
+	"token/success/github-copilot-200-minted":        {"tid=…;exp=1726000000;sku=…;…", "", time.Unix(1726000000, 0).Sub(bubbleStart)},
+	"token/success/google-200-without-refresh-token": {"ya29.…", "", 3599 * time.Second},
+	"token/success/kimi-200-rotated-pair":            {"new-access", "new-refresh", 15 * time.Minute},
+	"token/success/minimax-200-expired-in-ms":        {"fresh-access", "rotated-rt", time.Unix(1700000000, 0).Sub(bubbleStart)},
+	"token/success/openai-codex-200-rotated-pair":    {"<jwt>", "<new rt>", 10 * 24 * time.Hour},
+	"token/retry/kimi-200-expires-in-zero":           {"next-access", "next-refresh", 0},
+	"token/retry/minimax-200-without-access-token":   {"", "rotated-rt", 0},
+}
+
+// bubbleStart is when every bubble begins.
+var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Each recorded answer, at the URL it was recorded at; whatever else is asked answers 404.
+func TestRecordedTokenAnswers(t *testing.T) {
+	skipped := 0
+	for _, f := range loadFixtures(t, true) {
+		if notReplayed[f.name] != "" {
+			skipped++
+			continue
+		}
+		onFakeClock(t, f.name, func(t *testing.T) {
+			meaning, ok := meanings[f.want]
+			require.True(t, ok, "the folder has no meaning")
+			at, ok := recorded[f.provider]
+			require.True(t, ok, "nobody refreshes at %s", f.provider)
+			w := newTokenWire(says(404, ""))
+			endpoint, method := f.notes.Get("Fixture-Endpoint"), "POST"
+			if f.notes.Get("Fixture-Kind") == "mint" {
+				method = "GET"
+			}
+			w.RegisterResponder(method, endpoint, httpmock.NewBytesResponder(f.resp.StatusCode, f.body).HeaderSet(f.resp.Header))
+			pool, login := loginPool(t, recordedRefresher(t, w, f.provider), loginAt(at.provider)), loginAt(at.provider)
+			want, changed := afterRecorded[f.name]
+
+			_, err := recordedRefresher(t, w, f.provider).Refresh(context.Background(), login)
+			if meaning.success {
+				require.NoError(t, err)
+			} else {
+				re := refreshError(t, err)
+				assert.Equal(t, meaning.permanent, re.Permanent, "%v", re)
+				assert.Equal(t, []any{at.provider, f.resp.StatusCode}, []any{re.Provider, re.Status})
+			}
+			sends := w.GetCallCountInfo()[method+" "+endpoint]
+			assert.Equal(t, map[bool]int{false: 1, true: 3}[f.resp.StatusCode == 429], sends, "only 429 is repeated")
+
+			err = pool.Refresh(context.Background(), login.Provider, login.ID)
+			assert.Equal(t, want.access != "", err == nil, "%v", err)
+			if want.access == "" {
+				want.access = login.AccessToken
+			}
+			if want.refresh == "" {
+				want.refresh = login.RefreshToken
+			}
+			got := heldBy(t, pool, login)
+			assert.Equal(t, []string{want.access, want.refresh}, tokens(got))
+			if changed && meaning.success {
+				assert.WithinDuration(t, bubbleStart.Add(want.lifetime), got.Expiry, 0)
+			}
+		})
+	}
+	assert.Len(t, notReplayed, skipped, "each is there")
+}
+
+func recordedRefresher(t testing.TB, w *tokenWire, provider string) reauth.Refresher {
+	t.Helper()
+	at := recorded[provider]
+	if at.cfg == nil {
+		return builtinOver(t, w, at.provider, reauth.OAuth2Config{})
+	}
+	cfg := *at.cfg
+	cfg.HTTPClient = w.client()
+	return reauth.OAuth2Refresher(cfg)
+}
+
+// What each provider is sent, to the last parameter and header.
+func TestBuiltinTokenRequests(t *testing.T) {
+	grant := func(clientID string) map[string]string {
+		return map[string]string{"grant_type": "refresh_token", "refresh_token": "rt-EXAMPLE-old", "client_id": clientID}
+	}
+	header := func(kind string, more ...string) map[string]string {
+		h := map[string]string{"Accept": "application/json", "User-Agent": "reauth"}
+		if kind != "" {
+			h["Content-Type"] = kind
+		}
+		for i := 0; i+1 < len(more); i += 2 {
+			h[more[i]] = more[i+1]
+		}
+		return h
+	}
+	type sent struct {
+		request        string
+		params, header map[string]string
+	}
+	want := map[string]sent{
+		"anthropic":     {"POST " + claudeURL, grant("9d1c250a-e61b-44d9-88ed-5944d1962f5e"), header(jsonType)},
+		"copilot":       {"GET https://api.github.com/copilot_internal/v2/token", map[string]string{}, header("", "Authorization", "token "+githubToken)},
+		"minimax-cn":    {"POST https://account.minimaxi.com/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"), header(formType)},
+		"minimax-oauth": {"POST https://account.minimax.io/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"), header(formType)},
+		"nous": {
+			"POST https://portal.nousresearch.com/api/oauth/token", map[string]string{"grant_type": "refresh_token", "client_id": "hermes-cli"},
+			header(formType, "X-Nous-Refresh-Token", "rt-EXAMPLE-old"),
+		},
+		"openai-codex": {"POST https://auth.openai.com/oauth/token", grant("app_EMoamEEZ73f0CkXaXp7hrann"), header(jsonType)},
+		"qwen-oauth":   {"POST https://chat.qwen.ai/api/v1/oauth2/token", grant("f0304373b74a44d2b584a3fb70ca9e56"), header(formType)},
+		"xai-oauth":    {"POST " + xaiTokenURL, grant("b1a00492-073a-47ea-816f-4c329264a828"), header(formType)},
+	}
+	for _, provider := range builtinProviders {
+		t.Run(provider, func(t *testing.T) {
+			p, ok := reauth.LookupProvider(provider)
+			require.True(t, ok)
+			require.NotNil(t, p.Refresher, "it is the provider's own")
+			w := newTokenWire(says(200, success(provider)))
+			w.RegisterResponder("GET", xaiDiscoveryURL, says(200, `{"token_endpoint":"`+xaiTokenURL+`"}`))
+			got, err := builtinOver(t, w, provider, reauth.OAuth2Config{}).Refresh(context.Background(), loginAt(provider))
+			require.NoError(t, err)
+			assert.Equal(t, newTokens[0], got.AccessToken)
+
+			calls := w.sent()
+			if provider == "xai-oauth" {
+				require.Len(t, calls, 2)
+				assert.Equal(t, "GET "+xaiDiscoveryURL, calls[0].method+" "+calls[0].url)
+				assert.Equal(t, map[string]string{"User-Agent": "reauth"}, calls[0].headers())
+				assert.Empty(t, calls[0].body)
+				calls = calls[1:]
+			}
+			require.Len(t, calls, 1)
+			assert.Equal(t, want[provider], sent{calls[0].method + " " + calls[0].url, calls[0].params(t), calls[0].headers()})
+		})
+	}
+}
+
+func TestBuiltinSettingsAreReplaced(t *testing.T) {
+	cfg := reauth.OAuth2Config{
+		TokenURL: exampleTokenURL, ClientID: "app", ClientSecret: "cs-EXAMPLE", Scopes: []string{"openid"},
+		Header: http.Header{"User-Agent": {"example/1"}, "Editor-Version": {"example/2"}}, Permanent: []string{"example_dead"},
+	}
+	for _, provider := range builtinProviders {
+		t.Run(provider, func(t *testing.T) {
+			w := newTokenWire(inTurn(says(200, success(provider)), says(400, `{"error":"example_dead"}`), says(404, ``)))
+			r := builtinOver(t, w, " "+strings.ToUpper(provider)+" ", cfg)
+			_, err := r.Refresh(context.Background(), loginAt(provider))
+			require.NoError(t, err)
+			own := loginAt(provider)
+			own.Provider, own.ClientID = "an alias", "of the login"
+			_, err = r.Refresh(context.Background(), own)
+			assert.True(t, refreshError(t, err).Permanent)
+			assert.Equal(t, provider, refreshError(t, err).Provider)
+			_, err = r.Refresh(context.Background(), own)
+			assert.Equal(t, 404, refreshError(t, err).Status)
+
+			calls := w.sent()
+			require.Len(t, calls, 3, "no discovery, and no second endpoint")
+			for i, clientID := range []string{"app", "of the login", "of the login"} {
+				assert.Equal(t, exampleTokenURL, calls[i].url)
+				assert.Equal(t, []string{"example/1", "example/2"}, []string{calls[i].headers()["User-Agent"], calls[i].headers()["Editor-Version"]})
+				if provider == "copilot" {
+					continue // GitHub knows no client here
+				}
+				params := calls[i].params(t)
+				assert.Equal(t, []string{clientID, "cs-EXAMPLE", "openid"}, []string{params["client_id"], params["client_secret"], params["scope"]})
+			}
+		})
+	}
+	w := newTokenWire(says(200, newPair))
+	_, err := builtinOver(t, w, "qwen", reauth.OAuth2Config{JSON: true, BasicAuth: true, ClientSecret: "cs"}).Refresh(context.Background(), loginAt("qwen"))
+	require.NoError(t, err)
+	assert.Equal(t, jsonType, w.sent()[0].headers()["Content-Type"])
+	assert.True(t, strings.HasPrefix(w.sent()[0].headers()["Authorization"], "Basic "))
+}
+
+func TestBuiltinRefresherRefuses(t *testing.T) {
+	for name, url := range map[string]string{
+		"groq": "", "nobody": "", "": "",
+		"xai": "http://auth.x.ai/oauth2/token", "nous": "portal.nousresearch.com/token", "claude": "https://user:pw-EXAMPLE@auth.example.com", "qwen": "://",
+	} {
+		r, err := reauth.BuiltinRefresher(name, reauth.OAuth2Config{TokenURL: url})
+		require.Error(t, err, name)
+		assert.Nil(t, r)
+		assert.NotContains(t, err.Error(), "pw-EXAMPLE")
+	}
+}
+
+// The second endpoint is asked only when the first cannot have spent the token.
+func TestAnthropicHasTwoEndpoints(t *testing.T) {
+	for name, c := range map[string]struct {
+		first httpmock.Responder
+		asked int // the first one
+		next  bool
+	}{
+		"not found":       {says(404, `{"type":"error","error":{"type":"not_found_error","message":"Not found"}}`), 1, true},
+		"no connection":   {noDial, 3, true},
+		"a dead grant":    {says(400, `{"error":"invalid_grant"}`), 1, false},
+		"a revoked token": {says(401, `{"type":"error","error":{"type":"authentication_error","message":"OAuth token has been revoked"}}`), 1, false},
+		"denied":          {says(403, `{"type":"error","error":{"type":"permission_error","message":"no"}}`), 1, false},
+		"too many":        {says(429, ``), 3, false},
+		"too many, long":  {says(429, ``, "Retry-After", "60"), 1, false},
+		"unavailable":     {says(503, ``), 1, false},
+		"no answer":       {lost, 1, false},
+		"a redirect":      {says(307, ``, "Location", claudeOlderURL), 1, false},
+		"a page":          {says(200, `<html>`), 1, false},
+		"no access token": {says(200, `{}`), 1, false},
+		"an answer":       {says(200, newPair), 1, false},
+	} {
+		onFakeClock(t, name, func(t *testing.T) {
+			w := newTokenWire(lost)
+			w.RegisterResponder("POST", claudeURL, c.first)
+			w.RegisterResponder("POST", claudeOlderURL, says(200, newPair))
+			pool := loginPool(t, builtinOver(t, w, "anthropic", reauth.OAuth2Config{}), loginAt("anthropic"))
+			err := pool.Refresh(context.Background(), "anthropic", "me")
+			var want []string
+			for range c.asked {
+				want = append(want, claudeURL)
+			}
+			held := oldTokens
+			if c.next {
+				want = append(want, claudeOlderURL)
+			}
+			if c.next || name == "an answer" {
+				require.NoError(t, err)
+				held = newTokens
+			}
+			assert.Equal(t, want, w.urls())
+			assert.Equal(t, held, tokens(heldBy(t, pool, loginAt("anthropic"))))
+		})
+	}
+	w := newTokenWire(says(404, ``))
+	_, err := builtinOver(t, w, "anthropic", reauth.OAuth2Config{}).Refresh(context.Background(), loginAt("anthropic"))
+	assert.Equal(t, 404, refreshError(t, err).Status)
+	assert.False(t, refreshError(t, err).Permanent)
+	assert.Equal(t, []string{claudeURL, claudeOlderURL}, w.urls())
+}
+
+// A lost answer is repeated where it was lost, for a refused token, and nowhere else.
+func TestAnthropicRepeatsALostExchangeAtTheSameEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWire(lost)
+		pool := loginPool(t, builtinOver(t, w, "anthropic", reauth.OAuth2Config{}), loginAt("anthropic"))
+		require.Error(t, pool.Report(context.Background(), "anthropic", "me", oldTokens[0], reauth.Verdict{Kind: reauth.Rejected}))
+		assert.Equal(t, []string{claudeURL, claudeURL}, w.urls())
+	})
+}
+
+// discovers is xAI's metadata.
+func discovers(endpoint string) httpmock.Responder {
+	return says(200, `{"issuer":"https://auth.x.ai","token_endpoint":"`+endpoint+`"}`)
+}
+
+func TestXAIAsksTheEndpointItDiscovers(t *testing.T) {
+	for _, endpoint := range []string{xaiTokenURL, "https://auth.x.ai/v2/token", "https://accounts.x.ai/token", "https://x.ai/token", "https://auth.x.ai:443/token"} {
+		w := newTokenWire(says(200, newPair))
+		w.RegisterResponder("GET", xaiDiscoveryURL, discovers(endpoint))
+		_, err := builtinOver(t, w, "xai", reauth.OAuth2Config{}).Refresh(context.Background(), loginAt("xai-oauth"))
+		require.NoError(t, err)
+		assert.Equal(t, []string{xaiDiscoveryURL, endpoint}, w.urls())
+	}
+}
+
+// A refresh token is posted to nobody that the issuer's metadata may have been forged to name.
+func TestXAISendsNoTokenToAStranger(t *testing.T) {
+	for _, endpoint := range []string{
+		"https://stranger.example/token", "https://x.ai.stranger.example/token", "https://evilx.ai/token", "https://auth.x.ai@stranger.example/token", "https://stranger.example\\\\@auth.x.ai/token",
+		"http://auth.x.ai/oauth2/token", "https://auth.x.ai:8443/oauth2/token", "https://me@auth.x.ai/oauth2/token", "https://a.auth.x.ai/token", "//auth.x.ai/token", "/oauth2/token",
+		"file:///etc/passwd", "http://127.0.0.1/token",
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			w := newTokenWire(says(200, newPair))
+			w.RegisterResponder("GET", xaiDiscoveryURL, inTurn(discovers(endpoint), discovers(xaiTokenURL)))
+			pool := loginPool(t, builtinOver(t, w, "xai", reauth.OAuth2Config{}), loginAt("xai-oauth"))
+			re := refreshError(t, pool.Refresh(context.Background(), "xai", "me"))
+			assert.Equal(t, []any{"xai-oauth", "discovery_invalid", false}, []any{re.Provider, re.Code, re.Permanent})
+			assert.Equal(t, []string{xaiDiscoveryURL}, w.urls())
+			assert.Equal(t, oldTokens, tokens(heldBy(t, pool, loginAt("xai-oauth"))))
+
+			require.NoError(t, pool.Refresh(context.Background(), "xai", "me"), "it is not remembered")
+			assert.Equal(t, newTokens, tokens(heldBy(t, pool, loginAt("xai-oauth"))))
+		})
+	}
+}
+
+// Discovery only tells whether the endpoint has moved: while it is down, the one that is known is asked.
+func TestXAIDiscoveryThatIsDown(t *testing.T) {
+	silent := func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
+	for name, c := range map[string]struct {
+		answer httpmock.Responder
+		took   time.Duration
+	}{
+		"not found":        {says(404, `{"token_endpoint":"https://stranger.example/"}`), 0},
+		"unavailable":      {says(503, ``), 0},
+		"a page":           {says(200, `<html>`), 0},
+		"half a document":  {says(200, `{"token_endpoint":"`), 0},
+		"no document":      {says(200, `[]`), 0},
+		"without endpoint": {says(200, `{"issuer":"https://auth.x.ai"}`), 0},
+		"a redirect":       {says(302, ``, "Location", "https://stranger.example/"), 0},
+		"no answer":        {lost, 0},
+		"no connection":    {noDial, 750 * time.Millisecond},
+		"too many":         {says(429, ``), 750 * time.Millisecond},
+		"silent":           {silent, 10 * time.Second},
+	} {
+		onFakeClock(t, name, func(t *testing.T) {
+			w := newTokenWire(lost)
+			w.RegisterResponder("GET", xaiDiscoveryURL, c.answer)
+			w.RegisterResponder("POST", xaiTokenURL, says(200, newPair))
+			pool := loginPool(t, builtinOver(t, w, "xai", reauth.OAuth2Config{}), loginAt("xai-oauth"))
+			require.NoError(t, pool.Refresh(context.Background(), "xai", "me"))
+			assert.Equal(t, newTokens, tokens(heldBy(t, pool, loginAt("xai-oauth"))))
+			calls := w.sent()
+			assert.Equal(t, xaiTokenURL, calls[len(calls)-1].url)
+			assert.Equal(t, c.took, calls[len(calls)-1].after)
+		})
+	}
+}
+
+func TestXAIDiscoveryIsRememberedForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const moved = "https://accounts.x.ai/token"
+		w := newTokenWire(says(200, newPair))
+		w.RegisterResponder("GET", xaiDiscoveryURL, inTurn(says(503, ``), discovers(xaiTokenURL), discovers(moved)))
+		r := builtinOver(t, w, "xai", reauth.OAuth2Config{})
+		for _, wait := range []time.Duration{0, 0, 23 * time.Hour, 2 * time.Hour} {
+			time.Sleep(wait)
+			_, err := r.Refresh(context.Background(), loginAt("xai-oauth"))
+			require.NoError(t, err)
+		}
+		assert.Equal(t, []string{xaiDiscoveryURL, xaiTokenURL, xaiDiscoveryURL, xaiTokenURL, xaiTokenURL, xaiDiscoveryURL, moved}, w.urls(), "what is known by default is not what was found")
+	})
+}
+
+func TestMinimaxExpiredIn(t *testing.T) {
+	const never = time.Duration(0)
+	in2004 := time.Unix(1_100_000_000, 0)
+	for name, c := range map[string]struct {
+		value string
+		skew  time.Duration // of the answer's Date; zero: it has none
+		want  time.Duration // since the request was sent
+	}{
+		"seconds":                       {"3600", 0, time.Hour},
+		"seconds as a string":           {`"3600"`, 0, time.Hour},
+		"seconds, whatever the Date":    {"3600", time.Hour, time.Hour},
+		"an instant in s":               {"1100000000", 0, in2004.Sub(bubbleStart)},
+		"an instant in ms":              {"1100000000000", 0, in2004.Sub(bubbleStart)},
+		"an instant, the server ahead":  {"1100000000000", time.Hour, in2004.Sub(bubbleStart) - time.Hour},
+		"an instant, the server behind": {"1100000000", -time.Hour, in2004.Sub(bubbleStart) + time.Hour},
+		"nothing":                       {"0", 0, never},
+		"less than nothing":             {"-1", 0, never},
+		"null":                          {"null", 0, never},
+	} {
+		onFakeClock(t, name, func(t *testing.T) {
+			answer := says(200, fmt.Sprintf(`{"status":"success","access_token":"at-EXAMPLE-new","expired_in":%s}`, c.value))
+			if c.skew != 0 {
+				answer = answer.HeaderSet(http.Header{"Date": {bubbleStart.Add(c.skew).Format(http.TimeFormat)}})
+			}
+			got, err := builtinOver(t, newTokenWire(answer), "minimax", reauth.OAuth2Config{}).Refresh(context.Background(), loginAt("minimax-oauth"))
+			require.NoError(t, err)
+			want := time.Time{}
+			if c.want != never {
+				want = bubbleStart.Add(c.want)
+			}
+			assert.True(t, want.Equal(got.Expiry), "want %s, got %s", want, got.Expiry)
+		})
+	}
+}
+
+// What a provider says in its own way, beyond the recorded answers.
+func TestBuiltinRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		provider  string
+		answer    httpmock.Responder
+		code      string
+		permanent bool
+	}{
+		"Qwen's dead grant":                {"qwen-oauth", says(400, `{"error":"invalid_request","error_description":"Invalid refresh token or client_id"}`), "invalid_request", true},
+		"Qwen's other bad requests":        {"qwen-oauth", says(400, `{"error":"invalid_request","error_description":"Missing parameter"}`), "invalid_request", false},
+		"the same words elsewhere":         {"openai-codex", says(400, `{"error":"invalid_request","error_description":"Invalid refresh token or client_id"}`), "invalid_request", false},
+		"Qwen's words under another code":  {"qwen-oauth", says(401, `{"error":"invalid_client","error_description":"Invalid refresh token or client_id"}`), "invalid_client", false},
+		"Nous, reuse":                      {"nous", says(400, `{"error":"invalid_request","error_description":"Refresh token Reuse detected"}`), "invalid_request", true},
+		"Nous, no credits":                 {"nous", says(402, ``), "", false},
+		"Anthropic, 401 of an API":         {"anthropic", says(401, `{"error":{"type":"authentication_error","message":"OAuth token has been revoked"}}`), "authentication_error", true},
+		"Anthropic, 403 of an API":         {"anthropic", says(403, `{"error":{"type":"authentication_error"}}`), "authentication_error", false},
+		"xAI, the tier":                    {"xai-oauth", says(403, ``), "tier_denied", false},
+		"xAI, the tier in words":           {"xai-oauth", says(403, `{"error":"invalid_grant","error_description":"Access denied"}`), "invalid_grant", false},
+		"MiniMax, dead in a 200":           {"minimax-oauth", says(200, `{"status":"error","base_resp":{"status_code":5,"status_msg":"invalid_refresh_token"}}`), "invalid_refresh_token", true},
+		"MiniMax, dead in a sentence":      {"minimax-cn", says(400, `{"base_resp":{"status_code":5,"status_msg":"oauth: invalid_grant"}}`), "oauth: invalid_grant", true},
+		"MiniMax, busy in a 200":           {"minimax-oauth", says(200, `{"status":"error","base_resp":{"status_code":1000,"status_msg":"busy"}}`), "busy", false},
+		"MiniMax, tokens beside an error":  {"minimax-oauth", says(200, `{"status":"error","access_token":"at-EXAMPLE-new","base_resp":{"status_msg":"busy"}}`), "busy", false},
+		"GitHub, revoked":                  {"copilot", says(401, `{"message":"Bad credentials"}`), "", true},
+		"GitHub, a token that cannot mint": {"copilot", says(404, `{"message":"Not Found"}`), "", true},
+		"GitHub, a page":                   {"copilot", says(404, `<html>`), "", false},
+		"GitHub, no subscription":          {"copilot", says(403, `{"message":"Resource not accessible by integration"}`), "", false},
+		"GitHub, a mint without token":     {"copilot", says(200, `{"expires_at":946688400}`), "no_access_token", false},
+		"a 401 without a code":             {"openai-codex", says(401, ``), "", false},
+		"a country that is not served":     {"openai-codex", says(403, `{"error":{"code":"unsupported_country_region_territory"}}`), "unsupported_country_region_territory", false},
+		"a challenge of the edge":          {"anthropic", says(403, `<!DOCTYPE html><title>Just a moment...</title>`), "", false},
+	} {
+		onFakeClock(t, name, func(t *testing.T) {
+			w := newTokenWire(c.answer)
+			w.RegisterResponder("GET", xaiDiscoveryURL, discovers(xaiTokenURL))
+			login := loginAt(c.provider)
+			pool := loginPool(t, builtinOver(t, w, c.provider, reauth.OAuth2Config{}), login)
+			re := refreshError(t, pool.Refresh(context.Background(), login.Provider, "me"))
+			assert.Equal(t, []any{c.provider, c.code, c.permanent}, []any{re.Provider, re.Code, re.Permanent})
+			assert.Equal(t, tokens(login), tokens(heldBy(t, pool, login)), "nothing is wiped")
+		})
+	}
+}
+
+// What an answer tells beside the tokens.
+func TestWhatBuiltinRefreshersNote(t *testing.T) {
+	claim := func(account string) string {
+		return jwt(`{"https://api.openai.com/auth":{"chatgpt_account_id":"` + account + `"}}`)
+	}
+	for name, c := range map[string]struct {
+		provider, answer string
+		account          string
+		notes            map[string]string
+	}{
+		"Codex, account of the access token": {"openai-codex", `{"access_token":"` + claim("acc-1") + `","id_token":"` + claim("acc-2") + `"}`, "acc-1", nil},
+		"Codex, account of the id token":     {"openai-codex", `{"access_token":"at","id_token":"` + claim("acc-2") + `"}`, "acc-2", nil},
+		"Nous, a base URL of its own":        {"nous", `{"access_token":"at","inference_base_url":"https://inference-api.nousresearch.com/v1"}`, "", map[string]string{"base_url": "https://inference-api.nousresearch.com/v1"}},
+		"Nous, a stranger's":                 {"nous", `{"access_token":"at","inference_base_url":"https://inference-api.nousresearch.com.stranger.example/v1"}`, "", nil},
+		"Nous, in the clear":                 {"nous", `{"access_token":"at","inference_base_url":"http://inference-api.nousresearch.com/v1"}`, "", nil},
+		"Qwen's resource":                    {"qwen-oauth", `{"access_token":"at","resource_url":"portal.qwen.ai"}`, "", map[string]string{"resource_url": "portal.qwen.ai"}},
+		"MiniMax's resource":                 {"minimax-oauth", `{"status":"success","access_token":"at","resource_url":"https://api.minimax.io/anthropic"}`, "", map[string]string{"resource_url": "https://api.minimax.io/anthropic"}},
+		"Copilot's endpoint":                 {"copilot", `{"token":"at","endpoints":{"api":"https://api.business.githubcopilot.com"}}`, "", map[string]string{"endpoint": "https://api.business.githubcopilot.com"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTokenWire(says(200, c.answer))
+			got, err := builtinOver(t, w, c.provider, reauth.OAuth2Config{}).Refresh(context.Background(), loginAt(c.provider))
+			require.NoError(t, err)
+			assert.Equal(t, c.account, got.AccountID)
+			assert.Equal(t, c.notes, got.Metadata)
+		})
+	}
+}
+
+// A GitHub token is not spent by minting, so that the mint may be asked again; one of an OAuth app is the key itself.
+func TestCopilotMints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWire(inTurn(lost, says(502, ``), says(200, success("copilot"), "Date", bubbleStart.Add(10*time.Minute).Format(http.TimeFormat))))
+		login := loginAt("copilot")
+		pool := loginPool(t, builtinOver(t, w, "copilot", reauth.OAuth2Config{}), login)
+		require.NoError(t, pool.Refresh(context.Background(), "copilot", "me"))
+		assert.Equal(t, ms(0, 250, 750), w.times())
+		got := heldBy(t, pool, login)
+		assert.Equal(t, []string{newTokens[0], githubToken}, tokens(got), "the GitHub token stays")
+		assert.WithinDuration(t, time.Now().Add(50*time.Minute), got.Expiry, 0, "expires_at is of GitHub's clock")
+
+		app := reauth.Credential{Provider: "copilot", ID: "app", AccessToken: "at-EXAMPLE-app", RefreshToken: "gho_EXAMPLE"}
+		_, err := pool.Add(context.Background(), app)
+		require.NoError(t, err)
+		require.ErrorIs(t, pool.Refresh(context.Background(), "copilot", "app"), reauth.ErrNotRefreshable)
+		_, err = builtinOver(t, w, "copilot", reauth.OAuth2Config{}).Refresh(context.Background(), app)
+		require.ErrorIs(t, err, reauth.ErrNotRefreshable)
+		assert.Len(t, w.sent(), 3, "nothing was sent for it")
+		assert.Equal(t, tokens(app), tokens(heldBy(t, pool, app)))
+	})
+}
+
+func TestBuiltinRefreshersAndStaticKeys(t *testing.T) {
+	for _, provider := range builtinProviders {
+		w := newTokenWire(says(200, success(provider)))
+		key := reauth.Credential{Provider: provider, ID: "key", AccessToken: "key-EXAMPLE"}
+		_, err := builtinOver(t, w, provider, reauth.OAuth2Config{}).Refresh(context.Background(), key)
+		require.ErrorIs(t, err, reauth.ErrNotRefreshable)
+		pool := loginPool(t, builtinOver(t, w, provider, reauth.OAuth2Config{}), key)
+		require.ErrorIs(t, pool.Refresh(context.Background(), provider, "key"), reauth.ErrNotRefreshable)
+		assert.Empty(t, w.sent(), "%s is not asked, nor is discovery", provider)
+		assert.Equal(t, "key-EXAMPLE", heldBy(t, pool, key).AccessToken)
+	}
+}
+
+func TestNoSecretInWhatBuiltinRefreshersSay(t *testing.T) {
+	for _, provider := range builtinProviders {
+		for name, answer := range echoes(loginAt(provider)) {
+			onFakeClock(t, provider+", "+name, func(t *testing.T) {
+				assertSecretless(t, builtinOver(t, newTokenWire(answer), provider, reauth.OAuth2Config{}), loginAt(provider))
+			})
+		}
+	}
+}
