@@ -160,7 +160,7 @@ func TestContract45ReplayCutByTheContext(t *testing.T) {
 			<-req.Context().Done()
 			return nil, torn
 		}), refreshable(staleToken))
-		_, err := c.RoundTrip(contractRequest(ctx, t, nil)) //nolint:bodyclose // there is none
+		_, err := c.RoundTrip(contractRequest(ctx, t, nil))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.ErrorIs(t, err, torn)
 	})

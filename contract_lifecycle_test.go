@@ -38,7 +38,7 @@ func contractDetachedRefresh(t *testing.T) {
 			all.Go(func() { // the first to be refused, and the first to leave
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				_, err := c.RoundTrip(contractRequest(ctx, t, nil)) //nolint:bodyclose // there is none
+				_, err := c.RoundTrip(contractRequest(ctx, t, nil))
 				assert.ErrorIs(t, err, context.DeadlineExceeded)
 				assert.Equal(t, time.Second, time.Since(begin))
 			})
@@ -110,7 +110,7 @@ func contractNothingRuns(t *testing.T) {
 			begin := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, err := c.RoundTrip(contractRequest(ctx, t, nil)) //nolint:bodyclose // there is none
+			_, err := c.RoundTrip(contractRequest(ctx, t, nil))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.NoError(t, c.Pool.Close())
 			assert.Equal(t, 5*time.Second, time.Since(begin), "until the new tokens are stored")
@@ -171,7 +171,7 @@ func contractErrors(t *testing.T) {
 					}
 					ctx, done := test.ctx(t.Context())
 					defer done()
-					_, err := (&http.Client{Transport: c}).Do(contractRequest(ctx, t, nil)) //nolint:bodyclose // there is none
+					_, err := (&http.Client{Transport: c}).Do(contractRequest(ctx, t, nil))
 					for _, want := range test.is {
 						require.ErrorIs(t, err, want)
 					}

@@ -238,7 +238,7 @@ func contractSecretFreeURL(t *testing.T) {
 			require.NoError(t, err, "the refusal was obtained")
 			assert.Equal(t, u.String(), resp.Request.URL.String())
 			require.NoError(t, resp.Body.Close())
-			_, err = client.Get(u.String()) //nolint:bodyclose // there is none
+			_, err = client.Get(u.String())
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 			assert.NotContains(t, err.Error(), "EXAMPLE")
 			assert.Equal(t, []string{u.String(), u.String(), u.String()}, sent)

@@ -30,8 +30,10 @@ func contractFieldsStay(t *testing.T) {
 		req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.0", 1, 0
 		req.Header.Set("User-Agent", "example")
 		fields := func(r *http.Request) []any {
-			return []any{r.TransferEncoding, r.Trailer, r.Host, r.Close, r.Method, r.Proto, r.ProtoMajor, r.ProtoMinor,
-				r.URL, r.ContentLength, r.Header.Get("User-Agent"), r.Response, r.Pattern, r.Form}
+			return []any{
+				r.TransferEncoding, r.Trailer, r.Host, r.Close, r.Method, r.Proto, r.ProtoMajor, r.ProtoMinor,
+				r.URL, r.ContentLength, r.Header.Get("User-Agent"), r.Response, r.Pattern, r.Form,
+			}
 		}
 		sends := 0
 		c := newContract(t, roundTripFunc(func(out *http.Request) (*http.Response, error) {
@@ -103,7 +105,7 @@ func contractCancel(t *testing.T) {
 				cancel := make(chan struct{})
 				time.AfterFunc(after, func() { close(cancel) })
 				req := withGetBody(contractRequest(t.Context(), t, nil), "body")
-				req.Cancel = cancel
+				setCancel(req, cancel)
 				begin := time.Now()
 				resp, err := c.RoundTrip(req)
 				assert.Equal(t, after, time.Since(begin))
@@ -120,13 +122,13 @@ func contractCancel(t *testing.T) {
 	t.Run("Client.Timeout", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				assert.NotNil(t, req.Cancel, "a base that knows no context needs it")
+				assert.NotNil(t, cancelOf(req), "a base that knows no context needs it")
 				return refuseStale(req)
 			}), refreshable(staleToken))
 			c.refresh = never
 			client := &http.Client{Transport: c, Timeout: 3 * time.Second}
 			begin := time.Now()
-			_, err := client.Do(contractRequest(t.Context(), t, strings.NewReader("body"))) //nolint:bodyclose // there is none
+			_, err := client.Do(contractRequest(t.Context(), t, strings.NewReader("body")))
 			var timeout interface{ Timeout() bool }
 			require.ErrorAs(t, err, &timeout)
 			assert.True(t, timeout.Timeout())

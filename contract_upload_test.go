@@ -214,8 +214,11 @@ func contractLength(t *testing.T) {
 func contractCloneGetBody(t *testing.T) {
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
 		for _, script := range [][]string{
-			{"REFUSED_STREAM", "200"}, {"GOAWAY", "200"},
-			{"401", "REFUSED_STREAM", "200"}, {"401", "GOAWAY", "200"}, {"GOAWAY", "401", "REFUSED_STREAM", "200"},
+			{"REFUSED_STREAM", "200"},
+			{"GOAWAY", "200"},
+			{"401", "REFUSED_STREAM", "200"},
+			{"401", "GOAWAY", "200"},
+			{"GOAWAY", "401", "REFUSED_STREAM", "200"},
 		} {
 			t.Run(name+"/"+strings.Join(script, " "), func(t *testing.T) {
 				server, base := startScript(t, script)

@@ -192,8 +192,7 @@ func TestWaiterHonoursRequestCancel(t *testing.T) {
 		cancel := make(chan struct{})
 		req, err := http.NewRequest(http.MethodPost, r.url, strings.NewReader("{}"))
 		require.NoError(t, err)
-		//lint:ignore SA1019 http.Client sets it on transports it does not know
-		req.Cancel = cancel //nolint:staticcheck // http.Client sets it on transports it does not know
+		setCancel(req, cancel)
 		begin := time.Now()
 		time.AfterFunc(50*time.Millisecond, func() { close(cancel) })
 		_, err = r.transport.RoundTrip(req)

@@ -18,11 +18,15 @@ import (
 
 // hidingTable holds refusals that came with 200.
 var hidingTable = []struct{ provider, url, rejected, exhausted, success string }{
-	{"minimax-oauth", "https://api.minimax.io/anthropic/v1/messages", `{"base_resp":{"status_code":1004,"status_msg":"login fail"}}`, `{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`,
-		`{"choices":[{"message":{"content":"login fail (1004): invalid api key"}}],"base_resp":{"status_code":0,"status_msg":""}}`},
+	{
+		"minimax-oauth", "https://api.minimax.io/anthropic/v1/messages", `{"base_resp":{"status_code":1004,"status_msg":"login fail"}}`, `{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`,
+		`{"choices":[{"message":{"content":"login fail (1004): invalid api key"}}],"base_resp":{"status_code":0,"status_msg":""}}`,
+	},
 	{"minimax-cn", "https://api.minimaxi.com/v1/x", `{"reply":"","base_resp":{"status_code":2049,"status_msg":"invalid api key"}}`, `{"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`, `{"base_resp":{"status_code":0}}`},
-	{"alibaba", "https://dashscope.aliyuncs.com/api/v1/apps/x/completion", `{"code":"InvalidApiKey","message":"Invalid API-key provided.","request_id":"1"}`, `{"code":"Arrearage","message":"Access denied.","request_id":"1"}`,
-		`{"output":{"text":"InvalidApiKey"},"code":"InvalidApiKey","message":"Invalid API-key provided."}`},
+	{
+		"alibaba", "https://dashscope.aliyuncs.com/api/v1/apps/x/completion", `{"code":"InvalidApiKey","message":"Invalid API-key provided.","request_id":"1"}`, `{"code":"Arrearage","message":"Access denied.","request_id":"1"}`,
+		`{"output":{"text":"InvalidApiKey"},"code":"InvalidApiKey","message":"Invalid API-key provided."}`,
+	},
 	{"zai", "https://api.z.ai/api/monitor/usage/quota/limit", `{"code":401,"msg":"token expired or incorrect","success":false}`, `{"code":1113,"msg":"Insufficient balance","success":false}`, `{"code":200,"msg":"Operation successful","success":true}`},
 }
 

@@ -89,7 +89,8 @@ func TestBadHostPatterns(t *testing.T) {
 type claimed struct{ pattern, yes, no string }
 
 var claimTable = []claimed{
-	{"api.x.ai", "https://api.x.ai https://api.x.ai/ https://api.x.ai/v1?h=evil.example https://API.X.AI/v1 HTTPS://api.x.ai https://api.x.ai./v1 https://api.x.ai:443/v1 https://api.x.ai:/v1 https://someone:pw@api.x.ai/v1",
+	{
+		"api.x.ai", "https://api.x.ai https://api.x.ai/ https://api.x.ai/v1?h=evil.example https://API.X.AI/v1 HTTPS://api.x.ai https://api.x.ai./v1 https://api.x.ai:443/v1 https://api.x.ai:/v1 https://someone:pw@api.x.ai/v1",
 		"http://api.x.ai http://api.x.ai:443 https://api.x.ai:8443 https://api.x.ai:80 https://x.ai https://us.api.x.ai https://api.x.ai.. https://.api.x.ai " +
 			// look-alikes
 			"https://api.x.ai.evil.example https://evilapi.x.ai https://evil.example/api.x.ai https://api.x.ai@evil.example https://api.x.ai:443@evil.example " +
@@ -97,7 +98,8 @@ var claimTable = []claimed{
 			// other schemes
 			"ws://api.x.ai wss://api.x.ai ftp://api.x.ai api.x.ai //api.x.ai mailto:api@api.x.ai https:api.x.ai https:///v1 file:///api.x.ai " +
 			// other scripts
-			"https://api.х.ai https://ａpi.x.ai https://api。x.ai https://api.x.аi"},
+			"https://api.х.ai https://ａpi.x.ai https://api。x.ai https://api.x.аi",
+	},
 	{"API.X.AI.", "https://api.x.ai", "https://api.x.ai.evil.example"},
 	{"https://api.x.ai", "https://api.x.ai", "http://api.x.ai"},
 	{"HTTPS://api.x.ai:443", "https://api.x.ai https://api.x.ai:443", "http://api.x.ai:443 https://api.x.ai:444"},
@@ -105,17 +107,21 @@ var claimTable = []claimed{
 	{"xn--bcher-kva.example", "https://xn--bcher-kva.example https://XN--BCHER-KVA.example", "https://bücher.example https://bucher.example"},
 
 	{"*.api.x.ai", "https://us.api.x.ai https://us-east-1.api.x.ai", "https://api.x.ai https://a.b.api.x.ai https://.api.x.ai https://us.api.x.ai.evil.example https://usapi.x.ai http://us.api.x.ai https://us。eu.api.x.ai.evil.example"},
-	{"bedrock-runtime.*.amazonaws.com", "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke",
-		"https://bedrock-runtime.amazonaws.com https://bedrock-runtime..amazonaws.com https://bedrock-runtime.a.b.amazonaws.com https://bedrock-runtime.us-east-1.amazonaws.com.cn https://bedrock.us-east-1.amazonaws.com"},
+	{
+		"bedrock-runtime.*.amazonaws.com", "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke",
+		"https://bedrock-runtime.amazonaws.com https://bedrock-runtime..amazonaws.com https://bedrock-runtime.a.b.amazonaws.com https://bedrock-runtime.us-east-1.amazonaws.com.cn https://bedrock.us-east-1.amazonaws.com",
+	},
 	{"*-aiplatform.googleapis.com", "https://us-central1-aiplatform.googleapis.com", "https://aiplatform.googleapis.com https://-aiplatform.googleapis.com https://a.b-aiplatform.googleapis.com https://us-aiplatform.googleapis.com.evil.example"},
 	{"a*z.example.com", "https://a-z.example.com https://aaz.example.com https://azz.example.com", "https://az.example.com https://a.z.example.com https://ab.example.com"},
 	{"*.*.example.com", "https://a.b.example.com", "https://a.example.com https://a.b.c.example.com"},
 
-	{"opencode.ai/zen/go", "https://opencode.ai/zen/go https://opencode.ai/zen/go/ https://opencode.ai/zen/go/v1/x https://opencode.ai/zen/go?x https://opencode.ai/%7aen/go/v1 https://opencode.ai:443/zen/go https://opencode.ai/zen/go/a..b https://opencode.ai/zen/go/...",
+	{
+		"opencode.ai/zen/go", "https://opencode.ai/zen/go https://opencode.ai/zen/go/ https://opencode.ai/zen/go/v1/x https://opencode.ai/zen/go?x https://opencode.ai/%7aen/go/v1 https://opencode.ai:443/zen/go https://opencode.ai/zen/go/a..b https://opencode.ai/zen/go/...",
 		"https://opencode.ai https://opencode.ai/ https://opencode.ai/zen https://opencode.ai/zen/gopher https://opencode.ai/zen/go-v2 https://opencode.ai/ZEN/GO https://opencode.ai/x/zen/go https://opencode.ai//zen/go https://opencode.ai/zen//go " +
 			// dot segments and encoded slashes, which the server may resolve to somewhere else
 			"https://opencode.ai/zen/go/../x https://opencode.ai/zen/go/.. https://opencode.ai/zen/go/v1/../../../account https://opencode.ai/zen/go/%2e%2e/x https://opencode.ai/zen/go/.%2E/x " +
-			"https://opencode.ai/zen/go/..;a=b/x https://opencode.ai/../zen/go https://opencode.ai/zen%2Fgo https://opencode.ai/zen/go/a%2fb https://opencode.ai/zen/go/..%2fx https://opencode.ai/zen/go/..%5Cx https://opencode.ai/zen/go%5Cx"},
+			"https://opencode.ai/zen/go/..;a=b/x https://opencode.ai/../zen/go https://opencode.ai/zen%2Fgo https://opencode.ai/zen/go/a%2fb https://opencode.ai/zen/go/..%2fx https://opencode.ai/zen/go/..%5Cx https://opencode.ai/zen/go%5Cx",
+	},
 	{"opencode.ai/zen/go/", "https://opencode.ai/zen/go https://opencode.ai/zen/go/v1", "https://opencode.ai/zen"},
 	{"opencode.ai/", "https://opencode.ai https://opencode.ai/a%2fb https://opencode.ai/../x", "http://opencode.ai"},
 

@@ -68,7 +68,7 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 		if next == giveUp || !r.prepare() {
 			return r.refuse(), nil
 		}
-		resp, err = r.send(r.m, r.h) //nolint:bodyclose // it is the next round's, or the caller's
+		resp, err = r.send(r.m, r.h)
 	}
 }
 
@@ -83,12 +83,12 @@ func (r *recovery) send(m *member, h *held) (*http.Response, error) {
 func (r *recovery) classify(ref *refusal) Verdict {
 	body := ref.decoded()
 	if judge := r.t.Classifier; judge != nil {
-		if v, ok := judge(r.group.name, detached(ref.resp, body), body); ok {
+		if v, ok := judge(r.group.name, detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
 			return v
 		}
 	}
 	if judge := r.spec.Classify; judge != nil {
-		if v, ok := judge(detached(ref.resp, body), body); ok {
+		if v, ok := judge(detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
 			return v
 		}
 	}

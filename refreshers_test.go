@@ -187,7 +187,8 @@ func TestBuiltinTokenRequests(t *testing.T) {
 		"minimax-cn":    {"POST https://account.minimaxi.com/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"), header(formType)},
 		"minimax-oauth": {"POST https://account.minimax.io/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"), header(formType)},
 		"nous": {
-			"POST https://portal.nousresearch.com/api/oauth/token", map[string]string{"grant_type": "refresh_token", "client_id": "hermes-cli"},
+			"POST https://portal.nousresearch.com/api/oauth/token",
+			map[string]string{"grant_type": "refresh_token", "client_id": "hermes-cli"},
 			header(formType, "X-Nous-Refresh-Token", "rt-EXAMPLE-old"),
 		},
 		"openai-codex": {"POST https://auth.openai.com/oauth/token", grant("app_EMoamEEZ73f0CkXaXp7hrann"), header(jsonType)},

@@ -100,11 +100,22 @@ var bodyResets = []struct {
 	key  string
 	unit time.Duration
 }{
-	{"resetsat", time.Second}, {"resetat", time.Second}, {"xratelimitreset", time.Second},
-	{"resetsinseconds", time.Second}, {"resetseconds", time.Second}, {"resetafterseconds", time.Second},
-	{"retrydelay", time.Second}, {"quotaresetdelay", time.Second}, {"quotaresettimestamp", time.Second}, // Google's
-	{"retryafterms", time.Millisecond}, {"retryafterseconds", time.Second}, {"retryafter", time.Second},
-	{"resettime", time.Second}, {"nextresettime", time.Second}, {"resetsin", time.Second}, {"resetin", time.Second},
+	{"resetsat", time.Second},
+	{"resetat", time.Second},
+	{"xratelimitreset", time.Second},
+	{"resetsinseconds", time.Second},
+	{"resetseconds", time.Second},
+	{"resetafterseconds", time.Second},
+	{"retrydelay", time.Second},
+	{"quotaresetdelay", time.Second},
+	{"quotaresettimestamp", time.Second}, // Google's
+	{"retryafterms", time.Millisecond},
+	{"retryafterseconds", time.Second},
+	{"retryafter", time.Second},
+	{"resettime", time.Second},
+	{"nextresettime", time.Second},
+	{"resetsin", time.Second},
+	{"resetin", time.Second},
 }
 
 func resetInBody(e *evidence, c resetClock) time.Time {

@@ -196,3 +196,14 @@ func mustURL(t testing.TB, s string) *url.URL {
 	require.NoError(t, err)
 	return u
 }
+
+// setCancel ends a request as http.Client does with transports it does not know.
+func setCancel(req *http.Request, cancel <-chan struct{}) {
+	//lint:ignore SA1019 see above
+	req.Cancel = cancel //nolint:staticcheck // see above
+}
+
+func cancelOf(req *http.Request) <-chan struct{} {
+	//lint:ignore SA1019 see setCancel
+	return req.Cancel //nolint:staticcheck // see setCancel
+}
