@@ -22,6 +22,7 @@ type watchedStore struct {
 	mu      sync.Mutex
 	ops     []string
 	loads   int
+	slow    time.Duration    // what a load takes
 	failing map[string]error // by operation: load, claim, mark, persist, delete
 }
 
@@ -52,8 +53,9 @@ func (s *watchedStore) take() []string {
 func (s *watchedStore) Load(ctx context.Context, version string) ([]reauth.Entry, string, error) {
 	s.mu.Lock()
 	s.loads++
-	err := s.failing["load"]
+	err, slow := s.failing["load"], s.slow
 	s.mu.Unlock()
+	time.Sleep(slow)
 	if err != nil {
 		return nil, "", err
 	}
@@ -96,6 +98,14 @@ func (s *watchedStore) Mark(ctx context.Context, provider, id string, st reauth.
 	return s.Store.Mark(ctx, provider, id, st)
 }
 
+// bubbleOver is bubble with a pool over a store that is watched.
+func bubbleOver(t *testing.T, f func(t *testing.T, r *rig, store *watchedStore)) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &watchedStore{Store: reauth.NewMemStore()}
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) { f(t, rigs[0], store) })
+	})
+}
+
 // fleet is several pools over one store and one provider.
 func fleet(t *testing.T, n int, store reauth.Store, f func(t *testing.T, rigs []*rig)) {
 	t.Helper()
@@ -115,34 +125,30 @@ func fleet(t *testing.T, n int, store reauth.Store, f func(t *testing.T, rigs []
 }
 
 func TestOrderOfARenewal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &watchedStore{Store: reauth.NewMemStore()}
-		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
-			r := rigs[0]
-			old, refresh := r.login(t, "me")
-			synctest.Wait()
-			store.take()
-			r.fake.Expire(old)
-			fakes, _ := r.pool.ProviderFor(mustURL(t, r.url))
-			r.register(t, func(p *reauth.Provider) {
-				p.Refresher = reauth.RefresherFunc(func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
-					_ = store.note("exchange")
-					entries, _, err := store.Store.Load(ctx, "")
-					require.NoError(t, err)
-					assert.Equal(t, reauth.Digest(refresh), entries[0].Standing.Spending, "others can see what is being spent")
-					return fakes.Refresher.Refresh(ctx, c)
-				})
+	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+		old, refresh := r.login(t, "me")
+		synctest.Wait()
+		store.take()
+		r.fake.Expire(old)
+		fakes, _ := r.pool.ProviderFor(mustURL(t, r.url))
+		r.register(t, func(p *reauth.Provider) {
+			p.Refresher = reauth.RefresherFunc(func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
+				_ = store.note("exchange")
+				entries, _, err := store.Store.Load(ctx, "")
+				require.NoError(t, err)
+				assert.Equal(t, reauth.Digest(refresh), entries[0].Standing.Spending, "others can see what is being spent")
+				return fakes.Refresher.Refresh(ctx, c)
 			})
-			status, _ := r.mustPost(t)
-			require.Equal(t, 200, status)
-			synctest.Wait()
-			assert.Equal(t, []string{"claim", "read", "mark spending", "exchange", "persist", "release", "mark"}, store.take())
-			entries, _, err := store.Load(context.Background(), "")
-			require.NoError(t, err)
-			assert.Empty(t, entries[0].Standing.Spending)
-			assert.Equal(t, reauth.Digest(entries[0].Credential.AccessToken), entries[0].Standing.Of)
-			assert.WithinDuration(t, time.Now(), entries[0].Standing.LastRefresh, time.Second)
 		})
+		status, _ := r.mustPost(t)
+		require.Equal(t, 200, status)
+		synctest.Wait()
+		assert.Equal(t, []string{"claim", "read", "mark spending", "exchange", "persist", "release", "mark"}, store.take())
+		entries, _, err := store.Load(context.Background(), "")
+		require.NoError(t, err)
+		assert.Empty(t, entries[0].Standing.Spending)
+		assert.Equal(t, reauth.Digest(entries[0].Credential.AccessToken), entries[0].Standing.Of)
+		assert.WithinDuration(t, time.Now(), entries[0].Standing.LastRefresh, time.Second)
 	})
 }
 
@@ -322,137 +328,16 @@ func TestStandingAboutOtherTokensIsVoid(t *testing.T) {
 }
 
 func TestStoreIsLookedAtOnceASecondAndOnlyWhenAsked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &watchedStore{Store: reauth.NewMemStore()}
-		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
-			r := rigs[0]
-			r.key(t, "a", "key-a")
-			time.Sleep(time.Hour)
-			require.Equal(t, 1, store.loads, "the one at start")
-			for range 1000 {
-				r.mustPost(t)
-				synctest.Wait()
-				time.Sleep(10 * time.Millisecond)
-			}
-			assert.InDelta(t, 11, store.loads, 1)
-		})
-	})
-}
-
-func TestNoClaimNoExchange(t *testing.T) {
-	for _, op := range []string{"claim", "mark spending"} {
-		synctest.Test(t, func(t *testing.T) {
-			store := &watchedStore{Store: reauth.NewMemStore()}
-			fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
-				r := rigs[0]
-				old, refresh := r.login(t, "me")
-				store.fail(op, errors.New("the store is down"))
-				status, _ := r.mustPost(t)
-				require.Equal(t, 200, status, "the token in memory serves while it is accepted")
-				r.fake.Expire(old)
-				status, body := r.mustPost(t)
-				assert.Equal(t, 403, status)
-				assert.Contains(t, body, "bad-credentials", "then its refusal is returned")
-				assert.Zero(t, r.fake.TokenRequests())
-				require.NotEmpty(t, r.events.all(reauth.StoreFailed))
-				assert.True(t, r.fake.Current(refresh))
-
-				store.fail(op, nil)
-				time.Sleep(2 * time.Minute)
-				status, _ = r.mustPost(t)
-				assert.Equal(t, 200, status, "it recovers by itself")
-			})
-		})
-	}
-}
-
-func TestPairThatCannotBeStoredServesFromMemoryAndIsSavedLater(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &watchedStore{Store: reauth.NewMemStore()}
-		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
-			r := rigs[0]
-			old, refresh := r.login(t, "me")
-			r.fake.Expire(old)
-			store.fail("persist", errors.New("disk full"))
-			status, _ := r.mustPost(t)
-			require.Equal(t, 200, status)
-			failed := r.events.all(reauth.StoreFailed)
-			require.NotEmpty(t, failed)
-			assert.Equal(t, "persist", failed[0].Reason)
-
-			r.fake.Expire() // and once more, before anything could be saved
-			status, _ = r.mustPost(t)
-			require.Equal(t, 200, status)
-			assert.Equal(t, 2, r.fake.Exchanges())
-			assert.Zero(t, r.fake.Reuses(), "the stored pair was not taken for the newer one")
-
-			time.Sleep(10 * time.Second)
-			store.fail("persist", nil)
-			time.Sleep(2 * time.Second)
-			synctest.Wait()
-			entries, _, err := store.Load(context.Background(), "")
-			require.NoError(t, err)
-			assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken), "the newest pair is stored")
-			assert.True(t, r.fake.Alive(refresh))
-		})
-	})
-}
-
-func TestCloseWaitsUntilAnUnsavedPairIsStored(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &watchedStore{Store: reauth.NewMemStore()}
-		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
-			r := rigs[0]
-			old, _ := r.login(t, "me")
-			r.fake.Expire(old)
-			store.fail("persist", errors.New("disk full"))
+	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+		r.key(t, "a", "key-a")
+		time.Sleep(time.Hour)
+		require.Equal(t, 1, store.loads, "the one at start")
+		for range 1000 {
 			r.mustPost(t)
-			time.AfterFunc(5*time.Second, func() { store.fail("persist", nil) })
-			require.NoError(t, r.pool.Close())
-			entries, _, err := store.Load(context.Background(), "")
-			require.NoError(t, err)
-			assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken))
-		})
-	})
-}
-
-func TestCloseGivesUpOnAStoreThatStaysDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &watchedStore{Store: reauth.NewMemStore()}
-		pool, err := reauth.OpenPool(context.Background(), store)
-		require.NoError(t, err)
-		r := newRigOn(t, reauthtest.XAI, pool)
-		old, _ := r.login(t, "me")
-		r.fake.Expire(old)
-		store.fail("persist", errors.New("disk full"))
-		r.mustPost(t)
-		require.ErrorContains(t, pool.Close(), "tokens may be lost")
-	})
-}
-
-func TestStoreThatCannotBeReadAtStart(t *testing.T) {
-	store := &watchedStore{Store: reauth.NewMemStore()}
-	store.fail("load", errors.New("permission denied"))
-	_, err := reauth.OpenPool(context.Background(), store)
-	require.ErrorContains(t, err, "reauth: open pool: permission denied")
-}
-
-func TestStoreThatCannotBeReadLater(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := &watchedStore{Store: reauth.NewMemStore()}
-		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
-			r := rigs[0]
-			r.key(t, "a", "key-a")
-			store.fail("load", errors.New("gone"))
-			time.Sleep(2 * time.Second)
-			status, _ := r.mustPost(t)
 			synctest.Wait()
-			assert.Equal(t, 200, status, "what is in memory serves")
-			assert.NotEmpty(t, r.events.all(reauth.StoreFailed))
-			r.fake.Expire("key-a")
-			status, _ = r.mustPost(t)
-			assert.Equal(t, 400, status, "the provider's own refusal")
-		})
+			time.Sleep(10 * time.Millisecond)
+		}
+		assert.InDelta(t, 11, store.loads, 1)
 	})
 }
 
@@ -495,26 +380,6 @@ func TestRefusedGrantIsLookedUpOnceMore(t *testing.T) {
 				status, _ = r.mustPost(t)
 			}
 			assert.NotEqualValues(t, reauth.Retired, r.status(t, "me").State)
-		})
-	})
-}
-
-func TestOldPairPutBackIntoTheStoreIsNotAdopted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := reauth.NewMemStore()
-		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
-			r := rigs[0]
-			old, refresh := r.login(t, "me")
-			r.fake.Expire(old)
-			r.mustPost(t)
-			store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: old, RefreshToken: refresh}, reauth.Standing{At: time.Now()})
-			time.Sleep(2 * time.Second)
-			r.mustPost(t)
-			synctest.Wait()
-			r.fake.Expire()
-			status, _ := r.mustPost(t)
-			assert.Equal(t, 200, status)
-			assert.Zero(t, r.fake.Reuses())
 		})
 	})
 }

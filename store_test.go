@@ -1,0 +1,136 @@
+package reauth_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+func TestNoClaimNoExchange(t *testing.T) {
+	for _, op := range []string{"claim", "mark spending"} {
+		bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+			old, refresh := r.login(t, "me")
+			store.fail(op, errors.New("the store is down"))
+			status, _ := r.mustPost(t)
+			require.Equal(t, 200, status, "the token in memory serves while it is accepted")
+			r.fake.Expire(old)
+			status, body := r.mustPost(t)
+			assert.Equal(t, 403, status)
+			assert.Contains(t, body, "bad-credentials", "then its refusal is returned")
+			assert.Zero(t, r.fake.TokenRequests())
+			require.NotEmpty(t, r.events.all(reauth.StoreFailed))
+			assert.True(t, r.fake.Current(refresh))
+
+			store.fail(op, nil)
+			time.Sleep(2 * time.Minute)
+			status, _ = r.mustPost(t)
+			assert.Equal(t, 200, status, "it recovers by itself")
+		})
+	}
+}
+
+func TestPairThatCannotBeStoredServesFromMemoryAndIsSavedLater(t *testing.T) {
+	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+		old, refresh := r.login(t, "me")
+		r.fake.Expire(old)
+		store.fail("persist", errors.New("disk full"))
+		status, _ := r.mustPost(t)
+		require.Equal(t, 200, status)
+		failed := r.events.all(reauth.StoreFailed)
+		require.NotEmpty(t, failed)
+		assert.Equal(t, "persist", failed[0].Reason)
+
+		r.fake.Expire() // and once more, before anything could be saved
+		status, _ = r.mustPost(t)
+		require.Equal(t, 200, status)
+		assert.Equal(t, 2, r.fake.Exchanges())
+		assert.Zero(t, r.fake.Reuses(), "the stored pair was not taken for the newer one")
+
+		time.Sleep(10 * time.Second)
+		store.fail("persist", nil)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		entries, _, err := store.Load(context.Background(), "")
+		require.NoError(t, err)
+		assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken), "the newest pair is stored")
+		assert.True(t, r.fake.Alive(refresh))
+	})
+}
+
+func TestCloseWaitsUntilAnUnsavedPairIsStored(t *testing.T) {
+	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+		old, _ := r.login(t, "me")
+		r.fake.Expire(old)
+		store.fail("persist", errors.New("disk full"))
+		r.mustPost(t)
+		time.AfterFunc(5*time.Second, func() { store.fail("persist", nil) })
+		require.NoError(t, r.pool.Close())
+		entries, _, err := store.Load(context.Background(), "")
+		require.NoError(t, err)
+		assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken))
+	})
+}
+
+func TestCloseGivesUpOnAStoreThatStaysDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &watchedStore{Store: reauth.NewMemStore()}
+		pool, err := reauth.OpenPool(context.Background(), store)
+		require.NoError(t, err)
+		r := newRigOn(t, reauthtest.XAI, pool)
+		old, _ := r.login(t, "me")
+		r.fake.Expire(old)
+		store.fail("persist", errors.New("disk full"))
+		r.mustPost(t)
+		require.ErrorContains(t, pool.Close(), "tokens may be lost")
+	})
+}
+
+func TestStoreThatCannotBeReadAtStart(t *testing.T) {
+	store := &watchedStore{Store: reauth.NewMemStore()}
+	store.fail("load", errors.New("permission denied"))
+	_, err := reauth.OpenPool(context.Background(), store)
+	require.ErrorContains(t, err, "reauth: open pool: permission denied")
+}
+
+func TestStoreThatCannotBeReadLater(t *testing.T) {
+	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+		r.key(t, "a", "key-a")
+		store.fail("load", errors.New("gone"))
+		time.Sleep(2 * time.Second)
+		status, _ := r.mustPost(t)
+		synctest.Wait()
+		assert.Equal(t, 200, status, "what is in memory serves")
+		assert.NotEmpty(t, r.events.all(reauth.StoreFailed))
+		r.fake.Expire("key-a")
+		status, _ = r.mustPost(t)
+		assert.Equal(t, 400, status, "the provider's own refusal")
+	})
+}
+
+func TestOldPairPutBackIntoTheStoreIsNotAdopted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			old, refresh := r.login(t, "me")
+			r.fake.Expire(old)
+			r.mustPost(t)
+			store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: old, RefreshToken: refresh}, reauth.Standing{At: time.Now()})
+			time.Sleep(2 * time.Second)
+			r.mustPost(t)
+			synctest.Wait()
+			r.fake.Expire()
+			status, _ := r.mustPost(t)
+			assert.Equal(t, 200, status)
+			assert.Zero(t, r.fake.Reuses())
+		})
+	})
+}
