@@ -181,21 +181,6 @@ func (m *member) publish(h *held) {
 	m.group.changed()
 }
 
-// setMark marks the credential unless the mark is about other tokens than it holds, or an older one. It reports whether it did.
-func (m *member) setMark(k *mark) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if k.of != m.cur.Load().digest {
-		return false
-	}
-	if old := m.mark.Load(); old != nil && old.at.After(k.at) {
-		return false
-	}
-	m.mark.Store(k)
-	m.group.changed()
-	return true
-}
-
 // pardon lifts all marks and forgets all failures.
 func (m *member) pardon(now time.Time) Standing {
 	m.mu.Lock()

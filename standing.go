@@ -49,60 +49,57 @@ type sentence struct {
 	proven bool // by the token endpoint, whatever other credentials say
 }
 
-// putAside marks m as not preferred until then, if it still holds what was refused.
-func (m *member) putAside(ctx context.Context, h *held, until time.Time, reason string) *mark {
-	k := newMark(until, false, reason, time.Now(), h.digest)
-	if !m.setMark(k) {
-		return nil
-	}
-	m.pool.emit(ctx, Event{Type: PutAside, Provider: m.provider, ID: m.id, Reason: reason, Until: until})
-	return k
-}
-
-// retire marks m as of no use until it has new tokens, is Reset or is accepted after all.
-func (m *member) retire(ctx context.Context, h *held, reason string) *mark {
-	k := newMark(time.Time{}, true, reason, time.Now(), h.digest)
-	if old := m.mark.Load(); old != nil && old.retired && old.of == h.digest {
-		return nil // it is known
-	}
-	if !m.setMark(k) {
-		return nil
-	}
-	m.pool.emit(ctx, Event{Type: Retired, Provider: m.provider, ID: m.id, Reason: reason})
-	return k
-}
-
 // sentence gives m what the refusal of h, sent at the given time, deserves; failed is why a rejected token could not be
 // renewed. It returns nil when there is nothing to remember: nobody is marked for tokens that have been replaced, and a
 // burst of refusals counts once.
 func (m *member) sentence(ctx context.Context, h *held, sent time.Time, v Verdict, failed error) *sentence {
+	k := m.markFor(h, sent, v, failed)
+	if k == nil {
+		return nil
+	}
+	e := Event{Type: PutAside, Provider: m.provider, ID: m.id, Reason: k.reason, Until: k.until}
+	if k.retired {
+		e.Type = Retired
+	}
+	m.pool.emit(ctx, e)
+	return &sentence{m: m, mark: k, of: v, proven: v.Kind == Rejected && isPermanent(failed)}
+}
+
+// markFor sets the mark that sentence finds deserved and returns it.
+func (m *member) markFor(h *held, sent time.Time, v Verdict, failed error) *mark {
 	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if h.digest != m.cur.Load().digest {
+		return nil
+	}
 	again := int32(1) // what the count of refusals grows by
-	if k := m.standing(now); k != nil && k.of == h.digest && !isPermanent(failed) {
-		if sent.Before(k.at) {
-			return nil
+	final := v.Kind == Dead || v.Kind == Rejected && isPermanent(failed)
+	if k := m.standing(now); k != nil && k.of == h.digest {
+		if k.retired || sent.Before(k.at) && !final {
+			return nil // it is known
 		}
 		again = 0 // sent although it was marked, for want of another
 	}
-	s := &sentence{m: m, of: v}
+	var k *mark
 	switch {
-	case v.Kind == Dead:
-		s.mark = m.retire(ctx, h, v.Reason)
+	case final:
+		k = newMark(time.Time{}, true, v.Reason, now, h.digest)
+		if v.Kind == Rejected {
+			k.reason = failureReason(failed)
+		}
 	case v.Kind == Exhausted:
-		s.mark = m.putAside(ctx, h, exhaustedUntil(v, now), v.Reason)
+		k = newMark(exhaustedUntil(v, now), false, v.Reason, now, h.digest)
 	case v.Kind != Rejected:
 		return nil
-	case isPermanent(failed):
-		s.mark, s.proven = m.retire(ctx, h, failureReason(failed)), true
 	case m.isUseless(h):
-		s.mark = m.putAside(ctx, h, now.Add(doubled(refusedRest, m.useless.Add(again)-1)), v.Reason)
+		k = newMark(now.Add(doubled(refusedRest, m.useless.Add(again)-1)), false, v.Reason, now, h.digest)
 	default:
-		s.mark = m.putAside(ctx, h, now.Add(doubled(rejectedRest, m.strikes.Add(again)-1)), v.Reason)
+		k = newMark(now.Add(doubled(rejectedRest, m.strikes.Add(again)-1)), false, v.Reason, now, h.digest)
 	}
-	if s.mark == nil {
-		return nil
-	}
-	return s
+	m.mark.Store(k)
+	m.group.changed()
+	return k
 }
 
 // settle tells the store the marks that a request has brought about. When several credentials gave the same reason
