@@ -58,8 +58,8 @@ func (a *attempt) send(base http.RoundTripper, m *member, h *held, s *spec) (*ht
 	}
 	out.Header = h.authorize(s, a.header)
 	m.inFlight.Add(1)
+	defer m.inFlight.Add(-1) // also when the base panics
 	resp, err := base.RoundTrip(out)
-	m.inFlight.Add(-1)
 	switch {
 	case err != nil && resp != nil: // not allowed; the client would drop the response
 		if resp.Body != nil {

@@ -41,6 +41,7 @@ type group struct {
 	mu      sync.Mutex // guards what follows; held for memory work only
 	members []*member  // by priority, then in the order in which they came
 	byID    map[string]*member
+	left    map[string]int64 // when IDs were removed, as the pool counts; see merge
 }
 
 // lineup is who may be chosen, for as long as no standing changes: choosing then needs no lock and no search, however
@@ -64,6 +65,23 @@ func (g *group) find(id string) *member {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.byID[id]
+}
+
+// leave is drop for a credential that was removed here: what was read from the store before must not bring it back.
+func (g *group) leave(m *member) {
+	g.mu.Lock()
+	if g.left == nil {
+		g.left = make(map[string]int64)
+	}
+	g.left[m.id] = g.pool.notice.next()
+	g.mu.Unlock()
+	g.drop(m)
+}
+
+func (g *group) leftSince(id string, before int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.left[id] > before
 }
 
 // snapshot returns the members as they are now.
@@ -217,8 +235,11 @@ func (g *group) choose(d *destination, now time.Time, c choice, tried []*member)
 	}
 	l := g.lineup(now)
 	if l.probe.Load() != nil {
-		if m := l.probe.Swap(nil); m != nil && m.serves(d) && !slices.Contains(tried, m) {
-			return m
+		if m := l.probe.Swap(nil); m != nil {
+			if m.serves(d) && !slices.Contains(tried, m) {
+				return m
+			}
+			l.probe.Store(m) // for a request that can use it
 		}
 	}
 	if !l.bound && len(tried) == 0 && c.affinity == "" {

@@ -11,35 +11,37 @@ import (
 )
 
 // exchange claims the credential and obtains new tokens, unless the store holds newer ones by now.
-func (m *member) exchange(ctx context.Context, h *held, why cause) (*held, error) {
+func (m *member) exchange(ctx context.Context, f *flight, why cause) (*held, error) {
+	h := f.of
 	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
 	x := &exchanging{m: m, old: h, why: why}
 	stored, err := m.pool.store.Update(claim, m.provider, m.id, func(c Credential, found bool) (Credential, error) {
 		return x.inside(ctx, c, found)
 	})
-	if x.unmarked != nil { // told only now: an observer may call the pool, which must not find the credential claimed
-		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "mark", Err: x.unmarked})
+	if x.unmarked != nil {
+		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "mark", Err: x.unmarked})
 	}
 	switch {
 	case x.newer != nil: // compared under the lock, and nothing was spent
-		return m.adopt(ctx, *x.newer, time.Time{}), nil
+		f.tell = append(f.tell, Event{Type: Adopted})
+		return m.adopt(*x.newer, time.Time{}), nil
 	case x.minted == nil && err == nil:
 		return nil, fmt.Errorf("reauth: refresh %s: the store did not call back", m)
 	case x.minted == nil && x.err == nil: // no lock, no exchange
-		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "claim", Err: err})
+		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "claim", Err: err})
 		return nil, fmt.Errorf("reauth: refresh %s: no claim on the credential: %w", m, err)
 	case errors.Is(x.err, errGone):
 		m.gone.Store(true)
 		m.group.drop(m)
 		return nil, x.err
 	case x.minted == nil:
-		return m.afterRefusal(ctx, h, x.err)
+		return m.afterRefusal(ctx, f, x.err)
 	case err != nil:
-		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "persist", Err: err})
-		return m.publishMinted(ctx, x, *x.minted, true), x.err
+		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err})
+		return m.publishMinted(ctx, f, x, *x.minted, true), x.err
 	}
-	return m.publishMinted(ctx, x, stored, false), x.err
+	return m.publishMinted(ctx, f, x, stored, false), x.err
 }
 
 // exchanging is what happens inside the lock.
@@ -122,7 +124,10 @@ func (x *exchanging) markSpending(ctx context.Context, d string) error {
 	defer stop()
 	m := x.m
 	s := m.standingToShare()
-	s.At, s.Spending = time.Now(), d
+	s.Spending = d
+	m.mu.Lock()
+	m.spending = d
+	m.mu.Unlock()
 	err := m.pool.store.Mark(ctx, m.provider, m.id, s)
 	if err != nil {
 		x.unmarked = err
@@ -207,23 +212,30 @@ func (c *Credential) remember(d string) {
 }
 
 // afterRefusal looks once more before a grant is called dead: somebody who does not share our lock may have rotated it.
-func (m *member) afterRefusal(ctx context.Context, h *held, refusal error) (*held, error) {
+func (m *member) afterRefusal(ctx context.Context, f *flight, refusal error) (*held, error) {
 	var re *RefreshError
 	if !errors.As(refusal, &re) || !re.Permanent || !m.pool.shared {
 		return nil, refusal
 	}
-	if cur, err := m.reread(ctx, h); err == nil {
+	if cur, err := m.reread(ctx, f); err == nil {
 		return cur, nil
 	}
 	return nil, refusal
 }
 
 // publishMinted makes new tokens the ones requests are sent with. It returns nil when only the refresh token is new.
-func (m *member) publishMinted(ctx context.Context, x *exchanging, c Credential, unsaved bool) *held {
+func (m *member) publishMinted(ctx context.Context, f *flight, x *exchanging, c Credential, unsaved bool) *held {
 	now := time.Now()
 	h := newHeld(c, fromExchange, time.Time{}, now)
 	usable := h.digest != x.old.digest
 	m.mu.Lock()
+	if !unsaved { // else the store must go on saying that its refresh token is spent
+		m.spending = ""
+	}
+	if cur := m.cur.Load(); cur != x.old && cur.cred.RefreshToken != c.RefreshToken && !isSpent(c, cur.cred.RefreshToken) {
+		m.mu.Unlock() // the claim is free: a new login came faster
+		return cur
+	}
 	if !usable { // the access token is the old one: keep what is known of it
 		h.minted, h.received = x.old.minted, x.old.received
 		h.accepted.Store(x.old.accepted.Load())
@@ -241,6 +253,6 @@ func (m *member) publishMinted(ctx context.Context, x *exchanging, c Credential,
 	if !usable {
 		return nil
 	}
-	m.pool.emit(ctx, Event{Type: Refreshed, Provider: m.provider, ID: m.id, Duration: x.took})
+	f.tell = append(f.tell, Event{Type: Refreshed, Duration: x.took})
 	return h
 }

@@ -56,6 +56,7 @@ type flight struct {
 	done chan struct{}
 	held *held
 	err  error
+	tell []Event // when no flight is under way any more: an observer may call the pool
 }
 
 // failure is a renewal that brought nothing. Until it has rested, others like it fail at once.
@@ -113,6 +114,9 @@ func (m *member) join(ctx context.Context, h *held, why cause) (*flight, *held, 
 		return nil, nil, errGone
 	}
 	full := m.mayExchange(h, why, now)
+	if f := m.flight; f != nil && f.of.digest != h.digest { // it has published these tokens and is about to end
+		return m.after(ctx, f, h, why), nil, nil
+	}
 	if f := m.flight; f != nil && (f.full || !full) {
 		return f, nil, nil
 	}
@@ -195,7 +199,7 @@ func (m *member) endVain() {
 	m.vain, m.vainUntil = 0, time.Time{}
 }
 
-// whyNot explains a renewal that can do nothing.
+// whyNot explains a renewal that can do nothing. m.mu is held.
 func (m *member) whyNot(h *held) error {
 	if s := m.group.spec.Load(); s == nil || s.Refresher == nil || !h.refreshable() || m.static {
 		return ErrNotRefreshable
@@ -219,9 +223,9 @@ func (m *member) fly(ctx context.Context, f *flight, why cause) {
 		m.settle(ctx, f, why)
 	}()
 	if f.full {
-		f.held, f.err = m.exchange(ctx, f.of, why)
+		f.held, f.err = m.exchange(ctx, f, why)
 	} else {
-		f.held, f.err = m.reread(ctx, f.of)
+		f.held, f.err = m.reread(ctx, f)
 	}
 	settled = true
 }
@@ -253,10 +257,16 @@ func (m *member) settle(ctx context.Context, f *flight, why cause) {
 		m.static = m.static || errors.Is(f.err, ErrNotRefreshable)
 	}
 	m.mu.Unlock()
+	defer close(f.done) // also when an observer ends the goroutine; it finds no flight under way any more, and need not wait
 	if f.err != nil && f.full && !errors.Is(f.err, ErrNotRefreshable) {
-		m.pool.emit(ctx, Event{Type: RefreshFailed, Provider: m.provider, ID: m.id, Reason: failureReason(f.err), Err: f.err})
+		f.tell = append(f.tell, Event{Type: RefreshFailed, Reason: failureReason(f.err), Err: f.err})
 	}
-	close(f.done)
+	for _, e := range f.tell {
+		if e.ID == "" {
+			e.Provider, e.ID = m.provider, m.id
+		}
+		m.pool.emit(ctx, e)
+	}
 }
 
 // again is the failure after another one: rests double, from 1 s to 1 min for refused tokens, from 30 s to 5 min for ones
@@ -297,34 +307,24 @@ func failureReason(err error) string {
 	return "refresh:failed"
 }
 
-// reread looks whether the store holds other tokens than h.
-func (m *member) reread(ctx context.Context, h *held) (*held, error) {
+// reread looks whether the store holds other tokens than those the flight replaces.
+func (m *member) reread(ctx context.Context, f *flight) (*held, error) {
 	ctx, stop := context.WithTimeout(ctx, storeTimeout)
 	defer stop()
-	if err := m.pool.load(ctx); err != nil {
-		m.pool.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "load", Err: err})
+	adopted, err := m.pool.takeOver(ctx)
+	for _, a := range adopted {
+		f.tell = append(f.tell, Event{Type: Adopted, Provider: a.provider, ID: a.id})
+	}
+	if err != nil {
+		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "load", Err: err})
 		return nil, err
 	}
-	if cur := m.cur.Load(); cur.digest != h.digest {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if cur := m.cur.Load(); cur.digest != f.of.digest {
 		return cur, nil
 	}
-	return nil, m.whyNot(h)
-}
-
-// waitIdle waits for the flight under way, if any.
-func (m *member) waitIdle(ctx context.Context) error {
-	m.mu.Lock()
-	f := m.flight
-	m.mu.Unlock()
-	if f == nil {
-		return nil
-	}
-	select {
-	case <-f.done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return nil, m.whyNot(f.of)
 }
 
 // callerError is the end of a caller's own context, or of its Request.Cancel.

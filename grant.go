@@ -87,7 +87,7 @@ func (g *grant) exchange(ctx context.Context, endpoint string, c Credential) (go
 	return got, false, err
 }
 
-// pause waits at most d for an endpoint to recover; false: there is no time left.
+// pause waits d; false: ctx ended before that.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

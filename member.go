@@ -131,6 +131,7 @@ type member struct {
 	vainUntil time.Time
 	refresh   time.Time // of the tokens held, by whoever did it
 	at        time.Time // of the newest standing known
+	spending  string    // digest of the refresh token that is being exchanged here
 	seq       int64     // when the tokens changed, as the pool counts; see merge
 }
 
@@ -196,7 +197,7 @@ func (m *member) pardon(now time.Time) Standing {
 		h.accepted.Store(true) // it may be refreshed again at once
 	}
 	m.group.changed()
-	return Standing{At: now, Of: m.cur.Load().digest, LastRefresh: m.refresh}
+	return Standing{At: now, Of: m.cur.Load().digest, LastRefresh: m.refresh, Spending: m.spending}
 }
 
 // acceptedAt notes that a request sent with h at the given time was accepted. It costs two loads when there is nothing to note.

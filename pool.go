@@ -268,14 +268,11 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 	if err != nil {
 		return err
 	}
-	m.gone.Store(true)
-	m.group.drop(m)
-	if err := m.waitIdle(ctx); err != nil {
-		return fmt.Errorf("reauth: remove %s: %w", m, err)
-	}
 	if err := p.store.Delete(ctx, m.provider, m.id); err != nil {
 		return fmt.Errorf("reauth: remove %s: %w", m, err)
 	}
+	m.gone.Store(true)
+	m.group.leave(m)
 	return nil
 }
 

@@ -50,7 +50,8 @@ type Store interface {
 	// Mark writes a standing at once: it never waits for Update and never touches a token. Of two marks the one with
 	// the newer At stays. A mark of a credential that is not there is dropped.
 	Mark(ctx context.Context, provider, id string, s Standing) error
-	// Delete removes a credential. To delete what is not there is no error.
+	// Delete removes a credential, after an Update of it that is under way; ctx bounds that wait. To delete what is not
+	// there is no error.
 	Delete(ctx context.Context, provider, id string) error
 }
 
@@ -100,13 +101,10 @@ func (s *memStore) Load(_ context.Context, version string) ([]Entry, string, err
 
 func (s *memStore) Update(ctx context.Context, provider, id string, fn func(Credential, bool) (Credential, error)) (Credential, error) {
 	e := s.entry(credentialKey{provider, id})
-	select {
-	case e.claim <- struct{}{}:
-	case <-ctx.Done():
-		return Credential{}, context.Cause(ctx)
+	if err := e.lock(ctx); err != nil {
+		return Credential{}, err
 	}
-	defer func() { <-e.claim }()
-
+	defer e.unlock()
 	s.mu.Lock()
 	c, found := e.Credential.clone(), e.present
 	s.mu.Unlock()
@@ -116,6 +114,9 @@ func (s *memStore) Update(ctx context.Context, provider, id string, fn func(Cred
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if found && !e.present { // deleted meanwhile: it does not come back
+		return c, ErrNotStored
+	}
 	if !e.present {
 		e.present, e.order, e.Standing = true, s.added, Standing{}
 		s.added++
@@ -124,6 +125,17 @@ func (s *memStore) Update(ctx context.Context, provider, id string, fn func(Cred
 	s.version++
 	return c, nil
 }
+
+func (e *memEntry) lock(ctx context.Context) error {
+	select {
+	case e.claim <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (e *memEntry) unlock() { <-e.claim }
 
 // entry returns the entry of key, made if need be: a claim comes before the credential.
 func (s *memStore) entry(key credentialKey) *memEntry {
@@ -147,10 +159,15 @@ func (s *memStore) Mark(_ context.Context, provider, id string, standing Standin
 	return nil
 }
 
-func (s *memStore) Delete(_ context.Context, provider, id string) error {
+func (s *memStore) Delete(ctx context.Context, provider, id string) error {
+	e := s.entry(credentialKey{provider, id})
+	if err := e.lock(ctx); err != nil {
+		return err
+	}
+	defer e.unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.entries[credentialKey{provider, id}]; e != nil && e.present {
+	if e.present {
 		e.present, e.Credential, e.Standing = false, Credential{}, Standing{} // the claim stays: somebody may hold it
 		s.version++
 	}

@@ -48,31 +48,41 @@ func (p *Pool) look(ctx context.Context, now time.Time) {
 
 // load takes over what the store holds, unless its version is known.
 func (p *Pool) load(ctx context.Context) error {
+	adopted, err := p.takeOver(ctx)
+	for _, m := range adopted {
+		p.emit(ctx, Event{Type: Adopted, Provider: m.provider, ID: m.id})
+	}
+	return err
+}
+
+// takeOver is load without telling.
+func (p *Pool) takeOver(ctx context.Context) (adopted []*member, err error) {
 	n := &p.notice
 	select {
 	case n.one <- struct{}{}:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	defer func() { <-n.one }()
 	before := n.seq.Load()
 	entries, version, err := p.store.Load(ctx, n.seen)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if n.seen != "" && version == n.seen {
-		return nil
+		return nil, nil
 	}
 	n.seen = version
-	if !p.merge(ctx, entries, before) {
+	complete, adopted := p.merge(entries, before)
+	if !complete {
 		n.seen = "" // something changed here meanwhile: look at all of it again
 	}
-	return nil
+	return adopted, nil
 }
 
 // merge adopts entries that were read after the given change. What has changed in this pool since then is left alone, the
 // store may have been read before it: then merge reports false.
-func (p *Pool) merge(ctx context.Context, entries []Entry, before int64) (complete bool) {
+func (p *Pool) merge(entries []Entry, before int64) (complete bool, adopted []*member) {
 	complete = true
 	there := make(map[*member]bool, len(entries))
 	for _, e := range entries {
@@ -83,6 +93,10 @@ func (p *Pool) merge(ctx context.Context, entries []Entry, before int64) (comple
 		}
 		g := p.group(c.Provider)
 		m := g.find(c.ID)
+		if m == nil && g.leftSince(c.ID, before) {
+			complete = false
+			continue
+		}
 		if m == nil {
 			m = g.add(c, e.Standing.LastRefresh)
 			there[m] = true
@@ -91,7 +105,11 @@ func (p *Pool) merge(ctx context.Context, entries []Entry, before int64) (comple
 		}
 		there[m] = true
 		g.replace(m, c)
-		complete = m.mergeTokens(ctx, c, e.Standing, before) && complete
+		done, news := m.mergeTokens(c, e.Standing, before)
+		complete = complete && done
+		if news {
+			adopted = append(adopted, m)
+		}
 	}
 	p.groups.Range(func(_, g any) bool {
 		for _, m := range g.(*group).snapshot() {
@@ -107,7 +125,7 @@ func (p *Pool) merge(ctx context.Context, entries []Entry, before int64) (comple
 		}
 		return true
 	})
-	return complete
+	return complete, adopted
 }
 
 func (m *member) changedSince(before int64) bool {
@@ -117,9 +135,9 @@ func (m *member) changedSince(before int64) bool {
 }
 
 // mergeTokens adopts the store's tokens when they are others than ours and ours are not newer.
-func (m *member) mergeTokens(ctx context.Context, c Credential, s Standing, before int64) (complete bool) {
+func (m *member) mergeTokens(c Credential, s Standing, before int64) (complete, adopted bool) {
 	if m.changedSince(before) {
-		return false
+		return false, false
 	}
 	h := m.cur.Load()
 	other := c.AccessToken != h.cred.AccessToken || c.RefreshToken != h.cred.RefreshToken
@@ -128,20 +146,21 @@ func (m *member) mergeTokens(ctx context.Context, c Credential, s Standing, befo
 		if s.Of == digest(c.AccessToken) {
 			refreshed = s.LastRefresh
 		}
-		m.adopt(ctx, c, refreshed)
+		m.adopt(c, refreshed)
+		adopted = true
 	}
 	m.applyStanding(s)
-	return true
+	return true, adopted
 }
 
 // adopt takes tokens that somebody else has put into the store; refreshed is when, if that is known.
-func (m *member) adopt(ctx context.Context, c Credential, refreshed time.Time) *held {
+func (m *member) adopt(c Credential, refreshed time.Time) *held {
 	now := time.Now()
 	m.mu.Lock()
 	h := newHeld(c, fromStore, refreshed, now)
 	m.publish(h)
+	m.unsaved = false
 	m.mu.Unlock()
-	m.pool.emit(ctx, Event{Type: Adopted, Provider: m.provider, ID: m.id})
 	return h
 }
 
@@ -156,10 +175,14 @@ func (m *member) applyStanding(s Standing) {
 		return
 	}
 	m.at = s.At
-	if !s.Retired && !s.AsideUntil.After(time.Now()) {
+	now, at, until := time.Now(), s.At, s.AsideUntil
+	if ahead := at.Sub(now); ahead > 0 { // the writer's clock is: count from here
+		at, until = now, until.Add(-ahead)
+	}
+	if !s.Retired && !until.After(now) {
 		m.mark.Store(nil)
 	} else {
-		k := newMark(s.AsideUntil, s.Retired, s.Reason, s.At, s.Of)
+		k := newMark(until, s.Retired, s.Reason, at, s.Of)
 		k.shared.Store(true)
 		m.mark.Store(k)
 	}
@@ -174,11 +197,11 @@ func newMark(until time.Time, retired bool, reason string, at time.Time, of stri
 	return k
 }
 
-// standingToShare returns the standing as others may know it.
+// standingToShare returns the standing as others may know it, as of now.
 func (m *member) standingToShare() Standing {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Standing{LastRefresh: m.refresh, Of: m.cur.Load().digest}
+	s := Standing{LastRefresh: m.refresh, Of: m.cur.Load().digest, At: m.stampMark(time.Now())}
 	if k := m.mark.Load(); k != nil && k.of == s.Of && k.shared.Load() {
 		s.AsideUntil, s.Retired, s.Reason = k.until, k.retired, k.reason
 	}
@@ -188,12 +211,11 @@ func (m *member) standingToShare() Standing {
 // mark tells the store a standing: in the background when that may take time, a request does not wait for it.
 func (p *Pool) mark(ctx context.Context, m *member, s Standing) {
 	m.mu.Lock()
-	if s.At.After(m.at) {
-		m.at = s.At
-	}
+	s.At = m.stampMark(s.At)
 	if s.LastRefresh.IsZero() {
 		s.LastRefresh = m.refresh
 	}
+	s.Spending = m.spending
 	m.mu.Unlock()
 	write := func() {
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
@@ -207,6 +229,18 @@ func (p *Pool) mark(ctx context.Context, m *member, s Standing) {
 		return
 	}
 	write()
+}
+
+// stampMark returns when a mark made at the given time is said to be made: when the newest mark known is from the future,
+// by a clock that is ahead of ours, then after that one. Else nobody would heed ours for as long. m.mu is held.
+func (m *member) stampMark(at time.Time) time.Time {
+	if m.at.After(time.Now()) {
+		at = m.at.Add(time.Nanosecond)
+	}
+	if at.After(m.at) {
+		m.at = at
+	}
+	return at
 }
 
 // add makes a member of a credential read from the store or just added.
@@ -233,7 +267,11 @@ func (g *group) take(c Credential, news bool) *member {
 	g.replace(m, c)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if h := m.cur.Load(); news || h.cred.AccessToken != c.AccessToken || h.cred.RefreshToken != c.RefreshToken {
+	h := m.cur.Load()
+	if !news && (m.unsaved || isSpent(h.cred, c.RefreshToken)) {
+		return m // the store is behind: what is held must not be lost
+	}
+	if news || h.cred.AccessToken != c.AccessToken || h.cred.RefreshToken != c.RefreshToken {
 		if news {
 			m.refresh = time.Time{}
 			m.strikes.Store(0)
@@ -306,7 +344,8 @@ func (m *member) save(ctx context.Context, c Credential) bool {
 	})
 	switch {
 	case newer != nil:
-		m.adopt(ctx, *newer, time.Time{})
+		m.adopt(*newer, time.Time{})
+		m.pool.emit(ctx, Event{Type: Adopted, Provider: m.provider, ID: m.id})
 	case errors.Is(err, errGone):
 		m.gone.Store(true)
 		m.group.drop(m)
@@ -315,7 +354,7 @@ func (m *member) save(ctx context.Context, c Credential) bool {
 		return false
 	}
 	m.mu.Lock()
-	m.unsaved = false
+	m.unsaved, m.spending = false, ""
 	at := m.refresh
 	m.mu.Unlock()
 	if err == nil {

@@ -206,6 +206,9 @@ func (t *RecoveringTransport) passThrough(req *http.Request, d *destination) (*h
 // background, and new ones when they have expired. When there are none to be had just now, the expired ones are sent all
 // the same: the provider decides, not our clock. Its error is the caller's own context.
 func (m *member) ready(ctx context.Context, cancel <-chan struct{}, h *held, now time.Time) (*held, error) {
+	if !h.due(now) {
+		return h, nil
+	}
 	if !h.expired(now) {
 		_, _, _ = m.join(ctx, h, early) // nobody waits for it
 		return h, nil
