@@ -54,7 +54,7 @@ const maxPeek = 64 << 10
 
 // Classify reads an answer by the built-in rules: those of the provider, which may be given by any of its names, and the
 // generic ones. An unknown provider gets the generic ones. body is the beginning of the answer's body, decoded; of more
-// than 64 KiB the rest is ignored. resp.Body is not read, resp.Request may be nil. Classify changes nothing and depends
+// than 64 KiB the rest is ignored. resp.Body is not read, resp.Request may be nil; a nil resp is a Pass. Classify changes nothing and depends
 // on nothing else but the clock: a relative reset time counts from a sane Date header, else from now.
 //
 // It may be called from several goroutines at once.
@@ -64,6 +64,9 @@ func Classify(provider string, resp *http.Response, body []byte) Verdict {
 
 // classify is Classify for a canonical name.
 func classify(provider string, resp *http.Response, body []byte) Verdict {
+	if resp == nil {
+		return Verdict{}
+	}
 	body = decodeMagic(body[:min(len(body), maxPeek)])
 	var e *evidence
 	switch {

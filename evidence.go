@@ -45,8 +45,28 @@ func readEvidence(provider string, status int, header http.Header, body []byte) 
 	e.readHeader()
 	e.readBody(body)
 	e.fold()
+	if status == 400 || status == 404 {
+		e.dropEchoes()
+	}
 	return e
 }
+
+// dropEchoes takes out of the message what it quotes: a bad request is explained in the words of the request. What names a
+// parameter, or begins with the path of a field, is about the request as a whole.
+func (e *evidence) dropEchoes() {
+	if name, ok := e.field("param"); ok && name != "" {
+		e.code("names-param")
+	}
+	if fieldPath.MatchString(e.text) {
+		e.code("field-path")
+	}
+	e.text = quoted.ReplaceAllString(e.text, "$1…$2")
+}
+
+var (
+	fieldPath = regexp.MustCompile(`^[a-z_]+(\.([0-9]+|[a-z_]+))+: `) // messages.0.content.1.text: …
+	quoted    = regexp.MustCompile("(^|[\\s(\\[:=,])(?:'[^']{1,400}'|\"[^\"]{1,400}\"|`[^`]{1,400}`)([\\s.,;:!?)\\]]|$)")
+)
 
 func (e *evidence) readHeader() {
 	// The header of Amazon's REST JSON protocol carries the error's name, sometimes followed by ":<namespace>".
@@ -221,8 +241,8 @@ var (
 	textKeys = keySet("message msg error errors detail details description errordescription errormessage errmsg statusmsg statusmessage title reason code type")
 )
 
-// Members whose mere presence tells something: OpenRouter's notes on a flagged input, Cloudflare's own error object.
-var tellingKeys = keySet("flaggedinput cloudflareerror")
+// Members whose mere presence tells something: OpenRouter's notes on an input that was flagged, Cloudflare's own error object.
+var tellingKeys = keySet("flaggedinput cloudflareerror reasons")
 
 func keySet(s string) map[string]bool {
 	set := make(map[string]bool)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // exchange claims the credential and obtains new tokens, unless the store holds newer ones by now.
@@ -115,7 +116,12 @@ func (x *exchanging) call(ctx context.Context, c Credential) (Credential, error)
 	}
 	handed := c.clone()
 	delete(handed.Metadata, spentKey)
-	return x.m.group.spec.Load().Refresher.Refresh(ctx, handed)
+	got, err := x.m.group.spec.Load().Refresher.Refresh(ctx, handed)
+	if token := strings.TrimSpace(got.AccessToken); strings.ContainsFunc(token, unicode.IsControl) {
+		got.AccessToken = "" // net/http would refuse every request with it
+		err = &RefreshError{Provider: x.m.provider, Code: "bad_token", Description: "the new access token holds a control character", Err: err}
+	}
+	return got, err
 }
 
 // markSpending tells the other holders which refresh token is being exchanged; without that, it is not.

@@ -346,3 +346,22 @@ func TestResetWhileTheStoreIsRead(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, pool.Close())
 }
+
+// A refresher's token with a line break in it would make net/http refuse every request: a failure that is ours.
+func TestTokenThatCannotBeSentIsAFailedRefresh(t *testing.T) {
+	bubble(t, 0, func(t *testing.T, r *rig) {
+		r.login(t, "me")
+		r.register(t, func(p *reauth.Provider) {
+			p.Refresher = reauth.RefresherFunc(func(context.Context, reauth.Credential) (reauth.Credential, error) {
+				return reauth.Credential{AccessToken: "x\r\nEvil: 1"}, nil
+			})
+		})
+		err := r.pool.Refresh(context.Background(), r.provider, "me")
+		var re *reauth.RefreshError
+		require.ErrorAs(t, err, &re)
+		assert.Equal(t, "bad_token", re.Code)
+		assert.False(t, re.Permanent)
+		status, _ := r.mustPost(t)
+		assert.Equal(t, 200, status)
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -113,6 +114,9 @@ func (c OAuth2Config) String() string {
 func (c OAuth2Config) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, c.String()) // fmt.State reports write errors itself
 }
+
+// LogValue is what slog shows.
+func (c OAuth2Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // OAuth2Refresher refreshes at any token endpoint of RFC 6749 §6, as a public or a confidential client.
 //

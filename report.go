@@ -20,6 +20,9 @@ func (p *Pool) Refresh(ctx context.Context, provider, id string) error {
 		return err
 	}
 	_, err = m.renew(ctx, nil, m.cur.Load(), forced)
+	if err == ErrNotRefreshable { //nolint:errorlint // one that names the credential is not named again
+		err = fmt.Errorf("reauth: refresh %s: %w", m, err)
+	}
 	return err
 }
 

@@ -6,7 +6,7 @@ package reauth
 // about entitlement comes before what is about the token: many such answers also contain the words of a rejection.
 //
 // A rule names a header, a code or a phrase of at most six words. It comes with fixtures; see the README.
-var ruleTable = [][]rule{edgeRules, elsewhereRules, vendorCodeRules, codeRules, vendorPhraseRules, phraseRules, weakCodeRules, statusRules}
+var ruleTable = [][]rule{edgeRules, elsewhereRules, vendorCodeRules, codeRules, requestRules, vendorPhraseRules, phraseRules, weakCodeRules, statusRules}
 
 // edgeRules: who answered was not the provider's API.
 var edgeRules = []rule{
@@ -20,6 +20,10 @@ var edgeRules = []rule{
 	{kind: Pass, reason: "edge:page", status: []int{400, 402, 403, 404, 410, 412, 429}, page: []string{""}},
 	{kind: Pass, reason: "edge:blocked", status: []int{403, 429}, code: []string{"has:cloudflareerror"}},
 	{kind: Pass, reason: "edge:blocked", status: []int{403, 429}, phrase: []string{"^error code: 1", "your request was blocked", "requested url was rejected"}},
+	// The same as plain text, for clients that accept no page.
+	{kind: Pass, reason: "edge:blocked", status: []int{403, 429}, phrase: []string{
+		"attention required! | cloudflare", "you have been blocked", "enable javascript and cookies", "used cloudflare to restrict", "permission to access … this server", "cloudflare ray id",
+	}},
 }
 
 // elsewhereRules: the answer is about the request, the model or somebody behind the provider.
@@ -103,6 +107,23 @@ var codeRules = []rule{
 	}},
 	{kind: Pass, reason: "challenge", status: []int{401}, code: []string{"challenge:use_dpop_nonce"}},
 	{kind: Rejected, reason: "challenge", status: []int{400, 401, 403}, code: []string{"challenge:invalid_token"}},
+}
+
+// requestRules: a refused request, said by a code or at the head of the message. What follows may quote anything, from the
+// user's own text to another service's refusal, so no phrase is looked for in it.
+var requestRules = []rule{
+	{kind: Pass, reason: "request", status: []int{400, 404, 410, 412}, code: []string{
+		"names-param", "field-path", "invalid_value*", "invalid_type*", "invalid_image*", "invalid_file*", "invalid_url*", "invalid_json*", "invalid_function*", "invalid_tool*", "invalid_schema*",
+		"invalid_prompt*", "invalid_parameter*", "invalid_base64*", "invalid_message*", "invalid_role*", "invalid_model*", "invalid_field*", "invalid_format*", "invalid_enum*", "invalid_encrypted*",
+		"unknown_parameter*", "unsupported_*", "missing_required*", "missing_parameter*", "context_length*", "context_window*", "*_above_max_length", "*_below_min_length", "*_above_max_value",
+		"*_below_min_value", "*_too_long", "*_too_large", "*_too_short", "*_too_small", "mcp_*", "tool_*", "image_*", "file_*", "audio_*", "video_*", "empty_*", "model_not_found", "previous_response_not_found",
+		"malformed_*", "unprocessable*", "validation_error", "parameter_*",
+	}},
+	{kind: Pass, reason: "request", status: []int{400}, phrase: []string{
+		"^invalid value", "^invalid type", "^invalid schema", "^invalid parameter", "^unknown parameter", "^unsupported parameter", "^unsupported value", "^missing required parameter", "^unrecognized request argument",
+	}},
+	{kind: Pass, reason: "not-found", status: []int{404}, code: []string{"not_found_error", "not_found"}},
+	{kind: Pass, reason: "not-found", status: []int{404}, phrase: []string{"^no such", "^no file named", "^item with id"}},
 }
 
 // phraseRules: sentences, for providers that have no code for the case. Where the status would decide the same, there is no phrase.

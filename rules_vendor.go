@@ -46,6 +46,7 @@ var vendorCodeRules = []rule{
 	{kind: Dead, reason: "codex:workspace", in: "openai-codex", code: []string{"deactivated_workspace"}},
 
 	// OpenRouter.
+	{kind: Pass, reason: "openrouter:moderation", in: "openrouter", status: []int{403}, code: []string{"has:reasons"}},
 	{kind: Exhausted, reason: "openrouter:key-limit", in: "openrouter", status: []int{402, 403}, phrase: []string{"key limit exceeded"}},
 
 	// OpenCode Zen and Go: their own types; what is OpenRouter's sentence there is about their key, not the caller's.
@@ -66,6 +67,7 @@ var vendorCodeRules = []rule{
 // vendorPhraseRules: sentences of one provider, where the same words mean something else with others or the status misleads.
 var vendorPhraseRules = []rule{
 	{kind: Forbidden, reason: "xai:subscription", in: "xai-oauth", phrase: []string{"active grok subscription"}},
+	{kind: Forbidden, reason: "copilot:entitlement", in: "copilot", status: []int{403}, phrase: []string{"token expired", "token has expired", "expired or revoked", "bad credentials", "unauthorized", "not accessible by integration"}},
 	{kind: Rejected, reason: "nvidia:api-key", in: "nvidia", status: []int{403}, header: "Content-Type: problem+json", phrase: []string{"authorization failed"}},
 	{kind: Forbidden, reason: "opencode:blocked", in: "opencode-zen opencode-go", status: []int{401}, phrase: []string{"blocked by upstream"}},
 	{kind: Pass, reason: "dashscope:request", in: "alibaba alibaba-coding-plan", status: []int{403}, phrase: []string{"support synchronous calls", "support asynchronous calls"}},
