@@ -1,0 +1,255 @@
+package reauth
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// SQLStore is a Store in a SQL database: PostgreSQL for a fleet, SQLite for one host. The caller brings database and driver.
+//
+// A credential is claimed by a row with a holder and an end, on the database's clock; no connection and no transaction is
+// held during an exchange. Tokens are written by compare-and-set, so that no older pair ever replaces a newer one. It works
+// with one connection, behind a pooler that shares connections between transactions (configure the driver for it, as for
+// pgx with default_query_exec_mode=exec), and under any default isolation. The tables, reauth_*, are made in the
+// connection's current schema.
+//
+// Tokens are in the clear in the table reauth_credentials: whoever may read it holds the accounts.
+type SQLStore struct {
+	// Claim is how long a holder that died, or is suspended, keeps others from renewing its credential. A holder that
+	// lives renews its claim while its exchange takes, up to 45 s. A holder suspended for longer than its claim in the
+	// middle of an exchange may cost the login, because another spends the refresh token once more. 0: 20 s; at most
+	// 45 s. It must not change after first use.
+	Claim time.Duration
+
+	db      *sql.DB
+	dialect sqlDialect
+	mine    sync.Map // credentialKey → string: holder of a claim of this store that is held now
+}
+
+const (
+	defaultClaim = 20 * time.Second
+	longestClaim = 45 * time.Second
+)
+
+// NewSQLStore returns a store in db. It makes the tables if they are not there, and is safe to call from many processes at
+// once; ctx bounds that. It leaves closing db to the caller.
+func NewSQLStore(ctx context.Context, db *sql.DB) (*SQLStore, error) {
+	if db == nil {
+		return nil, errors.New("reauth: sql store: the database is nil; open one with sql.Open")
+	}
+	d, err := dialectOf(ctx, db)
+	if err == nil {
+		err = openSchema(ctx, db, d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reauth: sql store: %w", err)
+	}
+	return &SQLStore{db: db, dialect: d}, nil
+}
+
+var _ Store = (*SQLStore)(nil)
+
+// Load returns all credentials. While nothing has changed, it costs reading one row.
+func (s *SQLStore) Load(ctx context.Context, version string) (entries []Entry, current string, err error) {
+	err = retryBusy(ctx, func() error {
+		var v int64 // read first: the entries are of that version or newer
+		if err := s.db.QueryRowContext(ctx, `SELECT version FROM reauth_meta`).Scan(&v); err != nil {
+			return err
+		}
+		entries, current = nil, strconv.FormatInt(v, 10)
+		if version == current {
+			return nil
+		}
+		var err error
+		entries, err = s.all(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, "", s.fail(err)
+	}
+	return entries, current, nil
+}
+
+func (s *SQLStore) all(ctx context.Context) (entries []Entry, err error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT c.provider, c.id, c.credential, COALESCE(s.standing, '')
+		FROM reauth_credentials c LEFT JOIN reauth_standings s ON s.provider = c.provider AND s.id = c.id
+		ORDER BY c.position, c.provider, c.id`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var provider, id, credential, standing string
+		if err := rows.Scan(&provider, &id, &credential, &standing); err != nil {
+			return nil, err
+		}
+		var e Entry
+		if e.Credential, err = readRow(provider, id, credential); err != nil {
+			return nil, err
+		}
+		var stored storedStanding
+		if standing != "" && json.Unmarshal([]byte(standing), &stored) != nil {
+			return nil, fmt.Errorf("the standing of %s/%s in reauth_standings is no JSON of reauth; delete that row", provider, id)
+		}
+		e.Standing = Standing(stored)
+		entries = append(entries, e)
+	}
+	return entries, rows.Err()
+}
+
+func readRow(provider, id, credential string) (Credential, error) {
+	var c storedCredential
+	if json.Unmarshal([]byte(credential), &c) != nil { // the error may quote a token
+		return Credential{}, fmt.Errorf("the credential %s/%s in reauth_credentials is no JSON of reauth; delete that row and log in again", provider, id)
+	}
+	c.Provider, c.ID = provider, id
+	return Credential(c), nil
+}
+
+// sqlRow is a credential as it was read.
+type sqlRow struct {
+	found   bool
+	version int64
+	raw     string
+	cred    Credential
+}
+
+// Update claims the credential, and renews the claim while fn runs.
+func (s *SQLStore) Update(ctx context.Context, provider, id string, fn func(Credential, bool) (Credential, error)) (Credential, error) {
+	key := credentialKey{provider, id}
+	release, err := s.claim(ctx, key)
+	if err != nil {
+		return Credential{}, s.fail(err)
+	}
+	defer release()
+	read, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer stop()
+	row, err := s.row(read, key)
+	if err != nil {
+		return Credential{}, s.fail(err)
+	}
+	got, err := fn(row.cred.clone(), row.found)
+	if err != nil {
+		return Credential{}, err
+	}
+	got.Provider, got.ID = provider, id
+	persist, stop := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
+	defer stop()
+	if err := s.persist(persist, key, row, got); err != nil {
+		return got, fmt.Errorf("%w: %w", ErrNotStored, s.fail(err))
+	}
+	return got, nil
+}
+
+func (s *SQLStore) row(ctx context.Context, key credentialKey) (row sqlRow, err error) {
+	err = retryBusy(ctx, func() error {
+		return s.db.QueryRowContext(ctx, `SELECT version, credential FROM reauth_credentials WHERE provider = $1 AND id = $2`, key.provider, key.id).
+			Scan(&row.version, &row.raw)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return sqlRow{}, nil
+	}
+	if err != nil {
+		return sqlRow{}, err
+	}
+	row.found = true
+	row.cred, err = readRow(key.provider, key.id, row.raw)
+	return row, err
+}
+
+// persist writes got in the place of what was read, unless something else stands there by now.
+func (s *SQLStore) persist(ctx context.Context, key credentialKey, was sqlRow, got Credential) error {
+	b, err := overlay(json.RawMessage(was.raw), toStored(got))
+	if err != nil {
+		return err
+	}
+	var n int64
+	if was.found {
+		n, err = s.exec(ctx, `UPDATE reauth_credentials SET credential = $1, version = (SELECT version FROM reauth_meta)
+			WHERE provider = $2 AND id = $3 AND version = $4`, string(b), key.provider, key.id, was.version)
+	} else {
+		n, err = s.exec(ctx, `INSERT INTO reauth_credentials (provider, id, credential, position, version)
+			SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), version, version FROM reauth_meta WHERE one = 1
+			ON CONFLICT (provider, id) DO NOTHING`, key.provider, key.id, string(b))
+	}
+	if err != nil || n > 0 {
+		return err
+	}
+	now, err := s.row(ctx, key)
+	switch {
+	case err != nil:
+		return err
+	case now.found && sameTokens(now.cred, got): // written, and the answer was lost
+		return nil
+	case !now.found:
+		return errors.New("the credential was removed meanwhile")
+	}
+	return errors.New("another holder has written other tokens: this one was suspended, or cut off, for longer than its claim")
+}
+
+// Mark writes a standing. One that says that a refresh token is being spent is for the holder of the claim only.
+func (s *SQLStore) Mark(ctx context.Context, provider, id string, standing Standing) error {
+	if standing.Spending != "" {
+		if err := s.confirm(ctx, credentialKey{provider, id}); err != nil {
+			return s.fail(err)
+		}
+	}
+	b, err := json.Marshal(toStoredStanding(standing))
+	if err != nil {
+		return s.fail(err)
+	}
+	at := int64(0)
+	if !standing.At.IsZero() {
+		at = standing.At.UnixNano()
+	}
+	_, err = s.exec(ctx, `INSERT INTO reauth_standings (provider, id, at, standing)
+		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS BIGINT), CAST($4 AS TEXT)
+		FROM reauth_credentials WHERE provider = $1 AND id = $2
+		ON CONFLICT (provider, id) DO UPDATE SET at = excluded.at, standing = excluded.standing WHERE excluded.at >= reauth_standings.at`,
+		provider, id, at, string(b))
+	return s.fail(err)
+}
+
+// Delete removes a credential, after an exchange of it that is under way.
+func (s *SQLStore) Delete(ctx context.Context, provider, id string) error {
+	release, err := s.claim(ctx, credentialKey{provider, id})
+	if err != nil {
+		return s.fail(err)
+	}
+	defer release()
+	for _, query := range []string{
+		`DELETE FROM reauth_credentials WHERE provider = $1 AND id = $2`,
+		`DELETE FROM reauth_standings WHERE provider = $1 AND id = $2`, // left behind, it is about tokens that are gone
+	} {
+		if _, err := s.exec(ctx, query, provider, id); err != nil {
+			return s.fail(err)
+		}
+	}
+	return nil
+}
+
+// exec runs one statement and returns how many rows it has changed.
+func (s *SQLStore) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = retryBusy(ctx, func() error {
+		result, err := s.db.ExecContext(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		n, err = result.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+func (s *SQLStore) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("reauth: sql store: %w", err)
+}
