@@ -86,8 +86,9 @@ func fingerprint(c Credential) string {
 
 // Bad credentials that Add refuses. Each says the way out.
 var (
-	errNoProvider = errors.New("the credential names no provider; set Credential.Provider")
-	errNoToken    = errors.New("the credential has neither an access token nor a refresh token")
+	errNoProvider       = errors.New("the credential names no provider; set Credential.Provider")
+	errNoProviderInFile = errors.New("the file of the login that is followed names no provider; set Credential.Provider, or log in there first")
+	errNoToken          = errors.New("the credential has neither an access token nor a refresh token")
 )
 
 // normalized returns c as a pool keeps it: names resolved, white space around tokens dropped, what a JWT tells filled in.
@@ -96,11 +97,20 @@ func (c Credential) normalized() (Credential, error) {
 	c.Provider = canonicalName(c.Provider)
 	c.AccessToken, c.RefreshToken = strings.TrimSpace(c.AccessToken), strings.TrimSpace(c.RefreshToken)
 	c.ID, c.AccountID = strings.TrimSpace(c.ID), strings.TrimSpace(c.AccountID)
+	_, follows := c.Metadata[followKey]
 	switch {
+	case c.Provider == "" && follows:
+		return c, errNoProviderInFile
 	case c.Provider == "":
 		return c, errNoProvider
-	case c.AccessToken == "" && c.RefreshToken == "":
+	case c.AccessToken == "" && c.RefreshToken == "" && !follows:
 		return c, errNoToken
+	}
+	if follows {
+		c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{} // the owner's file has them, and nobody else
+		if err := checkFollower(c); err != nil {
+			return c, err
+		}
 	}
 	if c.Provider == "copilot" && c.AccessToken == "" && isCopilotKey(c.RefreshToken) {
 		c.AccessToken, c.RefreshToken = c.RefreshToken, "" // nothing can be minted from it, it is the key

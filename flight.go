@@ -120,7 +120,7 @@ func (m *member) join(ctx context.Context, h *held, why cause) (*flight, *held, 
 	if f := m.flight; f != nil && (f.full || !full) {
 		return f, nil, nil
 	}
-	if !full && !m.pool.shared {
+	if !full && !m.pool.shared && m.place.Load().follow == nil {
 		return nil, nil, m.whyNot(h)
 	}
 	if m.flight != nil { // it only reads the store: the exchange comes after it
@@ -258,7 +258,8 @@ func (m *member) settle(ctx context.Context, f *flight, why cause) {
 	}
 	m.mu.Unlock()
 	defer close(f.done) // also when an observer ends the goroutine; it finds no flight under way any more, and need not wait
-	if f.err != nil && f.full && !errors.Is(f.err, ErrNotRefreshable) {
+	var borrowed *borrowedError
+	if f.err != nil && (f.full && !errors.Is(f.err, ErrNotRefreshable) || errors.As(f.err, &borrowed)) {
 		f.tell = append(f.tell, Event{Type: RefreshFailed, Reason: failureReason(f.err), Err: f.err})
 	}
 	for _, e := range f.tell {
@@ -294,7 +295,10 @@ func (x failure) again(f *flight, of *held, why cause, now time.Time) failure {
 // failureReason is a short and stable word for a failed refresh.
 func failureReason(err error) string {
 	var re *RefreshError
+	var borrowed *borrowedError
 	switch {
+	case errors.As(err, &borrowed):
+		return "borrowed:" + borrowed.follower.kind
 	case errors.As(err, &re) && re.Code != "":
 		return "refresh:" + re.Code
 	case errors.As(err, &re) && re.Status != 0:
@@ -307,10 +311,17 @@ func failureReason(err error) string {
 	return "refresh:failed"
 }
 
-// reread looks whether the store holds other tokens than those the flight replaces.
+// reread looks whether the store, or the owner of a login that is followed, holds other tokens than those the flight replaces.
 func (m *member) reread(ctx context.Context, f *flight) (*held, error) {
 	ctx, stop := context.WithTimeout(ctx, storeTimeout)
 	defer stop()
+	if f.full || m.place.Load().follow == nil {
+		return m.rereadStore(ctx, f)
+	}
+	return m.rereadOwner(f)
+}
+
+func (m *member) rereadStore(ctx context.Context, f *flight) (*held, error) {
 	adopted, err := m.pool.takeOver(ctx)
 	for _, a := range adopted {
 		f.tell = append(f.tell, Event{Type: Adopted, Provider: a.provider, ID: a.id})

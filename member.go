@@ -133,6 +133,7 @@ type member struct {
 	at        time.Time // of the newest standing known
 	spending  string    // digest of the refresh token that is being exchanged here
 	seq       int64     // when the tokens changed, as the pool counts; see merge
+	ownerSeen string    // of the file of the login's owner, when it was last read
 }
 
 // place is what the program says of a credential, as opposed to its tokens.
@@ -140,6 +141,7 @@ type place struct {
 	priority int
 	named    []string // hosts as they were given
 	hosts    []hostPattern
+	follow   *follower // whose login it is; nil: ours
 }
 
 func newPlace(c Credential) *place {
@@ -147,7 +149,13 @@ func newPlace(c Credential) *place {
 	if len(c.Hosts) > 0 && len(hosts) == 0 {
 		hosts = []hostPattern{{host: "invalid."}}
 	}
-	return &place{priority: c.Priority, named: c.Hosts, hosts: hosts}
+	return &place{priority: c.Priority, named: c.Hosts, hosts: hosts, follow: followerOf(c)}
+}
+
+// same reports whether the two say the same.
+func (p *place) same(o *place) bool {
+	return p.priority == o.priority && slices.Equal(p.named, o.named) &&
+		(p.follow == o.follow || p.follow != nil && o.follow != nil && p.follow.kind == o.follow.kind && p.follow.path == o.follow.path)
 }
 
 func (m *member) String() string { return m.provider + "/" + m.id }

@@ -210,7 +210,7 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	}
 	m := g.take(stored, news)
 	if news {
-		p.mark(ctx, m, Standing{Of: digest(stored.AccessToken), At: time.Now()})
+		p.mark(ctx, m, Standing{Of: m.cur.Load().digest, At: time.Now()})
 	}
 	if !p.shared && spec.Refresher != nil && c.RefreshToken != "" {
 		p.warnNotDurable(ctx, c)
@@ -242,6 +242,8 @@ func mergeLogin(old Credential, found bool, c Credential) (merged Credential, ne
 func isStale(old, c Credential) bool {
 	younger := old.AccessToken == "" && c.AccessToken != "" || !old.Expiry.IsZero() && c.Expiry.After(old.Expiry)
 	switch {
+	case old.Metadata[followKey] != c.Metadata[followKey] || old.Metadata[followPathKey] != c.Metadata[followPathKey]:
+		return false
 	case c.RefreshToken != "" && isSpent(old, c.RefreshToken):
 		return true
 	case c.RefreshToken == old.RefreshToken && c.RefreshToken != "":

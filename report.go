@@ -103,7 +103,7 @@ type CredentialStatus struct {
 	Provider, ID, AccountID         string
 	Fingerprint                     string // beginning of a digest of the access token, to tell two tokens apart
 	Reason                          string // of a state other than Good
-	Follows                         string // whose login it is, when it is another program's
+	Follows                         string // whose login it is, when it is another program's: Follow's kind
 	State                           State  // Good, Aside or Retired
 	Expiry, AsideUntil, LastRefresh time.Time
 	InFlight, Priority              int
@@ -132,6 +132,9 @@ func (m *member) status(now time.Time) CredentialStatus {
 	s := CredentialStatus{
 		Provider: m.provider, ID: m.id, AccountID: h.cred.AccountID, Fingerprint: fingerprint(h.cred), State: Good,
 		Expiry: h.cred.Expiry.Round(0), LastRefresh: m.refresh.Round(0), InFlight: int(m.inFlight.Load()), Priority: m.place.Load().priority,
+	}
+	if f := m.place.Load().follow; f != nil {
+		s.Follows = f.kind
 	}
 	if k := m.standing(now); k != nil {
 		s.State, s.Reason, s.AsideUntil = Aside, k.reason, k.until.Round(0)

@@ -3,7 +3,6 @@ package reauth
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -18,6 +17,8 @@ type noticing struct {
 	busy atomic.Bool   // it is being looked at in the background
 	one  chan struct{} // of size one: whoever is in it loads
 	seen string        // the store's version; guarded by one
+
+	owners atomic.Bool // logins of other programs are followed
 }
 
 // next counts a change of tokens.
@@ -28,7 +29,7 @@ const noticeEvery = time.Second
 // look looks at the store in the background when it is time to. On the path of a successful request it costs a load.
 func (p *Pool) look(ctx context.Context, now time.Time) {
 	n := &p.notice
-	if !p.shared || now.UnixNano()-n.last.Load() < int64(noticeEvery) || n.busy.Swap(true) {
+	if !p.shared && !n.owners.Load() || now.UnixNano()-n.last.Load() < int64(noticeEvery) || n.busy.Swap(true) {
 		return
 	}
 	n.last.Store(now.UnixNano())
@@ -40,6 +41,7 @@ func (p *Pool) look(ctx context.Context, now time.Time) {
 		if err := p.load(ctx); err != nil {
 			p.emit(ctx, Event{Type: StoreFailed, Reason: "load", Err: err})
 		}
+		p.lookAtOwners(ctx)
 	})
 	if !started {
 		n.busy.Store(false)
@@ -57,6 +59,9 @@ func (p *Pool) load(ctx context.Context) error {
 
 // takeOver is load without telling.
 func (p *Pool) takeOver(ctx context.Context) (adopted []*member, err error) {
+	if !p.shared {
+		return nil, nil
+	}
 	n := &p.notice
 	select {
 	case n.one <- struct{}{}:
@@ -138,6 +143,10 @@ func (m *member) changedSince(before int64) bool {
 func (m *member) mergeTokens(c Credential, s Standing, before int64) (complete, adopted bool) {
 	if m.changedSince(before) {
 		return false, false
+	}
+	if m.place.Load().follow != nil { // the store holds no tokens of it
+		m.applyStanding(s)
+		return true, false
 	}
 	h := m.cur.Load()
 	other := c.AccessToken != h.cred.AccessToken || c.RefreshToken != h.cred.RefreshToken
@@ -247,6 +256,7 @@ func (m *member) stampMark(at time.Time) time.Time {
 func (g *group) add(c Credential, refreshed time.Time) *member {
 	m := &member{pool: g.pool, group: g, provider: c.Provider, id: c.ID, order: g.pool.added.Add(1), refresh: refreshed}
 	m.place.Store(newPlace(c))
+	c = m.withOwner(c)
 	m.cur.Store(newHeld(c, fromLogin, refreshed, time.Now()))
 	m.seq = g.pool.notice.next()
 	g.mu.Lock()
@@ -265,6 +275,7 @@ func (g *group) take(c Credential, news bool) *member {
 		return g.add(c, time.Time{})
 	}
 	g.replace(m, c)
+	c = m.withOwner(c)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	h := m.cur.Load()
@@ -285,13 +296,13 @@ func (g *group) take(c Credential, news bool) *member {
 
 // replace moves m to the place that c names.
 func (g *group) replace(m *member, c Credential) {
-	old := m.place.Load()
-	if old.priority == c.Priority && slices.Equal(old.named, c.Hosts) {
-		return
-	}
+	now := newPlace(c)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	now := newPlace(c)
+	old := m.place.Load()
+	if old.same(now) {
+		return
+	}
 	m.place.Store(now)
 	if old.priority != now.priority && g.byID[m.id] == m {
 		i := 0

@@ -1,0 +1,299 @@
+package reauth_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// owner is another program's file.
+type owner struct {
+	path  string
+	write func(token string)
+}
+
+func newOwner(t testing.TB, format string) *owner {
+	o := &owner{path: filepath.Join(t.TempDir(), "auth.json")}
+	o.write = func(token string) {
+		require.NoError(t, os.WriteFile(o.path, fmt.Appendf(nil, format, token), 0o600))
+	}
+	return o
+}
+
+const grokFile = `{"https://auth.x.ai::client":{"key":%q,"refresh_token":"owners-refresh-token","auth_mode":"oidc"}}`
+
+// following runs f with a pool that follows a Grok CLI login.
+func following(t *testing.T, f func(t *testing.T, r *rig, o *owner)) {
+	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
+		o := newOwner(t, grokFile)
+		access, _ := r.fake.Login()
+		o.write(access)
+		_, err := r.pool.Add(t.Context(), reauth.Follow("grok", o.path))
+		require.NoError(t, err)
+		f(t, r, o)
+	})
+}
+
+func TestFollowedLoginIsReadAgainWhenItsTokenIsRefused(t *testing.T) {
+	following(t, func(t *testing.T, r *rig, o *owner) {
+		status, _ := r.mustPost(t)
+		require.Equal(t, 200, status)
+		r.fake.Expire()
+		access, _ := r.fake.Login()
+		o.write(access)
+		status, _ = r.mustPost(t)
+		assert.Equal(t, 200, status)
+		assert.Zero(t, r.fake.TokenRequests(), "the refresh token is the owner's")
+		assert.Len(t, r.events.all(reauth.Adopted), 1)
+	})
+}
+
+func TestFollowedLoginThatStaysRefused(t *testing.T) {
+	following(t, func(t *testing.T, r *rig, o *owner) {
+		r.fake.Expire()
+		before, err := os.ReadFile(o.path)
+		require.NoError(t, err)
+		status, body := r.mustPost(t)
+		assert.Equal(t, 403, status, "the provider's own refusal")
+		assert.Contains(t, body, "bad-credentials")
+		assert.Zero(t, r.fake.TokenRequests())
+		failed := r.events.all(reauth.RefreshFailed)
+		require.Len(t, failed, 1)
+		assert.Equal(t, "borrowed:grok", failed[0].Reason)
+		assert.ErrorContains(t, failed[0].Err, "the login is that of Grok CLI ("+o.path)
+		require.ErrorIs(t, failed[0].Err, reauth.ErrNotRefreshable)
+		after, err := os.ReadFile(o.path)
+		require.NoError(t, err)
+		assert.Equal(t, before, after)
+
+		access, _ := r.fake.Login() // the owner logs in again
+		o.write(access)
+		time.Sleep(2 * time.Second)
+		r.mustPost(t) // looks, in the background
+		synctest.Wait()
+		status, _ = r.mustPost(t)
+		assert.Equal(t, 200, status)
+		assert.Equal(t, reauth.Good, r.pool.Status()[0].State)
+	})
+}
+
+func TestFollowedLoginIsNoticedBeforeItIsRefused(t *testing.T) {
+	following(t, func(t *testing.T, r *rig, o *owner) {
+		r.mustPost(t)
+		old := r.tokens()[0]
+		access, _ := r.fake.Login()
+		o.write(access + "\n") // white space is no part of it
+		time.Sleep(2 * time.Second)
+		r.mustPost(t)
+		synctest.Wait()
+		r.fake.Expire(old)
+		r.mustPost(t)
+		assert.Equal(t, access, r.tokens()[len(r.tokens())-1])
+		for _, s := range r.statuses() {
+			assert.Equal(t, 200, s)
+		}
+	})
+}
+
+func TestFollowedFileThatIsGoneOrBrokenLeavesTheTokenInUse(t *testing.T) {
+	following(t, func(t *testing.T, r *rig, o *owner) {
+		for _, breakIt := range []func() error{
+			func() error { return os.WriteFile(o.path, []byte(`{"half`), 0o600) },
+			func() error { return os.Remove(o.path) },
+		} {
+			require.NoError(t, breakIt())
+			time.Sleep(2 * time.Second)
+			status, _ := r.mustPost(t)
+			synctest.Wait()
+			assert.Equal(t, 200, status)
+		}
+		r.fake.Expire()
+		status, _ := r.mustPost(t)
+		assert.Equal(t, 403, status)
+		failed := r.events.all(reauth.RefreshFailed)
+		require.NotEmpty(t, failed)
+		assert.ErrorContains(t, failed[0].Err, "log in there first")
+	})
+}
+
+func TestFollowedLoginIsStoredWithoutTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		fleet(t, 2, store, func(t *testing.T, rigs []*rig) {
+			a, b := rigs[0], rigs[1]
+			o := newOwner(t, grokFile)
+			access, _ := a.fake.Login()
+			o.write(access)
+			id, err := a.pool.Add(t.Context(), reauth.Follow("grok", o.path))
+			require.NoError(t, err)
+			entries, _, err := store.Load(t.Context(), "")
+			require.NoError(t, err)
+			require.Len(t, entries, 1)
+			assert.Empty(t, entries[0].Credential.AccessToken)
+			assert.Empty(t, entries[0].Credential.RefreshToken)
+
+			time.Sleep(2 * time.Second)
+			b.mustPost(t) // looks at the store
+			synctest.Wait()
+			status, _ := b.mustPost(t)
+			assert.Equal(t, 200, status, "another pool reads the file itself")
+			s := b.status(t, id)
+			assert.Equal(t, "grok", s.Follows)
+			assert.Equal(t, "xai-oauth", s.Provider)
+
+			a.fake.Exhaust(noReset, access)
+			a.mustPost(t)
+			synctest.Wait()
+			time.Sleep(2 * time.Second)
+			b.mustPost(t)
+			synctest.Wait()
+			assert.Equal(t, reauth.Aside, b.status(t, id).State, "standing is shared all the same")
+			require.ErrorIs(t, a.pool.Refresh(t.Context(), "xai", id), reauth.ErrNotRefreshable)
+		})
+	})
+}
+
+// A program adds the credential at every start, and may find it followed already, or not logged in yet.
+func TestFollowAddedAgainAndFileThatComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := reauth.NewMemStore()
+		o := newOwner(t, grokFile)
+		fake := reauthtest.New(reauthtest.XAI)
+		access, _ := fake.Login()
+		open := func() *rig {
+			pool, err := reauth.OpenPool(context.Background(), store)
+			require.NoError(t, err)
+			r := newRigOn(t, reauthtest.XAI, pool)
+			r.fake, r.transport.Base = fake, fake.Transport()
+			return r
+		}
+		first := open()
+		o.write(access)
+		for range 2 {
+			_, err := first.pool.Add(t.Context(), reauth.Follow("grok", o.path))
+			require.NoError(t, err)
+		}
+		require.Len(t, first.pool.Status(), 1)
+		require.NoError(t, first.pool.Close())
+
+		require.NoError(t, os.Remove(o.path))
+		second := open()
+		second.mustPost(t)
+		assert.Equal(t, []string{"set by the transport"}, second.tokens(), "sent as the caller made it")
+		o.write(access)
+		time.Sleep(2 * time.Minute)
+		second.mustPost(t)
+		synctest.Wait()
+		status, _ := second.mustPost(t)
+		assert.Equal(t, 200, status)
+		require.NoError(t, second.pool.Close())
+	})
+}
+
+func TestFollowReadsEachProgramsFile(t *testing.T) {
+	exp := time.Now().Add(time.Hour).Truncate(time.Second)
+	ms := fmt.Sprint(exp.UnixMilli())
+	for name, c := range map[string]struct {
+		kind, file string
+		provider   string // set by hand
+		want       reauth.Credential
+	}{
+		"codex":               {"codex", `{"OPENAI_API_KEY":null,"tokens":{"id_token":"x","access_token":"at-1","refresh_token":"rt-1","account_id":"acc"},"last_refresh":"2026-01-01T00:00:00Z"}`, "", reauth.Credential{Provider: "openai-codex", AccessToken: "at-1", AccountID: "acc"}},
+		"claude":              {"claude-code", `{"claudeAiOauth":{"accessToken":"at-1","refreshToken":"rt-1","expiresAt":` + ms + `,"scopes":["a"]},"mcpOAuth":{}}`, "", reauth.Credential{Provider: "anthropic", AccessToken: "at-1", Expiry: exp}},
+		"qwen":                {"qwen", `{"access_token":"at-1","refresh_token":"rt-1","token_type":"Bearer","resource_url":"portal.qwen.ai","expiry_date":` + ms + `}`, "", reauth.Credential{Provider: "qwen-oauth", AccessToken: "at-1", Expiry: exp}},
+		"grok, several":       {"grok", `{"https://x.ai":{"key":"api-key"},"a::b":{"key":"at-0","refresh_token":"r","expires_at":"2020-01-01T00:00:00.123456Z"},"c::d":{"key":"at-1","refresh_token":"r","expires_at":"` + exp.Format(time.RFC3339Nano) + `"},"odd":7}`, "", reauth.Credential{Provider: "xai-oauth", AccessToken: "at-1", Expiry: exp}},
+		"hermes, active":      {"hermes", `{"version":1,"active_provider":"xai-oauth","providers":{"xai-oauth":{"tokens":{"access_token":"at-1","refresh_token":"rt-1"}}},"credential_pool":{}}`, "", reauth.Credential{Provider: "xai-oauth", AccessToken: "at-1"}},
+		"hermes, named":       {"hermes", `{"active_provider":"nous","providers":{"nous":{"access_token":"no","expires_at":"` + exp.Format(time.RFC3339) + `"}},"credential_pool":{"qwen-oauth":[{"access_token":"at-0","priority":0,"last_status":"dead"},{"access_token":"at-1","priority":3,"expires_at_ms":` + ms + `},{"access_token":"at-2","priority":4}]}}`, "qwen", reauth.Credential{Provider: "qwen-oauth", AccessToken: "at-1", Expiry: exp}},
+		"hermes, flat":        {"hermes", `{"active_provider":"nous","providers":{"nous":{"access_token":"at-1","expires_at":"` + exp.Format(time.RFC3339) + `"}}}`, "", reauth.Credential{Provider: "nous", AccessToken: "at-1", Expiry: exp}},
+		"hermes, agent's key": {"hermes", `{"active_provider":"nous","providers":{"nous":{"access_token":"no","agent_key":"eyJh.eyJh.c2ln","agent_key_expires_at":` + ms + `}}}`, "", reauth.Credential{Provider: "nous", AccessToken: "eyJh.eyJh.c2ln", Expiry: exp}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "file.json")
+			require.NoError(t, os.WriteFile(path, []byte(c.file), 0o600))
+			pool := reauth.NewPool()
+			t.Cleanup(func() { require.NoError(t, pool.Close()) })
+			f := reauth.Follow(c.kind, path)
+			if c.provider != "" {
+				f.Provider = c.provider
+			}
+			_, err := pool.Add(t.Context(), f)
+			require.NoError(t, err)
+			got, err := pool.Token(t.Context(), c.want.Provider)
+			require.NoError(t, err)
+			assert.Equal(t, c.want.AccessToken, got.AccessToken)
+			assert.Empty(t, got.RefreshToken)
+			assert.Equal(t, c.want.AccountID, got.AccountID)
+			assert.True(t, c.want.Expiry.Equal(got.Expiry), "%v", got.Expiry)
+		})
+	}
+}
+
+func TestFollowFindsTheProgramsOwnPlace(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("CODEX_HOME", dir)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "auth.json"), []byte(`{"tokens":{"access_token":"at-1"}}`), 0o600))
+	t.Setenv("QWEN_HOME", "")
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	require.NoError(t, os.Mkdir(filepath.Join(home, ".qwen"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(home, ".qwen", "oauth_creds.json"), []byte(`{"access_token":"at-2"}`), 0o600))
+	pool := reauth.NewPool()
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	for _, kind := range []string{"codex", "qwen"} {
+		id, err := pool.Add(t.Context(), reauth.Follow(kind, ""))
+		require.NoError(t, err)
+		assert.Equal(t, kind, id)
+	}
+}
+
+func TestFollowThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	file := func(content string) string {
+		f, err := os.CreateTemp(dir, "*.json")
+		require.NoError(t, err)
+		_, err = f.WriteString(content)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		return f.Name()
+	}
+	pool := reauth.NewPool()
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	for want, c := range map[string]reauth.Credential{
+		`there is no program "cursor" to follow; known are claude-code, codex, grok, hermes, qwen`:       {Provider: "openai", Metadata: reauth.Follow("cursor", "").Metadata},
+		"follow Codex CLI (" + filepath.Join(dir, "none") + "): no such file or directory; log in there": reauth.Follow("codex", filepath.Join(dir, "none")),
+		"it is not what that program writes": reauth.Follow("codex", file(`{"tokens":{"access_token":"secret-secret-secret`)),
+		"it holds an API key and no login":   reauth.Follow("codex", file(`{"OPENAI_API_KEY":"secret-secret-secret"}`)),
+		"it holds no login of anthropic":     reauth.Follow("claude-code", file(`{"mcpOAuth":{"a":"secret-secret-secret"}}`)),
+		"names no provider":                  reauth.Follow("hermes", file(`{}`)),
+		"it holds no login of xai-oauth":     reauth.Follow("grok", file(`{}`)),
+	} {
+		_, err := pool.Add(t.Context(), c)
+		require.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), "secret-secret")
+	}
+	assert.Empty(t, pool.Status())
+}
+
+// The refresh token in the owner's file is never even looked at: nothing of ours could send it.
+func TestFollowedRefreshTokenIsNowhere(t *testing.T) {
+	following(t, func(t *testing.T, r *rig, _ *owner) {
+		r.fake.Expire()
+		r.mustPost(t)
+		c, err := r.pool.Token(t.Context(), "xai")
+		require.NoError(t, err)
+		assert.NotContains(t, fmt.Sprintf("%#v", struct{ http.Header }{http.Header{"X": {c.AccessToken, c.RefreshToken}}}), "owners-refresh-token")
+		assert.NotContains(t, fmt.Sprint(c.Metadata), "owners-refresh-token")
+	})
+}
