@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // fileVersion is the version of the file's format. What a newer one means is not to be guessed.
@@ -96,7 +97,7 @@ func errorAtOffset(b []byte, err error) error {
 			what = "the JSON breaks off"
 		}
 	case errors.As(err, &kind):
-		offset, what = kind.Offset, fmt.Sprintf("%s cannot be a JSON %s", kind.Field, kind.Value)
+		offset, what = kind.Offset, fmt.Sprintf("%s cannot be a JSON %s", strings.ReplaceAll(kind.Field, "storedCredential.", ""), kind.Value)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		what = "the JSON breaks off"
 	default:

@@ -195,7 +195,7 @@ func (m *member) pardon(now time.Time) Standing {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mark.Store(nil)
-	m.at = now
+	at := m.stampMark(now)
 	m.failed = failure{}
 	m.static = false
 	m.vain, m.vainUntil = 0, time.Time{}
@@ -205,7 +205,7 @@ func (m *member) pardon(now time.Time) Standing {
 		h.accepted.Store(true) // it may be refreshed again at once
 	}
 	m.group.changed()
-	return Standing{At: now, Of: m.cur.Load().digest, LastRefresh: m.refresh, Spending: m.spending}
+	return Standing{At: at, Of: m.cur.Load().digest, LastRefresh: m.refresh, Spending: m.spending}
 }
 
 // acceptedAt notes that a request sent with h at the given time was accepted. It costs two loads when there is nothing to note.
