@@ -2,10 +2,12 @@ package reauth_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -38,6 +40,32 @@ func complete(accessToken, refreshToken string) error {
 }
 
 var _ = complete // it needs an account; that it compiles is what is tested
+
+// The README's two ways to share a pool.
+
+func openOnHost(ctx context.Context, path string) (*reauth.Pool, error) {
+	return reauth.OpenPool(ctx, reauth.NewFileStore(path))
+}
+
+func openOnFleet(ctx context.Context, url string) (*reauth.Pool, error) {
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		return nil, err
+	}
+	store, err := reauth.NewSQLStore(ctx, db) // makes its tables, reauth_*, if they are not there
+	if err != nil {
+		return nil, err
+	}
+	return reauth.OpenPool(ctx, store)
+}
+
+func TestReadmeSharing(t *testing.T) {
+	pool, err := openOnHost(t.Context(), filepath.Join(t.TempDir(), "auth.json"))
+	require.NoError(t, err)
+	require.NoError(t, pool.Close())
+	_, err = openOnFleet(t.Context(), "postgres://")
+	require.ErrorContains(t, err, "pgx", "no driver is imported here; integration/ runs it on PostgreSQL")
+}
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
