@@ -1,0 +1,163 @@
+package reauth_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jarcoal/httpmock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+)
+
+// The second endpoint is asked only when the first cannot have spent the token.
+func TestAnthropicHasTwoEndpoints(t *testing.T) {
+	for name, c := range map[string]struct {
+		first httpmock.Responder
+		asked int // the first one
+		next  bool
+	}{
+		"not found":       {says(404, `{"type":"error","error":{"type":"not_found_error","message":"Not found"}}`), 1, true},
+		"no connection":   {noDial, 3, true},
+		"a dead grant":    {says(400, `{"error":"invalid_grant"}`), 1, false},
+		"a revoked token": {says(401, `{"type":"error","error":{"type":"authentication_error","message":"OAuth token has been revoked"}}`), 1, false},
+		"denied":          {says(403, `{"type":"error","error":{"type":"permission_error","message":"no"}}`), 1, false},
+		"too many":        {says(429, ``), 3, false},
+		"too many, long":  {says(429, ``, "Retry-After", "60"), 1, false},
+		"unavailable":     {says(503, ``), 1, false},
+		"no answer":       {lost, 1, false},
+		"a redirect":      {says(307, ``, "Location", claudeOlderURL), 1, false},
+		"a page":          {says(200, `<html>`), 1, false},
+		"no access token": {says(200, `{}`), 1, false},
+		"an answer":       {says(200, newPair), 1, false},
+	} {
+		onFakeClock(t, name, func(t *testing.T) {
+			w := newTokenWire(lost)
+			w.RegisterResponder("POST", claudeURL, c.first)
+			w.RegisterResponder("POST", claudeOlderURL, says(200, newPair))
+			pool := loginPool(t, builtinOver(t, w, "anthropic", reauth.OAuth2Config{}), loginAt("anthropic"))
+			err := pool.Refresh(context.Background(), "anthropic", "me")
+			var want []string
+			for range c.asked {
+				want = append(want, claudeURL)
+			}
+			held := oldTokens
+			if c.next {
+				want = append(want, claudeOlderURL)
+			}
+			if c.next || name == "an answer" {
+				require.NoError(t, err)
+				held = newTokens
+			}
+			assert.Equal(t, want, w.urls())
+			assert.Equal(t, held, tokens(heldBy(t, pool, loginAt("anthropic"))))
+		})
+	}
+	w := newTokenWire(says(404, ``))
+	_, err := builtinOver(t, w, "anthropic", reauth.OAuth2Config{}).Refresh(context.Background(), loginAt("anthropic"))
+	assert.Equal(t, 404, refreshError(t, err).Status)
+	assert.False(t, refreshError(t, err).Permanent)
+	assert.Equal(t, []string{claudeURL, claudeOlderURL}, w.urls())
+}
+
+// A lost answer is repeated where it was lost, for a refused token, and nowhere else.
+func TestAnthropicRepeatsALostExchangeAtTheSameEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWire(lost)
+		pool := loginPool(t, builtinOver(t, w, "anthropic", reauth.OAuth2Config{}), loginAt("anthropic"))
+		require.Error(t, pool.Report(context.Background(), "anthropic", "me", oldTokens[0], reauth.Verdict{Kind: reauth.Rejected}))
+		assert.Equal(t, []string{claudeURL, claudeURL}, w.urls())
+	})
+}
+
+// discovers is xAI's metadata.
+func discovers(endpoint string) httpmock.Responder {
+	return says(200, `{"issuer":"https://auth.x.ai","token_endpoint":"`+endpoint+`"}`)
+}
+
+func TestXAIAsksTheEndpointItDiscovers(t *testing.T) {
+	for _, endpoint := range []string{xaiTokenURL, "https://auth.x.ai/v2/token", "https://accounts.x.ai/token", "https://x.ai/token", "https://auth.x.ai:443/token"} {
+		w := newTokenWire(says(200, newPair))
+		w.RegisterResponder("GET", xaiDiscoveryURL, discovers(endpoint))
+		_, err := builtinOver(t, w, "xai", reauth.OAuth2Config{}).Refresh(context.Background(), loginAt("xai-oauth"))
+		require.NoError(t, err)
+		assert.Equal(t, []string{xaiDiscoveryURL, endpoint}, w.urls())
+	}
+}
+
+// A refresh token is posted to nobody that the issuer's metadata may have been forged to name.
+func TestXAISendsNoTokenToAStranger(t *testing.T) {
+	for _, endpoint := range []string{
+		"https://stranger.example/token", "https://x.ai.stranger.example/token", "https://evilx.ai/token", "https://auth.x.ai@stranger.example/token", "https://stranger.example\\\\@auth.x.ai/token",
+		"http://auth.x.ai/oauth2/token", "https://auth.x.ai:8443/oauth2/token", "https://me@auth.x.ai/oauth2/token", "https://a.auth.x.ai/token", "//auth.x.ai/token", "/oauth2/token",
+		"file:///etc/passwd", "http://127.0.0.1/token",
+	} {
+		t.Run(endpoint, func(t *testing.T) {
+			w := newTokenWire(says(200, newPair))
+			w.RegisterResponder("GET", xaiDiscoveryURL, inTurn(discovers(endpoint), discovers(xaiTokenURL)))
+			pool := loginPool(t, builtinOver(t, w, "xai", reauth.OAuth2Config{}), loginAt("xai-oauth"))
+			re := refreshError(t, pool.Refresh(context.Background(), "xai", "me"))
+			assert.Equal(t, []any{"xai-oauth", "discovery_invalid", false}, []any{re.Provider, re.Code, re.Permanent})
+			assert.Equal(t, []string{xaiDiscoveryURL}, w.urls())
+			assert.Equal(t, oldTokens, tokens(heldBy(t, pool, loginAt("xai-oauth"))))
+
+			require.NoError(t, pool.Refresh(context.Background(), "xai", "me"), "it is not remembered")
+			assert.Equal(t, newTokens, tokens(heldBy(t, pool, loginAt("xai-oauth"))))
+		})
+	}
+}
+
+// Discovery only tells whether the endpoint has moved: while it is down, the one that is known is asked.
+func TestXAIDiscoveryThatIsDown(t *testing.T) {
+	silent := func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
+	for name, c := range map[string]struct {
+		answer httpmock.Responder
+		took   time.Duration
+	}{
+		"not found":        {says(404, `{"token_endpoint":"https://stranger.example/"}`), 0},
+		"unavailable":      {says(503, ``), 0},
+		"a page":           {says(200, `<html>`), 0},
+		"half a document":  {says(200, `{"token_endpoint":"`), 0},
+		"no document":      {says(200, `[]`), 0},
+		"without endpoint": {says(200, `{"issuer":"https://auth.x.ai"}`), 0},
+		"a redirect":       {says(302, ``, "Location", "https://stranger.example/"), 0},
+		"no answer":        {lost, 0},
+		"no connection":    {noDial, 750 * time.Millisecond},
+		"too many":         {says(429, ``), 750 * time.Millisecond},
+		"silent":           {silent, 10 * time.Second},
+	} {
+		onFakeClock(t, name, func(t *testing.T) {
+			w := newTokenWire(lost)
+			w.RegisterResponder("GET", xaiDiscoveryURL, c.answer)
+			w.RegisterResponder("POST", xaiTokenURL, says(200, newPair))
+			pool := loginPool(t, builtinOver(t, w, "xai", reauth.OAuth2Config{}), loginAt("xai-oauth"))
+			require.NoError(t, pool.Refresh(context.Background(), "xai", "me"))
+			assert.Equal(t, newTokens, tokens(heldBy(t, pool, loginAt("xai-oauth"))))
+			calls := w.sent()
+			assert.Equal(t, xaiTokenURL, calls[len(calls)-1].url)
+			assert.Equal(t, c.took, calls[len(calls)-1].after)
+		})
+	}
+}
+
+func TestXAIDiscoveryIsRememberedForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const moved = "https://accounts.x.ai/token"
+		w := newTokenWire(says(200, newPair))
+		w.RegisterResponder("GET", xaiDiscoveryURL, inTurn(says(503, ``), discovers(xaiTokenURL), discovers(moved)))
+		r := builtinOver(t, w, "xai", reauth.OAuth2Config{})
+		for _, wait := range []time.Duration{0, 0, 23 * time.Hour, 2 * time.Hour} {
+			time.Sleep(wait)
+			_, err := r.Refresh(context.Background(), loginAt("xai-oauth"))
+			require.NoError(t, err)
+		}
+		assert.Equal(t, []string{xaiDiscoveryURL, xaiTokenURL, xaiDiscoveryURL, xaiTokenURL, xaiTokenURL, xaiDiscoveryURL, moved}, w.urls(), "what is known by default is not what was found")
+	})
+}
