@@ -110,13 +110,16 @@ func checkFollower(c Credential) error {
 	return err
 }
 
-const maxOwnerFile = 4 << 20
+const (
+	maxOwnerFile = 4 << 20
+	ownerPause   = 50 * time.Millisecond
+)
 
 // load reads the owner's login. Some owners write in place: half a file is read once more.
 func (f *follower) load() (Credential, error) {
 	c, err := f.loadOnce()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		time.Sleep(50 * time.Millisecond)
+		<-time.NewTimer(ownerPause).C
 		c, err = f.loadOnce()
 	}
 	if err != nil {
