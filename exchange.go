@@ -132,11 +132,17 @@ func (x *exchanging) markSpending(ctx context.Context, d string) error {
 	s := m.standingToShare()
 	s.Spending = d
 	m.mu.Lock()
+	before := m.spending
 	m.spending = d
 	m.mu.Unlock()
 	err := m.pool.store.Mark(ctx, m.provider, m.id, s)
 	if err != nil {
 		x.unmarked = err
+		if d != "" { // it is not going to be exchanged
+			m.mu.Lock()
+			m.spending = before
+			m.mu.Unlock()
+		}
 		return fmt.Errorf("reauth: refresh %s: the store takes no mark: %w", m, err)
 	}
 	return nil

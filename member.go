@@ -133,7 +133,9 @@ type member struct {
 	at        time.Time // of the newest standing known
 	spending  string    // digest of the refresh token that is being exchanged here
 	seq       int64     // when the tokens changed, as the pool counts; see merge
-	ownerSeen string    // of the file of the login's owner, when it was last read
+	marking   bool      // a standing is being written to the store
+	toMark    *markToWrite
+	ownerSeen string // of the file of the login's owner, when it was last read
 }
 
 // place is what the program says of a credential, as opposed to its tokens.

@@ -15,6 +15,7 @@ type sqlDialect struct {
 	name     string
 	probe    string // succeeds on this database only
 	now      string // the database's clock, in ms since 1970
+	started  string // when the server was started, on that clock: while it was down no claim could be renewed
 	triggers []string
 }
 
@@ -23,9 +24,10 @@ type sqlDialect struct {
 // makes changes visible in the order of their versions.
 var (
 	postgreSQL = sqlDialect{
-		name:  "PostgreSQL",
-		probe: `SELECT current_setting('server_version_num')`,
-		now:   `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
+		name:    "PostgreSQL",
+		probe:   `SELECT current_setting('server_version_num')`,
+		now:     `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
+		started: `CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000 AS bigint)`,
 		triggers: []string{
 			`CREATE FUNCTION reauth_count() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE reauth_meta SET version = version + 1; RETURN NULL; END'`,
 			`CREATE TRIGGER reauth_count AFTER INSERT OR UPDATE OR DELETE ON reauth_credentials FOR EACH STATEMENT EXECUTE FUNCTION reauth_count()`,
@@ -33,19 +35,23 @@ var (
 		},
 	}
 	sqlite = sqlDialect{
-		name:  "SQLite",
-		probe: `SELECT sqlite_version()`,
-		now:   `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`,
+		name:     "SQLite",
+		probe:    `SELECT sqlite_version()`,
+		now:      `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`,
+		started:  `0`,
+		triggers: eachChange(),
 	}
 )
 
-func init() {
+// eachChange makes a trigger for every kind of change of every table: SQLite has none per statement.
+func eachChange() (triggers []string) {
 	for _, table := range []string{"reauth_credentials", "reauth_standings"} {
 		for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
-			sqlite.triggers = append(sqlite.triggers, fmt.Sprintf(
+			triggers = append(triggers, fmt.Sprintf(
 				`CREATE TRIGGER %[1]s_%[2]s AFTER %[2]s ON %[1]s BEGIN UPDATE reauth_meta SET version = version + 1; END`, table, change))
 		}
 	}
+	return triggers
 }
 
 // sqlFormat is the version of the schema. What a newer one means is not to be guessed.
@@ -62,19 +68,28 @@ var sqlTables = []string{
 
 // dialectOf finds out which database db is.
 func dialectOf(ctx context.Context, db *sql.DB) (sqlDialect, error) {
-	if err := db.PingContext(ctx); err != nil {
+	if err := retryBusy(ctx, func() error { return db.PingContext(ctx) }); err != nil {
 		return sqlDialect{}, err
 	}
 	var failed []error
 	for _, d := range []sqlDialect{postgreSQL, sqlite} {
 		var version string
-		err := db.QueryRowContext(ctx, d.probe).Scan(&version)
+		err := retryBusy(ctx, func() error { return db.QueryRowContext(ctx, d.probe).Scan(&version) })
 		if err == nil {
 			return d, nil
 		}
-		failed = append(failed, fmt.Errorf("not %s: %w", d.name, err))
+		if ctx.Err() != nil || isPrepareTrouble(err) { // that says nothing about the kind
+			return sqlDialect{}, err
+		}
+		failed = append(failed, fmt.Errorf("as %s: %w", d.name, err))
 	}
-	return sqlDialect{}, fmt.Errorf("the database is of no kind that is known here: %w", errors.Join(failed...))
+	return sqlDialect{}, fmt.Errorf("the database is neither PostgreSQL nor SQLite: %w; %w", failed[0], failed[1])
+}
+
+// isPrepareTrouble reports whether a prepared statement was looked for, or found, on the wrong connection.
+func isPrepareTrouble(err error) bool {
+	var coded interface{ SQLState() string }
+	return errors.As(err, &coded) && (coded.SQLState() == "42P05" || coded.SQLState() == "26000")
 }
 
 // openSchema makes the tables, unless they are there. Of many that do so at once one succeeds, and the others find its.
@@ -90,6 +105,9 @@ func openSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 		}
 		if there, err := checkSchema(ctx, db); there {
 			return err // somebody else was faster
+		}
+		if isBusy(made) {
+			return made
 		}
 		return fmt.Errorf("no tables of reauth are there (%w), and making them failed: %w", err, made)
 	})
@@ -127,8 +145,11 @@ func makeSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 func retryBusy(ctx context.Context, f func() error) error {
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		err := f()
-		if !isBusy(err) || !pause(ctx, wait/2+rand.N(wait)) {
+		if !isBusy(err) {
 			return err
+		}
+		if !pause(ctx, wait/2+rand.N(wait)) {
+			return fmt.Errorf("%w, and the database was busy: %w", context.Cause(ctx), err)
 		}
 	}
 }

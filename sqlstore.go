@@ -29,7 +29,7 @@ type SQLStore struct {
 
 	db      *sql.DB
 	dialect sqlDialect
-	mine    sync.Map // credentialKey → string: holder of a claim of this store that is held now
+	claims  sync.Map // credentialKey → *sqlClaim
 }
 
 const (
@@ -47,10 +47,11 @@ func NewSQLStore(ctx context.Context, db *sql.DB) (*SQLStore, error) {
 	if err == nil {
 		err = openSchema(ctx, db, d)
 	}
+	s := &SQLStore{db: db, dialect: d}
 	if err != nil {
-		return nil, fmt.Errorf("reauth: sql store: %w", err)
+		return nil, s.fail(err)
 	}
-	return &SQLStore{db: db, dialect: d}, nil
+	return s, nil
 }
 
 var _ Store = (*SQLStore)(nil)
@@ -123,13 +124,16 @@ type sqlRow struct {
 // Update claims the credential, and renews the claim while fn runs.
 func (s *SQLStore) Update(ctx context.Context, provider, id string, fn func(Credential, bool) (Credential, error)) (Credential, error) {
 	key := credentialKey{provider, id}
-	release, err := s.claim(ctx, key)
+	claim, release, err := s.claim(ctx, key)
 	if err != nil {
 		return Credential{}, s.fail(err)
 	}
 	defer release()
 	read, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer stop()
+	if err := s.saveLeft(read, key, claim); err != nil {
+		return Credential{}, s.fail(err)
+	}
 	row, err := s.row(read, key)
 	if err != nil {
 		return Credential{}, s.fail(err)
@@ -142,9 +146,26 @@ func (s *SQLStore) Update(ctx context.Context, provider, id string, fn func(Cred
 	persist, stop := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
 	defer stop()
 	if err := s.persist(persist, key, row, got); err != nil {
+		if !errors.Is(err, errOvertaken) {
+			claim.unsaved = &sqlUnsaved{was: row, got: got.clone()}
+		}
 		return got, fmt.Errorf("%w: %w", ErrNotStored, s.fail(err))
 	}
 	return got, nil
+}
+
+// saveLeft stores what an earlier Update could not, so that nobody reads what stood there before.
+func (s *SQLStore) saveLeft(ctx context.Context, key credentialKey, claim *sqlClaim) error {
+	left := claim.unsaved
+	if left == nil {
+		return nil
+	}
+	err := s.persist(ctx, key, left.was, left.got)
+	if err == nil || errors.Is(err, errOvertaken) {
+		claim.unsaved = nil
+		return nil
+	}
+	return fmt.Errorf("storing the tokens of an earlier exchange: %w", err)
 }
 
 func (s *SQLStore) row(ctx context.Context, key credentialKey) (row sqlRow, err error) {
@@ -188,10 +209,13 @@ func (s *SQLStore) persist(ctx context.Context, key credentialKey, was sqlRow, g
 	case now.found && sameTokens(now.cred, got): // written, and the answer was lost
 		return nil
 	case !now.found:
-		return errors.New("the credential was removed meanwhile")
+		return fmt.Errorf("%w: the credential was removed", errOvertaken)
 	}
-	return errors.New("another holder has written other tokens: this one was suspended, or cut off, for longer than its claim")
+	return fmt.Errorf("%w: another holder has written other tokens, this one was suspended, or cut off, for longer than its claim", errOvertaken)
 }
+
+// errOvertaken says that what an Update has read is not there any more: its result is not to be stored at all.
+var errOvertaken = errors.New("too late")
 
 // Mark writes a standing. One that says that a refresh token is being spent is for the holder of the claim only.
 func (s *SQLStore) Mark(ctx context.Context, provider, id string, standing Standing) error {
@@ -218,11 +242,12 @@ func (s *SQLStore) Mark(ctx context.Context, provider, id string, standing Stand
 
 // Delete removes a credential, after an exchange of it that is under way.
 func (s *SQLStore) Delete(ctx context.Context, provider, id string) error {
-	release, err := s.claim(ctx, credentialKey{provider, id})
+	claim, release, err := s.claim(ctx, credentialKey{provider, id})
 	if err != nil {
 		return s.fail(err)
 	}
 	defer release()
+	claim.unsaved = nil
 	for _, query := range []string{
 		`DELETE FROM reauth_credentials WHERE provider = $1 AND id = $2`,
 		`DELETE FROM reauth_standings WHERE provider = $1 AND id = $2`, // left behind, it is about tokens that are gone
@@ -248,8 +273,11 @@ func (s *SQLStore) exec(ctx context.Context, query string, args ...any) (n int64
 }
 
 func (s *SQLStore) fail(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case isPrepareTrouble(err):
+		return fmt.Errorf("reauth: sql store: a pooler is in between that shares connections; the driver must not prepare statements, with pgx set default_query_exec_mode=exec: %w", err)
 	}
 	return fmt.Errorf("reauth: sql store: %w", err)
 }

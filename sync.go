@@ -217,7 +217,8 @@ func (m *member) standingToShare() Standing {
 	return s
 }
 
-// mark tells the store a standing: in the background when that may take time, a request does not wait for it.
+// mark tells the store a standing: in the background when that may take time, a request does not wait for it. One is
+// written at a time; of those that come meanwhile only the newest is, so that a storm of refusals is none for the store.
 func (p *Pool) mark(ctx context.Context, m *member, s Standing) {
 	m.mu.Lock()
 	s.At = m.stampMark(s.At)
@@ -225,19 +226,51 @@ func (p *Pool) mark(ctx context.Context, m *member, s Standing) {
 		s.LastRefresh = m.refresh
 	}
 	s.Spending = m.spending
-	m.mu.Unlock()
-	write := func() {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-		defer stop()
-		if err := p.store.Mark(ctx, m.provider, m.id, s); err != nil {
-			p.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "mark", Err: err})
-		}
-	}
-	if p.shared {
-		p.work.more(write) // a pool that is closed tells nobody any more
+	if !p.shared {
+		m.mu.Unlock()
+		p.writeMark(ctx, m, s)
 		return
 	}
-	write()
+	defer m.mu.Unlock()
+	if m.marking {
+		if m.toMark == nil || !s.At.Before(m.toMark.standing.At) {
+			m.toMark = &markToWrite{ctx, s}
+		}
+		return
+	}
+	m.marking = p.work.more(func() { p.writeMarks(m, &markToWrite{ctx, s}) }) // a pool that is closed tells nobody any more
+}
+
+// markToWrite is a standing that waits until the one before it is written.
+type markToWrite struct {
+	ctx      context.Context //nolint:containedctx // of the request it came with, for its values
+	standing Standing
+}
+
+// writeMarks writes a standing, and those that have come meanwhile.
+func (p *Pool) writeMarks(m *member, w *markToWrite) {
+	defer func() {
+		if w != nil { // an observer has ended the goroutine
+			m.mu.Lock()
+			m.marking = false
+			m.mu.Unlock()
+		}
+	}()
+	for w != nil {
+		p.writeMark(w.ctx, m, w.standing)
+		m.mu.Lock()
+		w, m.toMark = m.toMark, nil
+		m.marking = w != nil
+		m.mu.Unlock()
+	}
+}
+
+func (p *Pool) writeMark(ctx context.Context, m *member, s Standing) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer stop()
+	if err := p.store.Mark(ctx, m.provider, m.id, s); err != nil {
+		p.emit(ctx, Event{Type: StoreFailed, Provider: m.provider, ID: m.id, Reason: "mark", Err: err})
+	}
 }
 
 // stampMark returns when a mark made at the given time is said to be made: when the newest mark known is from the future,

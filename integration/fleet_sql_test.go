@@ -1,0 +1,81 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/fleettest"
+)
+
+// Before TestMain: in a worker process it does not return.
+func init() { fleettest.BeWorker(openFleet) } //nolint:gochecknoinits // a child is this binary itself
+
+// openFleet opens the store of a fleet, each process with its own handle.
+func openFleet(ctx context.Context, job fleettest.Job) (reauth.Store, func() error, error) {
+	driver, dsn, _ := strings.Cut(job.Store, " ")
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := reauth.NewSQLStore(ctx, db)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.Claim = job.Claim
+	return s, db.Close, nil
+}
+
+// claimTime is short, so that the deaths of holders are not waited for too long; zero is the default.
+const claimTime = 2 * time.Second
+
+// spare is what the next exchange may take beside the rest of a dead holder's claim.
+const spare = time.Second
+
+func fleet(t *testing.T, d database, claim, latency time.Duration) *fleettest.Fleet {
+	t.Helper()
+	return fleettest.New(t, openFleet, fleettest.Job{Store: d.driver + " " + d.dsn, Claim: claim}, latency)
+}
+
+func TestFleetSharesPostgreSQL(t *testing.T) {
+	fleet(t, postgres(t), 0, 50*time.Millisecond).Serve(t, 16, 21*time.Second, 18)
+}
+
+func TestFleetSharesSQLite(t *testing.T) {
+	fleet(t, sqlite(t), 0, 50*time.Millisecond).Serve(t, 8, 21*time.Second, 18)
+}
+
+func TestFleetIsKilledOnPostgreSQL(t *testing.T) {
+	fleet(t, postgres(t), claimTime, 5*time.Millisecond).Kill(t, fleettest.Killing{
+		Kills: 20, Credentials: 1, Within: 2 * claimTime, MaxDelay: claimTime + spare,
+	})
+}
+
+func TestFleetDiesAtEachStepOnSQL(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		fleet(t, d, claimTime, 5*time.Millisecond).DieAtEachStep(t, claimTime+spare)
+	})
+}
+
+func TestTwoPoolsOfOneProcessOnOneDatabase(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		one := d.store(t)
+		fleettest.PoolsOfOneProcess(t, 10, one, one)
+	})
+	eachDatabase(t, func(t *testing.T, d database) {
+		fleettest.PoolsOfOneProcess(t, 10, d.store(t), d.store(t))
+	})
+}
+
+// stored returns what the fleet's store holds.
+func stored(t *testing.T, f *fleettest.Fleet, id string) reauth.Credential {
+	t.Helper()
+	e, err := f.Stored(id)
+	require.NoError(t, err)
+	return e.Credential
+}

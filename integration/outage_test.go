@@ -1,0 +1,119 @@
+package integration
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// PostgreSQL is stopped in the middle of a run, and started again.
+func TestPostgresStoppedAndStarted(t *testing.T) {
+	d := postgres(t)
+	fake := reauthtest.New(reauthtest.XAI)
+	rigs := make([]*rig, 4)
+	stores := make([]*reauth.SQLStore, len(rigs))
+	for i := range rigs {
+		stores[i] = d.store(t)
+		rigs[i] = newRig(t, fake, stores[i], nil)
+	}
+	_, refresh := rigs[0].login(t)
+	for _, r := range rigs {
+		r.eventually(t, "the login appears", func() bool { return r.state() != "" })
+	}
+	var running sync.WaitGroup
+	var failed, served atomic.Int64
+	stop := make(chan struct{})
+	for _, r := range rigs {
+		for range 3 {
+			running.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if r.post(t) == 200 {
+						served.Add(1)
+					} else {
+						failed.Add(1)
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			})
+		}
+	}
+	more := func(n *atomic.Int64, what string) {
+		from := n.Load()
+		require.Eventually(t, func() bool { return n.Load() > from+50 }, patience, 10*time.Millisecond, what)
+	}
+	more(&served, "before")
+	fake.Expire()
+	more(&served, "after a first refresh")
+	exchanges := fake.Exchanges()
+	assert.Zero(t, failed.Load())
+
+	control(t, "pause")
+	more(&served, "requests go on while the token is accepted")
+	assert.Zero(t, failed.Load())
+	fake.Expire()
+	more(&failed, "then its refusal is returned")
+	assert.Equal(t, exchanges, fake.Exchanges(), "no exchange without a claim")
+	asked := fake.TokenRequests()
+
+	control(t, "resume")
+	more(&served, "it recovers by itself")
+	require.Eventually(t, func() bool {
+		before := failed.Load()
+		time.Sleep(200 * time.Millisecond)
+		return failed.Load() == before
+	}, 2*patience, 10*time.Millisecond, "all of it")
+	close(stop)
+	running.Wait()
+	assert.Equal(t, exchanges+1, fake.Exchanges())
+	assert.Equal(t, asked+1, fake.TokenRequests())
+	assert.True(t, fake.Current(one(t, stores[0]).Credential.RefreshToken), "the store holds the newest pair")
+	assert.True(t, fake.Alive(refresh))
+	assert.Zero(t, fake.Reuses())
+}
+
+// PostgreSQL is stopped between an exchange and its being stored, for longer than the claim lasts: nobody else may spend
+// the old token when it is back.
+func TestPostgresStoppedInTheMiddleOfAnExchange(t *testing.T) {
+	for name, down := range map[string]time.Duration{"Shortly": 0, "LongerThanTheClaim": 3 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			d := postgres(t)
+			fake := reauthtest.New(reauthtest.XAI)
+			sa, sb := d.store(t), d.store(t)
+			sa.Claim, sb.Claim = 2*time.Second, 2*time.Second
+			var once sync.Once
+			a := newRig(t, fake, sa, func() { once.Do(func() { control(t, "pause") }) })
+			same, b := newRig(t, fake, sa, nil), newRig(t, fake, sb, nil) // in the same process, and in another
+			old, refresh := a.login(t)
+			for _, r := range []*rig{same, b} {
+				r.eventually(t, "the login appears", func() bool { return r.state() != "" })
+			}
+			fake.Expire(old)
+			assert.Equal(t, 200, a.post(t), "the new pair serves from memory")
+			assert.Equal(t, 1, a.count(reauth.StoreFailed))
+			assert.NotEqual(t, 200, b.post(t))
+			time.Sleep(down)
+			control(t, "resume")
+			var all sync.WaitGroup
+			for _, r := range []*rig{same, b} {
+				all.Go(func() { r.eventually(t, "it is adopted", func() bool { return r.post(t) == 200 }) })
+			}
+			all.Wait()
+			assert.Equal(t, 1, fake.Exchanges())
+			assert.Zero(t, fake.Reuses())
+			assert.True(t, fake.Alive(refresh))
+			assert.True(t, fake.Current(one(t, sb).Credential.RefreshToken))
+		})
+	}
+}

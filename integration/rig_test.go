@@ -1,0 +1,133 @@
+package integration
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+const (
+	provider = "xai-oauth"
+	id       = "me"
+)
+
+// rig is a pool over a store, and a client that recovers with it from a fake provider's refusals.
+type rig struct {
+	fake   *reauthtest.Provider
+	pool   *reauth.Pool
+	client *http.Client
+
+	mu     sync.Mutex
+	events []reauth.Event
+}
+
+// newRig opens a pool. hook, when there is one, is called in the middle of each exchange, before the token endpoint.
+func newRig(t testing.TB, fake *reauthtest.Provider, store reauth.Store, hook func()) *rig {
+	t.Helper()
+	pool, err := reauth.OpenPool(bounded(t), store)
+	require.NoError(t, err)
+	r := &rig{fake: fake, pool: pool, client: &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}}
+	pool.Observe = func(_ context.Context, e reauth.Event) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.events = append(r.events, e)
+	}
+	refresher, err := reauth.BuiltinRefresher(provider, reauth.OAuth2Config{
+		TokenURL:   "https://auth.example.com" + reauthtest.TokenPath,
+		HTTPClient: &http.Client{Transport: fake.Transport()},
+	})
+	require.NoError(t, err)
+	p, ok := reauth.LookupProvider(provider)
+	require.True(t, ok)
+	p.Refresher = reauth.RefresherFunc(func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
+		if hook != nil {
+			hook()
+		}
+		return refresher.Refresh(ctx, c)
+	})
+	require.NoError(t, pool.Register(p))
+	t.Cleanup(func() { assert.NoError(t, pool.Close()) })
+	return r
+}
+
+// login adds a new login of the fake to the pool.
+func (r *rig) login(t testing.TB) (access, refresh string) {
+	t.Helper()
+	access, refresh = r.fake.Login()
+	_, err := r.pool.Add(bounded(t), reauth.Credential{Provider: provider, ID: id, AccessToken: access, RefreshToken: refresh})
+	require.NoError(t, err)
+	return access, refresh
+}
+
+// post sends a request and returns the status of its answer, 0 for none.
+func (r *rig) post(t testing.TB) int {
+	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, "https://api.x.ai/v1/chat/completions", strings.NewReader(`{}`))
+	if !assert.NoError(t, err) {
+		return 0
+	}
+	resp, err := r.client.Do(req)
+	if !assert.NoError(t, err) {
+		return 0
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	assert.NoError(t, err)
+	return resp.StatusCode
+}
+
+// count returns how many events of some types there were.
+func (r *rig) count(types ...reauth.EventType) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		if slices.Contains(types, e.Type) {
+			n++
+		}
+	}
+	return n
+}
+
+// state returns how the one credential stands, and "" when there is none.
+func (r *rig) state() string {
+	for _, s := range r.pool.Status() {
+		return string(s.State)
+	}
+	return ""
+}
+
+// eventually waits until f holds, and asks to be served meanwhile: nothing is noticed when nothing is asked.
+func (r *rig) eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		r.post(t)
+		return f()
+	}, patience, 50*time.Millisecond, what)
+}
+
+// one returns the one entry of a store.
+func one(t testing.TB, s reauth.Store) reauth.Entry {
+	t.Helper()
+	entries, _, err := s.Load(bounded(t), "")
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	return entries[0]
+}
+
+// put stores a credential, as another process would.
+func put(t testing.TB, s reauth.Store, c reauth.Credential) {
+	t.Helper()
+	c.Provider, c.ID = provider, id
+	_, err := s.Update(bounded(t), provider, id, func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil })
+	require.NoError(t, err)
+}

@@ -1,0 +1,79 @@
+package fleettest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The steps that are the provider's to hold.
+const (
+	stepExchange = "exchange" // the refresh token was sent
+	stepAnswer   = "answer"   // it is spent, and the new pair has not arrived
+)
+
+// DieAtEachStep kills a worker at each step of a refresh while another one wants the same, and requires that only a death
+// between exchange and persist costs the login, and that the other one is delayed for no longer than that.
+func (f *Fleet) DieAtEachStep(t *testing.T, maxDelay time.Duration) {
+	t.Helper()
+	for _, step := range []struct {
+		name  string
+		lost  bool
+		spent int // exchanges, together
+	}{
+		{StepLock, false, 1},
+		{StepReread, false, 1},
+		{StepMark, false, 1},
+		{stepExchange, false, 1},
+		{stepAnswer, true, 1},
+		{StepPersist, true, 1},
+		{StepPublish, false, 1},
+	} {
+		t.Run(step.name, func(t *testing.T) { f.dieAt(t, step.name, step.lost, step.spent, maxDelay) })
+	}
+}
+
+func (f *Fleet) dieAt(t *testing.T, step string, lost bool, spent int, maxDelay time.Duration) {
+	id := "dies-at-" + step
+	require.NoError(t, f.Login(id))
+	p := f.Provider
+	exchanges, reuses := p.Exchanges(), p.Reuses()
+	dying := f.MustStart(t, "dying-at-"+step, id, step)
+	next := f.MustStart(t, "next-after-"+step, id, "")
+	var hold *Hold
+	if step == stepExchange || step == stepAnswer {
+		hold = p.Hold(dying.Name, step == stepAnswer)
+	}
+	dying.Tell("refresh")
+	if hold != nil {
+		<-hold.Arrived
+	} else {
+		require.Equal(t, step, dying.Must(t, "at").Step)
+	}
+	next.Tell("refresh")
+	begin := time.Now()
+	require.NoError(t, dying.Kill())
+	r := next.Must(t, "refresh")
+	delay := time.Since(begin)
+	t.Logf("%v until the next one had its refresh, %q", delay.Round(time.Millisecond), r.Err)
+	assert.Equal(t, lost, r.Lost, r.Err)
+	assert.Less(t, delay, maxDelay)
+	assert.Equal(t, spent, p.Exchanges()-exchanges)
+	if lost {
+		assert.Equal(t, 1, p.Reuses()-reuses, "it could not know that the token was spent")
+		require.NoError(t, f.Login(id))
+		next.End(t)
+		next = f.MustStart(t, "after-login-"+step, id, "")
+	} else {
+		require.Empty(t, r.Err)
+		assert.Zero(t, p.Reuses()-reuses)
+	}
+	next.Tell("request")
+	assert.Equal(t, 200, next.Must(t, "request").Status)
+	next.End(t)
+	e, err := f.Stored(id)
+	require.NoError(t, err)
+	assert.True(t, p.Current(e.Credential.RefreshToken), "the store holds the newest pair")
+}

@@ -1,0 +1,323 @@
+package fleettest
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// ProviderName is the provider of all credentials here.
+const ProviderName = "xai-oauth"
+
+// Job is what a worker is told when it is started.
+type Job struct {
+	Worker   string        // its name
+	Store    string        // which store the test's Open opens
+	Claim    time.Duration // of a SQL store
+	Provider string        // URL of the provider
+	ID       string        // of the credential its requests are pinned to, and that it refreshes
+	Pace     time.Duration // from one request of a sender to its next
+	Senders  int
+	StopAt   string // the step of a refresh at which to wait until told to go on; see stepStore
+}
+
+// Report is what a worker says, one line of JSON each.
+type Report struct {
+	Did    string // ready, a command, at, lost, failed or done
+	Step   string // of at
+	Status int    // of a request
+	Err    string
+	Lost   bool   // Err says that a new login is needed
+	Counts Counts // of done
+}
+
+// Counts is what happened in a worker.
+type Counts struct {
+	Requests    int
+	Failures    []string // of requests
+	Exchanges   int
+	Adopted     int
+	StoreFailed []string
+	Refused     []string // refreshes that failed
+}
+
+// jobVariable makes the test binary a worker.
+const jobVariable = "REAUTH_FLEET_JOB"
+
+// Open opens the store of a job. What it returns beside the store is called at the end.
+type Open func(ctx context.Context, job Job) (reauth.Store, func() error, error)
+
+// BeWorker is called first in TestMain: in a worker process it does its job and never returns.
+func BeWorker(open Open) {
+	text, ok := os.LookupEnv(jobVariable)
+	if !ok {
+		return
+	}
+	err := work(text, open)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// worker is a worker process.
+type worker struct {
+	job      Job
+	store    reauth.Store
+	pool     *reauth.Pool
+	client   *http.Client
+	commands chan string
+	goOn     chan struct{}
+	stopped  sync.Once // at job.StopAt
+
+	mu     sync.Mutex
+	out    *json.Encoder
+	counts Counts
+}
+
+// work does what it is told on standard input, one word a line, until that ends.
+func work(text string, open Open) (err error) {
+	w := &worker{out: json.NewEncoder(os.Stdout), commands: make(chan string), goOn: make(chan struct{}, 1)}
+	if err := json.Unmarshal([]byte(text), &w.job); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	store, shut, err := open(ctx, w.job)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, shut()) }()
+	w.store = store
+	if w.job.StopAt != "" {
+		w.store = &stepStore{Store: store, w: w}
+	}
+	if err := w.openPool(ctx); err != nil {
+		return err
+	}
+	go w.listen()
+	w.report(Report{Did: "ready"})
+	for command := range w.commands {
+		switch command {
+		case "request":
+			status, err := w.request(ctx)
+			w.report(Report{Did: command, Status: status, Err: textOf(err)})
+		case "refresh":
+			w.report(w.refreshed(command, w.refresh(ctx, 30*time.Second)))
+		case "try": // a refresh whose caller does not wait for long
+			w.report(w.refreshed(command, w.refresh(ctx, 500*time.Millisecond)))
+		case "serve":
+			w.serve(ctx)
+		case "storm":
+			w.storm(ctx)
+		}
+	}
+	if err := w.pool.Close(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	counts := w.counts
+	w.mu.Unlock()
+	w.report(Report{Did: "done", Counts: counts})
+	return nil
+}
+
+// listen reads standard input. Its end ends the worker: it does not outlive the test.
+func (w *worker) listen() {
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		if lines.Text() == "go" {
+			w.goOn <- struct{}{}
+			continue
+		}
+		w.commands <- lines.Text()
+	}
+	close(w.commands)
+}
+
+func (w *worker) openPool(ctx context.Context) error {
+	pool, err := reauth.OpenPool(ctx, w.store)
+	if err != nil {
+		return err
+	}
+	pool.Observe = w.observe
+	if err := Register(pool, w.job.Provider, w.job.Worker); err != nil {
+		return err
+	}
+	w.pool = pool
+	w.client = &http.Client{Transport: reauth.NewRecoveringTransport(http.DefaultTransport, pool)}
+	return nil
+}
+
+// Register makes the pool take the provider at that URL for ours.
+func Register(pool *reauth.Pool, url, worker string) error {
+	refresher, err := reauth.BuiltinRefresher(ProviderName, reauth.OAuth2Config{
+		TokenURL: url + reauthtest.TokenPath,
+		Header:   http.Header{workerHeader: {worker}},
+	})
+	if err != nil {
+		return err
+	}
+	p, _ := reauth.LookupProvider(ProviderName) // built in
+	p.Refresher = refresher
+	p.Hosts = []string{strings.TrimPrefix(url, "http://")}
+	return pool.Register(p)
+}
+
+func (w *worker) observe(_ context.Context, e reauth.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch e.Type {
+	case reauth.Refreshed:
+		w.counts.Exchanges++
+	case reauth.Adopted:
+		w.counts.Adopted++
+	case reauth.StoreFailed:
+		w.counts.StoreFailed = append(w.counts.StoreFailed, e.Reason+": "+textOf(e.Err))
+	case reauth.RefreshFailed:
+		w.counts.Refused = append(w.counts.Refused, e.Reason+": "+textOf(e.Err))
+	default:
+	}
+}
+
+func (w *worker) report(r Report) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_ = w.out.Encode(r) // nobody listens any more: the end of standard input follows
+}
+
+// request sends one request with the worker's credential.
+func (w *worker) request(ctx context.Context) (status int, err error) {
+	return post(reauth.WithCredential(ctx, ProviderName, w.job.ID), w.client, w.job.Provider)
+}
+
+func (w *worker) refresh(ctx context.Context, patience time.Duration) error {
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	return w.pool.Refresh(ctx, ProviderName, w.job.ID)
+}
+
+func (w *worker) refreshed(did string, err error) Report {
+	var refused *reauth.RefreshError
+	return Report{Did: did, Err: textOf(err), Lost: errors.As(err, &refused) && refused.Permanent}
+}
+
+// serve sends requests at a pace until the next word on standard input.
+func (w *worker) serve(ctx context.Context) {
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	for range w.job.Senders {
+		senders.Go(func() {
+			ticker := time.NewTicker(w.job.Pace)
+			defer ticker.Stop()
+			for {
+				select {
+				case <-ticker.C:
+				case <-stop:
+					return
+				}
+				status, err := w.request(ctx)
+				w.mu.Lock()
+				w.counts.Requests++
+				if err != nil || status != http.StatusOK {
+					w.counts.Failures = append(w.counts.Failures, fmt.Sprintf("%s: status %d, %s", time.Now().Format("15:04:05.000"), status, textOf(err)))
+				}
+				w.mu.Unlock()
+			}
+		})
+	}
+	<-w.commands
+	close(stop)
+	senders.Wait()
+}
+
+// storm refreshes again and again. When a new login is needed it says so, waits until there is one, and opens the store
+// anew, as a program that was started again does.
+func (w *worker) storm(ctx context.Context) {
+	for {
+		err := w.refresh(ctx, 30*time.Second)
+		r := w.refreshed("lost", err)
+		if err == nil {
+			continue
+		}
+		if !r.Lost {
+			r.Did = "failed"
+		}
+		w.report(r)
+		if _, ok := <-w.commands; !ok {
+			return
+		}
+		if err := errors.Join(w.pool.Close(), w.openPool(ctx)); err != nil {
+			w.report(Report{Did: "failed", Err: textOf(err)})
+			return
+		}
+		w.report(Report{Did: "ready"})
+	}
+}
+
+// stepStore waits at one step of the first refresh until the worker is told to go on.
+type stepStore struct {
+	reauth.Store
+	w *worker
+}
+
+// The steps at which a worker can be made to wait, in their order. The exchange itself is the provider's to hold.
+const (
+	StepLock    = "lock"    // nothing is held yet
+	StepReread  = "re-read" // the lock is held
+	StepMark    = "mark"    // the store was read and compared
+	StepPersist = "persist" // the exchange is done
+	StepPublish = "publish" // the pair is stored, and the lock free
+)
+
+func (s *stepStore) at(step string) {
+	if s.w.job.StopAt != step {
+		return
+	}
+	s.w.stopped.Do(func() {
+		s.w.report(Report{Did: "at", Step: step})
+		<-s.w.goOn
+	})
+}
+
+// Update implements reauth.Store.
+func (s *stepStore) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+	s.at(StepLock)
+	c, err := s.Store.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
+		s.at(StepReread)
+		c, err := fn(c, found)
+		if err == nil {
+			s.at(StepPersist)
+		}
+		return c, err
+	})
+	if err == nil {
+		s.at(StepPublish)
+	}
+	return c, err
+}
+
+// Mark implements reauth.Store.
+func (s *stepStore) Mark(ctx context.Context, provider, id string, standing reauth.Standing) error {
+	if standing.Spending != "" {
+		s.at(StepMark)
+	}
+	return s.Store.Mark(ctx, provider, id, standing)
+}
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
