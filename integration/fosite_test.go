@@ -29,7 +29,7 @@ type fositeServer struct {
 	*httptest.Server
 	oauth   fosite.OAuth2Provider
 	memory  *storage.MemoryStore
-	mu      sync.Mutex // the storage hands out what it goes on writing to: one request at a time
+	mu      sync.Mutex             // the storage hands out what it goes on writing to: one request at a time
 	login   atomic.Pointer[string] // what the tokens of the one login have in common
 	rotated atomic.Int64
 	reused  atomic.Int64
