@@ -129,7 +129,6 @@ func insist(t testing.TB, f func() error) {
 // control pauses or resumes the PostgreSQL server.
 func control(t testing.TB, command string) {
 	t.Helper()
-	//nolint:gosec // our own script
 	out, err := exec.CommandContext(bounded(t), needEnv(t, "REAUTH_TEST_POSTGRES_CTL"), command, needEnv(t, "REAUTH_TEST_POSTGRES_DIR")).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

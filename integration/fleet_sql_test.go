@@ -14,7 +14,7 @@ import (
 )
 
 // Before TestMain: in a worker process it does not return.
-func init() { fleettest.BeWorker(openFleet) } //nolint:gochecknoinits // a child is this binary itself
+func init() { fleettest.BeWorker(openFleet) }
 
 // openFleet opens the store of a fleet, each process with its own handle.
 func openFleet(ctx context.Context, job fleettest.Job) (reauth.Store, func() error, error) {

@@ -87,7 +87,7 @@ func (f *Fleet) Start(job Job) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	process := exec.Command(self) //nolint:gosec // this binary
+	process := exec.Command(self)
 	w := &Worker{Name: job.Worker, Reports: make(chan Report, 100), process: process, stderr: new(bytes.Buffer)}
 	w.process.Env = append(os.Environ(), jobVariable+"="+string(text),
 		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")) // the race detector's second at each exit adds up

@@ -194,8 +194,12 @@ func (s *suite) roundTrip() {
 
 func (s *suite) names() {
 	list := []reauth.Credential{
-		{Provider: "xai-oauth", ID: "a"}, {Provider: "anthropic", ID: "a"}, {Provider: "xai-oauth", ID: "A"}, {Provider: "xai-oauth", ID: "a "},
-		{Provider: "xai-oauth", ID: `x'; DROP TABLE "y" -- ../../z`}, {Provider: "xai-oauth", ID: "ü/ü%_?$1"},
+		{Provider: "xai-oauth", ID: "a"},
+		{Provider: "anthropic", ID: "a"},
+		{Provider: "xai-oauth", ID: "A"},
+		{Provider: "xai-oauth", ID: "a "},
+		{Provider: "xai-oauth", ID: `x'; DROP TABLE "y" -- ../../z`},
+		{Provider: "xai-oauth", ID: "ü/ü%_?$1"},
 	}
 	for i, c := range list {
 		c.AccessToken = strconv.Itoa(i)
