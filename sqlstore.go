@@ -16,12 +16,17 @@ import (
 // A credential is claimed by a row with a holder and an end, on the database's clock; no connection and no transaction is
 // held during an exchange. Tokens are written by compare-and-set, so that no older pair ever replaces a newer one. It works
 // with one connection, behind a pooler that shares connections between transactions (configure the driver for it, as for
-// pgx with default_query_exec_mode=exec), and under any default isolation. The tables, reauth_*, are made in the
+// pgx with default_query_exec_mode=exec), and under any default isolation. An application that keeps the only connection to
+// itself keeps the store out for as long, and with it the renewing of a claim. The tables, reauth_*, are made in the
 // connection's current schema.
+//
+// Tokens that the database could not take stay with this store, with their claim, and the next Update of the credential
+// stores them first: while this process lives and reaches the database, nobody reads, and spends, what stood there before.
 //
 // Tokens are in the clear in the table reauth_credentials: whoever may read it holds the accounts.
 type SQLStore struct {
-	// Claim is how long a holder that died, or is suspended, keeps others from renewing its credential. A holder that
+	// Claim is how long a holder that died, or is suspended, keeps others from renewing its credential; when PostgreSQL
+	// was down meanwhile, that counts from its start, so that holders can come back. A holder that
 	// lives renews its claim while its exchange takes, up to 45 s. A holder suspended for longer than its claim in the
 	// middle of an exchange may cost the login, because another spends the refresh token once more. 0: 20 s; at most
 	// 45 s. It must not change after first use.
