@@ -98,7 +98,7 @@ func (s *SQLStore) await(ctx context.Context, key credentialKey, holder string) 
 	for wait := 5 * time.Millisecond; ; wait = min(wait*3/2, 200*time.Millisecond) {
 		taken, err := s.take(ctx, key, holder)
 		switch {
-		case taken:
+		case taken && ctx.Err() == nil:
 			return nil
 		case ctx.Err() != nil:
 		case err != nil:
@@ -115,7 +115,11 @@ func (s *SQLStore) await(ctx context.Context, key credentialKey, holder string) 
 // database's clock was set back.
 func (s *SQLStore) take(ctx context.Context, key credentialKey, holder string) (bool, error) {
 	now := s.dialect.now
-	n, err := s.exec(ctx, `INSERT INTO reauth_claims (provider, id, holder, until)
+	// A statement that is cut off may still be carried out, after the claim was given back: it gets time to end.
+	statement, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(dropTimeout, cancel) })()
+	n, err := s.execWithin(ctx, statement, `INSERT INTO reauth_claims (provider, id, holder, until)
 		VALUES ($1, $2, $3, `+now+` + CAST($4 AS BIGINT))
 		ON CONFLICT (provider, id) DO UPDATE SET holder = excluded.holder, until = excluded.until
 		WHERE reauth_claims.holder = excluded.holder

@@ -26,10 +26,10 @@ import (
 // Tokens are in the clear in the table reauth_credentials: whoever may read it holds the accounts.
 type SQLStore struct {
 	// Claim is how long a holder that died, or is suspended, keeps others from renewing its credential; when PostgreSQL
-	// was down meanwhile, that counts from its start, so that holders can come back. A holder that
-	// lives renews its claim while its exchange takes, up to 45 s. A holder suspended for longer than its claim in the
-	// middle of an exchange may cost the login, because another spends the refresh token once more. 0: 20 s; at most
-	// 45 s. It must not change after first use.
+	// was down meanwhile, that counts from its start, so that holders can come back. A holder that lives renews its
+	// claim while its exchange takes, up to 45 s. A holder suspended for longer than its claim in the middle of an
+	// exchange may cost the login, because another spends the refresh token once more. 0: 20 s; at most 45 s. It must
+	// not change after first use.
 	Claim time.Duration
 
 	db      *sql.DB
@@ -266,8 +266,16 @@ func (s *SQLStore) Delete(ctx context.Context, provider, id string) error {
 
 // exec runs one statement and returns how many rows it has changed.
 func (s *SQLStore) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	err = retryBusy(ctx, func() error {
-		result, err := s.db.ExecContext(ctx, query, args...)
+	return s.execWithin(ctx, ctx, query, args...)
+}
+
+// execWithin is exec with one context for waiting until the database is not busy, and another for the statement itself.
+func (s *SQLStore) execWithin(wait, statement context.Context, query string, args ...any) (n int64, err error) {
+	err = retryBusy(wait, func() error {
+		if wait.Err() != nil {
+			return context.Cause(wait)
+		}
+		result, err := s.db.ExecContext(statement, query, args...)
 		if err != nil {
 			return err
 		}
