@@ -35,6 +35,7 @@ func abandon(t testing.TB, d database, db *sql.DB, ends time.Duration) {
 func TestClaimOfTheDeadIsTakenOverWhenItRunsOut(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
+		s.Claim = time.Second // also how long after a start of the server no claim is taken over: another test may have restarted it
 		put(t, s, reauth.Credential{AccessToken: "1"})
 		const left = 700 * time.Millisecond
 		abandon(t, d, db, left)
