@@ -163,6 +163,7 @@ type tape struct {
 	err    error         // what the source ended with
 	busy   chan struct{} // while the source is being read; closed when that is over
 	loose  bool          // nothing need be kept any more
+	direct bool          // and what is not on the tape yet need not be put there
 	closed bool
 }
 
@@ -284,6 +285,21 @@ func (t *tape) let() {
 	t.loose = true
 }
 
+// pass is let for a source whose Close ends its Read, as that of a response does, and that has one reader: what has not been
+// read yet goes straight to it.
+func (t *tape) pass() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.loose, t.direct = true, true
+}
+
+// straight reports whether the reader at off may read the source itself.
+func (t *tape) straight(off int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.direct && t.busy == nil && t.err == nil && off == t.size
+}
+
 // close closes the source once.
 func (t *tape) close() error {
 	t.mu.Lock()
@@ -300,6 +316,7 @@ func (t *tape) close() error {
 type tapeReader struct {
 	t       *tape
 	off     int64
+	beyond  bool // the source's own reads have begun
 	stop    chan struct{}
 	once    sync.Once
 	onClose func() error
@@ -317,6 +334,10 @@ func (r *tapeReader) Read(p []byte) (int, error) {
 	case <-r.stop:
 		return 0, errBodyClosed
 	default:
+	}
+	if r.beyond || r.t.straight(r.off) {
+		r.beyond = true
+		return r.t.src.Read(p)
 	}
 	n, err := r.t.read(p, r.off, r.stop)
 	r.off += int64(n)

@@ -17,12 +17,17 @@ import (
 type spec struct {
 	Provider
 	mayRefuse func(*http.Response) bool
+	bound     boundPaths
 }
 
 func newSpec(p Provider) *spec {
-	s := &spec{Provider: p, mayRefuse: p.MayRefuse}
+	s := &spec{Provider: p, mayRefuse: p.MayRefuse, bound: newBoundPaths(p.BoundPaths)}
 	if s.mayRefuse == nil {
 		s.mayRefuse = mayRefuse
+	}
+	if p.FirstEvent > 0 {
+		by := s.mayRefuse
+		s.mayRefuse = func(resp *http.Response) bool { return isEventStream(resp) || by(resp) }
 	}
 	return s
 }
@@ -37,6 +42,7 @@ type group struct {
 	size atomic.Int64           // number of members
 
 	version atomic.Uint64 // of all standings
+	objects objects
 
 	mu      sync.Mutex // guards what follows; held for memory work only
 	members []*member  // by priority, then in the order in which they came
@@ -191,6 +197,8 @@ type choice struct {
 	provider, id string
 	own          bool // the caller's own credential
 	affinity     string
+	bound        bool    // the request is for an account; see bind
+	owner        *member // it is this one's
 }
 
 type choiceKey struct{}
@@ -233,20 +241,29 @@ func (g *group) choose(d *destination, now time.Time, c choice, tried []*member)
 		}
 		return nil
 	}
+	if c.stays() && len(tried) > 0 {
+		return nil
+	}
+	if c.owner != nil {
+		return c.owner
+	}
 	l := g.lineup(now)
-	if l.probe.Load() != nil {
+	if !c.bound && l.probe.Load() != nil {
 		if m := l.probe.Swap(nil); m != nil {
-			if m.serves(d) && !slices.Contains(tried, m) {
+			if m.serves(d) && !slices.Contains(tried, m) && (c.affinity == "" || nearest(l.all, c.affinity) == m) {
 				return m
 			}
 			l.probe.Store(m) // for a request that can use it
 		}
 	}
 	if !l.bound && len(tried) == 0 && c.affinity == "" {
-		if l.top > 0 {
-			return g.pick(l.good[:l.top])
+		switch {
+		case l.top == 0:
+			return l.spare
+		case c.bound:
+			return l.good[0]
 		}
-		return l.spare
+		return g.pick(l.good[:l.top])
 	}
 	for i := 0; i < len(l.good); {
 		tier := l.tier(i)
@@ -256,6 +273,8 @@ func (g *group) choose(d *destination, now time.Time, c choice, tried []*member)
 		case len(fit) == 0:
 		case c.affinity != "":
 			return nearest(fit, c.affinity)
+		case c.bound:
+			return fit[0]
 		default:
 			return g.pick(fit)
 		}

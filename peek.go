@@ -19,6 +19,7 @@ const (
 type refusal struct {
 	resp    *http.Response
 	prefix  []byte // as it came
+	judged  []byte // the part of it that counts; nil: all
 	rest    *tape  // of a body longer than the peek: still open; nil when the answer is in memory
 	verdict Verdict
 }
@@ -26,6 +27,11 @@ type refusal struct {
 // peek reads a bounded prefix of resp's body and puts it back. A body that was read to its end is closed at once, so that
 // the connection is free for the replay, and kept in memory.
 func peek(ctx context.Context, cancel <-chan struct{}, resp *http.Response) *refusal {
+	return peekUntil(ctx, cancel, resp, peekTimeout, nil)
+}
+
+// peekUntil is peek that ends when enough of the body is there, or d has gone by.
+func peekUntil(ctx context.Context, cancel <-chan struct{}, resp *http.Response, d time.Duration, enough func([]byte) bool) *refusal {
 	r := &refusal{resp: resp}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		resp.Body = http.NoBody
@@ -33,7 +39,7 @@ func peek(ctx context.Context, cancel <-chan struct{}, resp *http.Response) *ref
 	}
 	t := &tape{src: resp.Body, limit: math.MaxInt64, hint: resp.ContentLength} // until release or discard
 	var ended bool
-	r.prefix, ended = readTape(ctx, cancel, t, 0, maxPeek, peekTimeout)
+	r.prefix, ended = readTape(ctx, cancel, t, 0, maxPeek, d, enough)
 	if ended {
 		_ = t.close() // it has been read to its end
 		resp.Body = bodyOf(r.prefix)
@@ -44,8 +50,9 @@ func peek(ctx context.Context, cancel <-chan struct{}, resp *http.Response) *ref
 	return r
 }
 
-// readTape reads up to n bytes of t from off on, for at most d. It reports whether the source ended well within them.
-func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n int, d time.Duration) (b []byte, ended bool) {
+// readTape reads up to n bytes of t from off on, for at most d, and no more when there are enough; nil: never. It reports
+// whether the source ended well within them.
+func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n int, d time.Duration, enough func([]byte) bool) (b []byte, ended bool) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	defer close(done)
 	timer := time.NewTimer(d)
@@ -66,8 +73,11 @@ func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n
 		}
 		k, err := t.read(b[len(b):min(cap(b), n)], off+int64(len(b)), stop)
 		b = b[:len(b)+k]
-		if err != nil {
+		switch {
+		case err != nil:
 			return b, isEOF(err)
+		case enough != nil && enough(b):
+			return b, false
 		}
 	}
 	k, err := t.read(make([]byte, 1), off+int64(len(b)), stop) // does it end here? The tape keeps what comes
@@ -76,6 +86,9 @@ func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n
 
 // decoded returns the prefix as the classifier reads it.
 func (r *refusal) decoded() []byte {
+	if r.judged != nil {
+		return r.judged
+	}
 	if r.resp.Uncompressed {
 		return r.prefix
 	}
@@ -90,7 +103,7 @@ func (r *refusal) discard(ctx context.Context, cancel <-chan struct{}) {
 	}
 	if ctx.Err() == nil {
 		r.rest.let()
-		readTape(ctx, cancel, r.rest, int64(len(r.prefix)), maxDrain, drainTimeout)
+		readTape(ctx, cancel, r.rest, int64(len(r.prefix)), maxDrain, drainTimeout, nil)
 	}
 	_ = r.resp.Body.Close() // nobody wants it
 	r.rest = nil
@@ -105,7 +118,7 @@ func (cutReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 // release lets the rest of a long answer go through to the caller without being kept.
 func (r *refusal) release() {
 	if r.rest != nil {
-		r.rest.let()
+		r.rest.pass()
 	}
 }
 

@@ -98,12 +98,15 @@ func (p *Pool) groupOf(name string) *group {
 // pattern of a built-in provider goes over to the registered one.
 func (p *Pool) Register(pr Provider) error {
 	pr.Name = canonicalName(pr.Name)
-	pr.Hosts = slices.Clone(pr.Hosts)
+	pr.Hosts, pr.BoundPaths = slices.Clone(pr.Hosts), slices.Clone(pr.BoundPaths)
 	if pr.Name == "" || pr.Name == "custom" {
 		return errors.New("reauth: register: the provider has no name")
 	}
 	patterns, err := parsePatterns(pr.Hosts)
 	if err != nil {
+		return fmt.Errorf("reauth: register %s: %w", pr.Name, err)
+	}
+	if err := checkBoundPaths(pr.BoundPaths); err != nil {
 		return fmt.Errorf("reauth: register %s: %w", pr.Name, err)
 	}
 	p.mu.Lock()
@@ -169,7 +172,7 @@ func (p *Pool) ProviderFor(u *url.URL) (Provider, bool) {
 		return Provider{}, false
 	}
 	pr := g.spec.Load().Provider
-	pr.Hosts = slices.Clone(pr.Hosts)
+	pr.Hosts, pr.BoundPaths = slices.Clone(pr.Hosts), slices.Clone(pr.BoundPaths)
 	return pr, true
 }
 

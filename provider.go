@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Provider is everything the package knows about one provider of an API: one value, so that there is no second table to
@@ -29,6 +30,19 @@ type Provider struct {
 	Refresher Refresher
 	// Strategy says which of several credentials in good standing is used. The zero value is FillFirst.
 	Strategy Strategy
+
+	// FirstEvent is for providers that answer 200 and refuse in the first event of the stream: it is how long an event
+	// stream may take to show that event before the answer goes to the caller. A refusal in it is recovered from like any
+	// other. Later events are never looked at, and no byte is changed. 0: streams are not looked at. A compressed one never is.
+	FirstEvent time.Duration
+	// BoundPaths are the segments of the API's paths under which objects of one account live: "files" for that segment and
+	// all below it, "responses/*" only for what is below. A request for one is refreshed, never switched: another account
+	// would not find the object. Without WithCredential it goes to the first credential in good standing, whatever the Strategy.
+	BoundPaths []string
+	// TrackObjects is how many such objects the pool remembers, with the credential whose answer named them; it is then
+	// that credential's requests that mention them, by path or in a JSON body with GetBody. For this alone the bodies of
+	// successes are looked at, as they pass by. The memory is this process's; the oldest object is forgotten first. 0: none.
+	TrackObjects int
 }
 
 // Strategy is how a pool chooses among the credentials of a provider that are in good standing and share the best priority.
@@ -98,10 +112,11 @@ type builtin struct {
 	authorize func(http.Header, Credential) // nil: Bearer
 	hides     bool                          // refusals may hide in a 200
 	ownHost   bool                          // a credential must name its own hosts
+	objects   []string                      // BoundPaths
 }
 
 func (b builtin) provider() Provider {
-	p := Provider{Name: b.name, Hosts: slices.Clone(b.hosts), Authorize: b.authorize}
+	p := Provider{Name: b.name, Hosts: slices.Clone(b.hosts), Authorize: b.authorize, BoundPaths: slices.Clone(b.objects)}
 	name := b.name
 	p.Classify = func(resp *http.Response, body []byte) (Verdict, bool) { return classify(name, resp, body), true }
 	if b.hides {
@@ -122,37 +137,37 @@ func needsOwnHost(provider string) bool {
 // The base URLs are those the providers document.
 var builtinTable = []builtin{
 	{name: "ai-gateway", hosts: []string{"ai-gateway.vercel.sh"}, authorize: authorizeAsAsked},
-	{name: "alibaba", hosts: []string{"dashscope-intl.aliyuncs.com", "dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"}, hides: true},
+	{name: "alibaba", hosts: []string{"dashscope-intl.aliyuncs.com", "dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"}, hides: true, objects: hostedObjects},
 	{name: "alibaba-coding-plan", hosts: []string{"coding-intl.dashscope.aliyuncs.com", "coding.dashscope.aliyuncs.com"}, hides: true},
-	{name: "anthropic", hosts: []string{"api.anthropic.com"}, authorize: authorizeAnthropic},
+	{name: "anthropic", hosts: []string{"api.anthropic.com"}, authorize: authorizeAnthropic, objects: anthropicObjects},
 	{name: "arcee", hosts: []string{"api.arcee.ai"}},
-	{name: "azure-foundry", hosts: []string{"*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"}, authorize: authorizeAzure, ownHost: true},
+	{name: "azure-foundry", hosts: []string{"*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"}, authorize: authorizeAzure, ownHost: true, objects: openAIObjects},
 	{name: "bedrock", hosts: []string{"bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com", "bedrock-runtime.*.amazonaws.com.cn", "bedrock-mantle.*.api.aws"}},
 	{name: "cerebras", hosts: []string{"api.cerebras.ai"}},
 	{name: "cloudflare", hosts: []string{"gateway.ai.cloudflare.com"}},
 	{name: "cohere", hosts: []string{"api.cohere.com", "api.cohere.ai"}},
 	{name: "copilot", hosts: []string{"*.githubcopilot.com", "api.*.githubcopilot.com", "copilot-api.*.ghe.com"}},
 	{name: "copilot-acp"}, // speaks to a local process, not over HTTP: known by name, claims no host
-	{name: "deepinfra", hosts: []string{"api.deepinfra.com"}},
+	{name: "deepinfra", hosts: []string{"api.deepinfra.com"}, objects: hostedObjects},
 	{name: "deepseek", hosts: []string{"api.deepseek.com"}},
-	{name: "fireworks", hosts: []string{"api.fireworks.ai"}},
-	{name: "gemini", hosts: []string{"generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"}, authorize: authorizeGoogle},
+	{name: "fireworks", hosts: []string{"api.fireworks.ai"}, objects: hostedObjects},
+	{name: "gemini", hosts: []string{"generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"}, authorize: authorizeGoogle, objects: googleObjects},
 	{name: "gmi", hosts: []string{"api.gmi-serving.com"}},
-	{name: "groq", hosts: []string{"api.groq.com"}},
+	{name: "groq", hosts: []string{"api.groq.com"}, objects: hostedObjects},
 	{name: "huggingface", hosts: []string{"router.huggingface.co", "api-inference.huggingface.co"}},
 	{name: "kilocode", hosts: []string{"api.kilo.ai/api/gateway", "kilocode.ai/api/openrouter"}},
-	{name: "kimi-coding", hosts: []string{"api.moonshot.ai", "api.kimi.com/coding"}},
-	{name: "kimi-coding-cn", hosts: []string{"api.moonshot.cn"}},
+	{name: "kimi-coding", hosts: []string{"api.moonshot.ai", "api.kimi.com/coding"}, objects: hostedObjects},
+	{name: "kimi-coding-cn", hosts: []string{"api.moonshot.cn"}, objects: hostedObjects},
 	{name: "lmstudio", hosts: []string{"127.0.0.1:1234", "localhost:1234", "[::1]:1234"}},
-	{name: "minimax-cn", hosts: []string{"api.minimaxi.com"}, hides: true},
-	{name: "minimax-oauth", hosts: []string{"api.minimax.io"}, hides: true},
-	{name: "mistral", hosts: []string{"api.mistral.ai"}},
+	{name: "minimax-cn", hosts: []string{"api.minimaxi.com"}, hides: true, objects: hostedObjects},
+	{name: "minimax-oauth", hosts: []string{"api.minimax.io"}, hides: true, objects: hostedObjects},
+	{name: "mistral", hosts: []string{"api.mistral.ai"}, objects: mistralObjects},
 	{name: "nous", hosts: []string{"inference-api.nousresearch.com", "welcome-api.nousresearch.com"}},
 	{name: "novita", hosts: []string{"api.novita.ai"}},
 	{name: "nvidia", hosts: []string{"integrate.api.nvidia.com"}},
 	{name: "ollama-cloud", hosts: []string{"ollama.com/v1", "ollama.com/api"}},
-	{name: "openai-api", hosts: []string{"api.openai.com", "*.api.openai.com"}},
-	{name: "openai-codex", hosts: []string{"chatgpt.com/backend-api"}, authorize: authorizeCodex},
+	{name: "openai-api", hosts: []string{"api.openai.com", "*.api.openai.com"}, objects: openAIObjects},
+	{name: "openai-codex", hosts: []string{"chatgpt.com/backend-api"}, authorize: authorizeCodex, objects: openAIObjects},
 	{name: "opencode-go", hosts: []string{"opencode.ai/zen/go"}, authorize: authorizeAsAsked},
 	{name: "opencode-zen", hosts: []string{"opencode.ai/zen"}, authorize: authorizeAsAsked},
 	{name: "openrouter", hosts: []string{"openrouter.ai/api"}},
@@ -160,10 +175,10 @@ var builtinTable = []builtin{
 	{name: "qwen-oauth", hosts: []string{"portal.qwen.ai"}, hides: true},
 	{name: "stepfun", hosts: []string{"api.stepfun.ai", "api.stepfun.com"}},
 	{name: "tencent-tokenhub", hosts: []string{"tokenhub.tencentmaas.com"}},
-	{name: "together", hosts: []string{"api.together.xyz", "api.together.ai"}},
+	{name: "together", hosts: []string{"api.together.xyz", "api.together.ai"}, objects: hostedObjects},
 	{name: "upstage", hosts: []string{"api.upstage.ai"}},
-	{name: "vertex", hosts: []string{"aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"}},
-	{name: "xai-oauth", hosts: []string{"api.x.ai", "*.api.x.ai", "cli-chat-proxy.grok.com"}},
+	{name: "vertex", hosts: []string{"aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"}, objects: vertexObjects},
+	{name: "xai-oauth", hosts: []string{"api.x.ai", "*.api.x.ai", "cli-chat-proxy.grok.com"}, objects: xaiObjects},
 	{name: "xiaomi", hosts: []string{"api.xiaomimimo.com"}},
-	{name: "zai", hosts: []string{"api.z.ai", "open.bigmodel.cn"}, hides: true},
+	{name: "zai", hosts: []string{"api.z.ai", "open.bigmodel.cn"}, hides: true, objects: hostedObjects},
 }

@@ -50,13 +50,14 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 		if !r.spec.mayRefuse(resp) {
 			return r.success(resp), nil
 		}
-		ref := peek(r.req.Context(), canceled(r.req), resp)
+		ref := r.peek(resp)
 		v := r.classify(ref)
 		r.emit(Event{Type: Sent, Status: resp.StatusCode, Duration: time.Since(r.sent)})
 		r.emit(Event{Type: Judged, Status: resp.StatusCode, Reason: v.label()})
 		if v.Kind == Pass {
 			ref.release()
 			r.noteAccepted(resp)
+			r.group.track(r.spec, r.req, resp, r.m)
 			return r.deliver(ref), nil
 		}
 		ref.verdict = v
@@ -70,6 +71,14 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 		}
 		resp, err = r.send(r.m, r.h)
 	}
+}
+
+// peek looks into an answer: into the first event of a stream where the provider says so.
+func (r *recovery) peek(resp *http.Response) *refusal {
+	if r.spec.FirstEvent > 0 && isEventStream(resp) {
+		return peekEvent(r.req.Context(), canceled(r.req), resp, r.spec.FirstEvent)
+	}
+	return peek(r.req.Context(), canceled(r.req), resp)
 }
 
 // send sends once more, with h of m.
@@ -225,7 +234,7 @@ func (r *recovery) replayWith(h *held) (step, error) {
 // switchTo goes on with another credential in good standing, if there is one.
 func (r *recovery) switchTo(v Verdict) (step, error) {
 	r.tried = append(r.tried, r.m)
-	if r.last || r.asked.pinned || !r.maySend() {
+	if r.last || r.asked.stays() || !r.maySend() {
 		return giveUp, nil
 	}
 	for {
@@ -280,6 +289,7 @@ func (r *recovery) drop(ref *refusal) { ref.discard(r.req.Context(), canceled(r.
 func (r *recovery) success(resp *http.Response) *http.Response {
 	r.accepted()
 	r.t.Pool.served(r.req.Context(), r.m, r.h, resp, r.sent, r.sends)
+	r.group.track(r.spec, r.req, resp, r.m)
 	r.dropKept(nil)
 	return resp
 }

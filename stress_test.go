@@ -210,12 +210,12 @@ func (a ask) request() (*http.Request, context.CancelFunc) {
 	default:
 		ctx, cancel = context.WithTimeout(ctx, a.leave)
 	}
-	target, body := "https://api.x.ai/v1/files", io.Reader(bytes.NewReader(make([]byte, a.size)))
+	target, body := "https://api.x.ai/v1/echo", io.Reader(bytes.NewReader(make([]byte, a.size)))
 	if a.pinned != "" {
 		ctx = reauth.WithCredential(ctx, "xai", a.pinned)
 	}
 	if a.other {
-		target = "https://" + otherHost + "/v1/files"
+		target = "https://" + otherHost + "/v1/echo"
 	}
 	if a.once {
 		body = io.MultiReader(body)
@@ -236,7 +236,7 @@ func (s *stress) ask(a ask) {
 			s.t.Errorf("%+v: neither an answer nor the end of the caller's context: %v", a, err)
 		}
 	case status == http.StatusOK:
-		want := fmt.Sprintf(`{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload","purpose":"assistants"}`, a.size)
+		want := fmt.Sprintf(`{"ok":true,"method":"POST","path":"/v1/echo","bytes":%d}`, a.size)
 		assert.Equal(s.t, want, got, "%+v", a)
 	case a.sure, a.other, s.anchored && a.pinned == "":
 		s.t.Errorf("%+v: %d %s with a credential in the pool that is accepted", a, status, got)

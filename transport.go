@@ -125,13 +125,29 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	return t.roundTrip(req, g, &d, now)
 }
 
-// roundTrip is RoundTrip for a provider with credentials. What a success needs is done here; the rest is recovery's.
+// roundTrip is RoundTrip for a provider with credentials.
 func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destination, now time.Time) (*http.Response, error) {
-	ctx := req.Context()
-	asked := choiceFrom(ctx)
+	asked := choiceFrom(req.Context())
 	if asked.own {
 		return t.passThrough(req, d)
 	}
+	s := g.spec.Load()
+	asked, body := g.bind(s, req, d, asked)
+	if body == nil {
+		return t.authorized(req, g, s, d, asked, now)
+	}
+	read := *req
+	read.Body = body
+	resp, err := t.authorized(&read, g, s, d, asked, now)
+	if resp != nil {
+		resp.Request = req
+	}
+	return resp, err
+}
+
+// authorized sends a request with a credential. What a success needs is done here; the rest is recovery's.
+func (t *RecoveringTransport) authorized(req *http.Request, g *group, s *spec, d *destination, asked choice, now time.Time) (*http.Response, error) {
+	ctx := req.Context()
 	m := g.choose(d, now, asked, nil)
 	if m == nil {
 		return t.passThrough(req, d)
@@ -148,12 +164,14 @@ func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destinat
 	if h.cred.AccessToken == "" { // nothing to send, and an empty header would only mislead
 		return t.unusable(req, g, d, asked, m)
 	}
-	s := g.spec.Load()
 	a := t.newAttempt(req, d)
 	resp, err := a.send(t.base(), m, h, s)
 	if err == nil && !s.mayRefuse(resp) {
 		a.release()
 		t.Pool.served(ctx, m, h, resp, now, 1)
+		if s.TrackObjects > 0 {
+			g.track(s, req, resp, m)
+		}
 		return resp, nil
 	}
 	r := &recovery{t: t, req: req, group: g, spec: s, dest: *d, asked: asked, body: a, m: m, h: h, sent: now, sends: 1}

@@ -1,0 +1,188 @@
+package reauth_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// keysOf is a rig of one provider's API keys "key-a", "key-b" and "key-c", over a fake of that dialect.
+func keysOf(t testing.TB, provider, base string, d reauthtest.Dialect) *rig {
+	t.Helper()
+	r := &rig{fake: reauthtest.New(d), provider: provider, url: base, pool: reauth.NewPool(), events: new(eventLog)}
+	t.Cleanup(func() { require.NoError(t, r.pool.Close()) })
+	r.pool.Observe = r.events.observe
+	r.transport = reauth.NewRecoveringTransport(r.fake.Transport(), r.pool)
+	r.client = &http.Client{Transport: r.transport}
+	for _, id := range []string{"a", "b", "c"} {
+		r.key(t, id, "key-"+id)
+	}
+	return r
+}
+
+func (r *rig) send(t testing.TB, method, path, body string, change ...func(*http.Request)) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, strings.TrimSuffix(r.url, "/")+path, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	for _, f := range change {
+		f(req)
+	}
+	status, got, err := r.do(req)
+	require.NoError(t, err)
+	return status, got
+}
+
+// sent returns the tokens of the requests so far, and forgets nothing.
+func (r *rig) sent() (list []string) {
+	for _, q := range r.fake.Requests() {
+		list = append(list, q.Token)
+	}
+	return list
+}
+
+// Which paths are of one account, provider by provider.
+func TestBoundPaths(t *testing.T) {
+	for _, c := range []struct {
+		provider, base string
+		bound, free    []string
+	}{
+		{
+			"openai", "https://api.openai.com",
+			[]string{
+				"GET /v1/files/file-1", "POST /v1/files", "GET /v1/files/file-1/content", "GET /v1/responses/resp_1", "POST /v1/responses/resp_1/cancel", "GET /v1/responses/resp_1/input_items",
+				"POST /v1/batches", "GET /v1/containers/cntr_1/files", "DELETE /v1/vector_stores/vs_1", "POST /v1/threads/thread_1/runs", "GET /v1/fine_tuning/jobs", "GET /v1/videos/video_1/content", "POST /v1/uploads/upload_1/parts",
+				"GET /v1/conversations/conv_1",
+			},
+			[]string{"POST /v1/chat/completions", "POST /v1/responses", "POST /v1/responses/", "POST /v1/responses/compact", "POST /v1/responses/input_tokens", "GET /v1/models/files-model", "POST /v1/embeddings", "POST /v1/videos", "POST /v1/audio/speech"},
+		},
+		{"anthropic", "https://api.anthropic.com", []string{"GET /v1/files/file_1", "POST /v1/messages/batches", "GET /v1/messages/batches/msgbatch_1/results"}, []string{"POST /v1/messages", "POST /v1/messages/count_tokens", "GET /v1/models"}},
+		{"xai", "https://api.x.ai", []string{"GET /v1/responses/0195-uuid", "GET /v1/chat/deferred-completion/1", "GET /v1/files"}, []string{"POST /v1/responses", "POST /v1/chat/completions"}},
+		{"gemini", "https://generativelanguage.googleapis.com", []string{"GET /v1beta/files/abc", "POST /upload/v1beta/files", "PATCH /v1beta/cachedContents/x", "GET /v1beta/batches/1"}, []string{"POST /v1beta/models/gemini-example:generateContent"}},
+		{"mistral", "https://api.mistral.ai", []string{"GET /v1/files/1", "POST /v1/batch/jobs", "POST /v1/conversations/1", "GET /v1/agents/ag_1"}, []string{"POST /v1/chat/completions", "POST /v1/conversations", "POST /v1/agents/completions"}},
+		{"groq", "https://api.groq.com", []string{"POST /openai/v1/batches"}, []string{"POST /openai/v1/chat/completions"}},
+		{"openrouter", "https://openrouter.ai/api", nil, []string{"POST /v1/chat/completions", "GET /v1/files"}},
+	} {
+		for _, bound := range []bool{true, false} {
+			paths := map[bool][]string{true: c.bound, false: c.free}[bound]
+			for _, what := range paths {
+				t.Run(c.provider+" "+what, func(t *testing.T) {
+					r := keysOf(t, c.provider, c.base, reauthtest.OpenAI)
+					var sent []string
+					r.transport.Base = refusingKeyA(&sent)
+					method, path, _ := strings.Cut(what, " ")
+					status, _ := r.send(t, method, path, `{}`)
+					if bound {
+						assert.Equal(t, 429, status, "the refusal of the one account that has the object")
+						assert.Equal(t, []string{"key-a"}, sent)
+						return
+					}
+					assert.Equal(t, 200, status)
+					assert.Equal(t, []string{"key-a", "key-b"}, sent)
+				})
+			}
+		}
+	}
+}
+
+// refusingKeyA is a base of any provider to which "key-a" is exhausted.
+func refusingKeyA(sent *[]string) roundTripFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		if err := req.Body.Close(); err != nil {
+			return nil, err
+		}
+		key := strings.TrimPrefix(cmp.Or(req.Header.Get("X-Api-Key"), req.Header.Get("X-Goog-Api-Key"), req.Header.Get("Authorization")), "Bearer ")
+		*sent = append(*sent, key)
+		if key == "key-a" {
+			return answer(req, 429, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}`, "Content-Type", "application/json"), nil
+		}
+		return answer(req, 200, `{}`, "Content-Type", "application/json"), nil
+	}
+}
+
+func TestBoundRequestIsRefreshed(t *testing.T) {
+	r := newRig(t, reauthtest.XAI)
+	access, _ := r.login(t, "a")
+	r.key(t, "b", "key-b")
+	r.fake.Expire(access)
+	r.url = "https://api.x.ai/v1/files/file-1"
+	status, _ := r.mustPost(t)
+	assert.Equal(t, 200, status)
+	assert.Equal(t, 1, r.fake.Exchanges())
+	assert.NotContains(t, r.sent(), "key-b")
+}
+
+// Bound requests go to one credential, whatever the strategy, as long as it is in good standing.
+func TestBoundRequestsStayTogether(t *testing.T) {
+	for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random} {
+		t.Run(s.String(), func(t *testing.T) {
+			r := keysOf(t, "openai-api", "https://api.openai.com", reauthtest.OpenAI)
+			r.register(t, func(p *reauth.Provider) { p.Strategy = s })
+			for range 20 {
+				r.send(t, "GET", "/v1/files/file-1", "")
+			}
+			assert.Equal(t, strings.Fields(strings.Repeat("key-a ", 20)), r.sent())
+		})
+	}
+}
+
+// A pin says who has the object.
+func TestPinnedBoundRequest(t *testing.T) {
+	r := keysOf(t, "openai-api", "https://api.openai.com", reauthtest.OpenAI)
+	r.send(t, "GET", "/v1/files/file-1", "", func(req *http.Request) {
+		*req = *req.WithContext(reauth.WithCredential(req.Context(), "openai", "b"))
+	})
+	assert.Equal(t, []string{"key-b"}, r.sent())
+}
+
+func TestBoundPathsOfOnesOwn(t *testing.T) {
+	pool := reauth.NewPool()
+	defer pool.Close()
+	for _, bad := range []string{"", "/*", "/files", "v1/files", "files/", "fi*les", "files?x"} {
+		err := pool.Register(reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, BoundPaths: []string{bad}})
+		require.ErrorContains(t, err, fmt.Sprintf("register gateway: bound path %q: it is one segment", bad))
+	}
+	require.NoError(t, pool.Register(reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, BoundPaths: []string{"jobs"}}))
+	p, ok := pool.ProviderFor(mustURL(t, "https://llm.corp.example/jobs"))
+	require.True(t, ok)
+	assert.Equal(t, []string{"jobs"}, p.BoundPaths)
+}
+
+// A conversation is not moved to try out a credential whose quota may be back, unless it is at home there.
+func TestAffinityIsNotProbedAway(t *testing.T) {
+	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
+		home := make(map[string]string)
+		for _, id := range []string{"a", "b"} {
+			r.key(t, id, "key-"+id)
+		}
+		for i := range 20 {
+			key := fmt.Sprint("conversation ", i)
+			c, err := r.pool.Token(reauth.WithAffinity(context.Background(), key), r.provider)
+			require.NoError(t, err)
+			home[c.ID] = key
+		}
+		r.fake.Exhaust(time.Now().Add(48*time.Hour), "key-a")
+		post := func(key string) string {
+			_, _, err := r.post(reauth.WithAffinity(context.Background(), key))
+			require.NoError(t, err)
+			list := r.sent()
+			return list[len(list)-1]
+		}
+		assert.Equal(t, "key-b", post(home["a"]), "moved, for want of its own")
+		r.fake.Restore("key-a")
+		time.Sleep(time.Hour + time.Minute)
+		assert.Equal(t, "key-b", post(home["b"]), "not the one to probe")
+		assert.Equal(t, "key-a", post(home["a"]), "back home")
+		assert.Equal(t, reauth.Good, r.status(t, "a").State)
+	})
+}
