@@ -189,3 +189,29 @@ func ExamplePool_observe() {
 	// gave-up anthropic 403 forbidden:permission
 	// {"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}
 }
+
+// Requests that mention what one account has made stay with it.
+func ExampleProvider_trackObjects() {
+	pool := reauth.NewPool()
+	defer pool.Close()
+
+	openai, _ := reauth.LookupProvider("openai")
+	openai.TrackObjects = 10_000 // ids of files, responses, batches, … and which credential made them
+	err := pool.Register(openai)
+
+	fmt.Println(openai.BoundPaths[:4], err)
+	// Output: [files uploads batches containers] <nil>
+}
+
+// Codex may refuse in the first event of a stream that began with 200.
+func ExampleProvider_firstEvent() {
+	pool := reauth.NewPool()
+	defer pool.Close()
+
+	codex, _ := reauth.LookupProvider("openai-codex")
+	codex.FirstEvent = 2 * time.Second // how long an event stream may take to show it
+	err := pool.Register(codex)
+
+	fmt.Println(err)
+	// Output: <nil>
+}

@@ -18,6 +18,7 @@
 //	   │     dead      ─► retire it, switch
 //	   │     exhausted ─► put aside until the provider's reset time, switch
 //	   │     forbidden ─► no refresh; one other credential is tried once, else return it as it came
+//	   │     (a request for what one account has made is never switched: Provider.BoundPaths)
 //	   └─ no credential left to try ─► the last refusal (the first forbidden one, if any), body intact
 //
 // # What it promises
