@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -71,6 +73,56 @@ func BenchmarkSuccess(b *testing.B) {
 		b.Run(fmt.Sprint("reauth/", n), func(b *testing.B) { run(b, reauth.NewRecoveringTransport(instant{}, benchPool(b, n))) })
 	}
 	b.Run("no credential", func(b *testing.B) { run(b, reauth.NewRecoveringTransport(instant{}, reauth.NewPool())) })
+}
+
+// Overhead over the bare base, as a multiple of x/oauth2's. The three take turns, and the medians count: other work on the
+// machine then falls on all of them.
+func BenchmarkOverhead(b *testing.B) {
+	const turns, sends = 31, 4000
+	bare := sendAgain(b, instant{}, sends)
+	theirs := sendAgain(b, &oauth2.Transport{Base: instant{}, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "key-0"})}, sends)
+	ours := sendAgain(b, reauth.NewRecoveringTransport(instant{}, benchPool(b, 1)), sends)
+	for b.Loop() {
+		took := medianTimes(turns, bare, theirs, ours)
+		base, ref, own := took[0]/sends, took[1]/sends, took[2]/sends
+		b.ReportMetric(base, "bare-ns")
+		b.ReportMetric(ref-base, "oauth2-ns")
+		b.ReportMetric(own-base, "reauth-ns")
+		b.ReportMetric((own-base)/(ref-base), "x-oauth2")
+	}
+}
+
+// sendAgain returns a function that sends n requests, one after the other.
+func sendAgain(b *testing.B, rt http.RoundTripper, n int) func() {
+	req := sdkRequest(b)
+	return func() {
+		for range n {
+			req.Body, _ = req.GetBody()
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_ = resp.Body.Close()
+		}
+	}
+}
+
+// medianTimes runs each of fs so many times, in turn, and returns the median of the nanoseconds each took.
+func medianTimes(turns int, fs ...func()) []float64 {
+	took := make([][]float64, len(fs))
+	for range turns {
+		for i, f := range fs {
+			start := time.Now()
+			f()
+			took[i] = append(took[i], float64(time.Since(start)))
+		}
+	}
+	medians := make([]float64, len(fs))
+	for i := range took {
+		slices.Sort(took[i])
+		medians[i] = took[i][turns/2]
+	}
+	return medians
 }
 
 func BenchmarkSuccessParallel(b *testing.B) {

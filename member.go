@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -244,13 +245,20 @@ func (h *held) authorize(s *spec, header http.Header) http.Header {
 		s.Authorize(own, h.cred.clone())
 		return own
 	}
-	own := make(http.Header, len(header)+1)
-	for name, values := range header {
-		if !isCredentialHeader(name) {
-			own[name] = values[:len(values):len(values)] // shared, and safe from an append
+	own := maps.Clone(header) // copied as it lies in memory; its values are shared
+	if own == nil {
+		own = make(http.Header, 1)
+	}
+	for name, values := range own {
+		switch {
+		case name == "Authorization": // is replaced below
+		case isCredentialHeader(name):
+			delete(own, name)
+		case len(values) < cap(values):
+			own[name] = slices.Clip(values) // safe from an append
 		}
 	}
-	own["Authorization"] = h.bearer[:1:1]
+	own["Authorization"] = h.bearer // without room for an append
 	return own
 }
 
