@@ -125,6 +125,44 @@ func medianTimes(turns int, fs ...func()) []float64 {
 	return medians
 }
 
+// What it costs to have ten thousand credentials, or ten thousand of which all but one are put aside, as a multiple of
+// having one.
+func BenchmarkChoose(b *testing.B) {
+	const turns, sends = 201, 500
+	for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random} {
+		b.Run(s.String(), func(b *testing.B) {
+			var fs []func()
+			for _, pool := range []*reauth.Pool{benchPool(b, 1), benchPool(b, 10000), benchPool(b, 10000)} {
+				p, _ := pool.ProviderFor(sdkRequest(b).URL)
+				p.Strategy = s
+				if err := pool.Register(p); err != nil {
+					b.Fatal(err)
+				}
+				fs = append(fs, sendAgain(b, reauth.NewRecoveringTransport(instant{}, pool), sends))
+				if len(fs) == 3 {
+					putAside(b, pool, 9999)
+				}
+			}
+			for b.Loop() {
+				took := medianTimes(turns, fs...)
+				b.ReportMetric(took[0]/sends, "one-ns")
+				b.ReportMetric(took[1]/took[0], "10000/one")
+				b.ReportMetric(took[2]/took[0], "aside/one")
+			}
+		})
+	}
+}
+
+// putAside puts the first n credentials of a benchPool aside.
+func putAside(b *testing.B, pool *reauth.Pool, n int) {
+	v := reauth.Verdict{Kind: reauth.Exhausted, Reason: "example:quota", Reset: time.Now().Add(24 * time.Hour)}
+	for i := range n {
+		if err := pool.Report(context.Background(), "xai", fmt.Sprint(i), fmt.Sprint("key-", i), v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkSuccessParallel(b *testing.B) {
 	rt := reauth.NewRecoveringTransport(instant{}, benchPool(b, 1))
 	b.ReportAllocs()

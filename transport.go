@@ -145,7 +145,7 @@ func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destinat
 		}
 		now = time.Now()
 	}
-	if h.cred.AccessToken == "" { // nothing to send, and an empty header would only mislead
+	if h.bearer == nil { // nothing to send, and an empty header would only mislead
 		return t.unusable(req, g, d, asked, m)
 	}
 	s := g.spec.Load()
