@@ -7,14 +7,12 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // instant is a base that answers at once and reads the body as net/http does.
@@ -175,29 +173,6 @@ func BenchmarkSuccessParallel(b *testing.B) {
 			}
 		}
 	})
-}
-
-// A storm: all requests in flight are refused, one exchange recovers them.
-func BenchmarkStorm(b *testing.B) {
-	for _, n := range []int{20, 1000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := newRig(b, reauthtest.XAI)
-			r.login(b, "me")
-			for b.Loop() {
-				r.fake.Expire()
-				var wg sync.WaitGroup
-				for range n {
-					wg.Go(func() {
-						if status, _, err := r.post(context.Background()); err != nil || status != 200 {
-							b.Error(status, err)
-						}
-					})
-				}
-				wg.Wait()
-			}
-			b.ReportMetric(float64(r.fake.Exchanges())/float64(b.N), "exchanges/op")
-		})
-	}
 }
 
 func BenchmarkClassify(b *testing.B) {
