@@ -76,23 +76,37 @@ func BenchmarkSuccess(b *testing.B) {
 // Overhead over the bare base, as a multiple of x/oauth2's. The three take turns, and the medians count: other work on the
 // machine then falls on all of them.
 func BenchmarkOverhead(b *testing.B) {
-	const turns, sends = 31, 4000
-	bare := sendAgain(b, instant{}, sends)
-	theirs := sendAgain(b, &oauth2.Transport{Base: instant{}, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "key-0"})}, sends)
-	ours := sendAgain(b, reauth.NewRecoveringTransport(instant{}, benchPool(b, 1)), sends)
-	for b.Loop() {
-		took := medianTimes(turns, bare, theirs, ours)
-		base, ref, own := took[0]/sends, took[1]/sends, took[2]/sends
-		b.ReportMetric(base, "bare-ns")
-		b.ReportMetric(ref-base, "oauth2-ns")
-		b.ReportMetric(own-base, "reauth-ns")
-		b.ReportMetric((own-base)/(ref-base), "x-oauth2")
+	for _, p := range []struct{ name, url, key string }{
+		{"bearer", "https://api.x.ai/v1/chat/completions", "key-0"},
+		{"anthropic", "https://api.anthropic.com/v1/messages", "sk-ant-oat01-EXAMPLE"},
+		{"gemini", "https://generativelanguage.googleapis.com/v1beta/models/example:generateContent", "AIzaEXAMPLE"},
+	} {
+		b.Run(p.name, func(b *testing.B) {
+			const turns, sends = 31, 4000
+			pool := reauth.NewPool()
+			provider, _ := pool.ProviderFor(mustURL(b, p.url))
+			if _, err := pool.Add(context.Background(), reauth.Credential{Provider: provider.Name, AccessToken: p.key}); err != nil {
+				b.Fatal(err)
+			}
+			bare := sendAgain(b, instant{}, p.url, sends)
+			theirs := sendAgain(b, &oauth2.Transport{Base: instant{}, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: p.key})}, p.url, sends)
+			ours := sendAgain(b, reauth.NewRecoveringTransport(instant{}, pool), p.url, sends)
+			for b.Loop() {
+				took := medianTimes(turns, bare, theirs, ours)
+				base, ref, own := took[0]/sends, took[1]/sends, took[2]/sends
+				b.ReportMetric(base, "bare-ns")
+				b.ReportMetric(ref-base, "oauth2-ns")
+				b.ReportMetric(own-base, "reauth-ns")
+				b.ReportMetric((own-base)/(ref-base), "x-oauth2")
+			}
+		})
 	}
 }
 
 // sendAgain returns a function that sends n requests, one after the other.
-func sendAgain(b *testing.B, rt http.RoundTripper, n int) func() {
+func sendAgain(b *testing.B, rt http.RoundTripper, url string, n int) func() {
 	req := sdkRequest(b)
+	req.URL = mustURL(b, url)
 	return func() {
 		for range n {
 			req.Body, _ = req.GetBody()
@@ -136,7 +150,7 @@ func BenchmarkChoose(b *testing.B) {
 				if err := pool.Register(p); err != nil {
 					b.Fatal(err)
 				}
-				fs = append(fs, sendAgain(b, reauth.NewRecoveringTransport(instant{}, pool), sends))
+				fs = append(fs, sendAgain(b, reauth.NewRecoveringTransport(instant{}, pool), sdkRequest(b).URL.String(), sends))
 				if len(fs) == 3 {
 					putAside(b, pool, 9999)
 				}

@@ -17,6 +17,7 @@ import (
 type spec struct {
 	Provider
 	mayRefuse func(*http.Response) bool
+	builtin   bool // Authorize is of the built-in table: it replaces values of the header whole, and changes nothing else
 }
 
 func newSpec(p Provider) *spec {

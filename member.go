@@ -239,28 +239,28 @@ func (m *member) acceptedAt(h *held, sent time.Time) (lifted bool) {
 
 // authorize puts the credential on a request. header is the caller's; the result is a map of its own.
 func (h *held) authorize(s *spec, header http.Header) http.Header {
-	if s.Authorize != nil {
+	if header == nil {
+		header = http.Header{}
+	}
+	if s.Authorize != nil && !s.builtin {
 		own := header.Clone()
-		if own == nil {
-			own = make(http.Header)
-		}
 		s.Authorize(own, h.cred.clone())
 		return own
 	}
 	own := maps.Clone(header) // copied as it lies in memory; its values are shared
-	if own == nil {
-		own = make(http.Header, 1)
-	}
 	for name, values := range own {
-		switch {
-		case name == "Authorization": // is replaced below
-		case isCredentialHeader(name):
-			delete(own, name)
-		case len(values) < cap(values):
+		if len(values) < cap(values) {
 			own[name] = slices.Clip(values) // safe from an append
 		}
+		if s.Authorize == nil && name != "Authorization" && isCredentialHeader(name) {
+			delete(own, name)
+		}
 	}
-	own["Authorization"] = h.bearer // without room for an append
+	if s.Authorize != nil {
+		s.Authorize(own, h.cred)
+	} else {
+		own["Authorization"] = h.bearer // without room for an append
+	}
 	return own
 }
 
