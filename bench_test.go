@@ -131,10 +131,14 @@ func medianTimes(turns int, fs ...func()) []float64 {
 	}
 	medians := make([]float64, len(fs))
 	for i := range took {
-		slices.Sort(took[i])
-		medians[i] = took[i][turns/2]
+		medians[i] = median(took[i])
 	}
 	return medians
+}
+
+func median(list []float64) float64 {
+	list = slices.Sorted(slices.Values(list))
+	return list[len(list)/2]
 }
 
 // What it costs to have ten thousand credentials, or ten thousand of which all but one are put aside, as a multiple of
