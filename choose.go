@@ -18,6 +18,7 @@ type spec struct {
 	Provider
 	mayRefuse func(*http.Response) bool
 	bound     boundPaths
+	builtin   bool // Authorize is of the built-in table: it replaces values of the header whole, and changes nothing else
 }
 
 func newSpec(p Provider) *spec {

@@ -319,6 +319,9 @@ func (e *evidence) addText(s string) {
 // Codes that stand in a sentence: xAI's and Z.ai's brackets, MiniMax's parentheses.
 var spokenCode = regexp.MustCompile(`\[wke=([a-z0-9:_.-]+)\]|\[(\d{4})\]|\((\d{4})\)`)
 
+// plainMarks takes typography out of a message.
+var plainMarks = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "\u00a0", " ")
+
 // fold makes one searchable text of all messages.
 func (e *evidence) fold() {
 	s := strings.Join(e.texts, "\n")
@@ -330,8 +333,7 @@ func (e *evidence) fold() {
 			s = strings.ReplaceAll(s, "%20", " ")
 		}
 	}
-	s = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "\u00a0", " ").Replace(s)
-	e.text = strings.Join(strings.Fields(strings.ToLower(s)), " ")
+	e.text = strings.Join(strings.Fields(strings.ToLower(plainMarks.Replace(s))), " ")
 	for _, m := range spokenCode.FindAllStringSubmatch(e.text, 8) {
 		e.code(m[1] + m[2] + m[3])
 	}

@@ -162,26 +162,41 @@ func newDestination(u *url.URL) destination {
 	default:
 		return d
 	}
-	host := u.Host
-	if strings.IndexByte(host, ':') >= 0 {
-		var err error
-		if host, d.port, err = splitAuthority(strings.TrimSuffix(host, ":")); err != nil {
-			return destination{}
-		}
-	}
-	if d.https && d.port == "443" || !d.https && d.port == "80" {
-		d.port = ""
-	}
-	if !isASCII(host) { // net/http dials its xn-- form: another name, and "İ" in lower case would look like an "i"
+	if d.host = u.Host; !isNormalName(d.host) && !d.normalize() {
 		return destination{}
 	}
-	d.host = normalHost(host)
 	d.path = u.Path
 	// RawPath is set only when the default encoding of Path is not what was written: the only way to an encoded slash.
 	tricky := u.Opaque != "" || strings.Contains(u.Path, `\`) || climbs(u.Path) ||
 		u.RawPath != "" && strings.Contains(strings.ToLower(u.RawPath), "%2f")
 	d.prefixes = !tricky
 	return d
+}
+
+// normalize splits d.host as it stands in a URL and normalizes it; it reports false for a host that no pattern can match.
+func (d *destination) normalize() bool {
+	host := d.host
+	if strings.IndexByte(host, ':') >= 0 {
+		var err error
+		if host, d.port, err = splitAuthority(strings.TrimSuffix(host, ":")); err != nil {
+			return false
+		}
+	}
+	if d.https && d.port == "443" || !d.https && d.port == "80" {
+		d.port = ""
+	}
+	d.host = normalHost(host)
+	return isASCII(host) // net/http dials its xn-- form: another name, and "İ" in lower case would look like an "i"
+}
+
+// isNormalName reports whether host is a name, without a port, that normalizing leaves as it is. Most are.
+func isNormalName(host string) bool {
+	for i := range len(host) {
+		if c := host[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return !strings.HasSuffix(host, ".")
 }
 
 // normalHost lower-cases host, drops the trailing dot of a rooted name and writes an IP address in its one canonical way.
@@ -342,11 +357,17 @@ func (m *hostMap[T]) lookup(d *destination) (owner T, ok bool) {
 	if d.host == "" {
 		return owner, false
 	}
-	for _, list := range [2][]hostEntry[T]{m.exact[d.host], m.wild[lastTwoLabels(d.host)]} {
-		for i := range list {
-			if list[i].matches(d) {
-				return list[i].owner, true
-			}
+	if owner, ok = first(m.exact[d.host], d); ok {
+		return owner, true
+	}
+	return first(m.wild[lastTwoLabels(d.host)], d)
+}
+
+// first returns the owner of the first entry that matches d; the longest stand first.
+func first[T any](list []hostEntry[T], d *destination) (owner T, ok bool) {
+	for i := range list {
+		if list[i].matches(d) {
+			return list[i].owner, true
 		}
 	}
 	return owner, false

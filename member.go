@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -12,18 +13,20 @@ import (
 
 // held is what a pool holds of a credential at one time: its tokens and what is known of them. It is replaced as a whole,
 // so that a request can tell whether what it sent is still what is held.
+//
+// What every request looks at comes first, on one cache line: with ten thousand credentials none of it is in the cache.
 type held struct {
+	bearer   []string    // the value of an Authorization header, made once; nil: there is no access token
+	early    time.Time   // when a refresh in the background is due; zero: never
+	accepted atomic.Bool // a provider has accepted it
+	minted   bool        // an exchange of this pool made it; else a login or found in the store, and then somebody has used it
+
 	cred     Credential // never changed; handed out as a clone
-	bearer   []string   // the value of an Authorization header, made once
 	digest   string     // of the access token
 	received time.Time  // on the monotonic clock
 	lifetime time.Duration
-	expires  time.Time // by our clock; zero: unknown, or not to be believed
-	early    time.Time // when a refresh in the background is due; zero: never
-	notYet   time.Time // before it the clock alone causes no refresh
-	minted   bool      // an exchange of this pool made it; else a login or found in the store, and then somebody has used it
-
-	accepted atomic.Bool  // a provider has accepted it
+	expires  time.Time    // by our clock; zero: unknown, or not to be believed
+	notYet   time.Time    // before it the clock alone causes no refresh
 	doubted  atomic.Int64 // when a minted token that nobody had accepted was first refused; unix nanoseconds
 }
 
@@ -81,7 +84,7 @@ func (h *held) expired(now time.Time) bool {
 
 // due reports whether the token should be renewed before it is refused.
 func (h *held) due(now time.Time) bool {
-	return h.cred.AccessToken == "" || !h.early.IsZero() && now.After(h.early) && !now.Before(h.notYet)
+	return h.bearer == nil || !h.early.IsZero() && now.After(h.early) && !now.Before(h.notYet)
 }
 
 // mark is a standing other than good.
@@ -104,14 +107,8 @@ const (
 	Aside State = "aside" // not preferred until CredentialStatus.AsideUntil
 )
 
-// member is a credential of a pool.
+// member is a credential of a pool. What every request looks at comes first, as in held.
 type member struct {
-	pool     *Pool
-	group    *group
-	provider string
-	id       string
-	order    int64
-
 	cur      atomic.Pointer[held]
 	mark     atomic.Pointer[mark] // nil: good standing
 	place    atomic.Pointer[place]
@@ -119,6 +116,12 @@ type member struct {
 	strikes  atomic.Int32 // rejections since it was last accepted
 	useless  atomic.Int32 // refreshes since then whose tokens were refused
 	gone     atomic.Bool  // removed
+
+	pool     *Pool
+	group    *group
+	provider string
+	id       string
+	order    int64
 
 	mu        sync.Mutex // guards what follows, and writes to cur and mark
 	flight    *flight
@@ -236,21 +239,28 @@ func (m *member) acceptedAt(h *held, sent time.Time) (lifted bool) {
 
 // authorize puts the credential on a request. header is the caller's; the result is a map of its own.
 func (h *held) authorize(s *spec, header http.Header) http.Header {
-	if s.Authorize != nil {
+	if header == nil {
+		header = http.Header{}
+	}
+	if s.Authorize != nil && !s.builtin {
 		own := header.Clone()
-		if own == nil {
-			own = make(http.Header)
-		}
 		s.Authorize(own, h.cred.clone())
 		return own
 	}
-	own := make(http.Header, len(header)+1)
-	for name, values := range header {
-		if !isCredentialHeader(name) {
-			own[name] = values[:len(values):len(values)] // shared, and safe from an append
+	own := maps.Clone(header) // copied as it lies in memory; its values are shared
+	for name, values := range own {
+		if len(values) < cap(values) {
+			own[name] = slices.Clip(values) // safe from an append
+		}
+		if s.Authorize == nil && name != "Authorization" && isCredentialHeader(name) {
+			delete(own, name)
 		}
 	}
-	own["Authorization"] = h.bearer[:1:1]
+	if s.Authorize != nil {
+		s.Authorize(own, h.cred)
+	} else {
+		own["Authorization"] = h.bearer // without room for an append
+	}
 	return own
 }
 

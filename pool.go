@@ -66,7 +66,9 @@ func (p *Pool) setup() {
 		p.work.stop = make(chan struct{})
 		p.notice.one = make(chan struct{}, 1)
 		for i := range builtinTable {
-			p.groupOf(builtinTable[i].name).spec.Store(newSpec(builtinTable[i].provider()))
+			s := newSpec(builtinTable[i].provider())
+			s.builtin = true
+			p.groupOf(builtinTable[i].name).spec.Store(s)
 		}
 		p.rebuildHosts()
 	})

@@ -418,3 +418,47 @@ func TestHeaderSchemesUnderOtherSpellings(t *testing.T) {
 	assert.Equal(t, http.Header{"Authorization": {"Bearer sk-ant-oat01-EXAMPLE"}, "Anthropic-Beta": {"files-2025,oauth-2025-04-20"}},
 		headerSent(t, claude, "https://api.anthropic.com/v1/messages", http.Header{"anthropic-beta": {"files-2025"}}))
 }
+
+// The header a base is given shares its values with the caller's: what a base adds to it must not get there.
+func TestBaseThatAddsToTheHeaderLeavesTheCallersAlone(t *testing.T) {
+	t.Parallel()
+	for _, name := range reauth.ProviderNames() {
+		p, _ := reauth.LookupProvider(name)
+		if len(p.Hosts) == 0 {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			host := strings.ReplaceAll(p.Hosts[0], "*", "example")
+			var sent http.Header
+			base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				sent = req.Header.Clone()
+				for name := range req.Header {
+					req.Header.Add(name, "of the base")
+				}
+				return answer(req, http.StatusOK, "{}"), nil
+			})
+			pool := reauth.NewPool()
+			for _, token := range []string{"key", "sk-ant-oat01-EXAMPLE"} { // Anthropic's needs a beta beside it
+				_, err := pool.Add(t.Context(), reauth.Credential{Provider: name, ID: "me", AccessToken: token, AccountID: "account", Hosts: []string{host}})
+				require.NoError(t, err)
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+host, strings.NewReader("{}"))
+				require.NoError(t, err)
+				for _, name := range []string{"Accept", "Authorization", "X-Api-Key", "Anthropic-Beta"} {
+					req.Header[name] = append(make([]string, 0, 4), "caller's")
+				}
+				before := req.Header.Clone()
+				for range 2 { // nor to the next request
+					_, err = reauth.NewRecoveringTransport(base, pool).RoundTrip(req)
+					require.NoError(t, err)
+					require.Contains(t, fmt.Sprint(sent), token)
+					require.NotContains(t, fmt.Sprint(sent), "of the base")
+				}
+				require.Equal(t, before, req.Header)
+				for name, values := range req.Header {
+					require.Equal(t, []string{"caller's", ""}, values[:2], name)
+				}
+			}
+		})
+	}
+}

@@ -162,7 +162,7 @@ func (t *RecoveringTransport) authorized(req *http.Request, g *group, s *spec, d
 		}
 		now = time.Now()
 	}
-	if h.cred.AccessToken == "" { // nothing to send, and an empty header would only mislead
+	if h.bearer == nil { // nothing to send, and an empty header would only mislead
 		return t.unusable(req, g, d, asked, m)
 	}
 	a := t.newAttempt(req, d)
