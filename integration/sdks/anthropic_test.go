@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
@@ -19,6 +20,9 @@ import (
 var anthropicSDK = client{
 	name: "anthropic-sdk-go", provider: "anthropic", dialect: reauthtest.Anthropic, retries: 2,
 	open: func(_ testing.TB, hc *http.Client) calls { return anthropicCalls(hc) },
+	timed: func(_ testing.TB, hc *http.Client, d time.Duration) calls {
+		return anthropicCalls(hc, option.WithRequestTimeout(d))
+	},
 	refused: func(err error) refused {
 		if e, ok := errors.AsType[*anthropic.Error](err); ok {
 			return refused{"`*anthropic.Error`", e.StatusCode, e.RawJSON()}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/reauth-go/reauth/reauthtest"
 )
@@ -19,7 +20,9 @@ type client struct {
 	mute     bool              // its error leaves the provider's message out
 	lacks    map[string]string // cases that the library does not have, and why
 	retries  int               // its own, by default
-	sockets  bool              // success needs a real connection
+	// timed gives each request a time-out by the library\'s own means; nil: it has none.
+	timed   func(t testing.TB, hc *http.Client, d time.Duration) calls
+	sockets bool // success needs a real connection
 }
 
 // refused is what an error of a library tells: its type, or what there is instead of one, and the provider's status and

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/genai"
@@ -17,18 +18,34 @@ import (
 // The official SDK of Gemini, on its default base URL.
 var genaiSDK = client{
 	name: "genai", provider: "gemini", dialect: reauthtest.Gemini,
-	open: func(t testing.TB, hc *http.Client) calls { return genaiCalls(t, hc, nil) },
-	refused: func(err error) refused {
-		if e, ok := errors.AsType[genai.APIError](err); ok {
-			return refused{"`genai.APIError`", e.Code, e.Message}
-		}
-		return refused{}
+	open: func(t testing.TB, hc *http.Client) calls { return genaiCalls(t, hc, genai.HTTPOptions{}) },
+	timed: func(t testing.TB, hc *http.Client, d time.Duration) calls {
+		return genaiCalls(t, hc, genai.HTTPOptions{Timeout: &d})
+	},
+	refused: genaiRefused,
+}
+
+// The same with its retries, which are off by default.
+var genaiRetrying = client{
+	name: "genai, with `RetryOptions`", provider: "gemini", dialect: reauthtest.Gemini, retries: 4, refused: genaiRefused,
+	open: func(t testing.TB, hc *http.Client) calls {
+		return genaiCalls(t, hc, genai.HTTPOptions{RetryOptions: &genai.HTTPRetryOptions{}})
+	},
+	timed: func(t testing.TB, hc *http.Client, d time.Duration) calls {
+		return genaiCalls(t, hc, genai.HTTPOptions{RetryOptions: &genai.HTTPRetryOptions{}, Timeout: &d})
 	},
 }
 
-func genaiCalls(t testing.TB, hc *http.Client, retry *genai.HTTPRetryOptions) calls {
+func genaiRefused(err error) refused {
+	if e, ok := errors.AsType[genai.APIError](err); ok {
+		return refused{"`genai.APIError`", e.Code, e.Message}
+	}
+	return refused{}
+}
+
+func genaiCalls(t testing.TB, hc *http.Client, opts genai.HTTPOptions) calls {
 	c, err := genai.NewClient(context.Background(), &genai.ClientConfig{
-		APIKey: placeholder, Backend: genai.BackendGeminiAPI, HTTPClient: hc, HTTPOptions: genai.HTTPOptions{RetryOptions: retry},
+		APIKey: placeholder, Backend: genai.BackendGeminiAPI, HTTPClient: hc, HTTPOptions: opts,
 	})
 	require.NoError(t, err)
 	return calls{

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -24,6 +25,9 @@ import (
 var openaiChat = client{
 	name: "openai-go, chat completions", provider: "openai-api", dialect: reauthtest.OpenAI, retries: 2, refused: openaiRefused,
 	open: func(_ testing.TB, hc *http.Client) calls { return openaiCalls(hc) },
+	timed: func(_ testing.TB, hc *http.Client, d time.Duration) calls {
+		return openaiCalls(hc, option.WithRequestTimeout(d))
+	},
 }
 
 // The same against xAI: an expired token is a 403 there.
