@@ -38,6 +38,7 @@ type rig struct {
 	handed string // the body of the last refusal that the library was given
 	record bool
 	bodies [][]byte // as they arrived, once record is set
+	halt   func()   // called when the first event of a stream has been sent; the rest never comes
 }
 
 // gate holds an exchange up.
@@ -72,11 +73,29 @@ func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
 		r.mu.Unlock()
 		req.Body = io.NopCloser(bytes.NewReader(body))
 	}
+	if r.halt != nil {
+		w = &halting{w, req.Context(), r.halt}
+	}
 	r.fake.ServeHTTP(w, req)
 }
 
-// memoryRig is without sockets, for a bubble of synctest.
+// halting sends the first event of a stream and waits until the client has gone.
+type halting struct {
+	http.ResponseWriter
+	gone context.Context
+	halt func()
+}
+
+func (h *halting) Flush() {
+	h.ResponseWriter.(http.Flusher).Flush()
+	h.halt()
+	<-h.gone.Done()
+}
+
+// memoryRig is without sockets, for a bubble of synctest. A bubble begins in 2000, when Unix time had a digit less than the
+// headers of today.
 func memoryRig(t testing.TB, c client) *rig {
+	time.Sleep(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
 	r := &rig{fake: reauthtest.New(c.dialect)}
 	r.fill(t, c, r.fake.Transport())
 	return r
