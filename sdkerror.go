@@ -11,8 +11,8 @@ import (
 )
 
 // ClassifyError judges an error of an SDK, for clients whose answers the transport did not see: by the status that an
-// error in its chain carries in a field or method StatusCode, and by its text; without a status by the text alone. A nil
-// error is a Pass. The provider is not known here: only rules that hold everywhere apply.
+// error in its chain carries in a field or method StatusCode, or in Google's field Code, and by the body that its method
+// RawJSON returns, else by its text; without a status by the text alone. A nil error is a Pass. The provider is not known here: only rules that hold everywhere apply.
 func ClassifyError(err error) Verdict {
 	if err == nil {
 		return Verdict{}
@@ -25,7 +25,28 @@ func ClassifyError(err error) Verdict {
 	if status == 0 {
 		return classifySpoken(msg)
 	}
-	return Classify("", &http.Response{StatusCode: status, Header: header}, []byte(bodyIn(msg)))
+	body := rawIn(err)
+	if body == "" {
+		body = bodyIn(msg)
+	}
+	return Classify("", &http.Response{StatusCode: status, Header: header}, []byte(body))
+}
+
+// rawIn returns the body that an error in err's chain keeps beside its text, as those of the official SDKs do.
+func rawIn(err error) string {
+	for e := range chain(err) {
+		if r, ok := e.(interface{ RawJSON() string }); ok {
+			if body := rawOf(r); body != "" {
+				return body
+			}
+		}
+	}
+	return ""
+}
+
+func rawOf(r interface{ RawJSON() string }) (body string) {
+	defer func() { _ = recover() }() // a method of a nil pointer that is embedded: no body
+	return r.RawJSON()
 }
 
 // statusOf looks through err's chain for a status, and for the response it came from.
@@ -36,6 +57,8 @@ func statusOf(err error) (status int, header http.Header) {
 		} else if f := fieldOf(e, "StatusCode"); f.IsValid() && f.CanInt() {
 			status = int(f.Int())
 		} else if f := fieldOf(e, "HTTPStatusCode"); f.IsValid() && f.CanInt() { // go-openai's spelling
+			status = int(f.Int())
+		} else if f := fieldOf(e, "Code"); f.IsValid() && f.CanInt() && f.Int() >= 400 { // Google's; elsewhere a code of another kind
 			status = int(f.Int())
 		}
 		if status < 100 || status > 599 {
@@ -95,7 +118,7 @@ func walkChain(err error, depth int, yield func(error) bool) bool {
 }
 
 // The ways in which SDKs write a status into an error's text.
-var spokenStatuses = regexp.MustCompile(`(?i)(?:error code:|status code:?|status:?|http(?:/\d(?:\.\d)?)?|\bapi error:?|^)\s*(?:code\s*)?\b([45]\d\d)\b`)
+var spokenStatuses = regexp.MustCompile(`(?i)(?:error code:|status code:?|status code \d{3} but got|status:?|http(?:/\d(?:\.\d)?)?|\bapi error:?|^)\s*(?:code\s*)?\b([45]\d\d)\b`)
 
 func spokenStatus(msg string) int {
 	m := spokenStatuses.FindStringSubmatch(msg)

@@ -27,6 +27,15 @@ type (
 	}
 	unrelatedError struct{ StatusCode string }
 	embeddedError  struct{ *fieldError }
+	quietError     struct { // openai-go: its text holds nothing of the body
+		StatusCode int
+		raw        string
+	}
+	googleError struct { // genai, googleapi
+		Code    int
+		Message string
+	}
+	hollowError struct{ *quietError }
 )
 
 func (e *fieldError) Error() string    { return e.text }
@@ -36,37 +45,48 @@ func (e *spelledError) Error() string  { return e.text }
 func (e unrelatedError) Error() string { return "unrelated" }
 func (e embeddedError) Error() string  { return "embedded" }
 func (e *embeddedError) Unwrap() error { return nil }
+func (e quietError) Error() string     { return "OpenAI API error: 403 Forbidden" }
+func (e quietError) RawJSON() string   { return e.raw }
+func (e googleError) Error() string    { return fmt.Sprintf("Error %d, Message: %s", e.Code, e.Message) }
+func (e hollowError) Error() string    { return "hollow" }
 
 func TestClassifyError(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
 		want reauth.Kind
 	}{
-		"nil":            {nil, reauth.Pass},
-		"plain":          {errors.New("connection refused"), reauth.Pass},
-		"io":             {io.ErrUnexpectedEOF, reauth.Pass},
-		"own context":    {context.DeadlineExceeded, reauth.Pass},
-		"field":          {&fieldError{StatusCode: 401, text: "no"}, reauth.Rejected},
-		"field and body": {&fieldError{StatusCode: 429, text: `POST "https://api.openai.com/v1": 429 Too Many Requests {"message":"You exceeded your current quota","type":"insufficient_quota"}`}, reauth.Exhausted},
-		"field, xAI":     {&fieldError{StatusCode: 403, text: `403 Forbidden {"code":"unauthenticated:bad-credentials","error":"x"}`}, reauth.Rejected},
-		"field, scope":   {&fieldError{StatusCode: 401, text: `401 {"message":"Missing scopes: x","code":"missing_scope"}`}, reauth.Forbidden},
-		"field, header":  {&fieldError{StatusCode: 403, text: "no", Response: &http.Response{Header: http.Header{"Cf-Mitigated": {"challenge"}}}}, reauth.Pass},
-		"field 500":      {&fieldError{StatusCode: 500, text: "invalid api key"}, reauth.Pass},
-		"method":         {methodError{402}, reauth.Exhausted},
-		"spelled":        {&spelledError{HTTPStatusCode: 401, text: "no"}, reauth.Rejected},
-		"no number":      {unrelatedError{"401"}, reauth.Pass},
-		"nil embedded":   {embeddedError{}, reauth.Pass},
-		"embedded":       {embeddedError{&fieldError{StatusCode: 401}}, reauth.Rejected},
-		"wrapped":        {fmt.Errorf("chat: %w", &fieldError{StatusCode: 401, text: "no"}), reauth.Rejected},
-		"joined":         {errors.Join(errors.New("first"), &fieldError{StatusCode: 401, text: "no"}), reauth.Rejected},
-		"text, python":   {errors.New("Error code: 401 - {'error': {'message': 'no'}}"), reauth.Rejected},
-		"text, 403":      {errors.New(`Error code: 403 - {"error":"Your team has used all available credits"}`), reauth.Exhausted},
-		"text, status":   {errors.New("unexpected status code 429: slow down"), reauth.Exhausted},
-		"text, HTTP":     {errors.New("HTTP 401 Unauthorized"), reauth.Rejected},
-		"text, marker":   {errors.New("rpc error: unauthenticated:bad-credentials"), reauth.Rejected},
-		"text, JSON":     {errors.New(`stream: {"type":"error","error":{"type":"authentication_error","code":"token_expired"}}`), reauth.Rejected},
-		"text, words":    {errors.New("unauthorized access to the file"), reauth.Pass},
-		"text, a number": {errors.New("read 401 bytes"), reauth.Pass},
+		"nil":             {nil, reauth.Pass},
+		"plain":           {errors.New("connection refused"), reauth.Pass},
+		"io":              {io.ErrUnexpectedEOF, reauth.Pass},
+		"own context":     {context.DeadlineExceeded, reauth.Pass},
+		"field":           {&fieldError{StatusCode: 401, text: "no"}, reauth.Rejected},
+		"field and body":  {&fieldError{StatusCode: 429, text: `POST "https://api.openai.com/v1": 429 Too Many Requests {"message":"You exceeded your current quota","type":"insufficient_quota"}`}, reauth.Exhausted},
+		"field, xAI":      {&fieldError{StatusCode: 403, text: `403 Forbidden {"code":"unauthenticated:bad-credentials","error":"x"}`}, reauth.Rejected},
+		"field, scope":    {&fieldError{StatusCode: 401, text: `401 {"message":"Missing scopes: x","code":"missing_scope"}`}, reauth.Forbidden},
+		"field, header":   {&fieldError{StatusCode: 403, text: "no", Response: &http.Response{Header: http.Header{"Cf-Mitigated": {"challenge"}}}}, reauth.Pass},
+		"field 500":       {&fieldError{StatusCode: 500, text: "invalid api key"}, reauth.Pass},
+		"method":          {methodError{402}, reauth.Exhausted},
+		"raw body":        {&quietError{403, `{"code":"unauthenticated:bad-credentials","error":"x"}`}, reauth.Rejected},
+		"no raw body":     {&quietError{403, ""}, reauth.Forbidden},
+		"nil raw body":    {hollowError{}, reauth.Pass},
+		"Google's":        {googleError{429, "You exceeded your current quota"}, reauth.Exhausted},
+		"Google's key":    {googleError{400, "API key not valid. Please pass a valid API key."}, reauth.Rejected},
+		"some other code": {googleError{16, "unauthorized"}, reauth.Pass},
+		"spelled":         {&spelledError{HTTPStatusCode: 401, text: "no"}, reauth.Rejected},
+		"no number":       {unrelatedError{"401"}, reauth.Pass},
+		"nil embedded":    {embeddedError{}, reauth.Pass},
+		"embedded":        {embeddedError{&fieldError{StatusCode: 401}}, reauth.Rejected},
+		"wrapped":         {fmt.Errorf("chat: %w", &fieldError{StatusCode: 401, text: "no"}), reauth.Rejected},
+		"joined":          {errors.Join(errors.New("first"), &fieldError{StatusCode: 401, text: "no"}), reauth.Rejected},
+		"text, python":    {errors.New("Error code: 401 - {'error': {'message': 'no'}}"), reauth.Rejected},
+		"text, 403":       {errors.New(`Error code: 403 - {"error":"Your team has used all available credits"}`), reauth.Exhausted},
+		"text, status":    {errors.New("unexpected status code 429: slow down"), reauth.Exhausted},
+		"text, HTTP":      {errors.New("HTTP 401 Unauthorized"), reauth.Rejected},
+		"text, socket":    {errors.New("failed to WebSocket dial: expected handshake response status code 101 but got 403"), reauth.Forbidden},
+		"text, marker":    {errors.New("rpc error: unauthenticated:bad-credentials"), reauth.Rejected},
+		"text, JSON":      {errors.New(`stream: {"type":"error","error":{"type":"authentication_error","code":"token_expired"}}`), reauth.Rejected},
+		"text, words":     {errors.New("unauthorized access to the file"), reauth.Pass},
+		"text, a number":  {errors.New("read 401 bytes"), reauth.Pass},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := reauth.ClassifyError(c.err)

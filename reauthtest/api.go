@@ -24,6 +24,9 @@ func (p *Provider) serveAPI(w http.ResponseWriter, r *http.Request) {
 	refused := answer != nil
 	if !refused {
 		answer = &Answer{Status: http.StatusOK}
+		if isUpgrade(r) {
+			answer.Status = http.StatusSwitchingProtocols
+		}
 	}
 	p.mu.Lock()
 	p.requests = append(p.requests, Request{
@@ -77,13 +80,16 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 			return a
 		}
 	}
+	if a := p.bothGiven(r); a != nil {
+		return a
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.access[sent]
 	now := time.Now()
 	switch {
 	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired:
-		return p.rejection(t == nil || t.of != nil)
+		return p.rejection(r, t == nil || t.of != nil)
 	case t.state == exhausted && (t.until.IsZero() || now.Before(t.until)):
 		return p.exhaustion(t.until, now)
 	case t.state == forbidden:
@@ -97,8 +103,10 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 }
 
 // rejection is how the dialect refuses an expired or unknown token, or a key.
-func (p *Provider) rejection(oauth bool) *Answer {
+func (p *Provider) rejection(r *http.Request, oauth bool) *Answer {
 	switch {
+	case p.Dialect == Gemini:
+		return rejectedByGoogle(r)
 	case p.Dialect == Anthropic && oauth:
 		return &Answer{Status: 401, Body: `{"type":"error","error":{"type":"authentication_error","message":"OAuth token has expired. Please obtain a new token or refresh your existing token."},"request_id":"req_011CExample"}`}
 	case p.Dialect == Anthropic:
@@ -115,6 +123,9 @@ func (p *Provider) rejection(oauth bool) *Answer {
 
 // exhaustion is how the dialect refuses a token whose quota is used up.
 func (p *Provider) exhaustion(until, now time.Time) *Answer {
+	if p.Dialect == Gemini {
+		return exhaustedAtGoogle(until, now)
+	}
 	a := &Answer{Status: 429, Header: make(http.Header)}
 	if !until.IsZero() {
 		a.Header.Set("Retry-After", strconv.Itoa(int(until.Sub(now).Seconds()+0.999)))
@@ -130,6 +141,7 @@ func (p *Provider) exhaustion(until, now time.Time) *Answer {
 	case XAI:
 		a.Status = 403
 		a.Body = `{"code":"personal-team-blocked:spending-limit","error":"You have run out of credits or need a Grok subscription. Add credits at https://grok.com/?_s=usage or upgrade at https://grok.com/supergrok."}`
+	case Gemini: // above
 	}
 	return a
 }
@@ -141,6 +153,8 @@ func (p *Provider) denial() *Answer {
 		return &Answer{Status: 403, Body: `{"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}`}
 	case OpenAI:
 		return &Answer{Status: 403, Body: `{"error":{"message":"Project does not have access to model gpt-example","type":"invalid_request_error","param":null,"code":"model_not_found"}}`}
+	case Gemini:
+		return deniedByGoogle()
 	case XAI:
 	}
 	return &Answer{Status: 403, Body: `{"code":"permission-denied","error":"Access to the chat endpoint is denied. Please ensure you're using the correct credentials."}`}
@@ -153,6 +167,8 @@ func (p *Provider) farewell() *Answer {
 		return &Answer{Status: 400, Body: `{"type":"error","error":{"type":"invalid_request_error","message":"This organization has been disabled."}}`}
 	case OpenAI:
 		return &Answer{Status: 401, Body: `{"error":{"message":"The OpenAI account associated with this API key has been deactivated.","type":"invalid_request_error","param":null,"code":"account_deactivated"}}`}
+	case Gemini:
+		return farewellOfGoogle()
 	case XAI:
 	}
 	return &Answer{Status: 403, Body: `{"code":"unauthorized:blocked-user"}`}
@@ -170,6 +186,10 @@ func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byt
 	}
 	_ = json.Unmarshal(content, &asked) // no JSON: nothing was asked
 	switch path := r.URL.Path; {
+	case isUpgrade(r):
+		realtime(w, r)
+	case p.Dialect == Gemini:
+		succeedAsGoogle(w, r, size)
 	case asked.Stream:
 		p.stream(w, path)
 	case strings.HasSuffix(path, "/chat/completions"):
@@ -180,6 +200,8 @@ func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byt
 		reply(w, `{"id":"msg_1","type":"message","role":"assistant","model":%q,"content":[{"type":"text","text":%q}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":6}}`, asked.Model, strings.Join(words, ""))
 	case strings.HasSuffix(path, "/models"):
 		reply(w, `{"object":"list","data":[{"id":"example","object":"model","created":1,"owned_by":"reauthtest"}]}`)
+	case strings.HasSuffix(path, "/files") && p.Dialect == Anthropic:
+		reply(w, `{"id":"file_1","type":"file","filename":"upload","mime_type":"text/plain","size_bytes":%d,"created_at":"2026-01-01T00:00:00Z","downloadable":false}`, size)
 	case strings.HasSuffix(path, "/files"):
 		reply(w, `{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload","purpose":"assistants"}`, size)
 	default:
@@ -190,37 +212,4 @@ func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byt
 func reply(w http.ResponseWriter, format string, args ...any) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = fmt.Fprintf(w, format, args...) // a client that has gone needs no answer
-}
-
-// stream sends words one by one, each flushed.
-func (p *Provider) stream(w http.ResponseWriter, path string) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	flush := func() {
-		if f, ok := w.(http.Flusher); ok {
-			f.Flush()
-		}
-	}
-	send := func(format string, args ...any) {
-		_, _ = fmt.Fprintf(w, format, args...)
-		flush()
-	}
-	if p.Dialect == Anthropic || strings.HasSuffix(path, "/messages") {
-		send("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"example\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n")
-		send("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n")
-		for _, word := range words {
-			send("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":%q}}\n\n", word)
-		}
-		send("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n")
-		send("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":6}}\n\n")
-		send("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
-		return
-	}
-	for i, word := range words {
-		finish := "null"
-		if i == len(words)-1 {
-			finish = `"stop"`
-		}
-		send("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"example\",\"choices\":[{\"index\":0,\"delta\":{\"content\":%q},\"finish_reason\":%s}]}\n\n", word, finish)
-	}
-	send("data: [DONE]\n\n")
 }

@@ -28,6 +28,7 @@ const (
 	XAI       Dialect = iota // an expired token is refused with 403 and "unauthenticated:bad-credentials"
 	OpenAI                   // 401 and "token_expired"
 	Anthropic                // 401 and "authentication_error"; API keys go into x-api-key
+	Gemini                   // 401 and "UNAUTHENTICATED", a key 400 and "API_KEY_INVALID"; API keys go into x-goog-api-key
 )
 
 // Provider is a fake provider. Its fields must not be changed while it serves, its methods may be called at any time.
@@ -250,6 +251,9 @@ func (p *Provider) Reuses() int {
 // sentToken returns the credential of a request, wherever the dialect has it.
 func (p *Provider) sentToken(r *http.Request) string {
 	if key := r.Header.Get("X-Api-Key"); p.Dialect == Anthropic && key != "" {
+		return key
+	}
+	if key := r.Header.Get("X-Goog-Api-Key"); p.Dialect == Gemini && key != "" {
 		return key
 	}
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")

@@ -232,7 +232,7 @@ func TestAnswersOfTheAPI(t *testing.T) {
 	p.AddKey("sk-ant-api-EXAMPLE")
 	for path, want := range map[string]string{
 		"/v1/messages": `"type":"message"`, "/v1/chat/completions": `"object":"chat.completion"`, "/v1/responses": `"object":"response"`,
-		"/v1/models": `"object":"list"`, "/v1/files": `"bytes":5`, "/v1/other": `"path":"/v1/other"`,
+		"/v1/models": `"object":"list"`, "/v1/files": `"size_bytes":5`, "/v1/other": `"path":"/v1/other"`,
 	} {
 		req, err := http.NewRequest(http.MethodPost, "https://api.example.com"+path, strings.NewReader("hello"))
 		require.NoError(t, err)

@@ -1,0 +1,93 @@
+package reauthtest
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The dialect of Google's Generative Language API.
+
+// bothGiven is how Google refuses a request with an API key and an OAuth token.
+func (p *Provider) bothGiven(r *http.Request) *Answer {
+	if p.Dialect != Gemini || r.Header.Get("X-Goog-Api-Key") == "" || r.Header.Get("Authorization") == "" {
+		return nil
+	}
+	return &Answer{Status: 400, Body: `[{"error":{"code":400,"message":"Multiple authentication credentials received. Please pass only one.","status":"INVALID_ARGUMENT"}}]`}
+}
+
+// rejectedByGoogle tells a key from a token by the header it came in.
+func rejectedByGoogle(r *http.Request) *Answer {
+	if r.Header.Get("X-Goog-Api-Key") != "" {
+		return &Answer{Status: 400, Body: `{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com","metadata":{"service":"generativelanguage.googleapis.com"}}]}}`}
+	}
+	return &Answer{
+		Status: 401,
+		Header: http.Header{"Www-Authenticate": {`Bearer realm="https://accounts.google.com/", error="invalid_token"`}},
+		Body:   `{"error":{"code":401,"message":"Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.","status":"UNAUTHENTICATED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"ACCESS_TOKEN_EXPIRED","domain":"googleapis.com","metadata":{"service":"generativelanguage.googleapis.com"}}]}}`,
+	}
+}
+
+// exhaustedAtGoogle tells the time to wait in the body: there is no Retry-After.
+func exhaustedAtGoogle(until, now time.Time) *Answer {
+	details := ""
+	if !until.IsZero() {
+		details = fmt.Sprintf(`,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"%ds"}]`, int(until.Sub(now).Seconds()+0.999))
+	}
+	return &Answer{Status: 429, Body: `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"` + details + `}}`}
+}
+
+func deniedByGoogle() *Answer {
+	return &Answer{Status: 403, Body: `{"error":{"code":403,"message":"The caller does not have permission","status":"PERMISSION_DENIED"}}`}
+}
+
+func farewellOfGoogle() *Answer {
+	return &Answer{Status: 403, Body: `{"error":{"code":403,"message":"Gemini has been disabled in this account for violation of Terms of Service. If you believe this is an error, please contact Google Cloud Support.","status":"PERMISSION_DENIED"}}`}
+}
+
+// succeedAsGoogle answers generateContent, streamGenerateContent and the two steps of a resumable upload.
+func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
+	switch path := r.URL.Path; {
+	case strings.HasSuffix(path, ":streamGenerateContent"):
+		send := events(w)
+		for i, word := range words {
+			finish := ""
+			if i == len(words)-1 {
+				finish = `"finishReason":"STOP",`
+			}
+			send("data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":%q}]},%s\"index\":0}],\"modelVersion\":\"example\"}\n\n", word, finish)
+		}
+	case strings.HasSuffix(path, ":generateContent"):
+		reply(w, `{"candidates":[{"content":{"role":"model","parts":[{"text":%q}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":6,"totalTokenCount":7},"modelVersion":"example"}`, strings.Join(words, ""))
+	case strings.HasPrefix(path, "/upload/"):
+		upload(w, r, size)
+	default:
+		reply(w, `{"ok":true,"method":%q,"path":%q,"bytes":%d}`, r.Method, path, size)
+	}
+}
+
+// upload is a resumable upload: "start" is told where to send the file, "upload" brings a part of it and "upload,
+// finalize" the last.
+func upload(w http.ResponseWriter, r *http.Request, size int64) {
+	command := r.Header.Get("X-Goog-Upload-Command")
+	if command == "start" {
+		scheme := "https"
+		if r.TLS == nil && r.URL.Scheme != "https" {
+			scheme = "http"
+		}
+		w.Header().Set("X-Goog-Upload-Url", scheme+"://"+r.Host+r.URL.Path+"?upload_id=1&upload_protocol=resumable")
+		w.Header().Set("X-Goog-Upload-Status", "active")
+		reply(w, "{}")
+		return
+	}
+	if !strings.Contains(command, "finalize") {
+		w.Header().Set("X-Goog-Upload-Status", "active")
+		reply(w, "{}")
+		return
+	}
+	offset, _ := strconv.ParseInt(r.Header.Get("X-Goog-Upload-Offset"), 10, 64) // none: 0
+	w.Header().Set("X-Goog-Upload-Status", "final")
+	reply(w, `{"file":{"name":"files/1","displayName":"upload","mimeType":"text/plain","sizeBytes":"%d","uri":"https://generativelanguage.googleapis.com/v1beta/files/1","state":"ACTIVE"}}`, offset+size)
+}
