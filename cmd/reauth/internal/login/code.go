@@ -160,7 +160,7 @@ func (s *session) pasted(ctx context.Context, r codeRequest, how string) (string
 		case err == nil:
 			return code, nil
 		case errors.As(err, &told):
-			return "", s.refusal("consent was not given", &answer{status: 200, raw: emptyObject(), code: told.code, description: told.description})
+			return "", s.refusal("consent was not given", &answer{raw: emptyObject(), code: told.code, description: told.description})
 		case try == maxTries:
 			return "", fmt.Errorf("%w; nothing was stored. Run the command again", err)
 		}

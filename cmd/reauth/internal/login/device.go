@@ -52,12 +52,12 @@ func (d device) obtain(ctx context.Context, s *session) (*answer, error) {
 	}
 	code := a.text("device_code")
 	s.hide(code)
+	if code == "" {
+		return nil, errors.New("the server gave no device code")
+	}
 	c, err := s.consent(a, cmp.Or(d.every, defaultEvery))
 	if err != nil {
 		return nil, err
-	}
-	if code == "" {
-		return nil, errors.New("the server gave no device code")
 	}
 	poll := url.Values{"grant_type": {deviceGrant}, "device_code": {code}, "client_id": {s.client}}
 	if d.pkce {

@@ -89,7 +89,7 @@ func (l *loopback) wait(ctx context.Context, s *session, r codeRequest) (string,
 	}
 	var told *refusedError
 	if errors.As(got.err, &told) {
-		return "", s.refusal("consent was not given", &answer{status: http.StatusOK, raw: emptyObject(), code: told.code, description: told.description})
+		return "", s.refusal("consent was not given", &answer{raw: emptyObject(), code: told.code, description: told.description})
 	}
 	return got.code, got.err
 }

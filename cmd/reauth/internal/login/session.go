@@ -272,6 +272,8 @@ func (s *session) refusal(what string, a *answer) error {
 	}
 	advice := ""
 	switch {
+	case strings.Contains(a.description, "missing_codex_entitlement"):
+		advice = "; this workspace has no Codex. Choose another one, or ask its administrator"
 	case a.code == "access_denied":
 		advice = "; consent was refused, there or by the account's own rules. Run the command again to be asked anew"
 	case s.isIneligible(a):
@@ -290,16 +292,16 @@ func (s *session) refusal(what string, a *answer) error {
 	case a.status >= 500:
 		advice = "; run the command again later"
 	}
-	return fmt.Errorf("%s: status %d: %s%s", what, a.status, said, advice)
+	if a.status != 0 { // 0: brought by the browser
+		what = fmt.Sprintf("%s: status %d", what, a.status)
+	}
+	return fmt.Errorf("%s: %s%s", what, said, advice)
 }
 
-// isIneligible: xAI says so by invalid_grant, or by 403 at its token endpoint, to accounts whose tier has no access; OpenAI names
-// the entitlement.
+// isIneligible: xAI says so by invalid_grant, or by 403 at its token endpoint, to accounts whose tier has no access.
 func (s *session) isIneligible(a *answer) bool {
-	said := strings.ToLower(a.code + " " + a.description)
 	return s.name == "xai-oauth" && a.status == http.StatusForbidden && a.raw != nil ||
-		a.code == "invalid_grant" && strings.Contains(said, "access denied") ||
-		strings.Contains(said, "missing_codex_entitlement")
+		a.code == "invalid_grant" && strings.Contains(strings.ToLower(a.description), "access denied")
 }
 
 func parts(texts ...string) []string {
