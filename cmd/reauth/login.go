@@ -81,8 +81,12 @@ func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 		return fmt.Errorf("the login succeeded and could not be stored: %w. Mend that, then log in again", err)
 	}
 	a.printf("logged in: %s/%s", got.Provider, id)
-	if !got.Expiry.IsZero() {
-		a.printf(", the access token is good for %s and is refreshed when it is used", time.Until(got.Expiry).Round(time.Minute))
+	if left := time.Until(got.Expiry); !got.Expiry.IsZero() {
+		unit := time.Minute
+		if left < 10*unit {
+			unit = time.Second
+		}
+		a.printf(", the access token is good for %s and is refreshed when it is used", left.Round(unit))
 	}
 	a.printf("\n")
 	if c.Issuer != "" {

@@ -505,7 +505,7 @@ func loginOnBusyPorts(t *testing.T, w *loginWorld) {
 	occupy(1457)
 	got := w.run("", "login", "openai-codex", "--flow", "browser", "--issuer", w.server.URL)
 	assert.Equal(t, 1, got.code)
-	assert.Equal(t, "reauth: login openai-codex: port 1455 and 1457 of 127.0.0.1, where the browser has to come back to, cannot be used: bind: address already in use. End the program that uses it, or use --flow paste\n", got.stderr)
+	assert.Equal(t, "reauth: login openai-codex: ports 1455 and 1457 of 127.0.0.1, where the browser has to come back to, cannot be used: bind: address already in use. End the program that is there, or use --flow paste\n", got.stderr)
 	w.nothingStored()
 }
 

@@ -38,8 +38,11 @@ func (s *session) listen(ctx context.Context, path string, ports ...int) (*loopb
 		}
 		failed = err
 	}
-	numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(ports), " ", " and "), "[]")
-	return nil, fmt.Errorf("port %s of 127.0.0.1, where the browser has to come back to, cannot be used: %w. End the program that uses it, or use --flow paste", numbers, failed)
+	numbers := "port " + strings.Trim(fmt.Sprint(ports), "[]")
+	if len(ports) > 1 {
+		numbers = "ports " + strings.ReplaceAll(strings.Trim(fmt.Sprint(ports), "[]"), " ", " and ")
+	}
+	return nil, fmt.Errorf("%s of 127.0.0.1, where the browser has to come back to, cannot be used: %w. End the program that is there, or use --flow paste", numbers, failed)
 }
 
 // redirect is the address as providers have registered it, by name.
