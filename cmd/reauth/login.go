@@ -121,7 +121,7 @@ type terminal struct {
 func newTerminal(a *app) *terminal {
 	t := &terminal{app: a, in: bufio.NewReader(a.stdin)}
 	if f, ok := a.stderr.(*os.File); ok {
-		t.live = term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits
+		t.live = term.IsTerminal(int(f.Fd()))
 	}
 	return t
 }

@@ -105,7 +105,7 @@ func (s *session) consent(a *answer, every time.Duration) (consent, error) {
 // visit sends the person to an address that is fit to be opened.
 func (s *session) visit(c consent) error {
 	u, err := url.Parse(c.address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) || !isPlain(c.address, 2000) {
+	if err != nil || u.Host == "" || !isSafe(u) || !isPlain(c.address, 2000) {
 		return errors.New("the server named no address to log in at that is fit to be opened")
 	}
 	if c.userCode == "" || !isPlain(c.userCode, 64) {

@@ -155,7 +155,8 @@ func TestMiniMaxsDeadPageIsReplaced(t *testing.T) {
 		r.person.visit = func(string, string) { t.Log("shown") }
 		r.wire.answer = func(req *http.Request) (*http.Response, error) {
 			form, err := url.ParseQuery(r.wire.bodies[len(r.wire.bodies)-1])
-			if err != nil || form.Get("response_type") != "code" {
+			assert.NoError(t, err)
+			if form.Get("response_type") != "code" {
 				return says(200, `{"status":"error"}`), nil
 			}
 			return says(200, `{"user_code":"A","verification_uri":"https://www.minimax.io/oauth-authorize?user_code=A","state":"`+form.Get("state")+`","interval":300}`), nil

@@ -166,10 +166,15 @@ func checkIssuer(issuer string) (string, error) {
 		return "", fmt.Errorf("the issuer is %w: it is no address such as https://auth.example.com", ErrUnsupported)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", fmt.Errorf("the issuer is %w: only scheme, host, port and path may stand in it", ErrUnsupported)
-	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
+	case isSafe(u):
 		return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
 	}
 	return "", fmt.Errorf("the issuer is %w: it must be https, or http on loopback, for tokens travel to it", ErrUnsupported)
+}
+
+// isSafe: nobody between here and there can read what is sent.
+func isSafe(u *url.URL) bool {
+	return u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())
 }
 
 func isLoopback(host string) bool {
