@@ -53,7 +53,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	server := &http.Server{Handler: logged(p, out), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // ends Serve, which says so
-	tell(out, "http://"+l.Addr().String(), name, *lifetime)
+	access, refresh := p.Login()
+	tell(out, "http://"+l.Addr().String(), name, *lifetime, access, refresh)
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -73,18 +74,23 @@ func provider(dialect string) (p *reauthtest.Provider, name string, err error) {
 }
 
 // tell says what to try. Logins of all providers work, whatever the dialect of the API.
-func tell(out io.Writer, address, name string, lifetime time.Duration) {
+func tell(out io.Writer, address, name string, lifetime time.Duration, access, refresh string) {
 	store := filepath.Join(os.TempDir(), "reauth-try.json")
-	fmt.Fprintf(out, `A fake provider is at %[1]s. An access token is accepted for %[4]s. In another terminal:
+	fmt.Fprintf(out, `A fake provider is at %[1]s. An access token is accepted for %[4]s.
+In another terminal, log in; or take a login that is there already:
 
   go run ./cmd/reauth --store %[3]s login %[2]s --issuer %[1]s
+  echo '{"access_token":"%[5]s","refresh_token":"%[6]s"}' | go run ./cmd/reauth --store %[3]s add %[2]s --token-stdin
+
+Then look at it, and use it, also when the token has expired:
+
   go run ./cmd/reauth --store %[3]s status
-  go run ./cmd/reauth --store %[3]s probe %[2]s --issuer %[1]s --base-url %[1]s
+  go run ./cmd/reauth --store %[3]s probe %[2]s --base-url %[1]s/v1 --issuer %[1]s
 
 Other providers log in here in their own way: anthropic, copilot, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth.
 What it is asked:
 
-`, address, name, store, lifetime)
+`, address, name, store, lifetime, access, refresh)
 }
 
 // logged prints a line for each request, without what is secret in it.
