@@ -32,16 +32,22 @@ type loginCmd struct {
 
 // Help is what --help says in addition.
 func (c *loginCmd) Help() string {
-	return `Example:
-  reauth login xai-oauth
-  reauth login anthropic --flow browser
-  reauth login openai-codex --id work
+	return `An address is shown, and a code where there is one. When you have consented there, access and refresh token are stored, and nothing
+before that; Ctrl-C ends it at any time. Logging in again replaces the tokens of the same account and lifts its marks.
 
-Shows an address, and a code where there is one; waits until you have consented there; then stores access and refresh token. Until the login is complete nothing is stored, and Ctrl-C ends it at any time. Logging in again replaces the tokens of the same account and lifts its marks.
+Flows: device for copilot, minimax-oauth, minimax-cn, nous, qwen-oauth and xai-oauth; device, browser or paste for openai-codex;
+paste or browser for anthropic.
 
-Flows: device for copilot, minimax-oauth, minimax-cn, nous, qwen-oauth and xai-oauth; device, browser or paste for openai-codex; paste or browser for anthropic.
+What is allowed: the page where you consent names the vendor's own program, because the client id is that program's public one
+(--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + login.Version + `. Some providers restrict the
+use of consumer logins in other programs, and may close accounts over it. Whether yours may be used is decided by your agreement
+with the provider; an API key (reauth add) is the safe choice.
 
-What is allowed: the page where you consent names the vendor's own program, because the client id is that program's public one (--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + login.Version + `. Some providers restrict the use of consumer logins in other programs, and may close accounts over it. Whether yours may be used is decided by your agreement with the provider; an API key (reauth add) is the safe choice.`
+Examples:
+
+    reauth login xai-oauth
+    reauth login anthropic --flow browser
+    reauth login openai-codex --id work`
 }
 
 // Run implements the command.
