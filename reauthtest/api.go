@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +64,17 @@ func (c *countingReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// asForm is the answer as a form, which GitHub gives to whoever does not ask for JSON.
+func (a *Answer) asForm() *Answer {
+	var members map[string]any
+	_ = json.Unmarshal([]byte(a.Body), &members) // no object: no members
+	form := make(url.Values)
+	for k, v := range members {
+		form.Set(k, fmt.Sprint(v))
+	}
+	return &Answer{Status: a.Status, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}}, Body: form.Encode()}
+}
+
 func (a *Answer) write(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -88,7 +100,7 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 	t := p.access[sent]
 	now := time.Now()
 	switch {
-	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired:
+	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired, p.Punctual && !t.ends.IsZero() && now.After(t.ends):
 		return p.rejection(r, t == nil || t.of != nil)
 	case t.state == exhausted && (t.until.IsZero() || now.Before(t.until)):
 		return p.exhaustion(t.until, now)

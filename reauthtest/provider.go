@@ -1,6 +1,6 @@
 // Package reauthtest provides a fake LLM provider for tests, as net/http/httptest provides a fake server: an API that
 // refuses as the real ones do, and a token endpoint that rotates refresh tokens and kills a login whose refresh token is
-// used twice.
+// used twice. Its authorization server lets programs log in, in the ways that the real ones have.
 //
 //	p := reauthtest.New(reauthtest.XAI)
 //	access, refresh := p.Login()
@@ -42,8 +42,11 @@ type Provider struct {
 	APILatency time.Duration
 	// PublishDelay is how long a new access token is still refused by the API.
 	PublishDelay time.Duration
-	// Lifetime is what the token endpoint says in expires_in; zero: an hour. Tokens really expire by Expire only.
+	// Lifetime is what the token endpoint says in expires_in; zero: an hour. Tokens really expire by Expire only, unless
+	// Punctual is set.
 	Lifetime time.Duration
+	// Punctual makes the API refuse access tokens at the end of their lifetime.
+	Punctual bool
 	// OmitExpiry leaves expires_in out of answers of the token endpoint.
 	OmitExpiry bool
 	// Skew is how far the server's stamps are ahead of the clock: Date headers and the exp of tokens.
@@ -56,6 +59,13 @@ type Provider struct {
 	RefuseNew bool
 	// RefuseEarly makes the API refuse without reading the request's body.
 	RefuseEarly bool
+	// ApproveAfter is how long the authorization server takes to consent to a login by itself; zero: it waits for Approve, or
+	// for a person on its pages.
+	ApproveAfter time.Duration
+	// CodeLifetime is how long a login waits for consent; zero: 15 minutes.
+	CodeLifetime time.Duration
+	// Interval is how often a program may ask for the outcome of a login; zero: 5 seconds.
+	Interval time.Duration
 	// Refuse, when it returns an answer, is asked before anything else of the API: a recorded refusal, say.
 	Refuse func(r *http.Request, token string) *Answer
 
@@ -68,12 +78,16 @@ type Provider struct {
 	asked    int
 	granted  int
 	reused   int
+	asks     []*ask
+	polls    int
+	hasty    int
 }
 
 // login is a family of tokens.
 type login struct {
 	current string // the refresh token that may be used
 	dead    bool
+	way     way
 }
 
 // token is an access token or an API key.
@@ -81,6 +95,7 @@ type token struct {
 	of     *login // nil: an API key
 	state  state
 	from   time.Time // accepted from then on
+	ends   time.Time // by its own word; zero: it says nothing
 	until  time.Time // of a quota: when it comes back
 	useful bool
 }
@@ -122,14 +137,13 @@ const TokenPath = "/oauth2/token"
 // Start serves the provider on a loopback port until the server is closed.
 func (p *Provider) Start() *httptest.Server { return httptest.NewServer(p) }
 
-// ServeHTTP implements http.Handler: TokenPath is the token endpoint, anything else the API.
+// ServeHTTP implements http.Handler: TokenPath is the token endpoint, what real providers have for logins is the
+// authorization server, anything else the API.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Now().Add(p.Skew).UTC().Format(http.TimeFormat))
-	if r.URL.Path == TokenPath {
-		p.serveToken(w, r)
-		return
+	if !p.serveAuth(w, r) {
+		p.serveAPI(w, r)
 	}
-	p.serveAPI(w, r)
 }
 
 // Login makes a new login and returns its tokens.
@@ -144,7 +158,7 @@ func (p *Provider) Login() (access, refresh string) {
 // issue makes a pair of tokens for l. p.mu is held.
 func (p *Provider) issue(l *login, useful bool) (access, refresh string) {
 	access, refresh = p.newAccess(), "rt-"+rand.Text()
-	p.access[access] = &token{of: l, useful: useful}
+	p.access[access] = &token{of: l, useful: useful, ends: time.Now().Add(p.lifetime())}
 	l.current = refresh
 	p.refresh[refresh] = l
 	return access, refresh

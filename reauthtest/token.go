@@ -46,9 +46,9 @@ func (p *Provider) Fail(faults ...Fault) {
 	p.faults = append(p.faults, faults...)
 }
 
-// serveToken is the refresh grant of RFC 6749 §6, with rotation and, as RFC 9700 §4.14.2 wants it, the end of a login whose
-// refresh token is used twice.
-func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
+// serveToken is a token endpoint: the grants of a login that begins, and the refresh grant of RFC 6749 §6, with rotation and,
+// as RFC 9700 §4.14.2 wants it, the end of a login whose refresh token is used twice.
+func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, how way) {
 	given := readGrant(r)
 	fault := p.nextFault()
 	sleep(r, p.TokenLatency)
@@ -59,9 +59,16 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		fault.Answer.write(w)
 		return
 	}
-	answer := p.exchange(given)
+	if how == anthropicCode && given["grant_type"] == "authorization_code" && r.Header.Get("Content-Type") != "application/json" {
+		writeJSON(400, map[string]any{"type": "error", "error": map[string]any{"type": "invalid_request_error", "message": "Invalid JSON"}}).write(w)
+		return
+	}
+	answer := p.grant(how, given)
 	if fault.Lose {
 		panic(http.ErrAbortHandler)
+	}
+	if how == github {
+		answer = asGitHub(answer, r)
 	}
 	answer.write(w)
 }
@@ -92,10 +99,23 @@ func readGrant(r *http.Request) map[string]string {
 	return params
 }
 
-// exchange spends a refresh token.
-func (p *Provider) exchange(given map[string]string) *Answer {
+// grant answers a token request by what it asks for.
+func (p *Provider) grant(how way, given map[string]string) *Answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	switch kind := given["grant_type"]; {
+	case how == codexDevice, kind == deviceGrant:
+		return p.poll(how, given)
+	case kind == userCodeGrant:
+		return p.poll(miniMax, given)
+	case kind == "authorization_code":
+		return p.redeem(how, given)
+	}
+	return p.exchange(given)
+}
+
+// exchange spends a refresh token. p.mu is held.
+func (p *Provider) exchange(given map[string]string) *Answer {
 	used := given["refresh_token"]
 	l := p.refresh[used]
 	switch {
@@ -115,7 +135,7 @@ func (p *Provider) exchange(given map[string]string) *Answer {
 		l.current, refresh = used, ""
 	}
 	p.access[access].from = time.Now().Add(p.PublishDelay)
-	return &Answer{Status: 200, Body: p.grantBody(access, refresh)}
+	return writeJSON(200, p.grantMembers(l, access, refresh))
 }
 
 func (p *Provider) lifetime() time.Duration {
@@ -125,16 +145,19 @@ func (p *Provider) lifetime() time.Duration {
 	return p.Lifetime
 }
 
-func (p *Provider) grantBody(access, refresh string) string {
+// grantMembers is RFC 6749 §5.1's answer, or MiniMax's.
+func (p *Provider) grantMembers(l *login, access, refresh string) map[string]any {
 	m := map[string]any{"access_token": access, "token_type": "Bearer"}
 	if refresh != "" {
 		m["refresh_token"] = refresh
 	}
-	if !p.OmitExpiry {
+	switch {
+	case l.way == miniMax: // an instant, in milliseconds
+		m["status"], m["expired_in"] = "success", time.Now().Add(p.Skew).Add(p.lifetime()).UnixMilli()
+	case !p.OmitExpiry:
 		m["expires_in"] = int(p.lifetime().Seconds())
 	}
-	b, _ := json.Marshal(m) // strings and numbers always encode
-	return string(b)
+	return m
 }
 
 // newAccess makes an access token: opaque, or a JWT whose signature is not valid.

@@ -31,6 +31,8 @@ type commands struct {
 	Store string `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
 
 	Add addCmd `cmd:"" help:"Add an API key."`
+
+	Login loginCmd `cmd:"" help:"Log in at a provider: device flow, or a browser."`
 }
 
 // run is the whole program but for the process around it. It returns the exit code.

@@ -1,0 +1,309 @@
+package login_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// consents is a browser in which the person consents, or not: it returns where the browser is sent to.
+func consents(t *testing.T, fake *reauthtest.Provider, address, decision string) *url.URL {
+	t.Helper()
+	send := func(method, address, form string) *http.Response {
+		req, err := http.NewRequest(method, address, strings.NewReader(form))
+		require.NoError(t, err)
+		if form != "" {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		resp, err := fake.Transport().RoundTrip(req)
+		require.NoError(t, err)
+		return resp
+	}
+	resp := send(http.MethodGet, address, "")
+	page, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	ask := regexp.MustCompile(`name="ask" value="([^"]+)"`).FindStringSubmatch(string(page))
+	require.Len(t, ask, 2, "%s", page)
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	resp = send(http.MethodPost, u.Scheme+"://"+u.Host+"/oauth/authorize/decision", url.Values{"ask": {ask[1]}, "decision": {decision}}.Encode())
+	require.NoError(t, resp.Body.Close())
+	to, err := resp.Location()
+	require.NoError(t, err)
+	return to
+}
+
+// pasteOf is what the person pastes for where the browser was sent to.
+func pasteOf(provider string, to *url.URL) string {
+	if provider == "anthropic" {
+		return to.Query().Get("code") + "#" + to.Query().Get("state")
+	}
+	return to.String()
+}
+
+func eachPaste(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	for _, provider := range []string{"anthropic", "openai-codex"} {
+		t.Run(provider, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, provider)
+				r.login.Flow = login.Paste
+				r.login.Issuer = "https://auth.corp.example" // one host for everything, as the fake is
+				test(t, r)
+			})
+		})
+	}
+}
+
+func TestPastedCode(t *testing.T) {
+	eachPaste(t, func(t *testing.T, r *rig) {
+		r.person.visit = func(address, _ string) {
+			r.person.lines = []string{"", "some code without a state", pasteOf(r.login.Provider, consents(t, r.fake, address, "approve"))}
+		}
+		got, err := r.run(t)
+		require.NoError(t, err)
+		assert.True(t, r.fake.Current(got.RefreshToken))
+		assert.NotEmpty(t, got.AccountID)
+		assert.WithinDuration(t, time.Now().Add(time.Hour), got.Expiry, time.Second)
+		require.Len(t, r.person.notes, 3)
+		assert.Contains(t, r.person.notes[1], "That is not it: it is empty")
+		assert.Contains(t, r.person.notes[2], "That is not it: it has no state")
+		assert.Len(t, r.wire.asked, 1, "a code is exchanged once")
+		if r.login.Provider == "anthropic" {
+			var sent map[string]string
+			require.NoError(t, json.Unmarshal([]byte(r.wire.bodies[0]), &sent))
+			assert.NotEmpty(t, sent["state"])
+		}
+	})
+}
+
+func TestPastedCodeOfAnotherLogin(t *testing.T) {
+	eachPaste(t, func(t *testing.T, r *rig) {
+		r.person.visit = func(address, _ string) {
+			to := consents(t, r.fake, address, "approve")
+			q := to.Query()
+			q.Set("state", "another")
+			to.RawQuery = q.Encode()
+			line := pasteOf(r.login.Provider, to)
+			r.person.lines = []string{line, line, line, line}
+		}
+		text := r.fails(t, t.Context())
+		assert.Contains(t, text, "its state is not ours; nothing was stored")
+		assert.NotContains(t, text+r.person.all(), "ac-")
+		assert.Empty(t, r.wire.asked, "nothing was exchanged")
+	})
+}
+
+func TestConsentRefusedInTheBrowser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for description, want := range map[string]string{"": "Run the command again to be asked anew", "missing_codex_entitlement": "this workspace has no Codex"} {
+			r := newRig(t, "openai-codex")
+			r.login.Flow = login.Paste
+			r.person.visit = func(address, _ string) {
+				to := consents(t, r.fake, address, "deny")
+				if description != "" {
+					q := to.Query()
+					q.Set("error_description", description)
+					to.RawQuery = q.Encode()
+				}
+				r.person.lines = []string{to.String()}
+			}
+			text := r.fails(t, t.Context())
+			assert.Contains(t, text, "consent was not given")
+			assert.Contains(t, text, want)
+		}
+	})
+}
+
+func TestNothingIsPasted(t *testing.T) {
+	eachPaste(t, func(t *testing.T, r *rig) {
+		r.person.visit = nil
+		assert.Contains(t, r.fails(t, t.Context()), "nothing was pasted (EOF); nothing was stored")
+		r.person.hesitant = true
+		start := time.Now()
+		assert.Contains(t, r.fails(t, t.Context()), "the code has expired")
+		assert.Equal(t, 15*time.Minute, time.Since(start))
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		_, err := r.login.Run(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Empty(t, r.person.waits, "no line is drawn where the person types")
+	})
+}
+
+func TestExchangeThatFails(t *testing.T) {
+	eachPaste(t, func(t *testing.T, r *rig) {
+		r.person.visit = func(address, _ string) {
+			r.person.lines = []string{pasteOf(r.login.Provider, consents(t, r.fake, address, "approve"))}
+		}
+		r.fake.Fail(reauthtest.Fault{Lose: true})
+		text := r.fails(t, t.Context())
+		assert.Contains(t, text, "the code was not exchanged")
+		assert.Contains(t, text, "the code may be spent. Run the command again")
+		assert.Len(t, r.wire.asked, 1, "to send a code twice ends the login")
+		instead(r, "/oauth/token", 400, `{"error":"invalid_grant","error_description":"no"}`)
+		assert.Contains(t, r.fails(t, t.Context()), "the code was not exchanged: status 400: invalid_grant: no")
+	})
+}
+
+// port is one that nobody listens on.
+func port(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// browse opens an address and returns status and page.
+func browse(t *testing.T, method, address string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, strings.Replace(address, "//localhost:", "//127.0.0.1:", 1), http.NoBody)
+	require.NoError(t, err)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	assert.Equal(t, "no-store", resp.Header.Get("Cache-Control"))
+	assert.Equal(t, "no-referrer", resp.Header.Get("Referrer-Policy"))
+	return resp.StatusCode, string(page)
+}
+
+func TestBrowserComesBack(t *testing.T) {
+	for provider, path := range map[string]string{"anthropic": "/callback", "openai-codex": "/auth/callback"} {
+		t.Run(provider, func(t *testing.T) {
+			r := newRig(t, provider)
+			r.login.Flow, r.login.Port, r.login.Issuer = login.Browser, port(t), "https://auth.corp.example"
+			at := "http://localhost:" + strconv.Itoa(r.login.Port)
+			visited := make(chan struct{})
+			r.person.visit = func(address, _ string) {
+				go func() {
+					defer close(visited)
+					to := consents(t, r.fake, address, "approve")
+					assert.Equal(t, at+path, to.Scheme+"://"+to.Host+to.Path)
+					status, _ := browse(t, http.MethodGet, at+"/favicon.ico")
+					assert.Equal(t, 404, status)
+					status, _ = browse(t, http.MethodPost, to.String())
+					assert.Equal(t, 404, status)
+					status, page := browse(t, http.MethodGet, at+path+"?code=evil&state=evil")
+					assert.Equal(t, 400, status)
+					assert.Contains(t, page, "another login")
+					status, _ = browse(t, http.MethodGet, at+path+"?error=access_denied")
+					assert.Equal(t, 400, status, "a stranger cannot end the login either")
+					status, page = browse(t, http.MethodGet, to.String())
+					assert.Equal(t, 200, status)
+					assert.Contains(t, page, "you may close this page")
+					assert.NotContains(t, page, to.Query().Get("code"))
+				}()
+			}
+			got, err := r.run(t)
+			require.NoError(t, err)
+			<-visited
+			assert.True(t, r.fake.Current(got.RefreshToken))
+			_, err = net.DialTimeout("tcp4", "127.0.0.1:"+strconv.Itoa(r.login.Port), time.Second)
+			require.Error(t, err, "the listener is closed")
+		})
+	}
+}
+
+func TestBrowserBringsARefusal(t *testing.T) {
+	r := newRig(t, "openai-codex")
+	r.login.Flow, r.login.Port = login.Browser, port(t)
+	visited := make(chan struct{})
+	r.person.visit = func(address, _ string) {
+		go func() {
+			defer close(visited)
+			to := consents(t, r.fake, address, "deny")
+			_, page := browse(t, http.MethodGet, to.String())
+			assert.Contains(t, page, "refused")
+		}()
+	}
+	assert.Contains(t, r.fails(t, t.Context()), "consent was not given: access_denied: The user denied the request")
+	<-visited
+}
+
+func TestNoBrowserComesBackBeforeCtrlC(t *testing.T) {
+	r := newRig(t, "anthropic")
+	r.login.Flow, r.login.Port = login.Browser, port(t)
+	ctx, stop := context.WithCancel(t.Context())
+	r.person.visit = func(string, string) { stop() }
+	_, err := r.login.Run(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestBusyPortNamesTheWayOut(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	r := newRig(t, "anthropic")
+	r.login.Flow, r.login.Port = login.Browser, l.Addr().(*net.TCPAddr).Port
+	text := r.fails(t, t.Context())
+	assert.Contains(t, text, "port "+strconv.Itoa(r.login.Port)+" of 127.0.0.1")
+	assert.Contains(t, text, "use --flow paste")
+	assert.Empty(t, r.person.all())
+}
+
+func TestAddressOfConsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for provider, want := range map[string]map[string]string{
+			"anthropic": {
+				"": "https://claude.ai/oauth/authorize", "client_id": "9d1c250a-e61b-44d9-88ed-5944d1962f5e", "code": "true",
+				"redirect_uri": "https://console.anthropic.com/oauth/code/callback", "scope": "org:create_api_key user:profile user:inference",
+			},
+			"openai-codex": {
+				"": "https://auth.openai.com/oauth/authorize", "client_id": "app_EMoamEEZ73f0CkXaXp7hrann", "redirect_uri": "http://localhost:1455/auth/callback",
+				"scope": "openid profile email offline_access", "id_token_add_organizations": "true", "codex_cli_simplified_flow": "true", "originator": "",
+			},
+		} {
+			r := newRig(t, provider)
+			r.login.Flow, r.person.visit = login.Paste, nil
+			_ = r.fails(t, t.Context())
+			u, err := url.Parse(r.person.shown[0])
+			require.NoError(t, err)
+			q := u.Query()
+			assert.Equal(t, "S256", q.Get("code_challenge_method"))
+			assert.Len(t, q.Get("code_challenge"), 43)
+			assert.Len(t, q.Get("state"), 43)
+			assert.Equal(t, "code", q.Get("response_type"))
+			u.RawQuery = ""
+			assert.Equal(t, want[""], u.String())
+			delete(want, "")
+			for name, value := range want {
+				assert.Equal(t, value, q.Get(name), name)
+			}
+		}
+	})
+}
+
+// The vendors' own hosts, with nothing the user has set.
+func TestAnthropicsTokenEndpointIsAtAnotherHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "anthropic")
+		r.person.visit = func(address, _ string) {
+			u, err := url.Parse(address)
+			assert.NoError(t, err)
+			r.person.lines = []string{"ac-EXAMPLE#" + u.Query().Get("state")}
+		}
+		text := r.fails(t, t.Context())
+		assert.Equal(t, []string{"POST https://platform.claude.com/v1/oauth/token"}, r.wire.asked)
+		assert.NotContains(t, text, "ac-EXAMPLE")
+	})
+}

@@ -1,0 +1,82 @@
+package login
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/reauth-go/reauth"
+)
+
+// credential is what an answer with tokens gives, with the notes that the library's refreshers keep. An incomplete one is an
+// error: a login that cannot be renewed ends unawares.
+func (s *session) credential(a *answer) (reauth.Credential, error) {
+	c := reauth.Credential{AccessToken: a.text("access_token"), RefreshToken: a.text("refresh_token")}
+	s.hide(c.AccessToken, c.RefreshToken, a.text("id_token"))
+	switch {
+	case c.AccessToken == "":
+		return c, errors.New("the server consented and gave no access token; nothing was stored. Run the command again")
+	case c.RefreshToken == "" && !s.keep:
+		return c, errors.New("the server gave no refresh token: the login could not be renewed, and nothing was stored. Ask for one by --scope, often with offline_access")
+	}
+	access, identity := readClaims(c.AccessToken), readClaims(a.text("id_token"))
+	switch in := seconds(a.number("expires_in")); {
+	case in > 0:
+		c.Expiry = time.Now().Add(in)
+	case a.number("expired_in") > 0:
+		c.Expiry = instant(a, "expired_in")
+	case access.Expires > 0 && access.Expires < 1e11:
+		c.Expiry = byOurClock(a, time.Unix(int64(access.Expires), 0))
+	}
+	c.AccountID = cmp.Or(access.OpenAI.AccountID, identity.OpenAI.AccountID, a.object("account").text("uuid"))
+	if c.AccountID == "" && access.Subject == "" {
+		c.AccountID = identity.Subject // names the credential the same at the next login
+	}
+	s.note(&c, "resource_url", a.text("resource_url"))
+	if base := a.text("inference_base_url"); isInference(base) {
+		s.note(&c, "base_url", base)
+	}
+	return c, nil
+}
+
+func (s *session) note(c *reauth.Credential, name, value string) {
+	if value == "" || !isPlain(value, 2000) {
+		return
+	}
+	if c.Metadata == nil {
+		c.Metadata = make(map[string]string)
+	}
+	c.Metadata[name] = value
+}
+
+// isInference: another host than Nous's own gets none of its tokens.
+func isInference(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && u.Scheme == "https" && u.User == nil && u.Host == "inference-api.nousresearch.com"
+}
+
+// claims are those of a token that tell whose it is. Its signature is the provider's business.
+type claims struct {
+	Subject string  `json:"sub"`
+	Expires float64 `json:"exp"`
+	OpenAI  struct {
+		AccountID string `json:"chatgpt_account_id"`
+	} `json:"https://api.openai.com/auth"`
+}
+
+// readClaims decodes a JWT (RFC 7519); what is none has no claims.
+func readClaims(token string) (c claims) {
+	part := strings.Split(token, ".")
+	if len(part) != 3 {
+		return c
+	}
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(part[1], "="))
+	if err != nil || json.Unmarshal(b, &c) != nil {
+		return claims{}
+	}
+	return c
+}

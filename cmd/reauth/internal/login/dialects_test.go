@@ -1,0 +1,275 @@
+package login_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// instead makes the server answer requests to paths with that end.
+func instead(r *rig, suffix string, status int, body string) {
+	r.wire.answer = func(req *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(req.URL.Path, suffix) {
+			return says(status, body), nil
+		}
+		return nil, nil
+	}
+}
+
+func TestServerGivesNoCode(t *testing.T) {
+	for _, c := range []struct {
+		name, provider, suffix string
+		status                 int
+		body, want             string
+	}{
+		{"unknown client", "nous", "/device/code", 401, `{"error":"invalid_client","error_description":"unknown"}`, "the server gave no code: status 401: invalid_client: unknown; the server does not take this client, see --client-id"},
+		{"scope", "nous", "/device/code", 400, `{"error":"invalid_scope"}`, "see --scope"},
+		{"GitHub, in a 200", "copilot", "/device/code", 200, `{"error":"unauthorized_client","error_description":"no"}`, "see --client-id"},
+		{"page", "qwen-oauth", "/device/code", 200, `<html>`, "the answer is not of an authorization server"},
+		{"redirect", "minimax-oauth", "/device/code", 307, ``, "the server points to another address, which is not followed"},
+		{"no device login", "openai-codex", "/usercode", 404, `{}`, "this server has no device login, use --flow browser"},
+		{"API's error", "openai-codex", "/usercode", 400, `{"error":{"message":"not allowed","type":"invalid_request_error"}}`, "status 400: invalid_request_error: not allowed"},
+		{"down", "nous", "/device/code", 503, `{}`, "status 503: the server does not say why; run the command again later"},
+		{"no device code", "nous", "/device/code", 200, `{"user_code":"A","verification_uri":"https://nous.example/"}`, "the server gave no device code"},
+		{"no id", "openai-codex", "/usercode", 200, `{"user_code":"A"}`, "the server gave no id of the login; use --flow browser"},
+		{"no user code", "nous", "/device/code", 200, `{"device_code":"dc-1234","verification_uri":"https://nous.example/"}`, "the server gave no code that can be shown"},
+		{"no address", "nous", "/device/code", 200, `{"device_code":"dc-1234","user_code":"A"}`, "no address to log in at that is fit to be opened"},
+		{"script", "nous", "/device/code", 200, `{"device_code":"dc-1234","user_code":"A","verification_uri":"javascript://nous.example/%0aalert(1)"}`, "no address to log in at that is fit to be opened"},
+		{"in the clear", "nous", "/device/code", 200, `{"device_code":"dc-1234","user_code":"A","verification_uri":"http://nous.example/"}`, "no address to log in at that is fit to be opened"},
+		{"moves the cursor", "nous", "/device/code", 200, "{\"device_code\":\"dc-1234\",\"user_code\":\"A\\u001b[2J\",\"verification_uri\":\"https://nous.example/\"}", "no code that can be shown"},
+		{"another login's", "minimax-oauth", "/device/code", 200, `{"user_code":"A","verification_uri":"https://minimax.example/","state":"another"}`, "its state is not ours"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, c.provider)
+				instead(r, c.suffix, c.status, c.body)
+				assert.Contains(t, r.fails(t, t.Context()), c.want)
+				assert.Empty(t, r.person.shown, "nothing is shown of it")
+			})
+		})
+	}
+}
+
+func TestServerThatAsksToWaitLongerThanAPersonLikes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "openai-codex")
+		r.wire.answer = func(*http.Request) (*http.Response, error) {
+			resp := says(429, `{"error":{"code":"rate_limited"}}`)
+			resp.Header.Set("Retry-After", "3600")
+			return resp, nil
+		}
+		assert.Contains(t, r.fails(t, t.Context()), "status 429: rate_limited; run the command again in 1h0m0s")
+		assert.Len(t, r.wire.asked, 1)
+	})
+}
+
+func TestNewCodeIsAskedForAgainWhenTheServerStumbles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "nous")
+		stumbled := false
+		r.wire.answer = func(*http.Request) (*http.Response, error) {
+			if !stumbled {
+				stumbled = true
+				return nil, errCut
+			}
+			return nil, nil
+		}
+		_, err := r.run(t)
+		require.NoError(t, err)
+	})
+}
+
+func TestServerThatCannotBeReached(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "nous")
+		r.wire.answer = func(*http.Request) (*http.Response, error) { return nil, errCut }
+		assert.Equal(t, "reauth: login nous: the server cannot be reached: connection reset by peer; check the network, or --issuer", r.fails(t, t.Context()))
+	})
+}
+
+func TestIncompletePairIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for body, want := range map[string]string{
+			`{"access_token":"at-EXAMPLE","expires_in":60}`: "the server gave no refresh token",
+			`{"refresh_token":"rt-EXAMPLE"}`:                "gave no access token",
+			`{}`:                                            "gave no access token",
+		} {
+			r := newRig(t, "nous")
+			r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{Status: 200, Body: body}})
+			text := r.fails(t, t.Context())
+			assert.Contains(t, text, want)
+			assert.NotContains(t, text, "EXAMPLE")
+		}
+		r := newRig(t, "openai-codex")
+		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{Status: 200, Body: `{"authorization_code":"","code_verifier":""}`}})
+		assert.Contains(t, r.fails(t, t.Context()), "gave no code")
+	})
+}
+
+// Whatever a server repeats of what it was sent, and of what it gave before, goes no further.
+func TestSecretsStayHidden(t *testing.T) {
+	eachDevice(t, func(t *testing.T, r *rig, polls string, _ time.Duration) {
+		r.wire.answer = func(req *http.Request) (*http.Response, error) {
+			if req.URL.String() == polls {
+				sent := r.wire.bodies[len(r.wire.bodies)-1]
+				if form, err := url.ParseQuery(sent); err == nil && form.Get("client_id") != "" {
+					sent = form.Get("device_code") + " " + form.Get("code_verifier")
+				}
+				b := `{"error":"invalid_request","error_description":` + quote(sent) + `}`
+				return says(400, b), nil
+			}
+			return nil, nil
+		}
+		text := r.fails(t, t.Context()) + r.person.all()
+		assert.Contains(t, text, "[redacted]")
+		assert.NotRegexp(t, `dc-[A-Z2-7]{10}`, text)
+	})
+}
+
+func quote(s string) string {
+	return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`
+}
+
+func TestTextsOfAServerDoNotMoveTheCursor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "nous")
+		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{Status: 400, Body: "{\"error\":\"bad\\u001b[2J\",\"error_description\":\"" + strings.Repeat("x", 5000) + "\"}"}})
+		text := r.fails(t, t.Context())
+		assert.NotContains(t, text, "\x1b")
+		assert.Less(t, len(text), 1000)
+	})
+}
+
+func TestMiniMaxsDeadPageIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "minimax-oauth")
+		r.person.visit = func(string, string) { t.Log("shown") }
+		r.wire.answer = func(req *http.Request) (*http.Response, error) {
+			form, err := url.ParseQuery(r.wire.bodies[len(r.wire.bodies)-1])
+			assert.NoError(t, err)
+			if form.Get("response_type") != "code" {
+				return says(200, `{"status":"error"}`), nil
+			}
+			return says(200, `{"user_code":"A","verification_uri":"https://www.minimax.io/oauth-authorize?user_code=A","state":"`+form.Get("state")+`","interval":300}`), nil
+		}
+		_ = r.fails(t, t.Context())
+		assert.Equal(t, "https://platform.minimax.io/oauth-authorize?user_code=A", r.person.shown[0])
+	})
+}
+
+func TestMiniMaxSaysExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "minimax-oauth")
+		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{Status: 400, Body: `{"base_resp":{"status_code":1004,"status_msg":"user code expired"}}`}})
+		assert.Contains(t, r.fails(t, t.Context()), "the code has expired")
+	})
+}
+
+func TestCopilotsMint(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		want   string
+	}{
+		{"no Copilot", 403, `{"message":"no access"}`, "GitHub knows the account, and it has no Copilot"},
+		{"token of another kind", 404, `{"message":"Not Found"}`, "tokens of this client cannot be exchanged for Copilot's"},
+		{"an editor is wanted", 400, `{"message":"missing Editor-Version header"}`, "give yours by --header"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, "copilot")
+				instead(r, "/copilot_internal/v2/token", c.status, c.body)
+				text := r.fails(t, t.Context())
+				assert.Contains(t, text, c.want)
+				assert.NotContains(t, text, "ghu_")
+			})
+		})
+	}
+}
+
+func TestTokenOfAnOAuthAppIsSentAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "copilot")
+		instead(r, "/access_token", 200, `{"access_token":"gho_EXAMPLE","token_type":"bearer"}`)
+		got, err := r.run(t)
+		require.NoError(t, err)
+		assert.Equal(t, "gho_EXAMPLE", got.RefreshToken, "which the pool takes for the key")
+		assert.Empty(t, got.AccessToken)
+	})
+}
+
+func TestGitHubOfACompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "copilot")
+		r.login.Issuer = "https://github.corp.example/"
+		_, err := r.run(t)
+		require.NoError(t, err)
+		assert.Equal(t, "POST https://github.corp.example/login/device/code", r.wire.asked[0])
+		assert.Contains(t, r.wire.asked, "GET https://api.github.corp.example/copilot_internal/v2/token")
+	})
+}
+
+func TestWhatTheUserSets(t *testing.T) {
+	eachDevice(t, func(t *testing.T, r *rig, _ string, _ time.Duration) {
+		r.login.Issuer, r.login.ClientID, r.login.Scope = "https://auth.corp.example/tenant", "my-client", "my scope"
+		if r.login.Provider == "copilot" || strings.HasPrefix(r.login.Provider, "minimax") || r.login.Provider == "xai-oauth" {
+			r.login.Issuer = "https://auth.corp.example" // these paths are the fake's
+		}
+		r.login.Header = http.Header{"Editor-Version": {"acme/1.0"}}
+		base := r.wire.base
+		r.wire.base = roundTripper(func(req *http.Request) (*http.Response, error) {
+			req = req.Clone(req.Context())
+			req.URL.Path = strings.TrimPrefix(req.URL.Path, "/tenant")
+			return base.RoundTrip(req)
+		})
+		got, err := r.run(t)
+		require.NoError(t, err)
+		assert.Equal(t, "my-client", got.ClientID)
+		sent := strings.Join(r.wire.bodies, "\n")
+		assert.Contains(t, sent, "my-client")
+		if r.login.Provider != "openai-codex" { // none is sent there
+			assert.Contains(t, sent, "scope=my+scope")
+		}
+		for i, h := range r.wire.headers {
+			assert.Equal(t, "acme/1.0", h.Get("Editor-Version"), r.wire.asked[i])
+			assert.Contains(t, r.wire.asked[i], "auth.corp.example")
+		}
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func TestWhatCannotBeTried(t *testing.T) {
+	for _, c := range []struct{ provider, flow, issuer, want string }{
+		{"nobody", "", "", "its name is unknown; those with a login are anthropic, copilot, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth"},
+		{"openrouter", "", "", "For an API key: reauth add openrouter --key-stdin"},
+		{"xai", "browser", "", "use --flow device"},
+		{"codex", "fax", "", "use --flow device or --flow browser or --flow paste"},
+		{"nous", "", "auth.example.com", "it is no address such as"},
+		{"nous", "", "http://auth.example.com", "it must be https, or http on loopback"},
+		{"nous", "", "ftp://127.0.0.1", "it must be https, or http on loopback"},
+		{"nous", "", "https://me:secret@auth.example.com", "only scheme, host, port and path"},
+		{"nous", "", "https://auth.example.com?x=y", "only scheme, host, port and path"},
+	} {
+		p := &person{}
+		_, err := login.Login{Provider: c.provider, Flow: login.Flow(c.flow), Issuer: c.issuer, Person: p}.Run(t.Context())
+		require.ErrorIs(t, err, login.ErrUnsupported)
+		require.ErrorContains(t, err, c.want)
+		assert.NotContains(t, err.Error(), "secret")
+		assert.Empty(t, p.all())
+	}
+	assert.Equal(t, []login.Flow{login.Paste, login.Browser}, login.Flows("claude"))
+	assert.Nil(t, login.Flows("openrouter"))
+}

@@ -1,0 +1,174 @@
+package login_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// person consents, or does not, when it is shown where to.
+type person struct {
+	visit    func(address, code string)
+	lines    []string // to be pasted; then the input ends, or, with hesitant, nothing comes
+	hesitant bool
+
+	mu    sync.Mutex
+	shown []string
+	notes []string
+	waits []time.Duration
+}
+
+func (p *person) Visit(address, code string) {
+	p.mu.Lock()
+	p.shown = append(p.shown, address, code)
+	p.mu.Unlock()
+	if p.visit != nil {
+		p.visit(address, code)
+	}
+}
+
+func (p *person) Waiting(left time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waits = append(p.waits, left)
+}
+
+func (p *person) Note(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notes = append(p.notes, text)
+}
+
+func (p *person) Paste(ctx context.Context) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.lines) == 0 {
+		if p.hesitant {
+			<-ctx.Done()
+		}
+		return "", io.EOF
+	}
+	line := p.lines[0]
+	p.lines = p.lines[1:]
+	return line + "\n", nil
+}
+
+// all is everything the person was told.
+func (p *person) all() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(append(append([]string{}, p.shown...), p.notes...), "\n")
+}
+
+// wire is a transport that keeps what was sent, and may answer in the provider's stead.
+type wire struct {
+	base   http.RoundTripper
+	answer func(req *http.Request) (*http.Response, error) // nil, or nil of both: the provider answers
+
+	mu      sync.Mutex
+	asked   []string // method and address
+	at      []time.Time
+	headers []http.Header
+	bodies  []string
+}
+
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	body := ""
+	if req.GetBody != nil {
+		r, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			return nil, err
+		}
+		body = string(b)
+	}
+	w.mu.Lock()
+	w.asked = append(w.asked, req.Method+" "+req.URL.String())
+	w.at = append(w.at, time.Now())
+	w.headers = append(w.headers, req.Header.Clone())
+	w.bodies = append(w.bodies, body)
+	w.mu.Unlock()
+	if w.answer != nil {
+		if resp, err := w.answer(req); resp != nil || err != nil {
+			return resp, err
+		}
+	}
+	return w.base.RoundTrip(req)
+}
+
+// gaps are the times between the requests to an address.
+func (w *wire) gaps(suffix string) (gaps []time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var last time.Time
+	for i, asked := range w.asked {
+		if strings.HasSuffix(asked, suffix) {
+			if !last.IsZero() {
+				gaps = append(gaps, w.at[i].Sub(last))
+			}
+			last = w.at[i]
+		}
+	}
+	return gaps
+}
+
+func says(status int, body string) *http.Response {
+	h := http.Header{"Content-Type": {"application/json"}}
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+}
+
+// rig is a login in memory.
+type rig struct {
+	fake   *reauthtest.Provider
+	wire   *wire
+	person *person
+	login  login.Login
+}
+
+// newRig is a person who consents after 12 seconds.
+func newRig(t *testing.T, provider string) *rig {
+	t.Helper()
+	if now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(now) { // of a bubble: in the year 2000 milliseconds look like seconds
+		time.Sleep(time.Until(now))
+	}
+	r := &rig{fake: reauthtest.New(reauthtest.OpenAI), person: &person{}}
+	r.wire = &wire{base: r.fake.Transport()}
+	r.person.visit = func(_, code string) {
+		time.AfterFunc(12*time.Second, func() { _ = r.fake.Approve(code) })
+	}
+	r.login = login.Login{Provider: provider, Base: r.wire, Person: r.person}
+	return r
+}
+
+func (r *rig) run(t *testing.T) (reauth.Credential, error) {
+	t.Helper()
+	return r.login.Run(t.Context())
+}
+
+// fails runs a login that must fail, and must give nothing.
+func (r *rig) fails(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	c, err := r.login.Run(ctx)
+	require.Error(t, err)
+	require.Equal(t, reauth.Credential{}, c, "nothing of a login that failed may be stored")
+	return err.Error()
+}
+
+var errCut = errors.New("connection reset by peer")

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+)
+
+// loginCmd logs in at a provider and stores the pair of tokens.
+type loginCmd struct {
+	Provider string   `arg:"" help:"The provider: anthropic, copilot, minimax-oauth, minimax-cn, nous, openai-codex, qwen-oauth or xai-oauth."`
+	Flow     string   `help:"How: device (a code to type on any device), browser (on this host, which comes back by itself) or paste (a browser anywhere; you paste what it shows). Default: the first that the provider has." enum:",device,browser,paste" default:"" placeholder:"device|browser|paste"`
+	ClientID string   `name:"client-id" help:"Your own OAuth client instead of the public one of the vendor's program." placeholder:"ID"`
+	Scope    string   `help:"Ask for this, space-separated, instead of the provider's default." placeholder:"SCOPES"`
+	Issuer   string   `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback." placeholder:"URL"`
+	Port     int      `help:"With --flow browser: listen on this port of 127.0.0.1. The provider must know it for your client." placeholder:"N"`
+	Header   []string `help:"Add this header to the requests of the login, such as an editor's version that the provider asks for." placeholder:"NAME:VALUE" sep:"none"`
+	ID       string   `name:"id" help:"The name of the credential; by default one made of the account." placeholder:"ID"`
+	Priority int      `help:"Lower is preferred."`
+}
+
+// Help is what --help says in addition.
+func (c *loginCmd) Help() string {
+	return `An address is shown, and a code where there is one. When you have consented there, access and refresh token are stored, and nothing
+before that; Ctrl-C ends it at any time. Logging in again replaces the tokens of the same account and lifts its marks.
+
+Flows: device for copilot, minimax-oauth, minimax-cn, nous, qwen-oauth and xai-oauth; device, browser or paste for openai-codex;
+paste or browser for anthropic.
+
+What is allowed: the page where you consent names the vendor's own program, because the client id is that program's public one
+(--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + login.Version + `. Some providers restrict the
+use of consumer logins in other programs, and may close accounts over it. Whether yours may be used is decided by your agreement
+with the provider; an API key (reauth add) is the safe choice.
+
+Examples:
+
+    reauth login xai-oauth
+    reauth login anthropic --flow browser
+    reauth login openai-codex --id work`
+}
+
+// Run implements the command.
+func (c *loginCmd) Run(a *app) error {
+	header, err := readHeaders(c.Header)
+	if err != nil {
+		return err
+	}
+	p, err := a.pool() // first: a store that cannot be used is no news for after the login
+	if err != nil {
+		return err
+	}
+	person := newTerminal(a)
+	defer person.done()
+	got, err := login.Login{
+		Provider: c.Provider, Flow: login.Flow(c.Flow), Issuer: c.Issuer, ClientID: c.ClientID, Scope: c.Scope, Port: c.Port, Header: header, Person: person,
+	}.Run(a.ctx)
+	person.done()
+	switch {
+	case errors.Is(err, login.ErrUnsupported):
+		return &exitError{exitUsage, err}
+	case err != nil && a.ctx.Err() != nil:
+		return fmt.Errorf("reauth: login %s: interrupted; nothing was stored", c.Provider)
+	case err != nil:
+		return err
+	}
+	got.ID, got.Priority = c.ID, c.Priority
+	return c.store(a, p, got)
+}
+
+// store keeps what the provider has given, even when Ctrl-C comes now: it is the only pair there is.
+func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(a.ctx), 20*time.Second)
+	defer stop()
+	id, err := p.Add(ctx, got)
+	if err != nil {
+		return fmt.Errorf("the login succeeded and could not be stored: %w. Mend that, then log in again", err)
+	}
+	a.printf("logged in: %s/%s", got.Provider, id)
+	if left := time.Until(got.Expiry); !got.Expiry.IsZero() {
+		unit := time.Minute
+		if left < 10*unit {
+			unit = time.Second
+		}
+		a.printf(", the access token is good for %s and is refreshed when it is used", left.Round(unit))
+	}
+	a.printf("\n")
+	if c.Issuer != "" {
+		a.notef("Its tokens are of %s: name that by --issuer, or in your program's Refresher, wherever they are refreshed.\n", c.Issuer)
+	}
+	return nil
+}
+
+func readHeaders(given []string) (http.Header, error) {
+	h := make(http.Header)
+	for _, g := range given {
+		name, value, ok := strings.Cut(g, ":")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(value, "\r\n") {
+			return nil, usagef("--header takes NAME:VALUE, as in --header 'Editor-Version: acme/1.0'")
+		}
+		h.Add(name, strings.TrimSpace(value))
+	}
+	return h, nil
+}
+
+// terminal is the person at it. A terminal has a line that shows how the waiting stands; anything else gets plain lines.
+type terminal struct {
+	app   *app
+	in    *bufio.Reader
+	live  bool
+	mu    sync.Mutex
+	shown int // columns of the line that is there now
+	told  bool
+}
+
+func newTerminal(a *app) *terminal {
+	t := &terminal{app: a, in: bufio.NewReader(a.stdin)}
+	if f, ok := a.stderr.(*os.File); ok {
+		t.live = term.IsTerminal(int(f.Fd()))
+	}
+	return t
+}
+
+// Visit implements login.Person.
+func (t *terminal) Visit(address, code string) {
+	t.say("Open this address and log in:\n\n  " + address + "\n")
+	if code != "" {
+		t.say("The code there is\n\n  " + code + "\n")
+	}
+}
+
+// Note implements login.Person.
+func (t *terminal) Note(text string) { t.say(text) }
+
+// Waiting implements login.Person.
+func (t *terminal) Waiting(left time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.live:
+		t.draw(fmt.Sprintf("Waiting for your consent, %d:%02d left (Ctrl-C ends it) ", int(left.Minutes()), int(left.Seconds())%60))
+	case !t.told:
+		t.told = true
+		t.app.notef("Waiting for your consent, for %s at most.\n", left)
+	}
+}
+
+// draw puts text in the place of the line. t.mu is held.
+func (t *terminal) draw(text string) {
+	t.app.notef("\r%s%s", text, strings.Repeat(" ", max(0, t.shown-len(text))))
+	if text == "" {
+		t.app.notef("\r")
+	}
+	t.shown = len(text)
+}
+
+func (t *terminal) say(text string) {
+	t.done()
+	t.app.notef("%s\n", text)
+}
+
+// done takes the line away.
+func (t *terminal) done() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.shown > 0 {
+		t.draw("")
+	}
+}
+
+// Paste implements login.Person.
+func (t *terminal) Paste(context.Context) (string, error) {
+	if t.live {
+		t.app.notef("> ")
+	}
+	return t.in.ReadString('\n')
+}

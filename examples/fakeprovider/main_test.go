@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// started runs the program until the test ends, and returns what it says at its start, and how to end it and have the rest.
+func started(t *testing.T, args ...string) (said string, end func() string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	in, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, append([]string{"-listen", "127.0.0.1:0"}, args...), out)
+		_ = out.Close()
+	}()
+	lines := bufio.NewScanner(in)
+	for !strings.Contains(said, "What it is asked") {
+		require.True(t, lines.Scan())
+		said += lines.Text() + "\n"
+	}
+	rest := make(chan string, 1)
+	go func() {
+		var all string
+		for lines.Scan() {
+			all += lines.Text() + "\n"
+		}
+		rest <- all
+	}()
+	return said, func() string {
+		stop()
+		require.NoError(t, <-ended)
+		return <-rest
+	}
+}
+
+func addressIn(said string) string {
+	return regexp.MustCompile(`http://127.0.0.1:[0-9]+`).FindString(said)
+}
+
+// client keeps no connection.
+var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+func TestTellsWhatItIsAsked(t *testing.T) {
+	said, end := started(t, "-dialect", "anthropic", "-approve-after", "1ms")
+	assert.Contains(t, said, "login anthropic --issuer "+addressIn(said))
+	resp, err := client.PostForm(addressIn(said)+"/oauth2/device/code", url.Values{"client_id": {"c"}})
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	assert.Contains(t, end(), "POST /oauth2/device/code 200")
+}
+
+// Whoever follows the printed lines gets in, is refused when the token has expired, and gets in again after a refresh.
+func TestTokensExpireAndAreRefreshed(t *testing.T) {
+	for name, status := range map[string]int{"xai": 403, "openai": 401, "anthropic": 401} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said, end := started(t, "-dialect", name, "-lifetime", "4s")
+			base := addressIn(said)
+			var tokens struct {
+				Access  string `json:"access_token"`
+				Refresh string `json:"refresh_token"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(regexp.MustCompile(`\{.*\}`).FindString(said)), &tokens))
+			require.Eventually(t, func() bool { return get(t, base, tokens.Access) == status }, 20*time.Second, 100*time.Millisecond)
+			resp, err := client.PostForm(base+"/v1/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.Refresh}})
+			require.NoError(t, err)
+			require.NoError(t, json.NewDecoder(resp.Body).Decode(&tokens))
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, http.StatusOK, get(t, base, tokens.Access))
+			end()
+		})
+	}
+}
+
+func get(t *testing.T, base, token string) int {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, base+"/v1/models", http.NoBody)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Anthropic-Beta", "oauth-2025-04-20")
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode
+}
+
+func TestRefusesAnUnknownDialectAndABusyPort(t *testing.T) {
+	require.ErrorContains(t, run(t.Context(), []string{"-dialect", "klingon"}, io.Discard), "none of")
+	require.ErrorContains(t, run(t.Context(), []string{"-listen", "127.0.0.1:notaport"}, io.Discard), "notaport")
+}

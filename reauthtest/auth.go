@@ -1,0 +1,237 @@
+package reauthtest
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The authorization server of a Provider. It speaks the ways of logging in that real ones have, each at its real path, so that
+// one server serves the programs of all of them:
+//
+//	/.well-known/openid-configuration                 the metadata of the server
+//	/oauth2/device/code, /oauth2/token                RFC 8628, as xAI has it; MiniMax's grant by user code when asked in its way
+//	/api/oauth/device/code, /api/oauth/token          RFC 8628, as Nous has it: refresh tokens in a header
+//	/api/v1/oauth2/device/code, …/token               RFC 8628 with PKCE, as Qwen has it: 429 for slow_down
+//	/login/device/code, /login/oauth/access_token     RFC 8628, as GitHub has it: errors with status 200
+//	/copilot_internal/v2/token, /user                 what a GitHub token is good for
+//	/api/accounts/deviceauth/usercode, …/token        Codex's own device protocol: 403 while pending
+//	/oauth/authorize, /oauth/token                    authorization code with PKCE, as OpenAI has it
+//	/oauth/authorize, /v1/oauth/token                 the same as Anthropic has it: JSON, with the state
+//
+// A login made there is one of the Provider's: its tokens work at its API and at its token endpoints.
+
+// way is how a login came about, which decides the form of what its token endpoint says.
+type way uint8
+
+const (
+	standard way = iota // RFC 8628 and RFC 6749
+	github
+	qwen
+	miniMax
+	codexDevice
+	openAICode
+	anthropicCode
+)
+
+type consent uint8
+
+const (
+	undecided consent = iota
+	approved
+	denied
+)
+
+// ask is a request for a login. It waits for a person's consent.
+type ask struct {
+	way        way
+	userCode   string
+	deviceCode string
+	client     string
+	challenge  string // RFC 7636; empty: none
+	verifier   string // the server's own, where the server makes it
+	redirect   string
+	state      string
+	code       string // the authorization code, once approved
+	born, ends time.Time
+	every      time.Duration // polls sooner than that are told to slow down
+	polled     time.Time
+	decision   consent
+	login      *login // what it led to: spent
+}
+
+// Approve consents to the login that shows userCode, as a person would on the page it names.
+func (p *Provider) Approve(userCode string) error { return p.decide(userCode, approved) }
+
+// Deny refuses the login that shows userCode.
+func (p *Provider) Deny(userCode string) error { return p.decide(userCode, denied) }
+
+// UserCodes returns the codes of the logins that wait for consent, the oldest first.
+func (p *Provider) UserCodes() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var codes []string
+	for _, a := range p.asks {
+		if a.userCode != "" && p.stand(a) == undecided && time.Now().Before(a.ends) {
+			codes = append(codes, a.userCode)
+		}
+	}
+	return codes
+}
+
+// Polls returns how often programs asked whether there is consent, and how many of these came sooner than they were allowed.
+func (p *Provider) Polls() (all, hasty int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.polls, p.hasty
+}
+
+func (p *Provider) decide(userCode string, d consent) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	userCode = strings.ToUpper(strings.TrimSpace(userCode))
+	for _, a := range p.asks {
+		if a.userCode == userCode && userCode != "" && a.decision == undecided && time.Now().Before(a.ends) {
+			a.decision = d
+			return nil
+		}
+	}
+	return fmt.Errorf("reauthtest: no login waits for the code %q: it is unknown, has expired, or was decided before", userCode)
+}
+
+// stand is what has been decided about a, by a person or by time. p.mu is held.
+func (p *Provider) stand(a *ask) consent {
+	if a.decision == undecided && p.ApproveAfter > 0 && time.Since(a.born) >= p.ApproveAfter {
+		a.decision = approved
+	}
+	return a.decision
+}
+
+// newAsk begins a login. p.mu is held.
+func (p *Provider) newAsk(w way, params map[string]string) *ask {
+	now := time.Now()
+	a := &ask{way: w, client: params["client_id"], challenge: params["code_challenge"], state: params["state"], redirect: params["redirect_uri"], born: now, polled: now}
+	a.ends, a.every = now.Add(p.codeLifetime()), p.interval()
+	p.asks = append(p.asks, a)
+	return a
+}
+
+func (p *Provider) codeLifetime() time.Duration {
+	if p.CodeLifetime == 0 {
+		return 15 * time.Minute
+	}
+	return p.CodeLifetime
+}
+
+func (p *Provider) interval() time.Duration {
+	if p.Interval == 0 {
+		return 5 * time.Second
+	}
+	return p.Interval
+}
+
+// serveAuth answers a request to the authorization server. false: its path is none of it.
+func (p *Provider) serveAuth(w http.ResponseWriter, r *http.Request) bool {
+	switch path := r.URL.Path; path {
+	case "/.well-known/openid-configuration":
+		p.serveMetadata(w, r)
+	case "/oauth2/device/code":
+		params := readGrant(r)
+		if params["response_type"] == "code" {
+			p.serveUserCode(w, r, miniMax, params)
+		} else {
+			p.serveUserCode(w, r, standard, params)
+		}
+	case "/api/oauth/device/code":
+		p.serveUserCode(w, r, standard, readGrant(r))
+	case "/api/v1/oauth2/device/code":
+		p.serveUserCode(w, r, qwen, readGrant(r))
+	case "/login/device/code":
+		p.serveUserCode(w, r, github, readGrant(r))
+	case "/api/accounts/deviceauth/usercode":
+		p.serveUserCode(w, r, codexDevice, readGrant(r))
+	case "/device", "/login/device", "/codex/device", "/authorize", "/oauth-authorize":
+		p.serveDevicePage(w, r)
+	case "/oauth/authorize":
+		p.serveAuthorize(w, r)
+	case "/oauth/authorize/decision":
+		p.serveDecision(w, r)
+	case "/oauth/code/callback":
+		serveCodePage(w, r)
+	case TokenPath, "/api/oauth/token":
+		p.serveToken(w, r, standard)
+	case "/api/v1/oauth2/token":
+		p.serveToken(w, r, qwen)
+	case "/login/oauth/access_token":
+		p.serveToken(w, r, github)
+	case "/api/accounts/deviceauth/token":
+		p.serveToken(w, r, codexDevice)
+	case "/oauth/token":
+		p.serveToken(w, r, openAICode)
+	case "/v1/oauth/token":
+		p.serveToken(w, r, anthropicCode)
+	case "/copilot_internal/v2/token":
+		p.serveMint(w, r)
+	case "/user":
+		p.serveUser(w, r)
+	default:
+		return false
+	}
+	return true
+}
+
+// origin is where the server was reached.
+func origin(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil || r.URL.Scheme == "https" { // in memory the URL is the client's
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}
+
+// serveMetadata is OpenID Connect Discovery 1.0 §4.
+func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
+	at := origin(r)
+	writeJSON(http.StatusOK, map[string]any{
+		"issuer": at, "authorization_endpoint": at + "/oauth/authorize", "device_authorization_endpoint": at + "/oauth2/device/code",
+		"token_endpoint": at + TokenPath, "code_challenge_methods_supported": []string{"S256"},
+		"grant_types_supported": []string{"authorization_code", "refresh_token", deviceGrant},
+	}).write(w)
+}
+
+// writeJSON is an answer whose body is m.
+func writeJSON(status int, m map[string]any) *Answer {
+	b, _ := json.Marshal(m) // strings, numbers and lists of them always encode
+	return &Answer{Status: status, Body: string(b)}
+}
+
+// oauthError is RFC 6749 §5.2's answer.
+func oauthError(status int, code, description string) *Answer {
+	m := map[string]any{"error": code}
+	if description != "" {
+		m["error_description"] = description
+	}
+	return writeJSON(status, m)
+}
+
+// newUserCode is what a person reads off one screen and types into another: no letters that look alike (RFC 8628 §6.1).
+func newUserCode() string {
+	const letters = "BCDFGHJKLMNPQRSTVWXZ"
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	for i := range b {
+		b[i] = letters[int(b[i])%len(letters)]
+	}
+	return string(b[:4]) + "-" + string(b[4:])
+}
+
+// challengeOf is RFC 7636's S256.
+func challengeOf(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
