@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -181,9 +182,17 @@ func (a *app) exit(err error) int {
 func lookup(name string) (reauth.Provider, error) {
 	pr, ok := reauth.LookupProvider(name)
 	if !ok {
-		return pr, usagef("provider %q is unknown; the known ones are listed by: reauth providers", name)
+		return pr, usagef("provider %s is unknown; the known ones are listed by: reauth providers", quoted(name))
 	}
 	return pr, nil
+}
+
+// quoted repeats an argument, unless it is longer than any name: then it may be a key in the wrong place.
+func quoted(arg string) string {
+	if len(arg) > 24 {
+		return "(not repeated, it may be a secret)"
+	}
+	return strconv.Quote(arg)
 }
 
 // wayIn says how a credential of the provider is obtained.

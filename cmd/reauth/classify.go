@@ -68,16 +68,23 @@ func (c *classifyCmd) Run(a *app) error {
 }
 
 func (c *classifyCmd) judge(a *app) (*judged, error) {
+	j := new(judged)
+	if c.Provider != "" {
+		pr, err := lookup(c.Provider)
+		if err != nil {
+			return nil, err
+		}
+		j.provider, j.pr = pr.Name, pr
+	}
 	b, err := c.read(a)
 	if err != nil {
 		return nil, fmt.Errorf("reauth: classify: %w", err)
 	}
-	j := new(judged)
 	if j.resp, err = recording.Parse(b); err != nil {
 		return nil, fmt.Errorf("reauth: classify: %w", err)
 	}
-	if err := c.name(j); err != nil {
-		return nil, err
+	if j.provider == "" {
+		c.guess(j)
 	}
 	j.verdict = reauth.Classify(j.provider, j.resp.HTTP(), j.resp.Body)
 	return j, nil
@@ -98,13 +105,8 @@ func (c *classifyCmd) read(a *app) ([]byte, error) {
 
 var fixtureFile = regexp.MustCompile(`^(.+?)-\d{3}-[a-z0-9-]+\.http$`)
 
-// name finds out who answered.
-func (c *classifyCmd) name(j *judged) error {
-	if c.Provider != "" {
-		pr, err := lookup(c.Provider)
-		j.provider, j.pr = pr.Name, pr
-		return err
-	}
+// guess finds out who answered, from a fixture's name or its note.
+func (c *classifyCmd) guess(j *judged) {
 	guesses := []string{}
 	if m := fixtureFile.FindStringSubmatch(filepath.Base(c.File)); m != nil {
 		guesses = append(guesses, m[1])
@@ -117,10 +119,9 @@ func (c *classifyCmd) name(j *judged) error {
 	for _, guess := range guesses {
 		if pr, ok := reauth.LookupProvider(guess); ok {
 			j.provider, j.pr = pr.Name, pr
-			return nil
+			return
 		}
 	}
-	return nil
 }
 
 func (j *judged) write(w io.Writer) error {

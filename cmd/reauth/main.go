@@ -95,13 +95,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // misused tells how the command line is wrong. It repeats no argument that may be a key: what a person pastes by mistake
 // must not go into a log as well.
 func (a *app) misused(err error) int {
-	text, try := err.Error(), "reauth --help"
+	text, try, named := err.Error(), "reauth --help", false
 	var wrong *kong.ParseError
 	if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Selected() != nil {
-		try = wrong.Context.Selected().FullPath() + " --help"
-		if strings.Contains(text, "unexpected argument") {
-			text = "there is an argument too many, which is not repeated here: it may be a secret, and a key is never an argument"
-		}
+		try, named = wrong.Context.Selected().FullPath()+" --help", true
+	}
+	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && (named || len(arg) > 60) {
+		text = "there is an argument too many, which is not repeated here: it may be a secret, and a key is never an argument"
 	}
 	a.notef("reauth: %s\nTry: %s\n", text, try)
 	return exitUsage
