@@ -48,7 +48,7 @@ func (c *probeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	list, err := a.chosen(p, pr.Name, c.ID)
+	list, err := a.chosen(p, pr.Name, c.ID, exitLogin)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,11 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 		return nil
 	}
 	said := excerpt(body)
-	err := fmt.Errorf("reauth: probe %s: %d, %s (%s)%s", pr.Name, resp.StatusCode, v.Kind, v.Reason, said)
+	kind := v.Kind.String()
+	if v.Kind == reauth.Pass {
+		kind = "which is " + meaning[v.Kind]
+	}
+	err := fmt.Errorf("reauth: probe %s: %d, %s (%s)%s", pr.Name, resp.StatusCode, kind, v.Reason, said)
 	switch {
 	case v.Kind == reauth.Rejected && story.temporary():
 		return fmt.Errorf("%w\nthe tokens are kept; try again later", err)
@@ -217,6 +221,10 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 		s.line("switched to %q", e.ID)
 	case reauth.PutAside:
 		s.line("put aside %q until %s", e.ID, e.Until.Local().Format(time.TimeOnly))
+	case reauth.Retired:
+		s.line("retired %q: %s", e.ID, e.Reason)
+	case reauth.GaveUp:
+		s.line("the refusal goes back to the caller: %s", e.Reason)
 	case reauth.RefreshFailed:
 		s.failed = e.Err
 		s.line("refresh of %q failed: %v", e.ID, e.Err)

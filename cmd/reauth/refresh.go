@@ -47,7 +47,7 @@ func (c *refreshCmd) Run(a *app) error {
 	if _, err := c.apply(p, c.Provider); err != nil {
 		return err
 	}
-	list, err := a.chosen(p, c.Provider, c.ID)
+	list, err := a.chosen(p, c.Provider, c.ID, exitLogin)
 	if err != nil {
 		return err
 	}
@@ -96,6 +96,8 @@ func afterRefresh(s reauth.CredentialStatus, err error) error {
 		return &exitError{exitLogin, fmt.Errorf("%w\n%s/%s: %s", err, s.Provider, s.ID, wayIn(s.Provider))}
 	case errors.As(err, &refused):
 		return fmt.Errorf("%w\n%s/%s: the tokens are kept; try again later", err, s.Provider, s.ID)
+	case errors.Is(err, reauth.ErrNotRefreshable) && s.Follows == "":
+		return fmt.Errorf("reauth: %s/%s is a key: there is nothing to refresh", s.Provider, s.ID)
 	}
 	return err
 }
@@ -136,7 +138,7 @@ func (c *resetCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	list, err := a.chosen(p, c.Provider, c.ID)
+	list, err := a.chosen(p, c.Provider, c.ID, exitFailed)
 	if err != nil {
 		return err
 	}
@@ -176,7 +178,7 @@ func (c *removeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	list, err := a.chosen(p, c.Provider, c.ID)
+	list, err := a.chosen(p, c.Provider, c.ID, exitFailed)
 	if err != nil {
 		return err
 	}

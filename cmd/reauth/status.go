@@ -73,8 +73,8 @@ func only(list []reauth.CredentialStatus, provider, id string) ([]reauth.Credent
 	return list, nil
 }
 
-// chosen returns the credentials that a command names; it is an error if there is none.
-func (a *app) chosen(p *reauth.Pool, provider, id string) ([]reauth.CredentialStatus, error) {
+// chosen returns the credentials that a command names; that there is none is an error with the exit code given.
+func (a *app) chosen(p *reauth.Pool, provider, id string, code int) ([]reauth.CredentialStatus, error) {
 	all := p.Status()
 	list, err := only(slices.Clone(all), provider, id)
 	if err != nil || len(list) > 0 {
@@ -87,7 +87,7 @@ func (a *app) chosen(p *reauth.Pool, provider, id string) ([]reauth.CredentialSt
 	if pr, ok := reauth.LookupProvider(provider); ok {
 		name = pr.Name
 	}
-	return nil, loginf("%s has no credential of %s; %s", a.storeName(), name, wayIn(name))
+	return nil, &exitError{code, fmt.Errorf("reauth: %s has no credential of %s; %s", a.storeName(), name, wayIn(name))}
 }
 
 func idsOf(list []reauth.CredentialStatus) string {
