@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// Whatever identifies somebody, or lets somebody in, is replaced by what obviously is not real: EXAMPLE, example.com, zeros.
+// Whatever identifies somebody, or lets somebody in, is replaced by what obviously is not real: EXAMPLE, example.com, 192.0.2.1.
 // Words are left, for the rules read words. A name inside a sentence is not recognized: a person must read the result.
 
 // replacement is one kind of text and what stands in its place.
@@ -19,11 +19,11 @@ func with(s string) func(string) string { return func(string) string { return s 
 
 // prefixed keeps the telling prefix of an id or a key, up to its first hyphen or underscore, if what follows is not a word.
 func prefixed(match string) string {
-	i := strings.IndexAny(match, "-_")
-	if !random(match[i+1:]) {
-		return match
+	match, dots := strings.TrimRight(match, "."), match[len(strings.TrimRight(match, ".")):]
+	if i := strings.IndexAny(match, "-_"); random(match[i+1:]) {
+		match = match[:i+1] + "EXAMPLE"
 	}
-	return match[:i+1] + "EXAMPLE"
+	return match + dots
 }
 
 // random tells an id from words: somewhere in it a run of letters and digits mixes the two, or cases, or is masked.
@@ -47,7 +47,7 @@ func random(s string) bool {
 			}
 		}
 		letters := lower + upper
-		if len(run) >= 6 && digits > 0 && letters > 0 || len(run) >= 9 && digits == len(run) || len(run) >= 12 && changes >= 3 {
+		if len(run) >= 6 && digits > 0 && letters > 0 || len(run) >= 9 && digits == len(run) || len(run) >= 12 && len(run) < 3*(changes+1) { // CamelCase has longer humps
 			return true
 		}
 	}
@@ -83,7 +83,7 @@ var replacements = []replacement{
 	{regexp.MustCompile(`(?i)("(?:` + personal + `)"\s*:\s*)[0-9]{4,}`), func(m string) string { return strings.TrimRight(m, "0123456789") + "1" }},
 	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}`), with("JWT-EXAMPLE")},
 	{regexp.MustCompile(`(?i)[a-z0-9._%+*-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+`), with("user@example.com")},
-	{regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), with("00000000-0000-0000-0000-000000000000")},
+	{regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), with("EXAMPLE")},
 	{regexp.MustCompile(`(?i)([?&;](?:[a-z_-]*(?:key|token|secret|sig|signature|code|password|email|user|account|org|team|project)[a-z_-]*)=)[^&\s"'<>\\]+`), func(m string) string {
 		return m[:strings.IndexByte(m, '=')+1] + "EXAMPLE"
 	}},
@@ -97,7 +97,7 @@ var replacements = []replacement{
 	{regexp.MustCompile(`\b(?:AIza|ya29\.|AKIA|ASIA)[A-Za-z0-9_.-]{8,}`), with("EXAMPLE")},
 	{regexp.MustCompile(`\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b`), with("192.0.2.1")},
 	{regexp.MustCompile(`(?i)\b(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4})+\b|\b(?:[0-9a-f]{1,4}:){2,6}:(?:[0-9a-f]{1,4}:?)*\b`), with("2001:db8::1")},
-	{regexp.MustCompile(`(?i)\b(projects?|organizations?|orgs?|accounts?|users?|teams?|workspaces?|subscriptions?|tenants?|consumers?)([/: #=]+|\s+id[: ]+)['"]?[a-z]*[-_]?[a-z0-9-]*[0-9][a-z0-9-]{3,}`), func(m string) string {
+	{regexp.MustCompile(`(?i)\b(projects?|organizations?|orgs?|accounts?|users?|teams?|workspaces?|subscriptions?|tenants?|consumers?|project_number)([/: #=]+|\s+id[: ]+)['"]?[a-z]*[-_]?[a-z0-9-]*[0-9][a-z0-9-]{3,}`), func(m string) string {
 		i := strings.LastIndexAny(m, "/: #=\"'") + 1
 		return m[:i] + "EXAMPLE"
 	}},
