@@ -119,15 +119,26 @@ func (im *importer) follower(l foreign.Login) reauth.Credential {
 }
 
 func (im *importer) follow(l foreign.Login) error {
-	if !l.Followed {
-		im.say("skipped", l, "only the first of a provider is followed; --take-over copies the others, and keys")
+	switch {
+	case l.Followed:
+	case l.Credential.RefreshToken == "":
+		im.say("skipped", l, "it is a key; --take-over copies it")
 		return nil
+	default:
+		im.say("skipped", l, "only the first login of a provider is followed; --take-over copies the others")
+		return nil
+	}
+	own, _, err := im.prepared(l)
+	if err != nil {
+		return err
 	}
 	c := im.follower(l)
 	before := im.pool.Status()
-	if old, ok := find(before, c.Provider, c.ID); ok && old.Follows == "" {
-		im.say("skipped", l, fmt.Sprintf("it was taken over as %s/%s, which is refreshed here; to follow again: reauth remove %s %s", c.Provider, c.ID, c.Provider, c.ID))
-		return nil
+	for _, id := range []string{c.ID, own.ID} {
+		if old, ok := find(before, c.Provider, id); ok && old.Follows == "" {
+			im.say("skipped", l, fmt.Sprintf("the store has a login of its own of that account, %s/%s, which is refreshed here; to follow instead: reauth remove %s %s", c.Provider, id, c.Provider, id))
+			return nil
+		}
 	}
 	id, err := im.pool.Add(im.app.ctx, c)
 	if err != nil {
@@ -177,8 +188,12 @@ func (im *importer) prepared(l foreign.Login) (reauth.Credential, reauth.Credent
 	}
 	status, _ := find(scratch.Status(), c.Provider, id)
 	c.ID = id
-	if l.Followed && c.RefreshToken != "" && isDigest(id) {
+	switch {
+	case c.RefreshToken == "" || !isDigest(id):
+	case l.Followed:
 		c.ID = im.follower(l).ID
+	case l.ID != "":
+		c.ID = im.program.Kind + "-" + l.ID
 	}
 	return c, status, nil
 }

@@ -126,6 +126,9 @@ func ownBase(ctx context.Context, a *app, list []reauth.CredentialStatus) (*url.
 
 // conclude says what came of it, and how the command ends.
 func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *story, resp *http.Response, body []byte) error {
+	if err := story.unsent(); err != nil {
+		return &exitError{exitLogin, fmt.Errorf("reauth: probe %s: there is no token to send: %w\n%s", pr.Name, err, wayOut(p, pr.Name, story.last()))}
+	}
 	if !story.sent() {
 		return fmt.Errorf("reauth: probe %s: no credential was put on the request: none is for the host %s", pr.Name, resp.Request.URL.Host)
 	}
@@ -226,7 +229,7 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 	case reauth.GaveUp:
 		s.line("the refusal goes back to the caller: %s", e.Reason)
 	case reauth.RefreshFailed:
-		s.failed = e.Err
+		s.failed, s.id = e.Err, e.ID
 		s.line("refresh of %q failed: %v", e.ID, e.Err)
 	case reauth.StoreFailed:
 		s.line("the store failed (%s): %v", e.Reason, e.Err)
@@ -251,6 +254,16 @@ func (s *story) temporary() bool {
 	defer s.mu.Unlock()
 	var refused *reauth.RefreshError
 	return errors.As(s.failed, &refused) && !refused.Permanent
+}
+
+// unsent returns why nothing was sent, as far as that was a refresh that failed.
+func (s *story) unsent() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sends > 0 {
+		return nil
+	}
+	return s.failed
 }
 
 // last returns the ID of the credential that was sent last.

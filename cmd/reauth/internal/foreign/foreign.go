@@ -47,6 +47,7 @@ func Lookup(kind string) (Program, bool) {
 type Login struct {
 	Credential reauth.Credential
 	Name       string // for people: what the file calls it
+	ID         string // what tells it from the file's others; may be empty
 	Followed   bool   // it is the one that reauth.Follow follows
 }
 

@@ -70,6 +70,7 @@ func longest(a, b time.Time) int {
 
 // hermesEntry is one of Hermes's pool, or a provider's own, which some keep flat and some below "tokens".
 type hermesEntry struct {
+	ID             string       `json:"id"`
 	Label          string       `json:"label"`
 	Source         string       `json:"source"`
 	AccessToken    string       `json:"access_token"`
@@ -133,24 +134,15 @@ func readHermes(b []byte) (found Found, err error) {
 
 // pool takes the entries of a provider's pool, in the order in which Hermes would use them. It reports whether there was one.
 func (f *Found) pool(provider, name string, entries []hermesEntry) bool {
-	slices.SortStableFunc(entries, func(a, b hermesEntry) int {
-		return cmp.Or(cmp.Compare(dead(a), dead(b)), cmp.Compare(a.Priority, b.Priority))
-	})
-	any := false
+	slices.SortStableFunc(entries, func(a, b hermesEntry) int { return cmp.Compare(a.Priority, b.Priority) })
+	found := false
 	for i, e := range entries {
 		label := name + ", " + cmp.Or(e.Label, e.Source, fmt.Sprintf("entry %d", i+1))
-		if f.one(provider, label, e, !any) {
-			any = true
+		if f.one(provider, label, e, !found) {
+			found = true
 		}
 	}
-	return any
-}
-
-func dead(e hermesEntry) int {
-	if e.LastStatus == "dead" {
-		return 1
-	}
-	return 0
+	return found
 }
 
 func (f *Found) one(provider, label string, e hermesEntry, followed bool) bool {
@@ -163,11 +155,12 @@ func (f *Found) one(provider, label string, e hermesEntry, followed bool) bool {
 		f.skip(label, "it holds no token")
 		return false
 	}
-	if dead(e) == 1 {
-		label += " (Hermes found it dead)"
+	if e.LastStatus == "dead" {
+		f.skip(label, "Hermes found it dead; log in there again")
+		return false
 	}
 	c.Provider, c.Priority = provider, max(e.Priority, 0)
-	f.Logins = append(f.Logins, Login{Name: label, Credential: c, Followed: followed})
+	f.Logins = append(f.Logins, Login{Name: label, ID: e.ID, Credential: c, Followed: followed})
 	return true
 }
 
