@@ -86,7 +86,7 @@ func (c *classifyCmd) judge(a *app) (*judged, error) {
 	if j.provider == "" {
 		c.guess(j)
 	}
-	j.verdict = reauth.Classify(j.provider, j.resp.HTTP(), j.resp.Body)
+	j.verdict = j.resp.Verdict(j.provider)
 	return j, nil
 }
 
@@ -161,7 +161,7 @@ func (j *judged) reset(now time.Time) string {
 }
 
 // meaning says what the kinds of verdict mean.
-var meaning = map[reauth.Kind]string{ //nolint:gochecknoglobals // a table
+var meaning = map[reauth.Kind]string{
 	reauth.Pass:      "not about the credential",
 	reauth.Rejected:  "the credential is not accepted now: expired, invalid or revoked",
 	reauth.Dead:      "the account or key is gone for good",
@@ -178,8 +178,8 @@ func (j *judged) does() string {
 			return s >= 400 && s <= 404 || s == 410 || s == 412 || s == 429 // the zero value's, by its documentation
 		}
 	}
-	v := j.verdict
-	if v.Kind != reauth.Pass && !looks(j.resp.HTTP()) {
+	v, resp := j.verdict, j.resp.HTTP()
+	if v.Kind != reauth.Pass && !looks(&resp) {
 		return "returns it as it came: it does not look into answers with this status"
 	}
 	switch v.Kind {
@@ -236,7 +236,7 @@ var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 // same of what is left, and never over another file.
 func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	clean, dropped := j.resp.Redacted()
-	v := reauth.Classify(j.provider, clean.HTTP(), clean.Body)
+	v := clean.Verdict(j.provider)
 	if v.Kind != j.verdict.Kind || v.Reason != j.verdict.Reason {
 		return fmt.Errorf("reauth: classify: without what was redacted the rules say %s (%s), so no fixture was written; write it by hand, as the README tells", v.Kind, cmp.Or(v.Reason, "no rule"))
 	}
@@ -283,7 +283,7 @@ func resetNote(provider string, r *recording.Response, v reauth.Verdict) string 
 	earlier := *r
 	earlier.Header = r.Header.Clone()
 	earlier.Header.Set("Date", now.Add(-2*time.Minute).UTC().Format(http.TimeFormat))
-	moved := v.Reset.Sub(reauth.Classify(provider, earlier.HTTP(), r.Body).Reset)
+	moved := v.Reset.Sub(earlier.Verdict(provider).Reset)
 	if moved > time.Minute {
 		return "after " + v.Reset.Sub(now).Round(time.Second).String()
 	}

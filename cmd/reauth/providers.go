@@ -35,8 +35,13 @@ func (c *providersCmd) Run(a *app) error {
 		}
 		e := catalogue[pr.Name]
 		for _, row := range [][2]string{
-			{"name", pr.Name}, {"credential", credentialOf(pr.Name)}, {"refreshed", refreshable(pr)}, {"hosts", cmp.Or(strings.Join(pr.Hosts, " "), "none")},
-			{"base URL", cmp.Or(e.base, e.missing)}, {"probe", e.probe.String()}, {"get one in", wayIn(pr.Name)},
+			{"name", pr.Name},
+			{"credential", credentialOf(pr.Name)},
+			{"refreshed", refreshable(pr)},
+			{"hosts", cmp.Or(strings.Join(pr.Hosts, " "), "none")},
+			{"base URL", cmp.Or(e.base, e.missing)},
+			{"probe", e.probe.String()},
+			{"get one in", wayIn(pr.Name)},
 		} {
 			_, _ = fmt.Fprintf(t, "%s:\t%s\n", row[0], row[1]) // Flush tells
 		}

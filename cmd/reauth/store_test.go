@@ -40,8 +40,16 @@ func TestStoresThatCannotBeRead(t *testing.T) {
 			codex := filepath.Join(s.home, "codex.json")
 			require.NoError(t, os.WriteFile(codex, []byte(`{"tokens":{"access_token":"`+marker+`","refresh_token":"`+marker+`"}}`), 0o600))
 			for _, args := range [][]string{
-				{"status"}, {"status", "--json"}, {"watch"}, {"refresh", "xai"}, {"probe", "xai"}, {"reset", "xai"}, {"remove", "xai", "you"},
-				{"add", "xai", "--key-stdin"}, {"import", "codex", codex}, {"import", "codex", codex, "--take-over"},
+				{"status"},
+				{"status", "--json"},
+				{"watch"},
+				{"refresh", "xai"},
+				{"probe", "xai"},
+				{"reset", "xai"},
+				{"remove", "xai", "you"},
+				{"add", "xai", "--key-stdin"},
+				{"import", "codex", codex},
+				{"import", "codex", codex, "--take-over"},
 			} {
 				text := s.run("key-"+marker, args...).fails(exitFailed)
 				assert.Contains(t, text, c.want, "%v", args)

@@ -14,6 +14,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/reauth-go/reauth"
 )
 
 // Response is a recorded response.
@@ -27,9 +29,15 @@ type Response struct {
 	Skipped  int         // header blocks before the last one: 100 Continue, a proxy's answer, redirects
 }
 
-// HTTP returns the response as net/http has it, with an empty body.
-func (r *Response) HTTP() *http.Response {
-	return &http.Response{
+// Verdict is what the provider's rules make of it; without a provider, the generic ones.
+func (r *Response) Verdict(provider string) reauth.Verdict {
+	resp := r.HTTP()
+	return reauth.Classify(provider, &resp, r.Body)
+}
+
+// HTTP returns the response as net/http has it, without a body.
+func (r *Response) HTTP() http.Response {
+	return http.Response{
 		StatusCode: r.Status, Status: strconv.Itoa(r.Status) + " " + http.StatusText(r.Status),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: r.Header, Body: http.NoBody, ContentLength: int64(len(r.Body)),
 	}

@@ -60,7 +60,7 @@ func TestParse(t *testing.T) {
 		assert.Equal(t, body, string(r.Body), name)
 		assert.Equal(t, http.Header{"Content-Type": {"application/json"}}, clone(r.Header), name)
 		assert.Equal(t, c.skipped, r.Skipped, name)
-		assert.Equal(t, "xai:bad-credentials", reauth.Classify("xai", r.HTTP(), r.Body).Reason, name)
+		assert.Equal(t, "xai:bad-credentials", r.Verdict("xai").Reason, name)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestFixturesOfFixtures(t *testing.T) {
 		provider := name.FindStringSubmatch(filepath.Base(path))[1]
 		clean, _ := r.Redacted()
 		file := clean.File(Fixture{Source: "synthetic", Host: r.Notes.Get("Fixture-Host"), Reset: r.Notes.Get("Fixture-Reset")})
-		want := reauth.Classify(provider, r.HTTP(), r.Body)
+		want := r.Verdict(provider)
 		resp, body := load(t, path, file)
 		got := reauth.Classify(provider, resp, body)
 		assert.Equal(t, want.Kind, got.Kind, path)

@@ -71,7 +71,7 @@ const personal = `e-?mail(?:_?address)?|(?:user|account|org|organization|team|pr
 	`user|account|organization|org|team|project|tenant|sub|subject|username|first_?name|last_?name|full_?name|display_?name|phone(?:_number)?|ip(?:_address)?|client_ip|cf-ray|ray_?id|` +
 	`access_token|refresh_token|id_token|api_key|apikey|token|secret|password|authorization|cookie`
 
-var replacements = []replacement{
+var replacements = []replacement{ //nolint:gochecknoglobals // a table
 	{regexp.MustCompile(`(?i)("(?:` + personal + `)"\s*:\s*)"(?:[^"\\]|\\.)*"`), func(m string) string {
 		i := strings.Index(m, ":")
 		return m[:i] + m[i:i+strings.Index(m[i:], `"`)] + `"EXAMPLE"`
