@@ -89,15 +89,15 @@ func (s *shell) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// result is how a command ended.
-type result struct {
+// ended is how a command ended.
+type ended struct {
 	t           testing.TB
 	out, errors string
 	code        int
 }
 
 // run runs the command; stdin may be empty.
-func (s *shell) run(stdin string, args ...string) *result {
+func (s *shell) run(stdin string, args ...string) *ended {
 	s.t.Helper()
 	cmd := s.command(args...)
 	var out, errs bytes.Buffer
@@ -107,20 +107,20 @@ func (s *shell) run(stdin string, args ...string) *result {
 	if err != nil && !errors.As(err, &exit) {
 		require.NoError(s.t, err)
 	}
-	r := &result{s.t, out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	r := &ended{s.t, out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 	checkSecrets(s.t, "the output of reauth "+strings.Join(args, " "), r.out+r.errors)
 	return r
 }
 
 // ok makes sure that a command went well, and returns what it printed.
-func (r *result) ok() string {
+func (r *ended) ok() string {
 	r.t.Helper()
 	require.Zero(r.t, r.code, "%s%s", r.out, r.errors)
 	return r.out
 }
 
 // fails makes sure that a command failed with this code, and returns the error.
-func (r *result) fails(code int) string {
+func (r *ended) fails(code int) string {
 	r.t.Helper()
 	require.Equal(r.t, code, r.code, "%s%s", r.out, r.errors)
 	require.NotEmpty(r.t, r.errors, "a failure is told")

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -39,18 +40,17 @@ func (c *providersCmd) Run(a *app) error {
 			{"credential", credentialOf(pr.Name)},
 			{"refreshed", refreshable(pr)},
 			{"hosts", cmp.Or(strings.Join(pr.Hosts, " "), "none")},
-			{"base URL", cmp.Or(e.base, e.missing)},
-			{"probe", e.probe.String()},
+			{"probe", e.request()},
 			{"get one in", wayIn(pr.Name)},
 		} {
 			_, _ = fmt.Fprintf(t, "%s:\t%s\n", row[0], row[1]) // Flush tells
 		}
 		return t.Flush()
 	}
-	_, _ = fmt.Fprintln(t, "PROVIDER\tCREDENTIAL\tREFRESHED\tBASE URL") // Flush tells
+	_, _ = fmt.Fprintln(t, "PROVIDER\tCREDENTIAL\tREFRESHED\tPROBE") // Flush tells
 	for _, name := range reauth.ProviderNames() {
 		pr, _ := reauth.LookupProvider(name) // it is one of them
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", name, credentialOf(name), refreshable(pr), cmp.Or(catalogue[name].base, "-"))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", name, credentialOf(name), refreshable(pr), catalogue[name].request())
 	}
 	return t.Flush()
 }
@@ -70,13 +70,13 @@ func refreshable(pr reauth.Provider) string {
 	return "yes"
 }
 
-// String is the request line of the probe.
-func (p probe) String() string {
-	if p.method == "" {
-		return "none"
+// request says what the probe asks.
+func (e entry) request() string {
+	if e.probe.method == "" {
+		return "none: " + e.missing
 	}
-	s := p.method + " " + p.path
-	if p.method == "POST" {
+	s := e.probe.method + " " + cmp.Or(e.base, "BASE-URL") + e.probe.path
+	if e.probe.method == http.MethodPost {
 		s += " {}"
 	}
 	return s

@@ -203,7 +203,7 @@ func TestRefreshAdoptsWhatAnotherProcessHasStored(t *testing.T) {
 	s := newShell(t)
 	s.login(fake, "xai")
 	args := append([]string{"refresh", "xai"}, at(server)...)
-	first, second := make(chan *result, 1), make(chan *result, 1)
+	first, second := make(chan *ended, 1), make(chan *ended, 1)
 	go func() { first <- s.run("", args...) }()
 	go func() { second <- s.run("", args...) }()
 	one, two := <-first, <-second
