@@ -9,7 +9,7 @@ import (
 
 // hermesFile is Hermes's auth.json. An entry of its pool goes before what a provider keeps for itself.
 type hermesFile struct {
-	Pool      map[string][]hermesEntry   `json:"credential_pool"`
+	Pool      map[string]json.RawMessage `json:"credential_pool"`
 	Providers map[string]json.RawMessage `json:"providers"`
 }
 
@@ -33,10 +33,11 @@ func readHermesFile(b []byte, provider string) (Credential, error) {
 		return Credential{}, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Pool)) {
-		if canonicalName(name) != provider {
+		var entries []hermesEntry
+		if canonicalName(name) != provider || json.Unmarshal(file.Pool[name], &entries) != nil { // one odd entry must not hide the others
 			continue
 		}
-		entries := slices.DeleteFunc(file.Pool[name], func(e hermesEntry) bool { return e.AccessToken == "" && e.AgentKey == "" })
+		entries = slices.DeleteFunc(entries, func(e hermesEntry) bool { return e.AccessToken == "" && e.AgentKey == "" })
 		if len(entries) > 0 {
 			return slices.MinFunc(entries, compareHermes).credential(), nil
 		}

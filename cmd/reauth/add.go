@@ -2,58 +2,171 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"time"
+
+	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
 )
 
-// addCmd adds an API key. The key is never an argument: arguments are seen by every process of the host, and kept by shells.
+// addCmd adds a credential. A secret is never an argument: arguments are seen by every process of the host, and kept by shells.
 type addCmd struct {
 	Provider   string   `arg:"" help:"The provider, such as openrouter."`
-	KeyFromEnv string   `help:"Take the key from this environment variable." placeholder:"NAME" xor:"key" required:""`
-	KeyStdin   bool     `help:"Read the key from standard input, its first line." xor:"key" required:""`
-	ID         string   `name:"id" help:"The name of the credential; by default one made of its key's digest." placeholder:"ID"`
-	Hosts      []string `help:"Use it on these of the provider's hosts only." placeholder:"HOST,..."`
+	KeyFromEnv string   `help:"Take the key from this environment variable." placeholder:"NAME" xor:"key"`
+	KeyStdin   bool     `help:"Read the key from standard input, its first line; at a terminal it is asked for, and not shown." xor:"key"`
+	TokenStdin bool     `help:"Read a login from standard input: what a token endpoint answered (RFC 6749 §5.1), JSON with access_token, and refresh_token and expires_in if it has them." xor:"key"`
+	ID         string   `name:"id" help:"The name of the credential; by default its account, or a part of its key's digest." placeholder:"ID"`
+	Hosts      []string `help:"Use it on these of the provider's hosts only." placeholder:"HOST"`
 	Priority   int      `help:"Lower is preferred."`
+}
+
+// Help implements kong.HelpProvider.
+func (*addCmd) Help() string {
+	return `Examples:
+
+    reauth add openrouter --key-from-env OPENROUTER_API_KEY
+    pass show anthropic | reauth add anthropic --key-stdin --priority 1
+    reauth add azure-foundry --key-stdin --hosts my-resource.openai.azure.com
+`
 }
 
 // Run implements the command.
 func (c *addCmd) Run(a *app) error {
-	key, err := c.key(a)
+	pr, err := lookup(c.Provider)
 	if err != nil {
 		return err
 	}
+	if catalogue[pr.Name].ownHost && len(c.Hosts) == 0 {
+		return usagef("a key of %s is good at one resource only; name its host, as in --hosts my-resource.openai.azure.com", pr.Name)
+	}
+	cred, err := c.credential(a)
+	if err != nil {
+		return err
+	}
+	cred.Provider, cred.ID, cred.Hosts, cred.Priority = pr.Name, c.ID, c.Hosts, c.Priority
 	p, err := a.pool()
 	if err != nil {
 		return err
 	}
-	id, err := p.Add(a.ctx, reauth.Credential{Provider: c.Provider, ID: c.ID, AccessToken: key, Hosts: c.Hosts, Priority: c.Priority})
+	before := p.Status()
+	id, err := p.Add(a.ctx, cred)
 	if err != nil {
 		return err
 	}
-	a.printf("added %s/%s\n", c.Provider, id)
+	a.printf("%s %s/%s\n", outcome(before, p.Status(), pr.Name, id), pr.Name, id)
 	return nil
 }
 
-func (c *addCmd) key(a *app) (string, error) {
-	if c.KeyFromEnv != "" {
-		key := strings.TrimSpace(os.Getenv(c.KeyFromEnv))
-		if key == "" {
-			return "", usagef("the environment variable %s is not set", c.KeyFromEnv)
-		}
-		return key, nil
+// outcome says what adding a credential came to.
+func outcome(before, after []reauth.CredentialStatus, provider, id string) string {
+	old, had := find(before, provider, id)
+	now, _ := find(after, provider, id)
+	switch {
+	case !had:
+		return "added"
+	case old.Fingerprint != now.Fingerprint || old.Follows != now.Follows:
+		return "replaced the login of"
+	case old.Priority != now.Priority:
+		return "changed the priority of"
 	}
-	line, err := bufio.NewReader(a.stdin).ReadString('\n')
+	return "nothing new: the store already has"
+}
+
+func find(list []reauth.CredentialStatus, provider, id string) (reauth.CredentialStatus, bool) {
+	for _, s := range list {
+		if s.Provider == provider && s.ID == id {
+			return s, true
+		}
+	}
+	return reauth.CredentialStatus{}, false
+}
+
+func (c *addCmd) credential(a *app) (reauth.Credential, error) {
+	switch {
+	case c.TokenStdin:
+		return readTokenAnswer(a.stdin)
+	case c.KeyStdin:
+		key, err := readKey(a)
+		if err == nil && key == "" {
+			err = usagef("standard input holds no key")
+		}
+		return reauth.Credential{AccessToken: key}, err
+	}
+	if c.KeyFromEnv == "" {
+		return reauth.Credential{}, usagef("say where the secret comes from: --key-from-env NAME, --key-stdin or --token-stdin")
+	}
+	key := strings.TrimSpace(os.Getenv(c.KeyFromEnv))
+	if key == "" {
+		return reauth.Credential{}, usagef("the environment variable that --key-from-env names is not set, or empty")
+	}
+	return reauth.Credential{AccessToken: key}, nil
+}
+
+// readKey reads the first line of standard input. At a terminal it asks, and nothing is echoed.
+func readKey(a *app) (string, error) {
+	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return askKey(a, int(f.Fd()))
+	}
+	line, err := bufio.NewReader(io.LimitReader(a.stdin, 1<<20)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("reauth: read the key: %w", err)
 	}
-	key := strings.TrimSpace(line)
-	if key == "" {
-		return "", usagef("standard input holds no key")
+	return strings.TrimSpace(line), nil
+}
+
+// askKey asks at a terminal. Ctrl-C must not leave it without echo.
+func askKey(a *app, fd int) (string, error) {
+	type answer struct {
+		key []byte
+		err error
 	}
-	return key, nil
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("reauth: read the key: %w", err)
+	}
+	given := make(chan answer, 1)
+	a.notef("Key (not shown): ")
+	defer a.notef("\n")
+	go func() {
+		key, err := term.ReadPassword(fd)
+		given <- answer{key, err}
+	}()
+	select {
+	case got := <-given:
+		if got.err != nil {
+			return "", fmt.Errorf("reauth: read the key: %w", got.err)
+		}
+		return strings.TrimSpace(string(got.key)), nil
+	case <-a.ctx.Done():
+		_ = term.Restore(fd, before) // nothing better can be done
+		return "", context.Cause(a.ctx)
+	}
+}
+
+// readTokenAnswer reads what a token endpoint answered. Its errors quote nothing of it.
+func readTokenAnswer(r io.Reader) (reauth.Credential, error) {
+	var answer struct {
+		AccessToken  string  `json:"access_token"`
+		RefreshToken string  `json:"refresh_token"`
+		ExpiresIn    float64 `json:"expires_in"`
+	}
+	b, err := io.ReadAll(io.LimitReader(r, 1<<20))
+	if err != nil {
+		return reauth.Credential{}, fmt.Errorf("reauth: read the login: %w", err)
+	}
+	if json.Unmarshal(b, &answer) != nil || answer.AccessToken == "" && answer.RefreshToken == "" {
+		return reauth.Credential{}, usagef(`standard input holds no login: a JSON object with "access_token" or "refresh_token" is wanted`)
+	}
+	c := reauth.Credential{AccessToken: answer.AccessToken, RefreshToken: answer.RefreshToken}
+	if answer.ExpiresIn > 0 {
+		c.Expiry = time.Now().Add(time.Duration(answer.ExpiresIn * float64(time.Second)))
+	}
+	return c, nil
 }

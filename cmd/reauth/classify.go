@@ -1,0 +1,291 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
+)
+
+// classifyCmd judges a recorded answer.
+type classifyCmd struct {
+	File     string `arg:"" optional:"" default:"-" help:"A response as curl -i prints it; - or nothing is standard input." placeholder:"FILE"`
+	Provider string `short:"p" help:"The provider that answered. Without it a file of the fixtures tells by its name; else the generic rules alone decide." placeholder:"NAME"`
+	JSON     bool   `name:"json" help:"Print JSON, for programs."`
+
+	Fixture bool   `help:"Write it as a fixture: a file for the tests of the rules, without secrets, addresses and ids."`
+	Dir     string `help:"The folder of fixtures." default:"fixtures" placeholder:"DIR"`
+	Name    string `help:"What the fixture is called behind provider and status; by default the rule that decided." placeholder:"WHAT"`
+	Source  string `help:"Where the answer is told of: the URL of an issue, say." default:"recorded by a user" placeholder:"URL"`
+}
+
+// Help implements kong.HelpProvider.
+func (*classifyCmd) Help() string {
+	return `Examples:
+
+    curl -i https://api.x.ai/v1/models -H "Authorization: Bearer $TOKEN" | reauth classify -p xai
+    reauth classify fixtures/rejected/xai-403-wke-bad-credentials.http
+    reauth classify -p openai --fixture --name key-revoked answer.txt
+`
+}
+
+// judged is what is made of an answer.
+type judged struct {
+	resp     *recording.Response
+	provider string // canonical; empty: the generic rules
+	pr       reauth.Provider
+	verdict  reauth.Verdict
+}
+
+// Run implements the command.
+func (c *classifyCmd) Run(a *app) error {
+	j, err := c.judge(a)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = j.writeJSON(a.stdout)
+	} else {
+		err = j.write(a.stdout)
+	}
+	if err != nil || !c.Fixture {
+		return err
+	}
+	return c.writeFixture(a, j)
+}
+
+func (c *classifyCmd) judge(a *app) (*judged, error) {
+	j := new(judged)
+	if c.Provider != "" {
+		pr, err := lookup(c.Provider)
+		if err != nil {
+			return nil, err
+		}
+		j.provider, j.pr = pr.Name, pr
+	}
+	b, err := c.read(a)
+	if err != nil {
+		return nil, fmt.Errorf("reauth: classify: %w", err)
+	}
+	if j.resp, err = recording.Parse(b); err != nil {
+		return nil, fmt.Errorf("reauth: classify: %w", err)
+	}
+	if j.provider == "" {
+		c.guess(j)
+	}
+	j.verdict = j.resp.Verdict(j.provider)
+	return j, nil
+}
+
+func (c *classifyCmd) read(a *app) ([]byte, error) {
+	in := a.stdin
+	if c.File != "" && c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, recording.Max))
+}
+
+var fixtureFile = regexp.MustCompile(`^(.+?)-\d{3}-[a-z0-9-]+\.http$`)
+
+// guess finds out who answered, from a fixture's name or its note.
+func (c *classifyCmd) guess(j *judged) {
+	guesses := []string{}
+	if m := fixtureFile.FindStringSubmatch(filepath.Base(c.File)); m != nil {
+		guesses = append(guesses, m[1])
+	}
+	if u, err := url.Parse("https://" + j.resp.Notes.Get("Fixture-Host")); err == nil {
+		if pr, ok := new(reauth.Pool).ProviderFor(u); ok {
+			guesses = append(guesses, pr.Name)
+		}
+	}
+	for _, guess := range guesses {
+		if pr, ok := reauth.LookupProvider(guess); ok {
+			j.provider, j.pr = pr.Name, pr
+			return
+		}
+	}
+}
+
+func (j *judged) write(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s:\t%s\n", name, value) } // Flush tells
+	row("answer", fmt.Sprintf("%d %s", j.resp.Status, cmp.Or(http.StatusText(j.resp.Status), "(no standard status)"))+j.remarks())
+	row("provider", cmp.Or(j.provider, "not named: the generic rules alone"))
+	row("verdict", j.verdict.Kind.String()+" – "+meaning[j.verdict.Kind])
+	row("rule", cmp.Or(j.verdict.Reason, "none: it is no failure"))
+	if j.verdict.Kind == reauth.Exhausted {
+		row("reset", j.reset(time.Now()))
+	}
+	row("transport", j.does())
+	return t.Flush()
+}
+
+func (j *judged) remarks() string {
+	var s string
+	if j.resp.Skipped > 0 {
+		s += fmt.Sprintf(", the last of %d answers", j.resp.Skipped+1)
+	}
+	if j.resp.Encoding != "" && j.resp.Encoding != "identity" {
+		s += ", " + printable(j.resp.Encoding)
+	}
+	if j.resp.Opaque {
+		s += "; the body cannot be decoded, so status and header decide"
+	}
+	return s
+}
+
+func (j *judged) reset(now time.Time) string {
+	r := j.verdict.Reset
+	if r.IsZero() {
+		return "not told by the provider"
+	}
+	return r.UTC().Format(time.RFC3339) + " (" + in(r, now) + ")"
+}
+
+// meaning says what the kinds of verdict mean.
+var meaning = map[reauth.Kind]string{
+	reauth.Pass:      "not about the credential",
+	reauth.Rejected:  "the credential is not accepted now: expired, invalid or revoked",
+	reauth.Dead:      "the account or key is gone for good",
+	reauth.Exhausted: "quota, billing, rate or spending limit of this credential",
+	reauth.Forbidden: "identity accepted, not entitled; a refresh cannot help",
+}
+
+// does says what the transport would do with the answer.
+func (j *judged) does() string {
+	looks := j.pr.MayRefuse
+	if looks == nil {
+		looks = func(r *http.Response) bool {
+			s := r.StatusCode
+			return s >= 400 && s <= 404 || s == 410 || s == 412 || s == 429 // the zero value's, by its documentation
+		}
+	}
+	v, resp := j.verdict, j.resp.HTTP()
+	if v.Kind != reauth.Pass && !looks(&resp) {
+		return "returns it as it came: it does not look into answers with this status"
+	}
+	switch v.Kind {
+	case reauth.Rejected:
+		if j.provider != "" && j.pr.Refresher == nil {
+			return "takes a newer key from the store and replays once; else puts the key aside and switches to the next one"
+		}
+		return "takes a newer token from the store, or refreshes once for all requests that wait, and replays once; else puts the credential aside and switches to the next one"
+	case reauth.Dead:
+		return "retires the credential and switches to the next one"
+	case reauth.Exhausted:
+		return "puts the credential aside for " + asideFor(v) + " and switches to the next one"
+	case reauth.Forbidden:
+		return "tries one other credential once; else returns it as it came. It does not refresh"
+	case reauth.Pass:
+	}
+	return "returns it as it came"
+}
+
+// asideFor is Verdict.Reason's documentation.
+func asideFor(v reauth.Verdict) string {
+	switch {
+	case !v.Reset.IsZero():
+		return "as long as the provider says"
+	case strings.Contains(v.Reason, "billing"):
+		return "an hour"
+	case strings.Contains(v.Reason, "rate"):
+		return "60 s"
+	}
+	return "15 min"
+}
+
+func (j *judged) writeJSON(w io.Writer) error {
+	doc := struct {
+		Status    int        `json:"status"`
+		Provider  string     `json:"provider,omitempty"`
+		Verdict   string     `json:"verdict"`
+		Rule      string     `json:"rule,omitempty"`
+		Reset     *time.Time `json:"reset,omitempty"`
+		Transport string     `json:"transport"`
+	}{j.resp.Status, j.provider, j.verdict.Kind.String(), j.verdict.Reason, nil, j.does()}
+	if r := j.verdict.Reset; !r.IsZero() {
+		r = r.UTC().Truncate(time.Second)
+		doc.Reset = &r
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(doc)
+}
+
+var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+
+// writeFixture writes the answer as a file of the repository's fixtures. It is written only if the rules still say the
+// same of what is left, and never over another file.
+func (c *classifyCmd) writeFixture(a *app, j *judged) error {
+	clean, dropped := j.resp.Redacted()
+	v := clean.Verdict(j.provider)
+	if v.Kind != j.verdict.Kind || v.Reason != j.verdict.Reason {
+		return fmt.Errorf("reauth: classify: without what was redacted the rules say %s (%s), so no fixture was written; write it by hand, as the README tells", v.Kind, cmp.Or(v.Reason, "no rule"))
+	}
+	what := strings.Trim(notInName.ReplaceAllString(strings.ToLower(cmp.Or(c.Name, j.verdict.Reason, "success")), "-"), "-")
+	if what == "" {
+		return usagef("--name wants letters or digits")
+	}
+	provider := cmp.Or(j.provider, "generic")
+	path := filepath.Join(c.Dir, v.Kind.String(), fmt.Sprintf("%s-%d-%s.http", provider, clean.Status, what))
+	host := j.resp.Notes.Get("Fixture-Host")
+	content := clean.File(recording.Fixture{Source: c.Source, Host: host, Reset: resetNote(j.provider, clean, v)})
+	if err := create(path, content); err != nil {
+		return err
+	}
+	a.printf("\nfixture:    %s\n", path)
+	if len(dropped) > 0 {
+		a.printf("left out:   %s\n", printable(strings.Join(dropped, ", ")))
+	}
+	a.printf("Read it before you publish it: a name inside a sentence is not recognized.\n")
+	return nil
+}
+
+func create(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // for everybody to read
+		return fmt.Errorf("reauth: classify: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // for everybody to read
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("reauth: classify: %s is there already and was not touched; give the new one another --name", path)
+	}
+	if err != nil {
+		return fmt.Errorf("reauth: classify: %w", err)
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
+}
+
+// resetNote tells a length from an instant: a length moves with the provider's clock.
+func resetNote(provider string, r *recording.Response, v reauth.Verdict) string {
+	if v.Reset.IsZero() {
+		return ""
+	}
+	now := time.Now()
+	earlier := *r
+	earlier.Header = r.Header.Clone()
+	earlier.Header.Set("Date", now.Add(-2*time.Minute).UTC().Format(http.TimeFormat))
+	moved := v.Reset.Sub(earlier.Verdict(provider).Reset)
+	if moved > time.Minute {
+		return "after " + v.Reset.Sub(now).Round(time.Second).String()
+	}
+	return fmt.Sprintf("at %d", v.Reset.Unix())
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/reauth-go/reauth"
+)
+
+// completionCmd prints a script that makes a shell ask this command what could come next.
+type completionCmd struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"The shell: ${enum}."`
+}
+
+// Help implements kong.HelpProvider.
+func (*completionCmd) Help() string {
+	return `Commands, flags, providers and the credentials in the store are completed.
+
+Examples:
+
+    source <(reauth completion bash)     # in ~/.bashrc
+    source <(reauth completion zsh)      # in ~/.zshrc, after compinit
+    reauth completion fish | source      # in config.fish
+`
+}
+
+// Run implements the command.
+func (c *completionCmd) Run(a *app) error {
+	a.printf("%s", completionScripts[c.Shell])
+	return nil
+}
+
+// completionScripts hand the words before the cursor to the command and take the lines it prints: a word, a tab, what it is.
+var completionScripts = map[string]string{ //nolint:gochecknoglobals // a table
+	"bash": `_reauth() {
+	local IFS=$'\n'
+	COMPREPLY=($(reauth __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
+}
+complete -o default -F _reauth reauth
+`,
+	"zsh": `_reauth() {
+	local -a found
+	local word what
+	while IFS=$'\t' read -r word what; do
+		found+=("${word//:/\\:}:$what")
+	done < <(reauth __complete "${(@)words[2,CURRENT]}" 2>/dev/null)
+	if (( $#found )); then _describe reauth found; else _files; fi
+}
+compdef _reauth reauth
+`,
+	"fish": `complete -c reauth -f -a '(reauth __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+complete -c reauth -n 'string match -qr -- "classify|import" (commandline -opc)' -F
+`,
+}
+
+// completeCmd answers a completion script.
+type completeCmd struct {
+	Words []string `arg:"" optional:""`
+}
+
+// Run implements the command: the last word is the one to complete. What goes wrong leaves nothing to choose from.
+func (c *completeCmd) Run(a *app) error {
+	if len(c.Words) == 0 {
+		return nil
+	}
+	words, last := c.Words[:len(c.Words)-1], c.Words[len(c.Words)-1]
+	for _, found := range a.candidates(words) {
+		if word, _, _ := strings.Cut(found, "\t"); strings.HasPrefix(word, last) && (last != "" || !strings.HasPrefix(word, "-")) {
+			a.printf("%s\n", found)
+		}
+	}
+	return nil
+}
+
+// candidates returns what could stand behind the words.
+func (a *app) candidates(words []string) []string {
+	node, args, open := a.model.Node, []string{}, (*kong.Flag)(nil)
+	for _, word := range words {
+		switch {
+		case open != nil:
+			if open.Name == "store" {
+				a.store = word
+			}
+			open = nil
+		case strings.HasPrefix(word, "-"):
+			open = valued(node, word)
+		case node == a.model.Node:
+			i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == word })
+			if i < 0 {
+				return nil
+			}
+			node = node.Children[i]
+		default:
+			args = append(args, word)
+		}
+	}
+	if open != nil {
+		return strings.FieldsFunc(open.Enum, func(r rune) bool { return r == ',' })
+	}
+	found := a.flags(node)
+	for _, n := range node.Children {
+		if !n.Hidden {
+			found = append(found, n.Name+"\t"+n.Help)
+		}
+	}
+	if len(args) < len(node.Positional) {
+		found = append(found, a.values(node.Positional[len(args)], args)...)
+	}
+	return found
+}
+
+// valued returns the flag that a word names, if its value is the next word.
+func valued(node *kong.Node, word string) *kong.Flag {
+	for _, group := range node.AllFlags(true) {
+		for _, f := range group {
+			if word == "--"+f.Name && !f.IsBool() {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+func (*app) flags(node *kong.Node) []string {
+	var found []string
+	for _, group := range node.AllFlags(true) {
+		for _, f := range group {
+			found = append(found, "--"+f.Name+"\t"+f.Help)
+		}
+	}
+	return found
+}
+
+// values returns what an argument may be.
+func (a *app) values(arg *kong.Positional, before []string) []string {
+	switch {
+	case arg.Enum != "":
+		return strings.Split(arg.Enum, ",")
+	case arg.Name == "id" && len(before) > 0:
+		return a.knownIDs(before[0])
+	case arg.Name == "provider" || arg.Name == "name":
+		return reauth.ProviderNames()
+	}
+	return nil
+}
+
+// knownIDs are the credentials of a provider in the store.
+func (a *app) knownIDs(provider string) []string {
+	p, err := a.pool()
+	if err != nil {
+		return nil
+	}
+	list, _ := only(p.Status(), provider, "")
+	ids := make([]string, 0, len(list))
+	for _, s := range list {
+		ids = append(ids, fmt.Sprintf("%s\t%s", printable(s.ID), s.State))
+	}
+	return ids
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// declared returns the command line's own declaration.
+func declared(t testing.TB) *kong.Application {
+	t.Helper()
+	var cli commands
+	return newParser(&cli, new(bytes.Buffer), new(bytes.Buffer), func(int) {}).Model
+}
+
+func TestHelpOfEveryCommand(t *testing.T) {
+	s := newShell(t)
+	s.golden("help", s.run("", "--help").ok())
+	assert.Equal(t, s.run("", "--help").ok(), s.run("").ok(), "nothing said is a question")
+	for _, n := range declared(t).Children {
+		if n.Hidden {
+			continue
+		}
+		text := s.run("", n.Name, "--help").ok()
+		assert.Contains(t, n.Detail, "reauth "+n.Name, "the help of %s has an example", n.Name)
+		assert.Contains(t, text, exitCodes, n.Name)
+		s.golden("help-"+n.Name, text)
+	}
+}
+
+func TestPageIsCurrent(t *testing.T) {
+	var b bytes.Buffer
+	writeMan(&b, declared(t))
+	page, err := os.ReadFile("../../docs/reauth.1.md")
+	require.NoError(t, err)
+	assert.Equal(t, string(page), b.String(), "run go generate in cmd/reauth")
+	s := newShell(t)
+	assert.Equal(t, b.String(), s.run("", "man").ok(), "the page does not depend on where it is made")
+}
+
+func TestWrongUsage(t *testing.T) {
+	s := newShell(t)
+	s.golden("usage", s.transcript(
+		[]string{"statsu"},
+		[]string{"status", "--jsno"},
+		[]string{"add"},
+		[]string{"add", "openrouter"},
+		[]string{"add", "nobody", "--key-stdin"},
+		[]string{"add", "openrouter", "--key-stdin", "--token-stdin"},
+		[]string{"add", "openrouter", "--key-stdin"},
+		[]string{"add", "openrouter", "--token-stdin"},
+		[]string{"add", "openrouter", "--key-from-env", "NOT_SET"},
+		[]string{"add", "azure", "--key-stdin"},
+		[]string{"import", "emacs"},
+		[]string{"probe", "nobody"},
+		[]string{"refresh", "nobody"},
+		[]string{"providers", "nobody"},
+		[]string{"status", "nobody"},
+		[]string{"watch", "--interval", "1ms"},
+		[]string{"classify", "-p", "nobody", os.DevNull},
+		[]string{"completion", "cmd.exe"},
+		[]string{"status", "--store", "mysql://root@db/x"},
+	))
+}
+
+// A key that is given as an argument is wrong, and in the shell's history; it must not go into a log as well.
+func TestKeysAmongTheArgumentsAreNotRepeated(t *testing.T) {
+	s := newShell(t)
+	for _, args := range [][]string{
+		{"add", "openrouter", "sk-or-" + marker + "0123456789"},
+		{"add", "openrouter", "--key-stdin", "sk-or-" + marker + "0123456789"},
+		{"add", "openrouter", "--key-from-env", "sk-or-" + marker + "0123456789"},
+		{"add", "sk-or-v1-" + marker + "0123456789", "--key-stdin"},
+		{"sk-or-v1-" + marker + "0123456789012345678901234567890123456789012345678901234567890123"},
+		{"add", "openrouter", "--key=sk-or-" + marker + "0123456789"},
+		{"status", "--store", "postgres://u:" + marker + "@127.0.0.1:1/x?password=" + marker + "2"},
+		{"status", "--store", "postgres://u:" + marker + "@[::1:1/x"},
+	} {
+		r := s.run("", args...)
+		assert.NotZero(t, r.code, "%v", args)
+		assert.NotEmpty(t, r.errors)
+	}
+}
+
+func TestNoFolderForTheStore(t *testing.T) {
+	s := newShell(t)
+	s.env = []string{"PATH=" + os.Getenv("PATH")}
+	assert.Contains(t, s.run("", "status").fails(exitFailed), "name the store with --store or REAUTH_STORE")
+}
+
+func TestProvidersAndVersion(t *testing.T) {
+	s := newShell(t)
+	s.golden("providers", s.run("", "providers").ok())
+	s.golden("providers-one", s.transcript([]string{"providers", "claude"}, []string{"providers", "azure"}, []string{"providers", "xai"}, []string{"providers", "copilot-acp"}))
+	assert.Regexp(t, `^reauth \S+ go1\.\S+ \w+/\w+\n$`, s.run("", "version").ok())
+}
+
+func TestCompletion(t *testing.T) {
+	s := newShell(t)
+	s.run("key-"+marker, "add", "openrouter", "--key-stdin", "--id", "spare").ok()
+	for _, c := range []struct {
+		words []string
+		want  []string
+	}{
+		{[]string{"re"}, []string{"refresh", "reset", "remove"}},
+		{[]string{"remove", "openr"}, []string{"openrouter"}},
+		{[]string{"remove", "openrouter", ""}, []string{"spare"}},
+		{[]string{"--store", "elsewhere", "remove", "openrouter", ""}, nil},
+		{[]string{"status", "--j"}, []string{"--json"}},
+		{[]string{"import", "c"}, []string{"codex", "claude-code"}},
+		{[]string{"completion", ""}, []string{"bash", "zsh", "fish"}},
+		{[]string{"classify", "-p", "gro"}, nil},
+		{[]string{"nothing", ""}, nil},
+		{[]string{""}, []string{"add", "import", "status"}},
+	} {
+		out := s.run("", append([]string{"__complete"}, c.words...)...).ok()
+		var found []string
+		for line := range strings.Lines(out) {
+			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
+			found = append(found, word)
+		}
+		if len(c.want) > 0 && c.words[len(c.words)-1] == "" && len(c.words) == 1 {
+			assert.Subset(t, found, c.want)
+			assert.NotContains(t, found, "man")
+			continue
+		}
+		assert.Equal(t, c.want, found, "%v", c.words)
+	}
+	s.golden("completion", s.transcript([]string{"completion", "bash"}, []string{"completion", "zsh"}, []string{"completion", "fish"}))
+}
+
+// The script does in a real shell what it is for.
+func TestCompletionInBash(t *testing.T) {
+	s := newShell(t)
+	script := s.run("", "completion", "bash").ok()
+	cmd := exec.Command("bash", "--norc", "-c", `PATH="$1:$PATH"; eval "$2"; complete -p reauth; COMP_WORDS=(reauth probe xa); COMP_CWORD=2; _reauth; echo "${COMPREPLY[@]}"`, "bash", binary[:strings.LastIndex(binary, "/")], script)
+	cmd.Env = s.env
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Equal(t, "complete -o default -F _reauth reauth\nxai-oauth\n", string(out))
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/foreign"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// jwt makes a token that tells whose it is and how long it lives.
+func jwt(subject string, lives time.Duration) string {
+	enc := base64.RawURLEncoding.EncodeToString
+	claims := fmt.Sprintf(`{"sub":%q,"exp":%d,"note":%q}`, subject, time.Now().Add(lives).Unix(), marker)
+	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + ".EXAMPLE"
+}
+
+// write writes a file below the shell's home.
+func (s *shell) write(content string, path ...string) string {
+	s.t.Helper()
+	file := filepath.Join(append([]string{s.home}, path...)...)
+	require.NoError(s.t, os.MkdirAll(filepath.Dir(file), 0o700))
+	require.NoError(s.t, os.WriteFile(file, []byte(content), 0o600))
+	return file
+}
+
+const soon = 2*time.Hour + 30*time.Second
+
+// foreignFiles are what the other programs write, with all that may stand beside a login.
+func foreignFiles() map[string]string {
+	ms, iso := time.Now().Add(soon).UnixMilli(), time.Now().Add(soon).UTC().Format(time.RFC3339Nano)
+	return map[string]string{
+		"codex":       fmt.Sprintf(`{"auth_mode":"chatgpt","OPENAI_API_KEY":"sk-%[1]s","tokens":{"id_token":"x","access_token":%[2]q,"refresh_token":"rt-%[1]s","account_id":"acct-7"},"last_refresh":"2026-01-01T00:00:00Z","agent_identity":{"a":1},"personal_access_token":"at-%[1]s"}`, marker, jwt("user-7", soon)),
+		"claude-code": fmt.Sprintf(`{"claudeAiOauth":{"accessToken":"sk-ant-oat01-%[1]s","refreshToken":"sk-ant-ort01-%[1]s","expiresAt":%[2]d,"scopes":["user:inference","user:profile"],"subscriptionType":"max"},"mcpOAuth":{"a|1":{"accessToken":"%[1]s"},"b|2":{}}}`, marker, ms),
+		"qwen":        fmt.Sprintf(`{"access_token":"%[1]s-at","refresh_token":"%[1]s-rt","token_type":"Bearer","resource_url":"portal.qwen.ai","expiry_date":%[2]d}`, marker, ms),
+		"grok":        fmt.Sprintf(`{"https://auth.x.ai::client-1":{"key":%[2]q,"refresh_token":"rt-%[1]s","expires_at":%[3]q,"oidc_client_id":"client-1","email":"jane@example.com"},"https://accounts.x.ai/key":{"key":"xai-%[1]s"},"https://auth.x.ai::old":{"refresh_token":"x"}}`, marker, jwt("user-9", soon), iso),
+		"hermes": fmt.Sprintf(`{"version":1,"active_provider":"xai-oauth","providers":{"nous":{"access_token":"na-%[1]s","refresh_token":"nr-%[1]s","expires_at":%[3]q},"spotify":{"access_token":"sp-%[1]s"},"qwen-oauth":{}},
+			"credential_pool":{"xai-oauth":[{"id":"b","label":"second","priority":2,"access_token":%[4]q,"refresh_token":"rt-b-%[1]s"},{"id":"a","label":"first","priority":1,"access_token":%[2]q,"refresh_token":"rt-a-%[1]s","last_status":"ok"},{"id":"c","label":"gone","access_token":"at-c-%[1]s","refresh_token":"rt-c-%[1]s","last_status":"dead"}],
+			"openrouter":[{"source":"env:OPENROUTER_API_KEY","access_token":"","secret_fingerprint":"sha256:0123456789abcdef"}],"custom:litellm":[{"access_token":"%[1]s"}],"groq":[{"source":"manual","auth_type":"api_key","access_token":"gsk-%[1]s"}],"zai":"broken"}}`, marker, jwt("user-a", soon), iso, jwt("user-b", soon)),
+	}
+}
+
+// place is where a program keeps its file by default.
+var place = map[string][]string{
+	"codex": {".codex", "auth.json"}, "claude-code": {".claude", ".credentials.json"}, "qwen": {".qwen", "oauth_creds.json"}, "grok": {".grok", "auth.json"}, "hermes": {".hermes", "auth.json"},
+}
+
+func TestImport(t *testing.T) {
+	for kind, content := range foreignFiles() {
+		s := newShell(t)
+		nothing := s.transcript([]string{"import", kind})
+		file := s.write(content, place[kind]...)
+		follow := s.transcript([]string{"import", kind}, []string{"import", kind}, []string{"status"})
+		over := s.transcript([]string{"import", kind, "--take-over"}, []string{"import", kind, "--take-over"}, []string{"status"}, []string{"import", kind})
+		s.golden("import-"+kind, nothing+"\n"+follow+"\n"+over)
+		after, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Equal(t, content, string(after), "%s: the other program's file is never written", kind)
+	}
+}
+
+// The path of a file, of its folder, and the program's own variable lead to the same login.
+func TestImportFromElsewhere(t *testing.T) {
+	for _, p := range foreign.Programs {
+		s := newShell(t)
+		content := foreignFiles()[p.Kind]
+		file := s.write(content, "elsewhere", place[p.Kind][1])
+		s.run("", "import", p.Kind, file).ok()
+		assert.Contains(t, s.run("", "import", p.Kind, filepath.Dir(file)).ok(), "nothing new")
+		s.setenv(map[string]string{"hermes": "HERMES_HOME", "codex": "CODEX_HOME", "claude-code": "CLAUDE_CONFIG_DIR", "qwen": "QWEN_HOME", "grok": "GROK_HOME"}[p.Kind], filepath.Dir(file))
+		assert.Contains(t, s.run("", "import", p.Kind).ok(), "follows")
+		assert.Contains(t, s.run("", "status").ok(), "follows "+p.Kind)
+	}
+}
+
+// What the command reads is what the library follows: the same program, the same file, the same token.
+func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
+	for _, p := range foreign.Programs {
+		s := newShell(t)
+		file := s.write(foreignFiles()[p.Kind], place[p.Kind]...)
+		found, err := p.Read(file)
+		require.NoError(t, err)
+		require.NotEmpty(t, found.Logins)
+		for _, l := range found.Logins {
+			if !l.Followed {
+				continue
+			}
+			pool := reauth.NewPool()
+			c := reauth.Follow(p.Kind, file)
+			c.Provider = l.Credential.Provider
+			_, err := pool.Add(t.Context(), c)
+			require.NoError(t, err, "%s %s", p.Kind, l.Name)
+			followed, err := pool.Token(t.Context(), c.Provider)
+			require.NoError(t, err)
+			assert.Equal(t, followed.AccessToken, l.Credential.AccessToken, "%s %s", p.Kind, l.Name)
+			assert.WithinDuration(t, followed.Expiry, orUnknown(l.Credential.Expiry, followed.Expiry), time.Second, "%s %s", p.Kind, l.Name)
+			require.NoError(t, pool.Close())
+		}
+	}
+}
+
+// orUnknown is an expiry, or the one that a JWT tells.
+func orUnknown(t, other time.Time) time.Time {
+	if t.IsZero() {
+		return other
+	}
+	return t
+}
+
+func TestImportOfBadFiles(t *testing.T) {
+	for kind, where := range place {
+		for content, code := range map[string]int{
+			"":                           exitFailed,
+			`{"access_token":"` + marker: exitFailed,
+			`[1,2]`:                      exitFailed,
+			`{}`:                         exitLogin,
+		} {
+			if kind == "hermes" && content == "{}" {
+				code = exitFailed // it always has a pool or providers
+			}
+			s := newShell(t)
+			file := s.write(content, where...)
+			text := s.run("", "import", kind).fails(code)
+			assert.Contains(t, text, file, "%s %q", kind, content)
+			assert.NoFileExists(t, s.store())
+		}
+	}
+}
+
+func TestImportNeverOverwritesANewerLogin(t *testing.T) {
+	s := newShell(t)
+	older, newer := jwt("user-9", time.Hour), jwt("user-9", 3*time.Hour)
+	grok := func(token string) {
+		s.write(fmt.Sprintf(`{"https://auth.x.ai::c":{"key":%q,"refresh_token":"rt-%s"}}`, token, token[len(token)-60:]), ".grok", "auth.json")
+	}
+	grok(newer)
+	s.run("", "import", "grok", "--take-over").ok()
+	grok(older)
+	out := s.run("", "import", "grok", "--take-over").ok()
+	assert.Contains(t, out, "the store has a newer login, xai-oauth/user-9")
+	assert.NotContains(t, out, "logged out")
+	assert.Equal(t, newer, s.stored("xai-oauth", "user-9").AccessToken)
+	grok(jwt("user-9", 5*time.Hour))
+	assert.Contains(t, s.run("", "import", "grok", "--take-over").ok(), "copied")
+	assert.NotEqual(t, newer, s.stored("xai-oauth", "user-9").AccessToken)
+}
+
+// A login without an account stays one credential however often its tokens change, and is refreshed here once taken over.
+func TestTakeOverIsRefreshedHere(t *testing.T) {
+	fake := reauthtest.New(reauthtest.Anthropic)
+	server := serveFake(t, fake)
+	s := newShell(t)
+	claude := func(access, refresh string, lives time.Duration) {
+		s.write(fmt.Sprintf(`{"claudeAiOauth":{"accessToken":%q,"refreshToken":%q,"expiresAt":%d}}`, access, refresh, time.Now().Add(lives).UnixMilli()), ".claude", ".credentials.json")
+	}
+	access, refresh := fake.Login()
+	claude(access, refresh, time.Minute)
+	s.run("", "import", "claude-code").ok()
+	s.run("", "import", "claude-code", "--take-over").ok()
+	assert.Equal(t, refresh, s.stored("anthropic", "claude-code").RefreshToken)
+	assert.Equal(t, 1, strings.Count(s.run("", "status").ok(), "anthropic"), "who follows and who took over are one")
+	fake.Expire(access)
+	// reauthtest has its token endpoint elsewhere than Anthropic.
+	p := s.pool()
+	pr, _ := reauth.LookupProvider("anthropic")
+	var err error
+	pr.Refresher, err = reauth.BuiltinRefresher("anthropic", reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath})
+	require.NoError(t, err)
+	require.NoError(t, p.Register(pr))
+	require.NoError(t, p.Refresh(t.Context(), "anthropic", "claude-code"))
+	assert.True(t, fake.Current(s.stored("anthropic", "claude-code").RefreshToken))
+	assert.Contains(t, s.run("", "import", "claude-code", "--take-over").ok(), "the store has a newer login")
+	assert.Contains(t, s.run("", "import", "claude-code").ok(), "the store has a login of its own of that account")
+	assert.True(t, fake.Current(s.stored("anthropic", "claude-code").RefreshToken))
+	access, refresh = fake.Login()
+	claude(access, refresh, 5*time.Hour)
+	assert.Contains(t, s.run("", "import", "claude-code", "--take-over").ok(), "copied")
+	assert.Equal(t, 1, strings.Count(s.run("", "status").ok(), "anthropic"))
+}
+
+func TestFollowedLoginsAreProbedAndLeftAlone(t *testing.T) {
+	fake := reauthtest.New(reauthtest.XAI)
+	server := serveFake(t, fake)
+	s := newShell(t)
+	access, _ := fake.Login()
+	grok := func(token string) {
+		s.write(fmt.Sprintf(`{"https://auth.x.ai::c":{"key":%q,"refresh_token":"rt-%s"}}`, token, marker), ".grok", "auth.json")
+	}
+	grok(access)
+	s.run("", "import", "grok").ok()
+	s.run("", append([]string{"probe", "xai"}, at(server)...)...).ok()
+	fake.Expire(access)
+	s.golden("followed", s.transcript(append([]string{"probe", "xai"}, at(server)...), append([]string{"refresh", "xai"}, at(server)...), append([]string{"refresh", "xai", "grok"}, at(server)...)))
+	assert.Zero(t, fake.TokenRequests(), "the refresh token is the other program's to spend")
+	next, _ := fake.Login()
+	grok(next)
+	s.run("", append([]string{"probe", "xai"}, at(server)...)...).ok()
+	require.NoError(t, os.Remove(filepath.Join(s.home, ".grok", "auth.json")))
+	s.run("", append([]string{"probe", "xai"}, at(server)...)...).fails(exitLogin)
+	s.run("", "remove", "xai", "grok").ok()
+}
+
+// Qwen Code's own lock says that it is refreshing: to copy the pair now would copy one that is being spent.
+func TestTakeOverWaitsForNobody(t *testing.T) {
+	s := newShell(t)
+	s.write(foreignFiles()["qwen"], place["qwen"]...)
+	lock := s.write("", ".qwen", "oauth_creds.lock")
+	assert.Contains(t, s.run("", "import", "qwen", "--take-over").fails(exitFailed), "is refreshing its login just now")
+	s.run("", "import", "qwen").ok()
+	old := time.Now().Add(-time.Minute)
+	require.NoError(t, os.Chtimes(lock, old, old))
+	s.run("", "import", "qwen", "--take-over").ok()
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// binary is the command, built once: what is tested is what a user runs.
+var binary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "reauth-cmd-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "reauth")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the command: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// patience is for what must happen, on a busy machine.
+const patience = 30 * time.Second
+
+// marker is part of every secret that tests use.
+const marker = "s3cr3t"
+
+// secretText finds the tests' own keys, and the tokens of reauthtest.
+var secretText = regexp.MustCompile(marker + `|\b[ar]t-[A-Z2-7]{20,}|eyJ[A-Za-z0-9_-]{8,}\.`)
+
+// checkSecrets makes sure that a text holds no secret. Every output of the command goes through it.
+func checkSecrets(t testing.TB, what, text string) {
+	t.Helper()
+	if found := secretText.FindString(text); found != "" {
+		t.Errorf("%s holds a secret, %q…:\n%s", what, found[:min(len(found), 12)], text)
+	}
+}
+
+// shell is a user's environment: a home of its own, and nothing of the machine's.
+type shell struct {
+	t    testing.TB
+	home string
+	env  []string
+}
+
+func newShell(t testing.TB) *shell {
+	home := t.TempDir()
+	return &shell{t: t, home: home, env: []string{
+		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"), "PATH=" + os.Getenv("PATH"), "TZ=UTC", "TERM=xterm", "USERPROFILE=" + home, "AppData=" + filepath.Join(home, "config"),
+	}}
+}
+
+// store is the default one.
+func (s *shell) store() string { return filepath.Join(s.home, "config", "reauth", "auth.json") }
+
+// setenv sets a variable for the commands to come.
+func (s *shell) setenv(name, value string) { s.env = append(s.env, name+"="+value) }
+
+// command returns a command that is not running yet.
+func (s *shell) command(args ...string) *exec.Cmd {
+	ctx, stop := context.WithTimeout(context.Background(), patience)
+	s.t.Cleanup(stop)
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env, cmd.Dir = s.env, s.home
+	return cmd
+}
+
+// ended is how a command ended.
+type ended struct {
+	t           testing.TB
+	out, errors string
+	code        int
+}
+
+// run runs the command; stdin may be empty.
+func (s *shell) run(stdin string, args ...string) *ended {
+	s.t.Helper()
+	cmd := s.command(args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		require.NoError(s.t, err)
+	}
+	r := &ended{s.t, out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	checkSecrets(s.t, "the output of reauth "+strings.Join(args, " "), r.out+r.errors)
+	return r
+}
+
+// ok makes sure that a command went well, and returns what it printed.
+func (r *ended) ok() string {
+	r.t.Helper()
+	require.Zero(r.t, r.code, "%s%s", r.out, r.errors)
+	return r.out
+}
+
+// fails makes sure that a command failed with this code, and returns the error.
+func (r *ended) fails(code int) string {
+	r.t.Helper()
+	require.Equal(r.t, code, r.code, "%s%s", r.out, r.errors)
+	require.NotEmpty(r.t, r.errors, "a failure is told")
+	return r.errors
+}
+
+// pool opens the shell's default store.
+func (s *shell) pool() *reauth.Pool {
+	s.t.Helper()
+	p, err := reauth.OpenPool(s.t.Context(), reauth.NewFileStore(s.store()))
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { assert.NoError(s.t, p.Close()) })
+	return p
+}
+
+// stored returns a credential as it is in the default store.
+func (s *shell) stored(provider, id string) (found reauth.Credential) {
+	s.t.Helper()
+	entries, _, err := reauth.NewFileStore(s.store()).Load(s.t.Context(), "")
+	require.NoError(s.t, err)
+	for _, e := range entries {
+		if e.Credential.Provider == provider && e.Credential.ID == id {
+			return e.Credential
+		}
+	}
+	require.Fail(s.t, "not stored", "%s/%s", provider, id)
+	return found
+}
+
+// login makes a login at the fake provider and puts it into the store as "you".
+func (s *shell) login(fake *reauthtest.Provider, provider string) (access, refresh string) {
+	s.t.Helper()
+	access, refresh = fake.Login()
+	s.addLogin(provider, "you", access, refresh)
+	return access, refresh
+}
+
+func (s *shell) addLogin(provider, id, access, refresh string) {
+	s.t.Helper()
+	s.run(fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"expires_in":7230}`, access, refresh), "add", provider, "--token-stdin", "--id", id).ok()
+}
+
+// serveFake serves a fake provider until the test ends.
+func serveFake(t testing.TB, fake *reauthtest.Provider) *httptest.Server {
+	t.Helper()
+	server := fake.Start()
+	t.Cleanup(server.Close)
+	return server
+}
+
+// at are the flags that redirect xai-oauth to a server.
+func at(server *httptest.Server) []string {
+	return []string{"--base-url", server.URL + "/v1", "--issuer", server.URL}
+}
+
+// What differs from run to run, and what stands for it in a golden file.
+var scrubs = []struct {
+	find *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "HOST"},
+	{regexp.MustCompile(`20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?Z?`), "STAMP"},
+	{regexp.MustCompile(`\b\d\d:\d\d(:\d\d)?\b`), "CLOCK"},
+	{regexp.MustCompile(` *\d+\.\d ms`), " # ms"},
+	{regexp.MustCompile(`\bkey-[0-9a-f]{12}\b`), "key-ID"},
+	{regexp.MustCompile(`\b[0-9a-f]{8}\b`), "FINGERPRINT"},
+	{regexp.MustCompile(`\b\d+(s|m|h\d\d?m|d\d\dh) ago`), "T ago"},
+	{regexp.MustCompile(`\bin \d+(s|m|h\d\d?m|d\d\dh)\b`), "in T"},
+	{regexp.MustCompile(`go1\.[0-9.]+ \w+/\w+`), "GO"},
+	{regexp.MustCompile(`  +`), "  "},
+	{regexp.MustCompile(`(?m) +$`), ""},
+}
+
+// golden compares a text with testdata/<name>.golden. What differs from run to run is made equal first.
+func (s *shell) golden(name, text string) {
+	s.t.Helper()
+	text = strings.ReplaceAll(text, s.home, "$HOME")
+	for _, scrub := range scrubs {
+		text = scrub.find.ReplaceAllString(text, scrub.with)
+	}
+	compareGolden(s.t, name, text)
+}
+
+func compareGolden(t testing.TB, name, text string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+		return
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err, "go test -update writes it")
+	assert.Equal(t, string(want), text, path)
+}
+
+// transcript is what a terminal would show of commands.
+func (s *shell) transcript(lines ...[]string) string {
+	s.t.Helper()
+	var b strings.Builder
+	for _, args := range lines {
+		r := s.run("", args...)
+		fmt.Fprintf(&b, "$ reauth %s\n%s%s", strings.Join(args, " "), r.out, r.errors)
+		if r.code != 0 {
+			fmt.Fprintf(&b, "[%d]\n", r.code)
+		}
+	}
+	return b.String()
+}

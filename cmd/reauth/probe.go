@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
+)
+
+// probeCmd tries a provider.
+type probeCmd struct {
+	Provider string        `arg:"" help:"The provider, such as xai-oauth."`
+	ID       string        `arg:"" optional:"" help:"The credential; without it, the one that any request would get."`
+	Timeout  time.Duration `help:"How long to wait for all of it." default:"1m"`
+	endpoints
+}
+
+// Help implements kong.HelpProvider.
+func (*probeCmd) Help() string {
+	return `The request asks who is there, or for the list of models, or for a completion of nothing: it spends nothing. It is sent through the
+transport as a program's would be, so a token that has expired is refreshed and stored.
+
+Examples:
+
+    reauth probe xai-oauth
+    reauth probe anthropic work || [ $? != 3 ] || reauth login anthropic
+`
+}
+
+// Run implements the command.
+func (c *probeCmd) Run(a *app) error {
+	p, err := a.pool()
+	if err != nil {
+		return err
+	}
+	story := &story{app: a}
+	p.Observe = story.tell
+	pr, err := c.apply(p, c.Provider)
+	if err != nil {
+		return err
+	}
+	list, err := a.chosen(p, pr.Name, c.ID, exitLogin)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(a.ctx, c.Timeout)
+	defer stop()
+	req, err := c.request(ctx, a, pr, list)
+	if err != nil {
+		return err
+	}
+	a.printf("%s %s\n", req.Method, req.URL.Redacted())
+	story.begin = time.Now()
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	defer base.CloseIdleConnections()
+	resp, err := reauth.NewRecoveringTransport(base, p).RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("reauth: probe %s: %w", pr.Name, noBody(err))
+	}
+	defer resp.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // half an answer tells as much
+	return c.conclude(a, p, pr, story, resp, body)
+}
+
+// request makes the provider's probe, for the credential named if there is one.
+func (c *probeCmd) request(ctx context.Context, a *app, pr reauth.Provider, list []reauth.CredentialStatus) (*http.Request, error) {
+	u, err := c.base(pr.Name)
+	if err != nil && catalogue[pr.Name].ownHost {
+		u, err = ownBase(ctx, a, list)
+	}
+	if err != nil {
+		return nil, err
+	}
+	row := catalogue[pr.Name].probe
+	if row.method == "" {
+		return nil, usagef("%s cannot be probed: %s", pr.Name, catalogue[pr.Name].missing)
+	}
+	if c.ID != "" {
+		ctx = reauth.WithCredential(ctx, pr.Name, c.ID)
+	}
+	var body io.Reader
+	if row.method == http.MethodPost {
+		body = strings.NewReader("{}")
+	}
+	req, err := http.NewRequestWithContext(ctx, row.method, strings.TrimRight(u.String(), "/")+row.path, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if name, value, ok := strings.Cut(row.header, ": "); ok {
+		req.Header.Set(name, value)
+	}
+	req.Header.Set("User-Agent", "reauth/"+version())
+	return req, nil
+}
+
+// ownBase is the API of the resource that the first of the credentials is good at.
+func ownBase(ctx context.Context, a *app, list []reauth.CredentialStatus) (*url.URL, error) {
+	s, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	entries, _, err := s.Load(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(entries, func(e reauth.Entry) bool {
+		return e.Credential.Provider == list[0].Provider && e.Credential.ID == list[0].ID && len(e.Credential.Hosts) > 0
+	})
+	if i < 0 {
+		return nil, usagef("%s", catalogue[list[0].Provider].missing)
+	}
+	return url.Parse("https://" + entries[i].Credential.Hosts[0] + "/openai/v1")
+}
+
+// conclude says what came of it, and how the command ends.
+func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *story, resp *http.Response, body []byte) error {
+	if err := story.unsent(); err != nil {
+		return &exitError{exitLogin, fmt.Errorf("reauth: probe %s: there is no token to send: %w\n%s", pr.Name, err, wayOut(p, pr.Name, story.last()))}
+	}
+	if !story.sent() {
+		return fmt.Errorf("reauth: probe %s: no credential was put on the request: none is for the host %s", pr.Name, resp.Request.URL.Host)
+	}
+	v := reauth.Classify(pr.Name, resp, body)
+	switch {
+	case v.Kind == reauth.Pass && resp.StatusCode < 400:
+		a.printf("%s accepts the credential\n", pr.Name)
+		return nil
+	case v.Kind == reauth.Pass && resp.StatusCode < 500 && catalogue[pr.Name].probe.method == http.MethodPost:
+		a.printf("%s does not refuse the credential: it answers %d to a request that asks for nothing\n", pr.Name, resp.StatusCode)
+		return nil
+	}
+	said := excerpt(body)
+	kind := v.Kind.String()
+	if v.Kind == reauth.Pass {
+		kind = "which is " + meaning[v.Kind]
+	}
+	err := fmt.Errorf("reauth: probe %s: %d, %s (%s)%s", pr.Name, resp.StatusCode, kind, v.Reason, said)
+	switch {
+	case v.Kind == reauth.Rejected && story.temporary():
+		return fmt.Errorf("%w\nthe tokens are kept; try again later", err)
+	case v.Kind == reauth.Rejected, v.Kind == reauth.Dead:
+		return &exitError{exitLogin, fmt.Errorf("%w\n%s", err, wayOut(p, pr.Name, story.last()))}
+	}
+	return err
+}
+
+// wayOut says how to get a credential that is accepted: a login that is followed is renewed where it belongs.
+func wayOut(p *reauth.Pool, provider, id string) string {
+	if s, ok := find(p.Status(), provider, id); ok && s.Follows != "" {
+		return "it is the login of " + ownerOf(s.Follows) + ": use that program, or log in there again"
+	}
+	return wayIn(provider)
+}
+
+// excerpt is the beginning of what a provider said, without what identifies anybody.
+func excerpt(body []byte) string {
+	text := strings.Join(strings.Fields(printable(recording.Redact(strings.ToValidUTF8(string(body), "")))), " ")
+	if text == "" {
+		return ""
+	}
+	if r := []rune(text); len(r) > 300 {
+		text = string(r[:300]) + "…"
+	}
+	return ": " + text
+}
+
+// noBody drops what an error of net/http repeats.
+func noBody(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
+}
+
+// story prints what the pool tells, with the time since the request was made.
+type story struct {
+	app   *app
+	begin time.Time
+
+	mu     sync.Mutex
+	sends  int
+	failed error  // why the last refresh failed
+	id     string // of the credential last sent
+}
+
+// tell is the pool's observer.
+func (s *story) tell(_ context.Context, e reauth.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ms := fmt.Sprintf("%.1f ms", float64(e.Duration.Microseconds())/1000)
+	switch e.Type {
+	case reauth.Sent:
+		s.sends++
+		s.id = e.ID
+		what := "request sent"
+		if e.Attempt > 1 {
+			what = "request replayed"
+		}
+		if e.Err != nil {
+			s.line("%s with %q: failed after %s", what, e.ID, ms)
+			return
+		}
+		s.line("%s with %q: %d after %s", what, e.ID, e.Status, ms)
+	case reauth.Judged:
+		s.line("verdict: %s", e.Reason)
+	case reauth.Refreshed:
+		s.line("refreshed %q: one exchange of %s", e.ID, ms)
+	case reauth.Adopted:
+		s.line("newer tokens of %q found in the store", e.ID)
+	case reauth.Switched:
+		s.line("switched to %q", e.ID)
+	case reauth.PutAside:
+		s.line("put aside %q until %s", e.ID, e.Until.Local().Format(time.TimeOnly))
+	case reauth.Retired:
+		s.line("retired %q: %s", e.ID, e.Reason)
+	case reauth.GaveUp:
+		s.line("the refusal goes back to the caller: %s", e.Reason)
+	case reauth.RefreshFailed:
+		s.failed, s.id = e.Err, e.ID
+		s.line("refresh of %q failed: %v", e.ID, e.Err)
+	case reauth.StoreFailed:
+		s.line("the store failed (%s): %v", e.Reason, e.Err)
+	default:
+		s.line("%s %q %s", e.Type, e.ID, e.Reason)
+	}
+}
+
+func (s *story) line(format string, args ...any) {
+	s.app.printf("  %7.1f ms  %s\n", float64(time.Since(s.begin).Microseconds())/1000, fmt.Sprintf(format, args...))
+}
+
+func (s *story) sent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sends > 0
+}
+
+// temporary reports whether the token is refused only because it could not be refreshed just now.
+func (s *story) temporary() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var refused *reauth.RefreshError
+	return errors.As(s.failed, &refused) && !refused.Permanent
+}
+
+// unsent returns why nothing was sent, as far as that was a refresh that failed.
+func (s *story) unsent() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sends > 0 {
+		return nil
+	}
+	return s.failed
+}
+
+// last returns the ID of the credential that was sent last.
+func (s *story) last() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
+}

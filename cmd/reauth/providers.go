@@ -1,0 +1,115 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/reauth-go/reauth"
+)
+
+// providersCmd lists what is built in.
+type providersCmd struct {
+	Name string `arg:"" optional:"" help:"Tell about this one; an alias does."`
+}
+
+// Help implements kong.HelpProvider.
+func (*providersCmd) Help() string {
+	return `Examples:
+
+    reauth providers
+    reauth providers claude
+`
+}
+
+// Run implements the command.
+func (c *providersCmd) Run(a *app) error {
+	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	if c.Name != "" {
+		pr, err := lookup(c.Name)
+		if err != nil {
+			return err
+		}
+		e := catalogue[pr.Name]
+		for _, row := range [][2]string{
+			{"name", pr.Name},
+			{"credential", credentialOf(pr.Name)},
+			{"refreshed", refreshable(pr)},
+			{"hosts", cmp.Or(strings.Join(pr.Hosts, " "), "none")},
+			{"probe", e.request()},
+			{"get one in", wayIn(pr.Name)},
+		} {
+			_, _ = fmt.Fprintf(t, "%s:\t%s\n", row[0], row[1]) // Flush tells
+		}
+		return t.Flush()
+	}
+	_, _ = fmt.Fprintln(t, "PROVIDER\tCREDENTIAL\tREFRESHED\tPROBE") // Flush tells
+	for _, name := range reauth.ProviderNames() {
+		pr, _ := reauth.LookupProvider(name) // it is one of them
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", name, credentialOf(name), refreshable(pr), catalogue[name].request())
+	}
+	return t.Flush()
+}
+
+// credentialOf says what a provider wants: a key, or a login and how that is made.
+func credentialOf(provider string) string {
+	if flow := catalogue[provider].login; flow != "" {
+		return "login (" + flow + ") or key"
+	}
+	return "key"
+}
+
+func refreshable(pr reauth.Provider) string {
+	if pr.Refresher == nil {
+		return "no"
+	}
+	return "yes"
+}
+
+// request says what the probe asks.
+func (e entry) request() string {
+	if e.probe.method == "" {
+		return "none: " + e.missing
+	}
+	s := e.probe.method + " " + cmp.Or(e.base, "BASE-URL") + e.probe.path
+	if e.probe.method == http.MethodPost {
+		s += " {}"
+	}
+	return s
+}
+
+// versionCmd prints what was built.
+type versionCmd struct{}
+
+// Help implements kong.HelpProvider.
+func (*versionCmd) Help() string {
+	return `Example:
+
+    reauth version
+`
+}
+
+// Run implements the command.
+func (*versionCmd) Run(a *app) error {
+	a.printf("reauth %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
+}
+
+// version is the module's version, or the commit of a checkout.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && v == "(devel)" {
+			return "devel-" + s.Value[:min(len(s.Value), 12)]
+		}
+	}
+	return strings.Trim(cmp.Or(v, "unknown"), "()")
+}

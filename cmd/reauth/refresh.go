@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/reauth-go/reauth"
+)
+
+// refreshCmd renews credentials.
+type refreshCmd struct {
+	Provider string `arg:"" help:"The provider, such as xai-oauth."`
+	ID       string `arg:"" optional:"" help:"The credential; without it, all of the provider."`
+	endpoints
+}
+
+// Help implements kong.HelpProvider.
+func (*refreshCmd) Help() string {
+	return `A newer pair that another process has stored is taken; else the refresh token is exchanged, once, and the new pair stored. What fails
+for a time leaves the tokens as they are. API keys are left alone, and so are logins that are followed: their program refreshes them.
+
+Examples:
+
+    reauth refresh xai-oauth
+    reauth refresh openai-codex work || echo "exit code 3: log in again"
+`
+}
+
+// Run implements the command. One credential that fails does not keep the others from being renewed.
+func (c *refreshCmd) Run(a *app) error {
+	p, err := a.pool()
+	if err != nil {
+		return err
+	}
+	how := make(map[string]reauth.EventType)
+	p.Observe = func(_ context.Context, e reauth.Event) {
+		switch e.Type {
+		case reauth.Refreshed, reauth.Adopted:
+			how[e.Provider+"/"+e.ID] = e.Type
+		case reauth.StoreFailed:
+			a.notef("reauth: the store failed (%s): %v\n", e.Reason, e.Err)
+		default:
+		}
+	}
+	if _, err := c.apply(p, c.Provider); err != nil {
+		return err
+	}
+	list, err := a.chosen(p, c.Provider, c.ID, exitLogin)
+	if err != nil {
+		return err
+	}
+	var worst error
+	renewed := 0
+	for _, s := range list {
+		if s.Follows != "" && c.ID == "" {
+			a.printf("%s/%s: left alone, it is the login of %s, which refreshes it\n", s.Provider, s.ID, ownerOf(s.Follows))
+			continue
+		}
+		switch err := p.Refresh(a.ctx, s.Provider, s.ID); {
+		case err == nil:
+			renewed++
+			a.printf("%s\n", renewal(s, p.Status(), how[s.Provider+"/"+s.ID]))
+		case errors.Is(err, reauth.ErrNotRefreshable) && c.ID == "":
+			a.printf("%s/%s: left alone, it is a key\n", s.Provider, s.ID)
+		default:
+			worst = worse(a, worst, afterRefresh(s, err))
+		}
+	}
+	if worst == nil && renewed == 0 && c.ID == "" {
+		return fmt.Errorf("reauth: there was nothing to refresh of %s", list[0].Provider)
+	}
+	return worst
+}
+
+// renewal says what has become of a credential.
+func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, how reauth.EventType) string {
+	now, _ := find(all, before.Provider, before.ID)
+	what := "refreshed"
+	if how == reauth.Adopted {
+		what = "newer tokens found in the store"
+	}
+	text := fmt.Sprintf("%s/%s: %s, token %s", before.Provider, before.ID, what, now.Fingerprint)
+	if !now.Expiry.IsZero() {
+		text += ", expires " + in(now.Expiry, time.Now())
+	}
+	return text
+}
+
+// afterRefresh adds the way out to the error of a refresh.
+func afterRefresh(s reauth.CredentialStatus, err error) error {
+	var refused *reauth.RefreshError
+	switch {
+	case errors.As(err, &refused) && refused.Permanent:
+		return &exitError{exitLogin, fmt.Errorf("%w\n%s/%s: %s", err, s.Provider, s.ID, wayIn(s.Provider))}
+	case errors.As(err, &refused):
+		return fmt.Errorf("%w\n%s/%s: the tokens are kept; try again later", err, s.Provider, s.ID)
+	case errors.Is(err, reauth.ErrNotRefreshable) && s.Follows == "":
+		return fmt.Errorf("reauth: %s/%s is a key: there is nothing to refresh", s.Provider, s.ID)
+	}
+	return err
+}
+
+// worse tells the error that matters less, and returns the other one: a new login that is needed counts most.
+func worse(a *app, one, other error) error {
+	var login *exitError
+	if one == nil {
+		return other
+	}
+	if errors.As(one, &login) && login.code == exitLogin {
+		one, other = other, one
+	}
+	a.notef("%s\n", one)
+	return other
+}
+
+// resetCmd lifts marks.
+type resetCmd struct {
+	Provider string `arg:"" help:"The provider, such as xai-oauth."`
+	ID       string `arg:"" optional:"" help:"The credential; without it, all of the provider."`
+}
+
+// Help implements kong.HelpProvider.
+func (*resetCmd) Help() string {
+	return `After a reset a credential is in good standing: it is preferred again, and may be refreshed again at once. Its tokens stay as they are.
+
+Examples:
+
+    reauth reset openrouter
+    reauth reset anthropic work
+`
+}
+
+// Run implements the command.
+func (c *resetCmd) Run(a *app) error {
+	p, err := a.pool()
+	if err != nil {
+		return err
+	}
+	list, err := a.chosen(p, c.Provider, c.ID, exitFailed)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		if err := p.Reset(a.ctx, s.Provider, s.ID); err != nil {
+			return err
+		}
+		was := "was in good standing already"
+		if s.State != reauth.Good {
+			was = "is in good standing again; it was " + stateOf(s, time.Now())
+		}
+		a.printf("%s/%s %s\n", s.Provider, s.ID, was)
+	}
+	return nil
+}
+
+// removeCmd removes a credential.
+type removeCmd struct {
+	Provider string `arg:"" help:"The provider, such as xai-oauth."`
+	ID       string `arg:"" optional:"" help:"The credential; it may be left out when the provider has one only."`
+}
+
+// Help implements kong.HelpProvider.
+func (*removeCmd) Help() string {
+	return `The tokens are removed from the store, not revoked at the provider. A login that is followed stays where it is.
+
+Examples:
+
+    reauth remove openrouter key-1a2b3c4d5e6f
+    reauth remove copilot
+`
+}
+
+// Run implements the command.
+func (c *removeCmd) Run(a *app) error {
+	p, err := a.pool()
+	if err != nil {
+		return err
+	}
+	list, err := a.chosen(p, c.Provider, c.ID, exitFailed)
+	if err != nil {
+		return err
+	}
+	if len(list) > 1 {
+		return usagef("%s has %d credentials; name one of %s", list[0].Provider, len(list), idsOf(list))
+	}
+	if err := p.Remove(a.ctx, list[0].Provider, list[0].ID); err != nil {
+		return err
+	}
+	a.printf("removed %s/%s\n", list[0].Provider, list[0].ID)
+	return nil
+}

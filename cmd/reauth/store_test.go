@@ -1,0 +1,124 @@
+package main
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// What cannot be read is told, and never written.
+func TestStoresThatCannotBeRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		content string
+		mode    os.FileMode
+		want    string
+	}{
+		"another program's": {`{"tokens":{"access_token":"` + marker + `"}}`, 0o600, "another program's file"},
+		"half-written":      {`{"version":1,"credentials":[{"provider":"xai","id":"you","access_token":"` + marker, 0o600, "breaks off"},
+		"empty":             {"", 0o600, "the file is empty"},
+		"newer":             {`{"version":99,"credentials":[]}`, 0o600, "update the program"},
+		"open to others":    {`{"version":1,"credentials":[]}`, 0o644, "chmod 600"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.mode != 0o600 && runtime.GOOS == "windows" {
+				return // a file has the permissions of its folder there
+			}
+			s := newShell(t)
+			require.NoError(t, os.MkdirAll(filepath.Dir(s.store()), 0o700))
+			require.NoError(t, os.WriteFile(s.store(), []byte(c.content), 0o600))
+			require.NoError(t, os.Chmod(s.store(), c.mode))
+			codex := filepath.Join(s.home, "codex.json")
+			require.NoError(t, os.WriteFile(codex, []byte(`{"tokens":{"access_token":"`+marker+`","refresh_token":"`+marker+`"}}`), 0o600))
+			for _, args := range [][]string{
+				{"status"},
+				{"status", "--json"},
+				{"watch"},
+				{"refresh", "xai"},
+				{"probe", "xai"},
+				{"reset", "xai"},
+				{"remove", "xai", "you"},
+				{"add", "xai", "--key-stdin"},
+				{"import", "codex", codex},
+				{"import", "codex", codex, "--take-over"},
+			} {
+				text := s.run("key-"+marker, args...).fails(exitFailed)
+				assert.Contains(t, text, c.want, "%v", args)
+				assert.Contains(t, text, s.store(), "%v", args)
+			}
+			after, err := os.ReadFile(s.store())
+			require.NoError(t, err)
+			assert.Equal(t, c.content, string(after), "nothing is lost")
+		})
+	}
+}
+
+func TestStoreOfOnesOwn(t *testing.T) {
+	s := newShell(t)
+	elsewhere := filepath.Join(s.home, "elsewhere", "pool.json")
+	s.run("key-"+marker, "add", "openrouter", "--key-stdin", "--store", elsewhere).ok()
+	info, err := os.Stat(elsewhere)
+	require.NoError(t, err)
+	if runtime.GOOS != "windows" {
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
+	assert.NoFileExists(t, s.store())
+	assert.Contains(t, s.run("", "status", "--store", elsewhere).ok(), "openrouter")
+	s.setenv("REAUTH_STORE", elsewhere)
+	assert.Contains(t, s.run("", "status").ok(), "openrouter")
+	assert.Contains(t, s.run("", "status", "--store", s.home).fails(exitFailed), "no regular file")
+}
+
+// A database is a store as well; its password is nobody's business.
+func TestStoreInPostgres(t *testing.T) {
+	s := newShell(t)
+	s.setenv("REAUTH_STORE", schemaOfOnesOwn(t))
+	fake := reauthtest.New(reauthtest.XAI)
+	server := serveFake(t, fake)
+	access, refresh := s.login(fake, "xai")
+	fake.Expire(access)
+	assert.Contains(t, s.run("", append([]string{"probe", "xai"}, at(server)...)...).ok(), "refreshed")
+	assert.False(t, fake.Current(refresh))
+	s.run("", append([]string{"refresh", "xai"}, at(server)...)...).ok()
+	assert.Zero(t, fake.Reuses())
+	assert.Contains(t, s.run("", "status").ok(), "good, expires in")
+	assert.Contains(t, s.run("", "status", "--json").ok(), `"store": "postgres://`)
+	s.run("", "remove", "xai").ok()
+	assert.NoFileExists(t, s.store())
+	text := s.run("", "status", "--store", "postgres://postgres:"+marker+"@127.0.0.1:1/postgres").fails(exitFailed)
+	assert.Contains(t, text, "127.0.0.1")
+}
+
+// schemaOfOnesOwn returns the URL of a schema that is dropped at the end, in the database that integration/postgres.sh tells.
+func schemaOfOnesOwn(t *testing.T) string {
+	t.Helper()
+	where := os.Getenv("REAUTH_TEST_POSTGRES")
+	if where == "" {
+		t.Fatal(`REAUTH_TEST_POSTGRES is not set: run eval "$(integration/postgres.sh start)" first, and integration/postgres.sh stop "$REAUTH_TEST_POSTGRES_DIR" at the end`)
+	}
+	db, err := sql.Open("pgx", where)
+	require.NoError(t, err)
+	schema := "c_" + strings.ToLower(rand.Text())
+	_, err = db.ExecContext(t.Context(), "CREATE SCHEMA "+schema)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := db.Exec("DROP SCHEMA " + schema + " CASCADE") //nolint:noctx // the test's context has ended
+		assert.NoError(t, err)
+		assert.NoError(t, db.Close())
+	})
+	u, err := url.Parse(where)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set("search_path", schema)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
