@@ -231,11 +231,16 @@ func (f baseFunc) RoundTrip(req *http.Request) (*http.Response, error) { return 
 
 // take does what a base does with the body of a request: it reads and closes it.
 func take(req *http.Request) (string, error) {
+	b, err := io.ReadAll(body(req))
+	return string(b), errors.Join(err, body(req).Close())
+}
+
+// body returns what the base is given to send, if only nothing.
+func body(req *http.Request) io.ReadCloser {
 	if req.Body == nil {
-		return "", nil
+		return http.NoBody
 	}
-	b, err := io.ReadAll(req.Body)
-	return string(b), errors.Join(err, req.Body.Close())
+	return req.Body
 }
 
 // respond makes an answer of a base.

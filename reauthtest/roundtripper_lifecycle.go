@@ -20,7 +20,7 @@ import (
 func lifecycleObligations() []Obligation {
 	return []Obligation{
 		{
-			Name:   "errors_are_the_bases_own",
+			Name:   "errors_of_the_base_are_kept",
 			Duty:   "The error of a send that failed can be found in what RoundTrip returns, by errors.Is.",
 			Why:    "Programs decide by it: a refused connection, a host that is not found, a certificate.",
 			Source: "net/http: http.Client returns it inside a url.Error, which unwraps to it.",
@@ -247,7 +247,8 @@ func checkConnectionReuse(c *check) {
 			for range requests {
 				req, _ := c.post(true)
 				if resp, _ := c.roundTrip(rt, req); resp != nil && resp.Body != nil {
-					c.text(resp)
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
 				}
 			}
 			if got := connections.Load(); got > allowed {

@@ -261,8 +261,10 @@ func checkForeignHop(c *check) {
 					if _, token, ok := strings.Cut(sent, " "); ok {
 						secret = token
 					}
-					resp, err = always(status)(out)
-					resp.Header.Set("Location", strangerURL)
+					if err == nil {
+						resp.StatusCode = status
+						resp.Header.Set("Location", strangerURL)
+					}
 					return resp, err
 				}
 				for name, values := range out.Header {

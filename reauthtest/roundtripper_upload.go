@@ -82,7 +82,7 @@ func uploadObligations() []Obligation {
 
 func checkBodyClosed(c *check) {
 	broken := errors.New("connection lost")
-	unread := func(out *http.Request) { _ = out.Body.Close() } // a body of ours closes without error
+	unread := func(out *http.Request) { _ = body(out).Close() } // a body of ours closes without error
 	for name, base := range map[string]baseFunc{
 		"answered 200": always(200), "answered 401": always(401), "answered 403": always(403), "answered 429": always(429), "answered 503": always(503),
 		"refused unread": func(out *http.Request) (*http.Response, error) {
@@ -120,7 +120,7 @@ func checkBodyClosed(c *check) {
 		req, u := c.post(again)
 		ctx, cancel := context.WithCancel(c.ctx)
 		c.sendAndClose(c.wrapped(baseFunc(func(out *http.Request) (*http.Response, error) {
-			_, _ = out.Body.Read(make([]byte, 4))
+			_, _ = body(out).Read(make([]byte, 4))
 			cancel()
 			<-out.Context().Done()
 			unread(out)
@@ -182,8 +182,8 @@ func checkLateClose(c *check) {
 				})
 				return respond(out, status, welcome), nil
 			}))
-			req, u := c.post(again)
-			resp, _ := c.roundTrip(rt, req)
+			req, _ := c.post(again)
+			_, _ = c.roundTrip(rt, req)
 			once.Do(func() { close(answered) })
 			c.step("the base reads the body after it has answered")
 			late.Wait()
@@ -194,9 +194,6 @@ func checkLateClose(c *check) {
 				case status == 200 && (text != question || s.errs[i] != nil):
 					c.failf("the base read only %q of the body after it had answered (%v)", text, s.errs[i])
 				}
-			}
-			if status == 200 && resp != nil && !c.comes(u.all()[0].closed) {
-				c.failf("the base has closed the body, but the caller's Body is still open")
 			}
 		})
 	}
@@ -209,7 +206,7 @@ func checkReadAndClose(c *check) {
 		source := track(pipe)
 		rt := c.wrapped(baseFunc(func(out *http.Request) (*http.Response, error) {
 			close(reached)
-			c.endsRead("the request's body", out.Body, source)
+			c.endsRead("the request's body", body(out), source)
 			return respond(out, 200, welcome), nil
 		}))
 		req := c.request(http.MethodPost)
@@ -250,6 +247,7 @@ func checkReadAndClose(c *check) {
 
 // endsRead reads a body whose source yields nothing, and closes it meanwhile.
 func (c *check) endsRead(what string, body io.ReadCloser, source *tracked) {
+	context.AfterFunc(c.ctx, func() { _ = source.Close() }) // also when body.Close hangs
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
