@@ -3,7 +3,6 @@ package reauthtest
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,6 +96,3 @@ func (s *suite) run(o Obligation) []string {
 func obligations() []Obligation {
 	return slices.Concat(requestObligations(), uploadObligations(), responseObligations(), lifecycleObligations())
 }
-
-// sentence puts together what is written over several lines.
-func sentence(parts ...string) string { return strings.Join(parts, " ") }

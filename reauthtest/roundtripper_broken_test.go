@@ -231,7 +231,7 @@ func rebuilds(base http.RoundTripper, req *http.Request) (*http.Response, error)
 
 func dropsCancel(out *http.Request) {
 	//lint:ignore SA1019 it is what is tested
-	out.Cancel = nil
+	out.Cancel = nil //nolint:staticcheck // it is what is tested
 }
 
 func sendsTwice(base http.RoundTripper, req *http.Request) (*http.Response, error) {

@@ -109,7 +109,9 @@ func checkCancel(c *check) {
 		go func() {
 			defer close(returned)
 			defer func() { _ = recover() }() // other obligations meet it too
-			_, _ = rt.RoundTrip(req)
+			if resp, _ := rt.RoundTrip(req); resp != nil && resp.Body != nil {
+				_ = resp.Body.Close()
+			}
 		}()
 		c.step("the base is waited for")
 		if !c.comes(reached) {
@@ -179,7 +181,10 @@ func checkContextErrors(c *check) {
 			defer end()
 			req, _ := c.post(again)
 			c.step("the context of a request ends")
-			_, err := (&http.Client{Transport: rt}).Do(req.WithContext(ctx))
+			resp, err := (&http.Client{Transport: rt}).Do(req.WithContext(ctx))
+			if err == nil {
+				_ = resp.Body.Close()
+			}
 			if !errors.Is(err, test.want) {
 				c.failf("the context's error is %q, http.Client returned %v", test.want, err)
 			}

@@ -1,8 +1,7 @@
 package reauthtest
 
 import (
-	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 )
@@ -21,7 +20,7 @@ func (c *check) server(http2 bool, h http.HandlerFunc) *http.Transport {
 func (c *check) start(http2 bool, s *httptest.Server) *http.Transport {
 	c.step("a server is started")
 	s.EnableHTTP2 = http2
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // connections are cut on purpose
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // connections are cut on purpose
 	s.StartTLS()
 	base, ok := s.Client().Transport.(*http.Transport)
 	if !ok {
