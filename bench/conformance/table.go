@@ -2,7 +2,7 @@ package conformance
 
 import (
 	"fmt"
-	"runtime/debug"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -22,16 +22,21 @@ func (r *Result) Broken() []reauthtest.Obligation {
 	return slices.DeleteFunc(slices.Clone(r.Obligations), func(o reauthtest.Obligation) bool { return len(o.Failures) == 0 })
 }
 
-// Run runs the suite on all peers at once, which takes about a minute: what hangs is waited for.
+// Run runs the suite on all peers at once, which takes about a minute: what hangs is waited for. It is called in this
+// module, and needs the go command for the versions.
 func Run() ([]Result, error) {
 	peers, err := Peers()
+	if err != nil {
+		return nil, err
+	}
+	known, err := versions(peers)
 	if err != nil {
 		return nil, err
 	}
 	results := make([]Result, len(peers))
 	var all sync.WaitGroup
 	for i, p := range peers {
-		results[i] = Result{Peer: p, Version: version(p.Module)}
+		results[i] = Result{Peer: p, Version: known[p.Module]}
 		all.Go(func() { results[i].Obligations = reauthtest.CheckRoundTripper(p.Wrap) })
 	}
 	all.Wait()
@@ -47,18 +52,25 @@ func Table() (string, error) {
 	return Markdown(results), nil
 }
 
-// version returns the version of a module that this program was built with.
-func version(module string) string {
-	info, _ := debug.ReadBuildInfo()
-	if info == nil || module == ownModule {
-		return ""
-	}
-	for _, m := range info.Deps {
-		if m.Path == module {
-			return m.Version
+// versions returns the versions of the peers' modules. A test binary knows none of its dependencies, so go list is asked.
+func versions(peers []Peer) (map[string]string, error) {
+	args := []string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}
+	for _, p := range peers {
+		if p.Module != ownModule {
+			args = append(args, p.Module)
 		}
 	}
-	return ""
+	out, err := exec.Command("go", args...).Output() //nolint:gosec // the arguments are the table's own
+	if err != nil {
+		return nil, fmt.Errorf("conformance: go list -m: %w", err)
+	}
+	m := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) == 2 {
+			m[f[0]] = f[1]
+		}
+	}
+	return m, nil
 }
 
 // Markdown writes results as a table of obligations and peers, the peers as they were set up, and why each one falls short.
