@@ -142,11 +142,11 @@ func retryable(tuned bool) func(http.RoundTripper) http.RoundTripper {
 
 // failsafe is the library's own policy for HTTP, or set up to be a round tripper as far as its settings go.
 func failsafe(tuned bool) func(http.RoundTripper) http.RoundTripper {
-	policy := failsafehttp.NewRetryPolicyBuilder().WithBackoff(time.Millisecond, 4*time.Millisecond)
+	policy := failsafehttp.NewRetryPolicyBuilder().WithBackoff(time.Millisecond, 4*time.Millisecond) //nolint:bodyclose // a policy for responses holds none
 	if tuned {
-		policy = policy.ReturnLastFailure().AbortIf(func(_ *http.Response, err error) bool { return err != nil })
+		policy = policy.ReturnLastFailure().AbortIf(func(_ *http.Response, err error) bool { return err != nil }) //nolint:bodyclose // a policy for responses holds none
 	}
-	retries := policy.Build()
+	retries := policy.Build() //nolint:bodyclose // a policy for responses holds none
 	return func(base http.RoundTripper) http.RoundTripper { return failsafehttp.NewRoundTripper(base, retries) }
 }
 
