@@ -7,6 +7,9 @@
 //	p.Expire(access)
 //	client := &http.Client{Transport: p.Transport()} // in memory; or p.Start() for a real server
 //
+// TestRoundTripper checks any transport that wraps another one against the contract of http.RoundTripper, as
+// testing/fstest checks a file system.
+//
 // Nothing in it depends on the package it is made for, and nothing but the standard library is needed.
 package reauthtest
 

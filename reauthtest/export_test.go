@@ -1,0 +1,22 @@
+package reauthtest
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// CheckObligation checks one obligation with little patience.
+func CheckObligation(name string, patience time.Duration, wrap func(http.RoundTripper) http.RoundTripper) []string {
+	list := obligations()
+	i := slices.IndexFunc(list, func(o Obligation) bool { return o.Name == name })
+	return (&suite{wrap: wrap, patience: patience}).run(list[i])
+}
+
+// ObligationNames returns the names of all.
+func ObligationNames() (names []string) {
+	for _, o := range obligations() {
+		names = append(names, o.Name)
+	}
+	return names
+}

@@ -1,0 +1,100 @@
+package reauthtest_test
+
+import (
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// A base that is not wrapped keeps to everything, and so does one that adds a header for its own host.
+func TestRoundTripperKept(t *testing.T) {
+	t.Run("bare", func(t *testing.T) {
+		reauthtest.TestRoundTripper(t, func(base http.RoundTripper) http.RoundTripper { return base })
+	})
+	t.Run("authorizing", func(t *testing.T) {
+		for _, o := range reauthtest.CheckRoundTripper(func(base http.RoundTripper) http.RoundTripper { return authorizing{base} }) {
+			assert.Empty(t, o.Failures, o.Name)
+			for _, text := range []string{o.Name, o.Duty, o.Why, o.Source} {
+				assert.NotEmpty(t, text, o.Name)
+			}
+		}
+	})
+}
+
+type authorizing struct{ base http.RoundTripper }
+
+func (a authorizing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Host != "api.example.com" {
+		return a.base.RoundTrip(req)
+	}
+	out := *req // a shallow copy: the Trailer map stays the caller's
+	out.Header = req.Header.Clone()
+	out.Header.Set("Authorization", "Bearer at-EXAMPLE")
+	return a.base.RoundTrip(&out)
+}
+
+func (a authorizing) CloseIdleConnections() {
+	if c, ok := a.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// Every obligation is found broken by each transport that breaks it.
+func TestRoundTripperBroken(t *testing.T) {
+	all := brokenTransports(t)
+	names := reauthtest.ObligationNames()
+	for _, name := range names {
+		assert.NotEmpty(t, all[name], "no transport breaks %s", name)
+	}
+	require.Len(t, all, len(names))
+	t.Run("all", func(t *testing.T) {
+		for name, list := range all {
+			for how, wrap := range list {
+				t.Run(name+"/"+how, func(t *testing.T) {
+					t.Parallel()
+					failures := reauthtest.CheckObligation(name, 4*time.Second, wrap)
+					assert.NotEmpty(t, failures)
+					for _, failure := range failures {
+						assert.NotContains(t, failure, "panic")
+					}
+				})
+			}
+		}
+	})
+}
+
+// What a transport does to the test itself is a failure of the transport.
+func TestRoundTripperMisbehaves(t *testing.T) {
+	for how, test := range map[string]struct {
+		wrap wrapper
+		want string
+	}{
+		"panic": {doing(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("a bug") }), "panic while it is in RoundTrip: a bug"},
+		"goexit": {doing(func(http.RoundTripper, *http.Request) (*http.Response, error) {
+			runtime.Goexit()
+			return nil, nil
+		}), "runtime.Goexit was called while it is in RoundTrip"},
+		"hang": {doing(func(_ http.RoundTripper, req *http.Request) (*http.Response, error) {
+			<-req.Context().Done()
+			return nil, req.Context().Err()
+		}), "it hangs: no progress in 500ms while it is in RoundTrip"},
+		"wrap returns nil": {func(http.RoundTripper) http.RoundTripper { return nil }, "wrap returned nil"},
+		"wrap panics":      {func(http.RoundTripper) http.RoundTripper { panic("a bug") }, "panic while wrapping the base: a bug"},
+	} {
+		t.Run(how, func(t *testing.T) {
+			failures := reauthtest.CheckObligation("any_response_is_no_error", 500*time.Millisecond, test.wrap)
+			require.NotEmpty(t, failures)
+			for _, failure := range failures {
+				assert.Contains(t, failure, test.want)
+			}
+			assert.True(t, strings.HasPrefix(failures[0], "200: "), failures[0])
+		})
+	}
+}
