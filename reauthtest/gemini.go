@@ -62,15 +62,15 @@ func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
 	case strings.HasSuffix(path, ":generateContent"):
 		reply(w, `{"candidates":[{"content":{"role":"model","parts":[{"text":%q}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":6,"totalTokenCount":7},"modelVersion":"example"}`, strings.Join(words, ""))
 	case strings.HasPrefix(path, "/upload/"):
-		upload(w, r, size)
+		resumableUpload(w, r, size)
 	default:
 		reply(w, `{"ok":true,"method":%q,"path":%q,"bytes":%d}`, r.Method, path, size)
 	}
 }
 
-// upload is a resumable upload: "start" is told where to send the file, "upload" brings a part of it and "upload,
+// resumableUpload is a resumable upload: "start" is told where to send the file, "upload" brings a part of it and "upload,
 // finalize" the last.
-func upload(w http.ResponseWriter, r *http.Request, size int64) {
+func resumableUpload(w http.ResponseWriter, r *http.Request, size int64) {
 	command := r.Header.Get("X-Goog-Upload-Command")
 	if command == "start" {
 		scheme := "https"
