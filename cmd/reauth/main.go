@@ -30,7 +30,8 @@ func main() {
 type commands struct {
 	Store string `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
 
-	Add addCmd `cmd:"" help:"Add an API key."`
+	Add   addCmd   `cmd:"" help:"Add an API key."`
+	Proxy proxyCmd `cmd:"" help:"Lend the credentials to programs in any language: a local proxy that recovers."`
 }
 
 // run is the whole program but for the process around it. It returns the exit code.
