@@ -109,7 +109,11 @@ func (t authorizedOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, errNotAuthorized
 		}
 	}
-	return t.base.RoundTrip(req)
+	resp, err := t.base.RoundTrip(req)
+	if err != nil {
+		err = &upstreamError{describe(err), err}
+	}
+	return resp, err
 }
 
 // CloseIdleConnections closes the base's, if it can.
@@ -151,7 +155,11 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		c.note("client_gone")
 		w.WriteHeader(statusClientGone) // nobody reads it
 	default:
-		what := describe(err)
+		var known *upstreamError
+		what := "the connection failed"
+		if errors.As(err, &known) {
+			what = known.what
+		}
 		c.note(what)
 		writeDenial(w, &denial{http.StatusBadGateway, "upstream_unreachable", "the provider at " + p.upstream.Host + " gave no answer: " + what})
 	}
@@ -169,7 +177,17 @@ func (p *Proxy) noCredential() *denial {
 	return &denial{http.StatusUnauthorized, "no_credential", "the store holds no credential of " + p.provider.Name + " any more; " + wayIn(p.provider)}
 }
 
-// describe names what kept an answer away. An error's own text may quote what is secret: the address of a proxy, say.
+// upstreamError says what kept an answer away in words of ours, wherever it is shown: the error's own text may quote what
+// is secret, such as the address of a proxy with its password.
+type upstreamError struct {
+	what string
+	err  error
+}
+
+func (e *upstreamError) Error() string { return e.what }
+func (e *upstreamError) Unwrap() error { return e.err }
+
+// describe names what kept an answer away.
 func describe(err error) string {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
