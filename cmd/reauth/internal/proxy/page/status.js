@@ -27,7 +27,7 @@
 				const html = await answer.text();
 				if (!busy()) {
 					status.innerHTML = html;
-					tell("Updated " + new Date().toLocaleTimeString(), false);
+					tell("Updated " + new Date().toLocaleTimeString([], { hour12: false }), false);
 					document.documentElement.dataset.live = "yes";
 				}
 			}
