@@ -187,7 +187,7 @@ func (r *rig) startAt(t *testing.T, args ...string) *running {
 	case err := <-p.ended:
 		p.waited = true
 		require.Fail(t, "the proxy did not start", "%v: %s", err, p.output())
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		require.Fail(t, "the proxy did not start in time", p.output())
 	}
 	return p

@@ -46,6 +46,23 @@ func TestProxyCarriesALoadThroughAnExpiredToken(t *testing.T) {
 	r.noSecrets(t, metrics)
 }
 
+// A large upload that waits for "100 Continue" is sent again, whole, with the new token.
+func TestProxyReplaysAnUpload(t *testing.T) {
+	curl := tool(t, "curl")
+	r := newRig(t)
+	r.Expire(r.access)
+	p := r.start(t)
+	const size = 5 << 20
+	file := filepath.Join(t.TempDir(), "upload.jsonl")
+	require.NoError(t, os.WriteFile(file, []byte(strings.Repeat("x", size)), 0o600))
+	out, err := exec.Command(curl, "-sS", "-H", "Expect: 100-continue", "-H", "Transfer-Encoding: chunked", "-T", file, "-X", "POST", p.url+"/v1/files").Output()
+	require.NoError(t, err)
+	assert.JSONEq(t, fmt.Sprintf(`{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload","purpose":"assistants"}`, size), string(out))
+	sent := r.Requests()
+	require.Len(t, sent, 2)
+	assert.EqualValues(t, size, sent[1].Bytes)
+}
+
 // The official client of another language, with its retries off, sees no error through an expired token, streaming or not.
 func TestProxyServesTheOpenAIClientOfNode(t *testing.T) {
 	node := tool(t, "node")
@@ -127,7 +144,7 @@ func TestProxyEndsTheRequestOfAClientThatHasGone(t *testing.T) {
 	receive(t, came)
 	require.NoError(t, conn.Close())
 	receive(t, gone)
-	require.Eventually(t, func() bool { return strings.Contains(p.output(), "status=499") }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(p.output(), "status=499") }, 30*time.Second, 10*time.Millisecond)
 }
 
 func TestProxyPassesWebSockets(t *testing.T) {
@@ -406,7 +423,7 @@ func TestProxyStopsWhenItsWorkIsDone(t *testing.T) {
 			_ = conn.Close()
 		}
 		return err != nil
-	}, 10*time.Second, 10*time.Millisecond, "new connections are refused")
+	}, 30*time.Second, 10*time.Millisecond, "new connections are refused")
 	go func() {
 		for range 3 {
 			step <- struct{}{}
@@ -433,7 +450,7 @@ func TestProxyStopsInAnExchange(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 	}()
-	require.Eventually(t, func() bool { return len(r.Requests()) > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.Requests()) > 0 }, 30*time.Second, time.Millisecond)
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, p.wait(t), p.output())
 	receive(t, done)
@@ -453,7 +470,7 @@ func TestProxyDrains(t *testing.T) {
 	require.Eventually(t, func() bool {
 		resp, body = p.do(t, http.MethodGet, "/healthz", "")
 		return resp.StatusCode == http.StatusServiceUnavailable
-	}, 10*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 	assert.Equal(t, "stopping\n", body)
 	resp, _ = p.do(t, http.MethodGet, "/v1/models", "")
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
@@ -525,7 +542,7 @@ func receive[T any](t *testing.T, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		require.Fail(t, "nothing came")
 		panic("unreachable")
 	}
