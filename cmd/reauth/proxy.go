@@ -86,13 +86,13 @@ func (c *proxyCmd) Run(a *app) error {
 
 // serve runs the proxy until the process is told to stop.
 func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config proxy.Config) error {
-	log := c.logger(a)
-	pool.Logger = log
-	config.Pool, config.Logger, config.Addr, config.Names = pool, log, ln.Addr(), c.Host
+	logger := c.logger(a)
+	pool.Logger = logger
+	config.Pool, config.Logger, config.Addr, config.Names = pool, logger, ln.Addr(), c.Host
 	p := proxy.New(config)
 	c.announce(a, ln, config)
 	if c.AllowRemote {
-		log.Warn("other machines may reach this proxy, and the client token travels in the clear: put TLS in front of it")
+		logger.Warn("other machines may reach this proxy, and the client token travels in the clear: put TLS in front of it")
 	}
 	now, cancel := again(a.ctx)
 	defer cancel()

@@ -81,7 +81,7 @@ func TestProxyGivesWebPagesNothing(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t)
 	page := newRig(t)
-	page.handle["/"] = func(w http.ResponseWriter, _ *http.Request) {
+	page.on("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte(`<!doctype html><title>-</title><img src="` + p.url + `/v1/models"><p id="told">waiting</p><script>
 			const ask = (options) => fetch("` + p.url + `/v1/chat/completions", options).then((r) => "status " + r.status + " " + r.type, (e) => "refused");
@@ -91,7 +91,7 @@ func TestProxyGivesWebPagesNothing(t *testing.T) {
 				ask({}),
 			]).then((all) => { document.getElementById("told").textContent = "told: " + all.join(", "); });
 		</script>`))
-	}
+	})
 	dom := browse(t, page.url+"/")
 	assert.Contains(t, dom, "told: status 0 opaque, refused, refused", "what the page can see")
 	assert.Empty(t, r.Requests(), "what went up")

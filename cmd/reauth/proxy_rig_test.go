@@ -55,15 +55,15 @@ type rig struct {
 	store           string
 	access, refresh string
 	id              string
-	handle          map[string]http.HandlerFunc // paths the fake provider does not have
+	handlers        sync.Map // of paths the fake provider does not have
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{Provider: reauthtest.New(reauthtest.XAI), store: filepath.Join(t.TempDir(), "auth.json"), handle: map[string]http.HandlerFunc{}}
+	r := &rig{Provider: reauthtest.New(reauthtest.XAI), store: filepath.Join(t.TempDir(), "auth.json")}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if h := r.handle[req.URL.Path]; h != nil {
-			h(w, req)
+		if h, ok := r.handlers.Load(req.URL.Path); ok {
+			h.(http.HandlerFunc)(w, req)
 			return
 		}
 		r.ServeHTTP(w, req)
@@ -74,6 +74,9 @@ func newRig(t *testing.T) *rig {
 	r.id = r.add(t, reauth.Credential{AccessToken: r.access, RefreshToken: r.refresh})
 	return r
 }
+
+// on makes the provider serve a path by h.
+func (r *rig) on(path string, h http.HandlerFunc) { r.handlers.Store(path, h) }
 
 func (r *rig) pool(t *testing.T) *reauth.Pool {
 	t.Helper()

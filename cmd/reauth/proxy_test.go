@@ -100,7 +100,7 @@ func TestProxyServesTheOpenAIClientOfNode(t *testing.T) {
 func TestProxyStreamsByteByByte(t *testing.T) {
 	r := newRig(t)
 	got := make(chan struct{})
-	r.handle["/v1/stream"] = func(w http.ResponseWriter, req *http.Request) {
+	r.on("/v1/stream", func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for _, b := range []byte("data: {}\n\n") {
 			_, _ = w.Write([]byte{b})
@@ -111,7 +111,7 @@ func TestProxyStreamsByteByByte(t *testing.T) {
 				return
 			}
 		}
-	}
+	})
 	p := r.start(t)
 	resp := p.open(t, t.Context(), http.MethodPost, "/v1/stream", chat)
 	defer resp.Body.Close()
@@ -130,12 +130,12 @@ func TestProxyStreamsByteByByte(t *testing.T) {
 func TestProxyEndsTheRequestOfAClientThatHasGone(t *testing.T) {
 	r := newRig(t)
 	came, gone := make(chan struct{}), make(chan struct{})
-	r.handle["/v1/slow"] = func(_ http.ResponseWriter, req *http.Request) {
+	r.on("/v1/slow", func(_ http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		close(came)
 		<-req.Context().Done()
 		close(gone)
-	}
+	})
 	p := r.start(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 	require.NoError(t, err)
@@ -150,7 +150,7 @@ func TestProxyEndsTheRequestOfAClientThatHasGone(t *testing.T) {
 func TestProxyPassesWebSockets(t *testing.T) {
 	r := newRig(t)
 	tokens := make(chan string, 2)
-	r.handle["/v1/realtime"] = func(w http.ResponseWriter, req *http.Request) {
+	r.on("/v1/realtime", func(w http.ResponseWriter, req *http.Request) {
 		tokens <- req.Header.Get("Authorization") + "|" + req.Header.Get("Sec-Websocket-Protocol")
 		c, err := websocket.Accept(w, req, &websocket.AcceptOptions{Subprotocols: []string{"realtime"}})
 		if err != nil {
@@ -163,14 +163,14 @@ func TestProxyPassesWebSockets(t *testing.T) {
 			}
 			_ = c.Write(req.Context(), kind, append([]byte("echo "), b...))
 		}
-	}
+	})
 	p := r.start(t, "--grace", "300ms")
 	c, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.url, "http")+"/v1/realtime?model=example", &websocket.DialOptions{
 		Subprotocols: []string{"realtime", "openai-insecure-api-key.client-secret"},
 		HTTPHeader:   http.Header{"Authorization": {"Bearer client-secret"}},
 	})
 	require.NoError(t, err)
-	defer c.CloseNow()
+	defer func() { _ = c.CloseNow() }() // it has been cut
 	assert.Equal(t, "realtime", c.Subprotocol())
 	assert.Equal(t, "Bearer "+r.access+"|realtime", receive(t, tokens))
 	for _, word := range []string{"one", "two"} {
@@ -401,7 +401,7 @@ func TestProxyKeepsRequestsWithoutCredential(t *testing.T) {
 func TestProxyStopsWhenItsWorkIsDone(t *testing.T) {
 	r := newRig(t)
 	step := make(chan struct{})
-	r.handle["/v1/stream"] = func(w http.ResponseWriter, _ *http.Request) {
+	r.on("/v1/stream", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for range 3 {
 			_, _ = io.WriteString(w, "data: {}\n\n")
@@ -409,7 +409,7 @@ func TestProxyStopsWhenItsWorkIsDone(t *testing.T) {
 			<-step
 		}
 		_, _ = io.WriteString(w, "data: [DONE]\n\n")
-	}
+	})
 	p := r.start(t)
 	resp := p.open(t, t.Context(), http.MethodPost, "/v1/stream", chat)
 	defer resp.Body.Close()
@@ -513,7 +513,6 @@ func TestProxyTellsTheBaseURL(t *testing.T) {
 	_, err := pool.Add(t.Context(), reauth.Credential{Provider: "deepseek", AccessToken: "client-secret"})
 	require.NoError(t, err)
 	require.NoError(t, pool.Close())
-	p := &running{rig: r}
 	for _, c := range []struct{ provider, want string }{
 		{"xai", "  OPENAI_BASE_URL     http://ADDR/v1\n"},
 		{"deepseek", "  OPENAI_BASE_URL     http://ADDR/v1\n  ANTHROPIC_BASE_URL  http://ADDR/anthropic\n"},
@@ -532,8 +531,7 @@ func TestProxyTellsTheBaseURL(t *testing.T) {
 		require.NoError(t, cmd.Wait())
 		m := announced.FindStringSubmatch(said.String())
 		require.NotNil(t, m, said.String())
-		p.url = m[1]
-		assert.Contains(t, strings.ReplaceAll(said.String(), strings.TrimPrefix(p.url, "http://"), "ADDR"), c.want)
+		assert.Contains(t, strings.ReplaceAll(said.String(), strings.TrimPrefix(m[1], "http://"), "ADDR"), c.want)
 	}
 }
 

@@ -55,7 +55,7 @@ type Proxy struct {
 
 	draining atomic.Bool
 	forwards atomic.Int64 // requests being forwarded, upgraded connections among them
-	stopped  context.Context
+	stopped  context.Context //nolint:containedctx // of all requests: its end cuts them
 	stop     context.CancelFunc
 }
 
@@ -287,4 +287,4 @@ func (e *noCredentialError) Error() string {
 	return "reauth: proxy: the store holds no credential of " + e.provider.Name + "; " + wayIn(e.provider)
 }
 
-func (e *noCredentialError) Is(target error) bool { return target == ErrNoCredential } //nolint:errorlint // errors.Is asks
+func (e *noCredentialError) Is(target error) bool { return target == ErrNoCredential }
