@@ -54,7 +54,7 @@ type Proxy struct {
 	started   time.Time
 
 	draining atomic.Bool
-	forwards atomic.Int64 // requests being forwarded, upgraded connections among them
+	forwards atomic.Int64    // requests being forwarded, upgraded connections among them
 	stopped  context.Context //nolint:containedctx // of all requests: its end cuts them
 	stop     context.CancelFunc
 }
