@@ -26,7 +26,7 @@ type proxyCmd struct {
 	Listen         string        `help:"Where to listen; port 0 takes a free one. Default: ${default}." default:"127.0.0.1:8787" env:"REAUTH_PROXY_LISTEN" placeholder:"HOST:PORT"`
 	AllowRemote    bool          `help:"Let other machines in: --listen may be any address. Needs --client-token-env." env:"REAUTH_PROXY_ALLOW_REMOTE"`
 	ClientTokenEnv string        `help:"Serve only clients that send the value of this environment variable as their API key." env:"REAUTH_PROXY_CLIENT_TOKEN_ENV" placeholder:"NAME"`
-	Host           []string      `help:"Further names by which clients reach the proxy, as their Host header says them." env:"REAUTH_PROXY_HOST" placeholder:"NAME[:PORT],..."`
+	Host           []string      `help:"Further names by which clients reach the proxy, as their Host header says them." env:"REAUTH_PROXY_HOST" placeholder:"NAME[:PORT]"`
 	Grace          time.Duration `help:"How long running requests may go on after SIGINT or SIGTERM; a second signal cuts them." default:"30s" env:"REAUTH_PROXY_GRACE"`
 	Drain          time.Duration `help:"How long requests are still taken after the signal, while /healthz says 503." default:"0s" env:"REAUTH_PROXY_DRAIN"`
 	MaxConnections int           `help:"Connections of clients at the same time; further ones wait. 0: no limit." default:"4096" env:"REAUTH_PROXY_MAX_CONNECTIONS"`
@@ -71,7 +71,9 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return usagef("--base-url: %s is no URL", base.Origin)
 	}
-	if owner, ok := pool.ProviderFor(upstream.JoinPath(base.Path())); !ok || owner.Name != pr.Name {
+	at := *upstream
+	at.Path = base.Path()
+	if owner, ok := pool.ProviderFor(&at); !ok || owner.Name != pr.Name {
 		return usagef("%s is no address of %s: no credential would be sent there", base.Origin+base.Path(), pr.Name)
 	}
 	if err := proxy.Check(pool, pr); err != nil {
