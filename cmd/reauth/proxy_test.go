@@ -192,7 +192,7 @@ func TestProxyPassesWebSockets(t *testing.T) {
 func TestProxySendsNothingOfTheClientsOwn(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t)
-	resp, _ := p.do(t, http.MethodPost, "/v1/files/a%2Fb?q=1;2&x=%zz", "content",
+	resp, _ := p.do(t, http.MethodPost, "/v1/things/a?q=1;2&x=%zz", "content",
 		"Authorization: Bearer client-secret", "X-Api-Key: client-secret", "Api-Key: client-secret", "X-Goog-Api-Key: client-secret",
 		"Cookie: session=client-secret", "X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "Connection: X-Hop", "X-Hop: 1",
 		"Origin: "+p.url, "Sec-Fetch-Site: same-origin", "X-Own: kept", "User-Agent: agent/1")
