@@ -32,11 +32,15 @@ func proxyBinary(t *testing.T) string {
 	return path
 }
 
+// proxyBinaryDir is where it is, for TestMain to remove.
+var proxyBinaryDir string
+
 var buildOnce = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "reauth-proxy-test-")
 	if err != nil {
 		return "", err
 	}
+	proxyBinaryDir = dir
 	path := filepath.Join(dir, "reauth")
 	args := []string{"build", "-o", path}
 	if raceEnabled {
