@@ -40,6 +40,7 @@ type commands struct {
 	Import     importCmd     `cmd:"" help:"Use the login of another program."`
 	Status     statusCmd     `cmd:"" help:"Show how the credentials stand."`
 	Watch      watchCmd      `cmd:"" help:"Keep the status on the screen."`
+	Proxy      proxyCmd      `cmd:"" help:"Lend the credentials to programs in any language: a local proxy that recovers."`
 	Probe      probeCmd      `cmd:"" help:"Try a provider with one harmless request, and tell what happened."`
 	Refresh    refreshCmd    `cmd:"" help:"Renew credentials now."`
 	Reset      resetCmd      `cmd:"" help:"Lift the marks of credentials that were put aside or retired."`

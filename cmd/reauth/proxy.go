@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
+)
+
+// proxyCmd lends a provider's credentials to programs in any language.
+type proxyCmd struct {
+	Provider string `arg:"" help:"The provider, such as xai-oauth."`
+	endpoints
+
+	Listen         string        `help:"Where to listen; port 0 takes a free one. Default: ${default}." default:"127.0.0.1:8787" env:"REAUTH_PROXY_LISTEN" placeholder:"HOST:PORT"`
+	AllowRemote    bool          `help:"Let other machines in: --listen may be any address. Needs --client-token-env." env:"REAUTH_PROXY_ALLOW_REMOTE"`
+	ClientTokenEnv string        `help:"Serve only clients that send the value of this environment variable as their API key." env:"REAUTH_PROXY_CLIENT_TOKEN_ENV" placeholder:"NAME"`
+	Host           []string      `help:"Further names by which clients reach the proxy, as their Host header says them." env:"REAUTH_PROXY_HOST" placeholder:"NAME[:PORT]"`
+	Grace          time.Duration `help:"How long running requests may go on after SIGINT or SIGTERM; a second signal cuts them." default:"30s" env:"REAUTH_PROXY_GRACE"`
+	Drain          time.Duration `help:"How long requests are still taken after the signal, while /healthz says 503." default:"0s" env:"REAUTH_PROXY_DRAIN"`
+	MaxConnections int           `help:"Connections of clients at the same time; further ones wait. 0: no limit." default:"4096" env:"REAUTH_PROXY_MAX_CONNECTIONS"`
+	LogLevel       string        `help:"What is logged to standard error, from this level on: ${enum}." enum:"debug,info,warn,error" default:"info" env:"REAUTH_PROXY_LOG_LEVEL"`
+	LogJSON        bool          `name:"log-json" help:"Log JSON, one object a line." env:"REAUTH_PROXY_LOG_JSON"`
+}
+
+// Help is shown below the usage.
+func (*proxyCmd) Help() string {
+	return `Set the base URL that is printed in any program and give it any API key: the proxy puts the real credential on each
+request, refreshes it or switches to the next one when the provider refuses it, and replays the request.
+
+    reauth proxy xai-oauth &
+    OPENAI_BASE_URL=http://127.0.0.1:8787/v1 OPENAI_API_KEY=unused node agent.js
+
+The provider's origin is served path for path. The proxy's own paths are / (a status page), /healthz, /metrics and what
+begins with /-/. Requests of web pages are refused.`
+}
+
+// Run implements the command.
+func (c *proxyCmd) Run(a *app) error {
+	token, err := c.clientToken()
+	if err != nil {
+		return err
+	}
+	if err := c.mayListen(); err != nil {
+		return err
+	}
+	pool, err := a.pool()
+	if err != nil {
+		return err
+	}
+	pr, err := c.apply(pool, c.Provider)
+	if err != nil {
+		return err
+	}
+	base, err := c.base(pr)
+	if err != nil {
+		return err
+	}
+	upstream, err := url.Parse(base.Origin)
+	if err != nil {
+		return usagef("--base-url: %s is no URL", base.Origin)
+	}
+	at := *upstream
+	at.Path = base.Path()
+	if owner, ok := pool.ProviderFor(&at); !ok || owner.Name != pr.Name {
+		return usagef("%s is no address of %s: no credential would be sent there", base.Origin+base.Path(), pr.Name)
+	}
+	if err := proxy.Check(pool, pr); err != nil {
+		return &exitError{exitLogin, err}
+	}
+	ln, err := c.listen(a.ctx)
+	if err != nil {
+		return err
+	}
+	return c.serve(a, ln, pool, proxy.Config{Provider: pr, Upstream: upstream, ClientToken: token, BaseURLs: base.BaseURLs("http://" + c.shown(ln))})
+}
+
+// serve runs the proxy until the process is told to stop.
+func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config proxy.Config) error {
+	logger := c.logger(a)
+	pool.Logger = logger
+	config.Pool, config.Logger, config.Addr, config.Names = pool, logger, ln.Addr(), c.Host
+	p := proxy.New(config)
+	c.announce(a, ln, config)
+	if c.AllowRemote {
+		logger.Warn("other machines may reach this proxy, and the client token travels in the clear: put TLS in front of it")
+	}
+	now, cancel := again(a.ctx)
+	defer cancel()
+	err := p.Serve(a.ctx, now, ln, proxy.Limits{Connections: c.MaxConnections, Drain: c.Drain, Grace: c.Grace})
+	if err != nil {
+		return fmt.Errorf("reauth: proxy: %w", err)
+	}
+	return nil
+}
+
+// again returns a context that ends at the next signal after the one that ended ctx.
+func again(ctx context.Context) (context.Context, context.CancelFunc) {
+	now, end := context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, func() {
+		second := make(chan os.Signal, 1)
+		signal.Notify(second, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(second)
+		select {
+		case <-second:
+			end()
+		case <-now.Done():
+		}
+	})
+	return now, func() {
+		stop()
+		end()
+	}
+}
+
+// minToken is how short a client token may be: it is all that keeps others from the account.
+const minToken = 16
+
+func (c *proxyCmd) clientToken() (string, error) {
+	if c.ClientTokenEnv == "" {
+		return "", nil
+	}
+	token := strings.TrimSpace(os.Getenv(c.ClientTokenEnv))
+	switch {
+	case token == "":
+		return "", usagef("the environment variable %s, for the client token, is not set", c.ClientTokenEnv)
+	case len(token) < minToken:
+		return "", usagef("the client token in %s is shorter than %d characters; make one with: openssl rand -hex 32", c.ClientTokenEnv, minToken)
+	}
+	return token, nil
+}
+
+// mayListen refuses what would let other machines spend the account unasked.
+func (c *proxyCmd) mayListen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return usagef("--listen %q is no address such as 127.0.0.1:8787", c.Listen)
+	}
+	if c.AllowRemote {
+		if c.ClientTokenEnv == "" {
+			return usagef("--allow-remote needs --client-token-env: without a token everybody who reaches the port could spend the account")
+		}
+		if ip, err := netip.ParseAddr(host); len(c.Host) == 0 && (host == "" || err == nil && ip.IsUnspecified()) {
+			return usagef("--listen %s takes any address: name those by which clients reach the proxy with --host", c.Listen)
+		}
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); !strings.EqualFold(host, "localhost") && (err != nil || !ip.IsLoopback()) {
+		return usagef("--listen %s is not a loopback address, and other machines could spend the account; use 127.0.0.1, or --allow-remote with --client-token-env", c.Listen)
+	}
+	return nil
+}
+
+func (c *proxyCmd) listen(ctx context.Context) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("reauth: proxy: %s is in use, perhaps by another reauth proxy; stop that, or choose another port: --listen 127.0.0.1:0 takes a free one", c.Listen)
+	case err != nil:
+		return nil, fmt.Errorf("reauth: proxy: listen: %w; choose another address with --listen", err)
+	}
+	if a, ok := ln.Addr().(*net.TCPAddr); !c.AllowRemote && (!ok || !a.IP.IsLoopback()) { // a localhost that is none
+		_ = ln.Close() // nobody has been let in
+		return nil, usagef("--listen %s leads to %s, which is not a loopback address", c.Listen, ln.Addr())
+	}
+	return ln, nil
+}
+
+// shown is the address as clients are told it.
+func (c *proxyCmd) shown(ln net.Listener) string {
+	addr := ln.Addr().String()
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() || len(c.Host) == 0 {
+		return addr
+	}
+	if strings.Contains(c.Host[0], ":") {
+		return c.Host[0]
+	}
+	return net.JoinHostPort(c.Host[0], port)
+}
+
+// base is where the provider is.
+func (c *proxyCmd) base(pr reauth.Provider) (proxy.Base, error) {
+	if c.BaseURL == "" {
+		b, ok := proxy.BaseOf(pr.Name)
+		if !ok {
+			return b, usagef("%s has no address that is the same for all accounts; say yours with --base-url", pr.Name)
+		}
+		return b, nil
+	}
+	u, err := url.Parse(c.BaseURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		return proxy.Base{}, usagef("--base-url is no URL such as https://gateway.example/v1")
+	}
+	return proxy.At(u.Scheme+"://"+u.Host, strings.TrimRight(u.EscapedPath(), "/")), nil
+}
+
+func (c *proxyCmd) logger(a *app) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // the command line knows no other words
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogJSON {
+		return slog.New(slog.NewJSONHandler(a.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, options))
+}
+
+// announce tells what to set where.
+func (c *proxyCmd) announce(a *app, ln net.Listener, config proxy.Config) {
+	a.printf("%s by way of http://%s\n", config.Provider.Name, c.shown(ln))
+	for _, b := range config.BaseURLs {
+		name := b.ClientVariable()
+		if name == "" {
+			name = "base URL"
+		}
+		a.printf("  %-20s%s\n", name, b.URL)
+	}
+	key := "any: the proxy puts the credential"
+	if c.ClientTokenEnv != "" {
+		key = "the value of " + c.ClientTokenEnv
+	}
+	a.printf("  %-20s%s\n", "API key", key)
+	a.printf("  %-20shttp://%s/\n", "status page", c.shown(ln))
+}

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// proxyBinary builds the command once.
+func proxyBinary(t *testing.T) string {
+	t.Helper()
+	path, err := buildOnce()
+	require.NoError(t, err)
+	return path
+}
+
+// proxyBinaryDir is where it is, for TestMain to remove.
+var proxyBinaryDir string
+
+var buildOnce = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "reauth-proxy-test-")
+	if err != nil {
+		return "", err
+	}
+	proxyBinaryDir = dir
+	path := filepath.Join(dir, "reauth")
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
+		return "", errors.New("go build: " + string(out))
+	}
+	return path, nil
+})
+
+// rig is a fake provider on a loopback port, and a store with a login at it.
+type rig struct {
+	*reauthtest.Provider
+	url             string
+	store           string
+	access, refresh string
+	id              string
+	handlers        sync.Map // of paths the fake provider does not have
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{Provider: reauthtest.New(reauthtest.XAI), store: filepath.Join(t.TempDir(), "auth.json")}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if h, ok := r.handlers.Load(req.URL.Path); ok {
+			h.(http.HandlerFunc)(w, req)
+			return
+		}
+		r.ServeHTTP(w, req)
+	}))
+	t.Cleanup(srv.Close)
+	r.url = srv.URL
+	r.access, r.refresh = r.Login()
+	r.id = r.add(t, reauth.Credential{AccessToken: r.access, RefreshToken: r.refresh})
+	return r
+}
+
+// on makes the provider serve a path by h.
+func (r *rig) on(path string, h http.HandlerFunc) { r.handlers.Store(path, h) }
+
+func (r *rig) pool(t *testing.T) *reauth.Pool {
+	t.Helper()
+	p, err := reauth.OpenPool(t.Context(), reauth.NewFileStore(r.store))
+	require.NoError(t, err)
+	return p
+}
+
+func (r *rig) add(t *testing.T, c reauth.Credential) string {
+	t.Helper()
+	p := r.pool(t)
+	defer func() { require.NoError(t, p.Close()) }()
+	c.Provider = "xai-oauth"
+	id, err := p.Add(t.Context(), c)
+	require.NoError(t, err)
+	return id
+}
+
+// stored is the credential as it is in the store now.
+func (r *rig) stored(t *testing.T) reauth.Credential {
+	t.Helper()
+	entries, _, err := reauth.NewFileStore(r.store).Load(t.Context(), "")
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.Credential.ID == r.id {
+			return e.Credential
+		}
+	}
+	require.Fail(t, "the credential is gone")
+	return reauth.Credential{}
+}
+
+// command is a call of the binary.
+func (r *rig) command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(proxyBinary(t), append([]string{"--store", r.store, "proxy"}, args...)...)
+	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1", "REAUTH_TEST_CLIENT_TOKEN="+clientToken)
+	return cmd
+}
+
+const clientToken = "client-token-0123456789abcdef"
+
+// fails runs a proxy that must not start, and returns its exit code and what it says.
+func (r *rig) fails(t *testing.T, args ...string) (code int, said string) {
+	t.Helper()
+	cmd := r.command(t, args...)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "%s", out)
+	return exit.ExitCode(), string(out)
+}
+
+// running is a proxy process.
+type running struct {
+	cmd    *exec.Cmd
+	url    string // http://127.0.0.1:port
+	rig    *rig
+	mu     sync.Mutex
+	out    bytes.Buffer
+	ended  chan error
+	waited bool
+}
+
+// Write collects what the process writes.
+func (p *running) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+func (p *running) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+var announced = regexp.MustCompile(`by way of (http://\S+)`)
+
+// start runs a proxy for the rig's provider on a free port.
+func (r *rig) start(t *testing.T, args ...string) *running {
+	t.Helper()
+	return r.startAt(t, append([]string{"--base-url", r.url + "/v1", "--issuer", r.url}, args...)...)
+}
+
+func (r *rig) startAt(t *testing.T, args ...string) *running {
+	t.Helper()
+	p := &running{rig: r, ended: make(chan error, 1)}
+	p.cmd = r.command(t, append([]string{"xai-oauth", "--listen", "127.0.0.1:0"}, args...)...)
+	p.cmd.Stderr = p
+	stdout, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	read := make(chan struct{})
+	first := make(chan string, 1)
+	go func() {
+		defer close(read)
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			_, _ = p.Write([]byte(lines.Text() + "\n"))
+			if m := announced.FindStringSubmatch(lines.Text()); m != nil {
+				first <- m[1]
+			}
+		}
+	}()
+	go func() {
+		<-read
+		p.ended <- p.cmd.Wait()
+	}()
+	t.Cleanup(func() { p.end(t) })
+	select {
+	case p.url = <-first:
+	case err := <-p.ended:
+		p.waited = true
+		require.Fail(t, "the proxy did not start", "%v: %s", err, p.output())
+	case <-time.After(60 * time.Second):
+		require.Fail(t, "the proxy did not start in time", p.output())
+	}
+	return p
+}
+
+// end stops a proxy that still runs, and looks at all it has said.
+func (p *running) end(t *testing.T) {
+	t.Helper()
+	if !p.waited {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		require.NoError(t, p.wait(t), p.output())
+	}
+	said := p.output()
+	require.NotContains(t, said, "DATA RACE")
+	require.NotContains(t, said, "panic")
+	p.rig.noSecrets(t, said)
+}
+
+// wait waits for the end of the process.
+func (p *running) wait(t *testing.T) error {
+	t.Helper()
+	p.waited = true
+	select {
+	case err := <-p.ended:
+		return err
+	case <-time.After(60 * time.Second):
+		_ = p.cmd.Process.Kill()
+		require.Fail(t, "the proxy did not end", p.output())
+		return nil
+	}
+}
+
+// noSecrets fails when text holds a token that anybody has sent or got.
+func (r *rig) noSecrets(t *testing.T, text string) {
+	t.Helper()
+	stored := r.stored(t)
+	secrets := []string{r.access, r.refresh, stored.AccessToken, stored.RefreshToken, clientToken, "client-secret", "to-be-set-by-reauth"}
+	for _, q := range r.Requests() {
+		secrets = append(secrets, q.Token)
+	}
+	for _, s := range secrets {
+		if len(s) > 6 && strings.Contains(text, s) {
+			require.Fail(t, "a secret was told", "%s\nin: %s", s, text)
+		}
+	}
+}
+
+// do sends a request with headers given as "Name: value". Host is among them.
+func (p *running) do(t *testing.T, method, path, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	resp := p.open(t, t.Context(), method, path, body, headers...)
+	content, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp, string(content)
+}
+
+func (p *running) open(t *testing.T, ctx context.Context, method, path, body string, headers ...string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, p.url+path, strings.NewReader(body))
+	require.NoError(t, err)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			req.Host = value
+			continue
+		}
+		req.Header.Add(name, value)
+	}
+	transport := &http.Transport{DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	resp, err := transport.RoundTrip(req)
+	require.NoError(t, err)
+	return resp
+}
+
+const chat = `{"model":"example","messages":[{"role":"user","content":"Hello"}]}`

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# What the tests of the command need beside Go: curl, Node.js with npm and Chromium from Debian's packages, which are
+# installed when they are missing and it is run by root, and the npm package openai, pinned by npm/package-lock.json.
+#
+#	cmd/reauth/testdata/tools.sh
+set -euo pipefail
+
+die() { printf 'tools.sh: %s\n' "$*" >&2; exit 1; }
+
+missing=()
+command -v curl >/dev/null || missing+=(curl)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+command -v chromium >/dev/null || missing+=(chromium)
+if [ ${#missing[@]} -gt 0 ]; then
+	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "missing: ${missing[*]}; install them"
+	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >&2 || die "installing ${missing[*]} failed"
+fi
+major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+[ "$major" -ge 20 ] || die "Node.js $(node --version) is too old; the npm package openai wants 20 or newer"
+
+cd "$(dirname "$0")/npm"
+npm ci --ignore-scripts --no-audit --no-fund >&2 || die "npm ci failed"
