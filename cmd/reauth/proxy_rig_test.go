@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -23,34 +22,6 @@ import (
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/reauthtest"
 )
-
-// proxyBinary builds the command once.
-func proxyBinary(t *testing.T) string {
-	t.Helper()
-	path, err := buildOnce()
-	require.NoError(t, err)
-	return path
-}
-
-// proxyBinaryDir is where it is, for TestMain to remove.
-var proxyBinaryDir string
-
-var buildOnce = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "reauth-proxy-test-")
-	if err != nil {
-		return "", err
-	}
-	proxyBinaryDir = dir
-	path := filepath.Join(dir, "reauth")
-	args := []string{"build", "-o", path}
-	if raceEnabled {
-		args = append(args, "-race")
-	}
-	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
-		return "", errors.New("go build: " + string(out))
-	}
-	return path, nil
-})
 
 // rig is a fake provider on a loopback port, and a store with a login at it.
 type rig struct {
@@ -116,7 +87,7 @@ func (r *rig) stored(t *testing.T) reauth.Credential {
 // command is a call of the binary.
 func (r *rig) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(proxyBinary(t), append([]string{"--store", r.store, "proxy"}, args...)...)
+	cmd := exec.Command(binary, append([]string{"--store", r.store, "proxy"}, args...)...)
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1", "REAUTH_TEST_CLIENT_TOKEN="+clientToken)
 	return cmd
 }
