@@ -13,8 +13,8 @@ type endpoints struct {
 	Issuer  string `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback." placeholder:"URL"`
 }
 
-// apply registers the provider of that name with the addresses given, and returns it. With a base URL that is the one place
-// that gets its credentials.
+// apply registers the provider of that name with the addresses given, and returns it. With a base URL its host is the only
+// one that gets the provider's credentials.
 func (e endpoints) apply(p *reauth.Pool, name string) (reauth.Provider, error) {
 	pr, err := lookup(name)
 	if err != nil || e.BaseURL == "" && e.Issuer == "" {
@@ -25,7 +25,7 @@ func (e endpoints) apply(p *reauth.Pool, name string) (reauth.Provider, error) {
 		if err != nil {
 			return pr, err
 		}
-		pr.Hosts = []string{u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/")}
+		pr.Hosts = []string{u.Scheme + "://" + u.Host} // not the path: a prefix would refuse what has an encoded slash
 	}
 	if e.Issuer != "" && pr.Refresher != nil {
 		if _, err := parseBase("--issuer", e.Issuer); err != nil {
@@ -65,6 +65,8 @@ func parseBase(flag, text string) (*url.URL, error) {
 		return nil, usagef("%s wants a URL without user, query and fragment: a secret does not belong there", flag)
 	case strings.Contains(u.Host, "*"):
 		return nil, usagef("%s wants one host, not a pattern", flag)
+	case strings.Contains(u.Path, ".."):
+		return nil, usagef("%s wants a path without ..", flag)
 	}
 	return u, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,15 +61,14 @@ func (c *probeCmd) Run(a *app) error {
 	}
 	a.printf("%s %s\n", req.Method, req.URL.Redacted())
 	story.begin = time.Now()
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	defer base.CloseIdleConnections()
+	base := &witness{RoundTripper: http.DefaultTransport}
 	resp, err := reauth.NewRecoveringTransport(base, p).RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("reauth: probe %s: %w", pr.Name, noBody(err))
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // half an answer tells as much
-	return c.conclude(a, p, pr, story, resp, body)
+	return c.conclude(a, p, pr, story, resp, base.remove(body))
 }
 
 // request makes the provider's probe, for the credential named if there is one.
@@ -162,6 +162,34 @@ func wayOut(p *reauth.Pool, provider, id string) string {
 		return "it is the login of " + ownerOf(s.Follows) + ": use that program, or log in there again"
 	}
 	return wayIn(provider)
+}
+
+// witness sees what credentials are sent, so that an answer that repeats one can be told without it.
+type witness struct {
+	http.RoundTripper
+	mu   sync.Mutex
+	sent []string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	for _, name := range []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key"} {
+		if v := strings.TrimPrefix(req.Header.Get(name), "Bearer "); v != "" {
+			w.sent = append(w.sent, v)
+		}
+	}
+	w.mu.Unlock()
+	return w.RoundTripper.RoundTrip(req)
+}
+
+func (w *witness) remove(body []byte) []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, secret := range w.sent {
+		body = bytes.ReplaceAll(body, []byte(secret), []byte("EXAMPLE"))
+	}
+	return body
 }
 
 // excerpt is the beginning of what a provider said, without what identifies anybody.

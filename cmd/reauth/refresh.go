@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/reauth-go/reauth"
@@ -34,11 +35,11 @@ func (c *refreshCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	how := make(map[string]reauth.EventType)
+	var how sync.Map // credential → what brought its new tokens; events come from any goroutine
 	p.Observe = func(_ context.Context, e reauth.Event) {
 		switch e.Type {
 		case reauth.Refreshed, reauth.Adopted:
-			how[e.Provider+"/"+e.ID] = e.Type
+			how.Store(e.Provider+"/"+e.ID, e.Type)
 		case reauth.StoreFailed:
 			a.notef("reauth: the store failed (%s): %v\n", e.Reason, e.Err)
 		default:
@@ -61,7 +62,8 @@ func (c *refreshCmd) Run(a *app) error {
 		switch err := p.Refresh(a.ctx, s.Provider, s.ID); {
 		case err == nil:
 			renewed++
-			a.printf("%s\n", renewal(s, p.Status(), how[s.Provider+"/"+s.ID]))
+			by, _ := how.Load(s.Provider + "/" + s.ID)
+			a.printf("%s\n", renewal(s, p.Status(), by == reauth.Adopted))
 		case errors.Is(err, reauth.ErrNotRefreshable) && c.ID == "":
 			a.printf("%s/%s: left alone, it is a key\n", s.Provider, s.ID)
 		default:
@@ -75,10 +77,10 @@ func (c *refreshCmd) Run(a *app) error {
 }
 
 // renewal says what has become of a credential.
-func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, how reauth.EventType) string {
+func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adopted bool) string {
 	now, _ := find(all, before.Provider, before.ID)
 	what := "refreshed"
-	if how == reauth.Adopted {
+	if adopted {
 		what = "newer tokens found in the store"
 	}
 	text := fmt.Sprintf("%s/%s: %s, token %s", before.Provider, before.ID, what, now.Fingerprint)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -210,6 +211,38 @@ func TestRefreshAdoptsWhatAnotherProcessHasStored(t *testing.T) {
 	assert.Zero(t, one.code+two.code, "%s%s", one.errors, two.errors)
 	assert.Zero(t, fake.Reuses())
 	assert.True(t, fake.Current(s.stored("xai-oauth", "you").RefreshToken))
+}
+
+// Ctrl-C in the middle of an exchange: the pair that comes back is stored before the command ends.
+func TestInterruptedRefreshLosesNothing(t *testing.T) {
+	fake := reauthtest.New(reauthtest.XAI)
+	fake.TokenLatency = time.Second
+	server := serveFake(t, fake)
+	s := newShell(t)
+	_, refresh := s.login(fake, "xai")
+	cmd := s.command(append([]string{"refresh", "xai"}, at(server)...)...)
+	var said strings.Builder
+	cmd.Stderr = &said
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return fake.TokenRequests() > 0 }, patience, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, exitFailed, cmd.ProcessState.ExitCode())
+	assert.Equal(t, "reauth: interrupted\n", said.String())
+	assert.NotEqual(t, refresh, s.stored("xai-oauth", "you").RefreshToken)
+	assert.True(t, fake.Current(s.stored("xai-oauth", "you").RefreshToken))
+}
+
+// What an answer repeats of the credential is not told, whatever it looks like.
+func TestProbeOfAProviderThatRepeatsTheKey(t *testing.T) {
+	fake := reauthtest.New(reauthtest.OpenAI)
+	fake.Refuse = func(_ *http.Request, token string) *reauthtest.Answer {
+		return &reauthtest.Answer{Status: 401, Body: `{"error":"what is ` + token + ` to me?"}`}
+	}
+	server := serveFake(t, fake)
+	s := newShell(t)
+	s.run(marker, "add", "groq", "--key-stdin").ok()
+	assert.Contains(t, s.run("", "probe", "groq", "--base-url", server.URL).fails(exitLogin), "what is EXAMPLE to me?")
 }
 
 func TestAStoreThatAnotherProgramRegisteredAProviderIn(t *testing.T) {
