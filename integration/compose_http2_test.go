@@ -3,6 +3,7 @@ package integration
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,31 +15,39 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// goingAway is an HTTP/2 server whose first connections, as many as it is told, are closed gracefully while a request's body
-// is on its way: GOAWAY says that the request was not looked at.
+// goingAway listens for an HTTP/2 server. Its first connections, as many as it is told, do not reach the server: they are
+// closed gracefully while a request's body is on its way, and GOAWAY says that the request was not looked at.
 type goingAway struct {
+	net.Listener
 	t      testing.TB
+	server *httptest.Server
 	closes atomic.Int32 // connections still to be closed so
 	conns  atomic.Int32
 }
 
-// over serves h so.
-func (g *goingAway) over(h http.Handler) *httptest.Server {
+// newGoingAway serves h so.
+func newGoingAway(t testing.TB, closes int32, h http.Handler) *goingAway {
 	s := httptest.NewUnstartedServer(h)
-	s.EnableHTTP2 = true
-	s.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){
-		"h2": func(_ *http.Server, conn *tls.Conn, h http.Handler) {
-			g.conns.Add(1)
-			if g.closes.Add(-1) >= 0 {
-				g.goAway(conn)
-				return
-			}
-			new(http2.Server).ServeConn(conn, &http2.ServeConnOpts{Handler: h})
-		},
-	}
+	g := &goingAway{Listener: s.Listener, t: t, server: s}
+	g.closes.Store(closes)
+	s.Listener, s.EnableHTTP2 = g, true
 	s.StartTLS()
-	g.t.Cleanup(s.Close)
-	return s
+	t.Cleanup(s.Close)
+	return g
+}
+
+func (g *goingAway) Accept() (net.Conn, error) {
+	for {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		g.conns.Add(1)
+		if g.closes.Add(-1) < 0 {
+			return conn, nil
+		}
+		go g.goAway(tls.Server(conn, g.server.TLS))
+	}
 }
 
 // goAway reads the beginning of a request and closes the connection as RFC 9113 §6.8 wants it. No window is opened, so the
@@ -83,11 +92,9 @@ func TestGoAwayInTheMiddleOfABody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := new(origin)
-			g := &goingAway{t: t}
-			g.closes.Store(c.closes)
-			server := g.over(o)
-			transport := newComposed(t, server.Client().Transport, c.token)
-			req := plainRequest(t.Context(), t, http.MethodPost, server.URL, body)
+			g := newGoingAway(t, c.closes, o)
+			transport := newComposed(t, g.server.Client().Transport, c.token)
+			req := plainRequest(t.Context(), t, http.MethodPost, g.server.URL, body)
 			if !c.kept {
 				rewindable(req, body)
 			}
@@ -108,13 +115,12 @@ func TestGoAwayWithTheRefusal(t *testing.T) {
 	for name, kept := range map[string]bool{"GetBody": false, "kept": true} {
 		t.Run(name, func(t *testing.T) {
 			o := new(origin)
-			g := &goingAway{t: t}
-			server := g.over(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			g := newGoingAway(t, 0, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Connection", "close") // the server's way to say GOAWAY
 				o.ServeHTTP(w, r)
 			}))
-			transport := newComposed(t, server.Client().Transport, composeStale)
-			req := plainRequest(t.Context(), t, http.MethodPost, server.URL, "body")
+			transport := newComposed(t, g.server.Client().Transport, composeStale)
+			req := plainRequest(t.Context(), t, http.MethodPost, g.server.URL, "body")
 			if !kept {
 				rewindable(req, "body")
 			}
@@ -127,12 +133,10 @@ func TestGoAwayWithTheRefusal(t *testing.T) {
 
 // Without anything kept it is as without reauth: net/http cannot send the body again, and says so.
 func TestGoAwayWithoutGetBody(t *testing.T) {
-	g := &goingAway{t: t}
-	g.closes.Store(1)
-	server := g.over(new(origin))
-	transport := newComposed(t, server.Client().Transport, composeLive)
+	g := newGoingAway(t, 1, new(origin))
+	transport := newComposed(t, g.server.Client().Transport, composeLive)
 	transport.MaxBodyBuffer = -1
-	_, err := transport.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, server.URL, strings.Repeat("x", long))) //nolint:bodyclose // there is none
+	_, err := transport.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, g.server.URL, strings.Repeat("x", long)))
 	require.ErrorContains(t, err, "define Request.GetBody to avoid this error")
 }
 

@@ -105,7 +105,7 @@ func TestConnectProxy(t *testing.T) {
 
 	proxy.refuse = true
 	c.CloseIdleConnections()
-	_, err := c.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, "https://example.com/v1", "body")) //nolint:bodyclose // there is none
+	_, err := c.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, "https://example.com/v1", "body"))
 	require.ErrorContains(t, err, "Proxy Authentication Required")
 	assert.EqualValues(t, 1, c.exchanges.Load(), "a proxy's refusal is not about the credential")
 }

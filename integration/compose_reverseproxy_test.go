@@ -130,7 +130,7 @@ func TestReverseProxyAbortDuringTheRefresh(t *testing.T) {
 		leave()
 		<-goOn
 	}
-	_, err := client(t).Do(plainRequest(ctx, t, http.MethodPost, proxy.URL, "body")) //nolint:bodyclose // there is none
+	_, err := client(t).Do(plainRequest(ctx, t, http.MethodPost, proxy.URL, "body"))
 	require.ErrorIs(t, err, context.Canceled)
 	close(goOn)
 	mustAnswer(t, client(t).Transport, plainRequest(t.Context(), t, http.MethodPost, proxy.URL, "body"), 200)

@@ -44,7 +44,7 @@ func run(ctx context.Context, out io.Writer) error {
 			fake.AddKey(k)
 		}
 		fake.Exhaust(time.Now().Add(3*time.Second), keys[0]) // its answer says "Retry-After: 3"
-		fake.Exhaust(time.Time{}, keys[1])                 // its answer does not say until when
+		fake.Exhaust(time.Time{}, keys[1])                   // its answer does not say until when
 		if err := pool.Register(reauth.Provider{Name: provider, Hosts: []string{"127.0.0.1"}}); err != nil {
 			return err
 		}

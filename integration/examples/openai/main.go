@@ -55,7 +55,7 @@ func run(ctx context.Context, out io.Writer) error {
 		option.WithHTTPClient(&http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}))...)
 
 	params := openai.ChatCompletionNewParams{
-		Model:    cmp.Or(os.Getenv("OPENAI_MODEL"), openai.ChatModelGPT4oMini),
+		Model:    cmp.Or(os.Getenv("OPENAI_MODEL"), openai.ChatModelGPT5_6Luna),
 		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Say hello.")},
 	}
 	fmt.Fprintln(out, "a completion:")
