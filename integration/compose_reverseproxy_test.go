@@ -165,7 +165,7 @@ func TestReverseProxyUpgrades(t *testing.T) {
 		if !assert.NoError(t, err) {
 			return
 		}
-		defer conn.CloseNow()
+		defer func() { _ = conn.CloseNow() }() // it says that it is closed already
 		for {
 			kind, message, err := conn.Read(r.Context())
 			if err != nil {

@@ -37,7 +37,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer) error {
+func run(ctx context.Context, out io.Writer) (err error) {
 	databaseURL := cmp.Or(os.Getenv("DATABASE_URL"), os.Getenv("REAUTH_TEST_POSTGRES"))
 	if databaseURL == "" {
 		return errors.New(`no database: set DATABASE_URL, or run eval "$(integration/postgres.sh start)" first`)
@@ -71,7 +71,7 @@ func run(ctx context.Context, out io.Writer) error {
 		machines = append(machines, m)
 	}
 	if !account {
-		defer machines[0].pool.Remove(ctx, provider.Name, "shared")
+		defer func() { err = errors.Join(err, machines[0].pool.Remove(ctx, provider.Name, "shared")) }()
 	}
 
 	storm(machines, api, requests)
