@@ -46,8 +46,10 @@ func newResetClock(now time.Time, date string) resetClock {
 		return c
 	}
 	switch off := now.Sub(d); {
-	case off.Abs() <= 5*time.Minute:
+	case off < 0 && off >= -5*time.Minute:
 		c.from = d
+	case off >= 0 && off <= 5*time.Minute: // the header tells the second only: counted from its beginning, a short rest is over too early
+		c.from = d.Add(min(off, time.Second))
 	case off.Abs() <= 24*time.Hour:
 		c.skew = off
 	}

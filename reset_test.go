@@ -117,12 +117,22 @@ func TestResetAndTheServersClock(t *testing.T) {
 	date := func(d time.Duration) http.Header {
 		return http.Header{"Date": {noon.Add(d).Format(http.TimeFormat)}, "Retry-After": {"60"}}
 	}
-	assert.Equal(t, noon.Add(50*time.Second), resetOf("", date(-10*time.Second), "", "rate").UTC(), "a length counts from a sane Date")
+	assert.Equal(t, noon.Add(51*time.Second), resetOf("", date(-10*time.Second), "", "rate").UTC(), "a length counts from the end of a sane Date's second")
+	assert.Equal(t, noon.Add(70*time.Second), resetOf("", date(10*time.Second), "", "rate").UTC())
 	assert.Equal(t, noon.Add(time.Minute), resetOf("", date(2*time.Hour), "", "rate").UTC(), "not from one that is off")
 	assert.Equal(t, noon.Add(time.Minute), resetOf("", date(-2*time.Hour), "", "rate").UTC())
 
 	behind := http.Header{"Date": {noon.Add(-2 * time.Hour).Format(http.TimeFormat)}, "Retry-After": {noon.Add(-2*time.Hour + time.Minute).Format(http.TimeFormat)}}
 	assert.Equal(t, noon.Add(time.Minute), resetOf("", behind, "", "rate").UTC(), "an instant of a clock that is off is moved")
+}
+
+// A Date header has whole seconds: counted from it, a rest of one second would be over before the server's is.
+func TestShortResetIsNotOverBeforeTheServers(t *testing.T) {
+	h := http.Header{"Date": {noon.Format(http.TimeFormat)}, "Retry-After": {"1"}}
+	for ms, want := range map[time.Duration]time.Duration{0: 1000, 900: 1900, 1500: 2000} {
+		got := readEvidence("", 429, h, nil).reset(noon.Add(ms*time.Millisecond), "rate").UTC()
+		assert.Equal(t, noon.Add(want*time.Millisecond), got)
+	}
 }
 
 func TestClassifyCountsFromNow(t *testing.T) {

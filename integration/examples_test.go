@@ -1,0 +1,239 @@
+package integration
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
+)
+
+// TestExamples compiles the examples once and runs each.
+func TestExamples(t *testing.T) {
+	dir := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator), "./examples/...")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	for name, test := range map[string]func(*testing.T, string){
+		"by themselves": examplesByThemselves, "in need": examplesSayWhatTheyNeed, "with an account": examplesWithAnAccount, "with a store": exampleWithAStore,
+		"fleet with an account": fleetWithAnAccount, "reverse-proxy with an account": reverseProxyWithAnAccount,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, dir) })
+	}
+}
+
+// example is a program of examples/, with an environment that holds nothing of the machine's.
+func example(t testing.TB, dir, name string, env ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(bounded(t), filepath.Join(dir, name))
+	cmd.Env = append([]string{"HOME=" + t.TempDir()}, env...)
+	return cmd
+}
+
+// output runs a program to its end.
+func output(cmd *exec.Cmd) (stdout, stderr string, status int) {
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run() // the status tells
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// Without an account each example runs against reauthtest, tells what happened, and would fail if it had not.
+func examplesByThemselves(t *testing.T, dir string) {
+	for name, want := range map[string][]string{
+		"openai":    {`sent with the credential "login": Unauthorized`, `refreshed the credential "login"`, `returns "Hello from the fake provider."`, `in parts, "Hello from the fake provider."`},
+		"anthropic": {`sent with the credential "login": Unauthorized`, `refreshed the credential "login"`, `returns "Hello from the fake provider."`, `in parts, "Hello from the fake provider."`},
+		"key-pool": {
+			"the first request\n  key 1: Too Many Requests\n  key 2: Too Many Requests\n  key 3: OK\nthe second\n  key 3: OK\n", "had its rest\n  key 1: OK\n",
+			"key 1 is good\nkey 2 is aside billing\nkey 3 is good\n",
+		},
+		"fleet":          {"machine 1: 50 of 50 requests served", "machine 2: 50 of 50 requests served", "the provider: exchanges: 1, refresh tokens spent twice: 0"},
+		"retryable-base": {"send 1: 503", "send 2: 503", "send 3: 401", "send 4: 200", "the program asked once and sees 200 OK"},
+		"reverse-proxy":  {"base URL: http://127.0.0.1:", `refreshed the credential "login"`, "the program, which has no key, sees 200 OK"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var env []string
+			if name == "fleet" {
+				env = append(env, "DATABASE_URL="+postgres(t).dsn)
+			}
+			out, errs, status := output(example(t, dir, name, env...))
+			require.Zero(t, status, "%s%s", out, errs)
+			assert.Empty(t, errs)
+			for _, w := range want {
+				assert.Contains(t, out, w)
+			}
+			assert.NotContains(t, out, "at-", "no token is printed")
+		})
+	}
+}
+
+func examplesSayWhatTheyNeed(t *testing.T, dir string) {
+	_, errs, status := output(example(t, dir, "fleet"))
+	assert.Equal(t, 1, status)
+	assert.Contains(t, errs, "DATABASE_URL")
+	for _, name := range []string{"openai", "anthropic", "reverse-proxy"} {
+		_, errs, status := output(example(t, dir, name, "REAUTH_STORE="+t.TempDir())) // a folder is no store
+		assert.Equal(t, 1, status)
+		assert.Contains(t, errs, name+": reauth: ")
+	}
+}
+
+// world stands in for the providers on the internet: it has their names, over TLS, and is reached through a proxy.
+type world struct {
+	env   []string // leads a program there
+	proxy *httpProxy
+}
+
+func newWorld(t testing.TB, h http.Handler, names ...string) *world {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	of := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "example"}, DNSNames: names,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, of, of, &key.PublicKey, key)
+	require.NoError(t, err)
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	require.NoError(t, os.WriteFile(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+
+	server := httptest.NewUnstartedServer(h)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	to, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	proxy := &httpProxy{t: t, to: to}
+	return &world{env: []string{"HTTPS_PROXY=" + serveOrigin(t, proxy).URL, "SSL_CERT_FILE=" + roots, "SSL_CERT_DIR=" + t.TempDir()}, proxy: proxy}
+}
+
+// hosts returns where programs went.
+func (w *world) hosts() []string {
+	var list []string
+	for _, r := range w.proxy.requests() {
+		list = append(list, r.Host)
+	}
+	return list
+}
+
+// With an account they go to the real provider, here to one that has its name, and a key that serves nothing is a failure.
+func examplesWithAnAccount(t *testing.T, dir string) {
+	const key, wrong = "sk-ant-api-EXAMPLE-right", "sk-ant-api-EXAMPLE-wrong" // for Anthropic's header; OpenAI takes any
+	for name, c := range map[string]struct {
+		dialect       reauthtest.Dialect
+		variable      string
+		host          string
+		sends, failed int
+	}{
+		"openai":         {reauthtest.OpenAI, "OPENAI_API_KEY", "api.openai.com", 2, 1},
+		"anthropic":      {reauthtest.Anthropic, "ANTHROPIC_API_KEY", "api.anthropic.com", 2, 1},
+		"key-pool":       {reauthtest.OpenAI, "OPENAI_API_KEYS", "api.openai.com", 3, 1},
+		"retryable-base": {reauthtest.OpenAI, "OPENAI_API_KEY", "api.openai.com", 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := reauthtest.New(c.dialect)
+			fake.AddKey(key)
+			w := newWorld(t, fake, c.host)
+			out, errs, status := output(example(t, dir, name, append(w.env, c.variable+"="+key)...))
+			require.Zero(t, status, "%s%s", out, errs)
+			require.Len(t, fake.Requests(), c.sends)
+			for _, r := range fake.Requests() {
+				assert.Equal(t, key, r.Token)
+				assert.Equal(t, 200, r.Status)
+			}
+			assert.Subset(t, []string{c.host + ":443"}, w.hosts())
+			assert.NotContains(t, out+errs, "EXAMPLE")
+
+			out, errs, status = output(example(t, dir, name, append(w.env, c.variable+"="+wrong)...))
+			assert.Equal(t, 1, status)
+			assert.NotEmpty(t, errs)
+			assert.Len(t, fake.Requests(), c.sends+c.failed)
+			assert.NotContains(t, out+errs, "EXAMPLE-wrong")
+		})
+	}
+}
+
+// A login in a store is refreshed at the provider's own token endpoint, and what came of it is in the store.
+func exampleWithAStore(t *testing.T, dir string) {
+	fake := reauthtest.New(reauthtest.XAI)
+	w := newWorld(t, fake, "api.x.ai", "auth.x.ai")
+	access, refresh := fake.Login()
+	fake.Expire(access)
+	path := filepath.Join(t.TempDir(), "auth.json")
+	put(t, reauth.NewFileStore(path), reauth.Credential{AccessToken: access, RefreshToken: refresh})
+	out, errs, status := output(example(t, dir, "openai", append(w.env, "REAUTH_STORE="+path, "OPENAI_BASE_URL=https://api.x.ai/v1", "OPENAI_MODEL=grok-4")...))
+	require.Zero(t, status, "%s%s", out, errs)
+	assert.Contains(t, out, `refreshed the credential "me"`)
+	assert.Equal(t, 1, fake.Exchanges())
+	assert.True(t, fake.Current(one(t, reauth.NewFileStore(path)).Credential.RefreshToken))
+	assert.Subset(t, []string{"api.x.ai:443", "auth.x.ai:443"}, w.hosts())
+}
+
+// A login moves into the fleet's database, stays there, and serves again from it.
+func fleetWithAnAccount(t *testing.T, dir string) {
+	fake := reauthtest.New(reauthtest.XAI)
+	w := newWorld(t, fake, "api.x.ai", "auth.x.ai")
+	_, refresh := fake.Login()
+	d := postgres(t)
+	for range 2 {
+		out, errs, status := output(example(t, dir, "fleet", append(w.env, "DATABASE_URL="+d.dsn, "XAI_REFRESH_TOKEN="+refresh)...))
+		require.Zero(t, status, "%s%s", out, errs)
+		assert.Contains(t, out, "machine 2: 2 of 2 requests served")
+		assert.Equal(t, 1, fake.Exchanges())
+		assert.Zero(t, fake.Reuses())
+	}
+	assert.True(t, fake.Current(one(t, d.store(t)).Credential.RefreshToken))
+}
+
+// The proxy serves programs until it is interrupted, and not web pages.
+func reverseProxyWithAnAccount(t *testing.T, dir string) {
+	fake := reauthtest.New(reauthtest.OpenAI)
+	fake.AddKey("sk-EXAMPLE")
+	w := newWorld(t, fake, "api.openai.com")
+	cmd := example(t, dir, "reverse-proxy", append(w.env, "OPENAI_API_KEY=sk-EXAMPLE")...)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(stdout)
+	require.True(t, lines.Scan())
+	base, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "base URL: "), ",")
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req := plainRequest(ctx, t, http.MethodPost, base+"/chat/completions", `{"model":"example"}`)
+	mustAnswer(t, client(t).Transport, req, 200)
+	require.Len(t, fake.Requests(), 1)
+	assert.Equal(t, "sk-EXAMPLE", fake.Requests()[0].Token)
+
+	req = plainRequest(ctx, t, http.MethodPost, base+"/chat/completions", `{"model":"example"}`)
+	req.Header.Set("Origin", "https://stranger.example")
+	mustAnswer(t, client(t).Transport, req, 403)
+	assert.Len(t, fake.Requests(), 1)
+
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_, err = io.Copy(io.Discard, stdout)
+	require.NoError(t, err)
+	require.NoError(t, cmd.Wait(), "an interrupted proxy ends well")
+}
