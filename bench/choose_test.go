@@ -66,7 +66,7 @@ func BenchmarkChoose(b *testing.B) {
 				selector, auths := c.cliproxy(s)
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := selector.Pick(ctx, "xai", "", executor.Options{}, auths); err != nil {
+					if _, err := selector.Pick(ctx, "xai", "", cliproxyOptions(), auths); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -92,6 +92,8 @@ func (c crowd) cliproxy(s reauth.Strategy) (cliproxy.Selector, []*cliproxy.Auth)
 	}
 	return &cliproxy.FillFirstSelector{}, auths
 }
+
+func cliproxyOptions() executor.Options { return executor.Options{} }
 
 // BenchmarkPool is a whole request, in memory, with a credential of pools of every size and standing.
 func BenchmarkPool(b *testing.B) {

@@ -6,12 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"os"
 
 	"github.com/reauth-go/reauth"
 )
@@ -31,13 +30,12 @@ func recordings(t testing.TB) (list []recording) {
 	t.Helper()
 	root := filepath.Join("..", "fixtures")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && d.Name() == "token" {
-			if err == nil {
-				err = fs.SkipDir
-			}
+		switch {
+		case err != nil:
 			return err
-		}
-		if d.IsDir() || filepath.Ext(path) != ".http" {
+		case d.IsDir() && d.Name() == "token":
+			return fs.SkipDir
+		case d.IsDir():
 			return nil
 		}
 		raw, err := os.ReadFile(path)

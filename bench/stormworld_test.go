@@ -22,6 +22,7 @@ type world struct {
 	generation atomic.Int64
 	serial     atomic.Int64
 	exchanges  atomic.Int64
+	refused    atomic.Int64
 	crowd      atomic.Pointer[crowdGate]
 }
 
@@ -81,6 +82,7 @@ func (w *world) answer(ctx context.Context, path, authorization string) (status 
 		w.crowd.Load().pass(ctx)
 		return http.StatusOK, completion
 	case !w.accepts(authorization):
+		w.refused.Add(1)
 		w.crowd.Load().pass(ctx)
 		return http.StatusUnauthorized, refusal
 	case strings.HasSuffix(path, "/messages"):
@@ -137,7 +139,7 @@ func newStage(t testing.TB, where string, n int) *stage {
 	s := loopback(t, where, w)
 	st := &stage{world: w, origin: strings.TrimSuffix(s.url, "/v1/chat/completions"), base: s.base}
 	st.crowd.Store(newCrowdGate(n))
-	if failed := all(n, func() error { return st.post(st.base, "/warm", "") }); failed > 0 {
+	if failed := all(n, func() error { return st.post(st.base, "/warm", "") }, func() {}); failed > 0 {
 		t.Fatalf("%d connections could not be opened", failed)
 	}
 	return st
@@ -165,20 +167,24 @@ func (s *stage) post(rt http.RoundTripper, path, token string) error {
 	return err
 }
 
-// all makes n calls at once and returns how many failed.
-func all(n int, call func() error) int {
+// all makes n calls at once and returns how many failed. started is called when everybody is ready to go.
+func all(n int, call func() error, started func()) int {
 	var failed atomic.Int64
-	var wg sync.WaitGroup
+	var ready, done sync.WaitGroup
 	gate := make(chan struct{})
+	ready.Add(n)
 	for range n {
-		wg.Go(func() {
+		done.Go(func() {
+			ready.Done()
 			<-gate
 			if call() != nil {
 				failed.Add(1)
 			}
 		})
 	}
+	ready.Wait()
+	started()
 	close(gate)
-	wg.Wait()
+	done.Wait()
 	return int(failed.Load())
 }
