@@ -39,6 +39,24 @@ func newPlot(title string) *plot.Plot {
 	return p
 }
 
+// nominal names the places on the X axis, with room for the bars at both ends.
+func nominal(p *plot.Plot, titles []string) {
+	p.NominalX(titles...)
+	p.X.Min, p.X.Max = -0.5, float64(len(titles))-0.5
+}
+
+// label writes a figure above its bar.
+func label(x, y float64, shift vg.Length) (*plotter.Labels, error) {
+	l, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: x, Y: max(y, 0)}}, Labels: []string{digits(y)}})
+	if err != nil {
+		return nil, err
+	}
+	l.TextStyle[0].Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Points(9)}
+	l.TextStyle[0].XAlign = draw.XCenter
+	l.Offset = vg.Point{X: shift, Y: vg.Points(3)}
+	return l, nil
+}
+
 // svg draws a plot.
 func svg(p *plot.Plot, width, height vg.Length) ([]byte, error) {
 	c := vgsvg.New(width, height)
@@ -50,11 +68,17 @@ func svg(p *plot.Plot, width, height vg.Length) ([]byte, error) {
 
 // overheadChart shows what is added to a request, one bar for each.
 func (r *results) overheadChart() ([]byte, error) {
-	p := newPlot("Time added to a successful request (in memory, 2 KiB, 13 headers, GetBody)")
+	p := newPlot("Time added to a successful request (2 KiB, 13 headers)")
 	p.Y.Label.Text = "µs"
+	highest := 0.0
 	titles := make([]string, 0, len(contestants()))
 	for i, c := range contestants() {
-		bar, err := plotter.NewBarChart(plotter.Values{drawable(r.overhead("sec/op", "2KiB", "yes", c.name).median() * 1e6)}, vg.Points(48))
+		value := drawable(r.overhead("sec/op", "2KiB", "yes", c.name).median() * 1e6)
+		bar, err := plotter.NewBarChart(plotter.Values{value}, vg.Points(48))
+		if err != nil {
+			return nil, err
+		}
+		above, err := label(float64(i), value, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -62,17 +86,19 @@ func (r *results) overheadChart() ([]byte, error) {
 		if c.name == "reauth" {
 			bar.Color = green
 		}
-		p.Add(bar)
+		p.Add(bar, above)
+		highest = max(highest, value)
 		titles = append(titles, plain(c.title))
 	}
-	p.NominalX(titles...)
+	p.Y.Max = highest * 1.1 // room for the figure
+	nominal(p, titles)
 	return svg(p, 7*vg.Inch, 3.5*vg.Inch)
 }
 
 // stormChart shows how many times the ideal it took until all calls had an answer. Where calls failed the bar is hollow:
 // to give up is quick.
 func (r *results) stormChart() ([]byte, error) {
-	p := newPlot("A storm of refusals: time until all calls have an answer, as a multiple of the ideal")
+	p := newPlot("A storm of refusals: time until all calls have an answer")
 	p.Y.Label.Text = "× the ideal"
 	colors := []color.Color{green, dark, paler, grey, palest}
 	titles := make([]string, 0, len(storms()))
@@ -95,14 +121,25 @@ func (r *results) stormChart() ([]byte, error) {
 			if r.of("failed/op", stormName, s.base, s.calls, c.name).median() > 0 {
 				bar.Color = color.White
 			}
-			p.Add(bar)
+			above, err := label(float64(j), value, shift)
+			if err != nil {
+				return nil, err
+			}
+			p.Add(bar, above)
 			if j == 0 {
 				p.Legend.Add(plain(c.title)+failures(r, c.name), swatch{colors[i], bar.Color})
 			}
 		}
 	}
-	p.NominalX(titles...)
-	p.Y.Max = highest * 1.6 // room for the legend
+	nominal(p, titles)
+	ideal, err := plotter.NewLine(plotter.XYs{{X: p.X.Min, Y: 1}, {X: p.X.Max, Y: 1}})
+	if err != nil {
+		return nil, err
+	}
+	ideal.LineStyle = draw.LineStyle{Color: dark, Width: vg.Points(1), Dashes: []vg.Length{vg.Points(4), vg.Points(3)}}
+	p.Add(ideal)
+	p.Legend.Add("the ideal", ideal)
+	p.Y.Max = highest * 1.7 // room for the legend
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.XOffs, p.Legend.YOffs = vg.Points(8), -vg.Points(4)
 	return svg(p, 8*vg.Inch, 4.5*vg.Inch)

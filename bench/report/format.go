@@ -53,7 +53,7 @@ func digits(v float64) string {
 	return strconv.FormatFloat(v, 'f', decimals, 64)
 }
 
-// signed is digits, or another text for a number, with the sign before it.
+// signed puts the sign before the text of a number.
 func signed(text string) string {
 	if strings.HasPrefix(text, "-") {
 		return "−" + text[1:]

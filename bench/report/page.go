@@ -24,7 +24,7 @@ type figures struct {
 // render makes the files of the report. It fails when the run lacks a figure.
 func render(r *results, env environment) (map[string][]byte, error) {
 	f := figures{
-		environment: env, CPU: r.cpu, Samples: len(r.of("sec/op", overheadName, "2KiB", "yes", "reauth")),
+		environment: env, CPU: r.cpu, Samples: r.passes(),
 		Targets: r.targetTable(), Overhead: r.overheadTable(), HTTP1: r.loopbackTable("http1"), HTTP2: r.loopbackTable("http2"),
 		Parallel: r.parallelTable(), Streams: r.streamTable(), Choose: r.chooseTable(), Pool: r.poolTable(),
 		Classify: r.classifyTable(), Storm: r.stormTable(), Memory: r.memoryTable(),

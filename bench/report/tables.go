@@ -67,7 +67,11 @@ func bodyTitles() []string {
 func (r *results) targetTable() string {
 	t := newTable("target", "limit", "measured", "verdict")
 	for _, g := range r.targets() {
-		t.row(g.what, g.limit, g.got, g.verdict())
+		verdict := g.verdict()
+		if r.passes() < leastPasses {
+			verdict = "not judged: too few samples"
+		}
+		t.row(g.what, g.limit, g.got, verdict)
 	}
 	return t.String()
 }
@@ -128,7 +132,7 @@ func (r *results) streamTable() string {
 	for _, c := range append([]named{{"bare", "the bare base"}}, contestants()...) {
 		cells := []string{c.title}
 		for _, base := range protocols() {
-			first, rate := r.of("sec/op", "FirstByte/base=%s/by=%s", base, c.name), r.of("B/s", "Throughput/base=%s/by=%s", base, c.name)
+			first, rate := r.of("first-sec/op", "FirstByte/base=%s/by=%s", base, c.name), r.of("B/s", "Throughput/base=%s/by=%s", base, c.name)
 			cells = append(cells, seconds(first.median())+spread(first), thousands(rate.median()/1e6)+" MB/s"+spread(rate))
 		}
 		t.row(cells...)
@@ -255,6 +259,12 @@ func (r *results) memoryTable() string {
 	}
 	return t.String()
 }
+
+// leastPasses is how many samples the confidence interval of a median needs.
+const leastPasses = 6
+
+// passes is how many samples there are of each figure.
+func (r *results) passes() int { return len(r.of("sec/op", overheadName, "2KiB", "yes", "reauth")) }
 
 // plain is a title without Markdown.
 func plain(title string) string { return strings.ReplaceAll(title, "**", "") }

@@ -119,7 +119,7 @@ func (r *results) throughput() target {
 func (r *results) firstByte() target {
 	t := target{what: "time to the first byte of a stream against the bare base's", limit: "within noise", met: true}
 	for _, base := range protocols() {
-		ours, bare := r.of("sec/op", "FirstByte/base=%s/by=reauth", base), r.of("sec/op", "FirstByte/base=%s/by=bare", base)
+		ours, bare := r.of("first-sec/op", "FirstByte/base=%s/by=reauth", base), r.of("first-sec/op", "FirstByte/base=%s/by=bare", base)
 		if len(ours) == 0 || len(bare) == 0 {
 			return t // fails the report
 		}
