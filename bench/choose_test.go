@@ -51,16 +51,11 @@ func BenchmarkChoose(b *testing.B) {
 	ctx := context.Background()
 	for _, c := range crowds() {
 		for _, s := range strategies() {
-			b.Run(fmt.Sprintf("%s/strategy=%s/by=reauth", c, s), func(b *testing.B) {
-				pool := c.pool(b, s)
-				b.ReportAllocs()
-				for b.Loop() {
-					if _, err := pool.Token(ctx, providerName); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
+			b.Run(fmt.Sprintf("%s/strategy=%s/by=reauth", c, s), func(b *testing.B) { handOut(ctx, b, c.pool(b, s)) })
 		}
+		b.Run(fmt.Sprintf("%s/strategy=affinity/by=reauth", c), func(b *testing.B) {
+			handOut(reauth.WithAffinity(ctx, "conversation-1"), b, c.pool(b, reauth.FillFirst))
+		})
 		for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin} {
 			b.Run(fmt.Sprintf("%s/strategy=%s/by=cliproxyapi", c, s), func(b *testing.B) {
 				selector, auths := c.cliproxy(s)
@@ -71,6 +66,15 @@ func BenchmarkChoose(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+func handOut(ctx context.Context, b *testing.B, pool *reauth.Pool) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := pool.Token(ctx, providerName); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func thousands(v float64) string {
 }
 
 // table is a table of Markdown.
-type table struct{ strings.Builder }
+type table struct{ text string }
 
 func newTable(head ...string) *table {
 	t := new(table)
@@ -98,7 +98,7 @@ func newTable(head ...string) *table {
 }
 
 func (t *table) row(cells ...string) {
-	t.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	t.text += "| " + strings.Join(cells, " | ") + " |\n"
 }
 
 func sliceOf(s string, n int) []string {

@@ -10,7 +10,7 @@ import (
 const page = "README.md"
 
 //go:embed page.md
-var pageText string //nolint:gochecknoglobals // go:embed wants it
+var pageText string
 
 // figures is what the page is made of.
 type figures struct {

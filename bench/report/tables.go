@@ -14,15 +14,21 @@ type named struct{ name, title string }
 
 func contestants() []named {
 	return []named{
-		{"reauth", "**reauth**"}, {"oauth2", "x/oauth2"}, {"ghinstallation", "ghinstallation"},
-		{"retryablehttp", "go-retryablehttp"}, {"failsafehttp", "failsafehttp"},
+		{"reauth", "**reauth**"},
+		{"oauth2", "x/oauth2"},
+		{"ghinstallation", "ghinstallation"},
+		{"retryablehttp", "go-retryablehttp"},
+		{"failsafehttp", "failsafehttp"},
 	}
 }
 
 func survivors() []named {
 	return []named{
-		{"reauth", "**reauth**"}, {"anthropic-sdk-go", "anthropic-sdk-go, its own"}, {"anthropic-sdk-go+reauth", "anthropic-sdk-go over **reauth**"},
-		{"openai-go", "openai-go, its own"}, {"openai-go+reauth", "openai-go over **reauth**"},
+		{"reauth", "**reauth**"},
+		{"anthropic-sdk-go", "anthropic-sdk-go, its own"},
+		{"anthropic-sdk-go+reauth", "anthropic-sdk-go over **reauth**"},
+		{"openai-go", "openai-go, its own"},
+		{"openai-go+reauth", "openai-go over **reauth**"},
 	}
 }
 
@@ -73,7 +79,7 @@ func (r *results) targetTable() string {
 		}
 		t.row(g.what, g.limit, g.got, verdict)
 	}
-	return t.String()
+	return t.text
 }
 
 // overheadTable is what is added to a request in memory.
@@ -94,7 +100,7 @@ func (r *results) overheadTable() string {
 		}
 		t.row(cells...)
 	}
-	return t.String()
+	return t.text
 }
 
 // loopbackTable is the whole time of requests over sockets.
@@ -113,7 +119,7 @@ func (r *results) loopbackTable(base string) string {
 		}
 		t.row(cells...)
 	}
-	return t.String()
+	return t.text
 }
 
 func (r *results) parallelTable() string {
@@ -124,7 +130,7 @@ func (r *results) parallelTable() string {
 		s := r.of("sec/op", "Parallel/by=%s", c.name)
 		t.row(c.title, seconds(s.median())+spread(s), digits(r.of("waits/1000", "Parallel/by=%s", c.name).median()))
 	}
-	return t.String()
+	return t.text
 }
 
 func (r *results) streamTable() string {
@@ -137,14 +143,15 @@ func (r *results) streamTable() string {
 		}
 		t.row(cells...)
 	}
-	return t.String()
+	return t.text
 }
 
 func (r *results) chooseTable() string {
-	t := newTable(append(append([]string{"to choose from"}, strategies()...), "CLIProxyAPI, fill-first", "CLIProxyAPI, round-robin")...)
+	ours := append(strategies(), "affinity")
+	t := newTable(append(append([]string{"to choose from"}, ours...), "CLIProxyAPI, fill-first", "CLIProxyAPI, round-robin")...)
 	for _, c := range crowds() {
 		cells := []string{c.title}
-		for _, s := range strategies() {
+		for _, s := range ours {
 			cells = append(cells, seconds(r.of("sec/op", "Choose/%s/strategy=%s/by=reauth", c.name, s).median()))
 		}
 		for _, s := range strategies()[:2] {
@@ -152,7 +159,7 @@ func (r *results) chooseTable() string {
 		}
 		t.row(cells...)
 	}
-	return t.String()
+	return t.text
 }
 
 func (r *results) poolTable() string {
@@ -167,7 +174,7 @@ func (r *results) poolTable() string {
 		}
 		t.row(cells...)
 	}
-	return t.String()
+	return t.text
 }
 
 // judged is what the answers of one verdict cost.
@@ -206,7 +213,7 @@ func (r *results) classifyTable() string {
 		n := len(j.costs)
 		t.row(j.verdict, fmt.Sprint(n), seconds(j.costs[0]), seconds(j.costs[n/2]), seconds(j.costs[n-1]), "`"+j.slowest+"`")
 	}
-	return t.String()
+	return t.text
 }
 
 func (r *results) stormTable() string {
@@ -230,7 +237,7 @@ func (r *results) stormTable() string {
 		}
 		t.row(cells...)
 	}
-	return t.String()
+	return t.text
 }
 
 // exchanges writes how many there were, from the fewest to the most.
@@ -257,7 +264,7 @@ func (r *results) memoryTable() string {
 		}
 		t.row(cells...)
 	}
-	return t.String()
+	return t.text
 }
 
 // leastPasses is how many samples the confidence interval of a median needs.
