@@ -75,7 +75,7 @@ func (r *results) of(unit, name string, args ...any) series {
 	return list
 }
 
-// fixtures returns the names of the benchmarks below one, without it.
+// below returns the names of the benchmarks that begin with prefix, without it.
 func (r *results) below(prefix string) (list []string) {
 	for _, name := range r.names {
 		if rest, ok := strings.CutPrefix(name, prefix); ok {
