@@ -1,0 +1,85 @@
+// Report runs the benchmarks of this module and writes README.md and two charts from what came out. It is run in the
+// module's folder:
+//
+//	go run ./report
+//
+// The benchmarks are run in passes, one sample of each per pass, so that what is compared is measured in turn and not one
+// after the other: A B A B, and a machine that slows down slows all of them.
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"github.com/reauth-go/reauth/bench/conformance"
+)
+
+func main() {
+	var o options
+	flag.BoolVar(&o.quick, "quick", false, "one short sample each: shows that everything works, measures nothing")
+	flag.StringVar(&o.dir, "o", ".", "folder to write to")
+	flag.StringVar(&o.raw, "raw", "", "file to keep the output of the benchmarks in, for benchstat")
+	flag.StringVar(&o.from, "from", "", "file of -raw to make the report of, instead of running the benchmarks")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "report:", err)
+		os.Exit(1) //nolint:gocritic // nothing is left to stop
+	}
+}
+
+type options struct {
+	quick          bool
+	dir, raw, from string
+}
+
+func run(ctx context.Context, o options, log io.Writer) error {
+	env, err := describe(ctx) // first: the load is that before the run
+	if err != nil {
+		return err
+	}
+	env.Quick = o.quick
+	raw, err := output(ctx, o, log)
+	if err != nil {
+		return err
+	}
+	if !o.quick {
+		if env.Contract, err = conformance.Table(); err != nil {
+			return err
+		}
+	}
+	r, err := parse(bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	files, err := render(r, env)
+	if err != nil {
+		return err
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(o.dir, name), content, 0o644); err != nil { //nolint:gosec // for everybody to read
+			return err
+		}
+	}
+	_, err = fmt.Fprintln(log, "report: written to", filepath.Join(o.dir, page))
+	return err
+}
+
+// output returns what the benchmarks have printed, in this run or an earlier one.
+func output(ctx context.Context, o options, log io.Writer) ([]byte, error) {
+	if o.from != "" {
+		return os.ReadFile(o.from)
+	}
+	raw, err := measure(ctx, o.quick, log)
+	if err == nil && o.raw != "" {
+		err = os.WriteFile(o.raw, raw, 0o644) //nolint:gosec // for everybody to read
+	}
+	return raw, err
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// group is some of the benchmarks, and how long one sample of each takes.
+type group struct{ bench, time string }
+
+// groups are all of them. What takes a fifth of a second at least is done once per sample.
+func groups(quick bool) []group {
+	list := []group{
+		{"^BenchmarkOverhead$/^base=memory$", "300ms"},
+		{"^BenchmarkOverhead$/^base=http", "200ms"},
+		{"^BenchmarkParallel$", "300ms"},
+		{"^BenchmarkFirstByte$", "200ms"},
+		{"^BenchmarkThroughput$", "300ms"},
+		{"^BenchmarkChoose$", "50ms"},
+		{"^BenchmarkPool$", "200ms"},
+		{"^BenchmarkClassify$", "3ms"},
+		{"^BenchmarkStorm$", "1x"},
+		{"^BenchmarkMemory$", "1x"},
+	}
+	if quick {
+		for i := range list {
+			list[i].time = "1x"
+		}
+	}
+	return list
+}
+
+const passes = 10
+
+// measure builds the benchmarks and runs them, pass by pass. It returns everything they have printed.
+func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "reauth-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "bench.test")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, ".") //nolint:gosec // a path of our own
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building the benchmarks, in the folder of their module: %w\n%s", err, out)
+	}
+	n := passes
+	if quick {
+		n = 1
+	}
+	var all bytes.Buffer
+	start := time.Now()
+	for i := range n {
+		for _, g := range groups(quick) {
+			run := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", g.bench, "-test.benchtime", g.time) //nolint:gosec // as above
+			out, err := run.CombinedOutput()
+			if err != nil {
+				return nil, fmt.Errorf("running %s: %w\n%s", g.bench, err, out)
+			}
+			all.Write(out)
+		}
+		if _, err := fmt.Fprintf(log, "report: pass %d of %d, %s\n", i+1, n, time.Since(start).Round(time.Second)); err != nil {
+			return nil, err
+		}
+	}
+	return all.Bytes(), nil
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"text/template"
+)
+
+// page is the file of the report.
+const page = "README.md"
+
+//go:embed page.md
+var pageText string
+
+// figures is what the page is made of.
+type figures struct {
+	environment
+	CPU     string
+	Samples int
+
+	Targets, Overhead, HTTP1, HTTP2, Parallel, Streams, Choose, Pool, Classify, Storm, Memory string
+}
+
+// render makes the files of the report. It fails when the run lacks a figure.
+func render(r *results, env environment) (map[string][]byte, error) {
+	f := figures{
+		environment: env, CPU: r.cpu, Samples: r.passes(),
+		Targets: r.targetTable(), Overhead: r.overheadTable(), HTTP1: r.loopbackTable("http1"), HTTP2: r.loopbackTable("http2"),
+		Parallel: r.parallelTable(), Streams: r.streamTable(), Choose: r.chooseTable(), Pool: r.poolTable(),
+		Classify: r.classifyTable(), Storm: r.stormTable(), Memory: r.memoryTable(),
+	}
+	files, err := r.charts()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	t, err := template.New(page).Parse(pageText)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, f); err != nil {
+		return nil, err
+	}
+	files[page] = b.Bytes()
+	return files, nil
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/xml"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+//go:embed testdata/pass.txt
+var recorded string // one pass, with some of the fixtures
+
+// ten passes that all measured the same.
+func run10() string { return strings.Repeat(recorded, passes) }
+
+func parsed(t *testing.T, text string) *results {
+	t.Helper()
+	r, err := parse(strings.NewReader(text))
+	require.NoError(t, err)
+	return r
+}
+
+func TestRender(t *testing.T) {
+	env := environment{
+		Day: "1 January 2026", Cores: 2, System: "Plan 9", Load: "0.01", Go: "go1.26", Commit: "0123abc",
+		Versions: []version{{"golang.org/x/oauth2", "v0.37.0"}},
+	}
+	files, err := render(parsed(t, run10()), env)
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+
+	text := string(files[page])
+	for _, want := range []string{"go1.26", "0123abc", "Plan 9", "v0.37.0", "Oxide", "There are 10 passes"} {
+		require.Contains(t, text, want)
+	}
+	for _, never := range []string{"NaN", "%!", "<no value>", "Inf", "quick pass, with"} {
+		require.NotContains(t, text, never)
+	}
+	requireTables(t, text, 12)
+	for _, chart := range []string{"overhead.svg", "storm.svg"} {
+		require.Contains(t, text, "]("+chart+")")
+		requireXML(t, files[chart])
+		require.Contains(t, string(files[chart]), "reauth")
+	}
+	require.Contains(t, string(files["storm.svg"]), "19, 999, 9,989 calls failed", "that calls failed must be seen in the chart")
+}
+
+// requireTables makes sure that there are so many tables, and that no row lacks a cell.
+func requireTables(t *testing.T, text string, want int) {
+	t.Helper()
+	tables, cells := 0, 0
+	for line := range strings.Lines(text) {
+		n := strings.Count(line, "|")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			cells = 0
+		case cells == 0:
+			tables++
+			cells = n
+		default:
+			require.Equal(t, cells, n, line)
+			require.NotContains(t, line, "|  |")
+		}
+	}
+	require.Equal(t, want, tables)
+}
+
+func requireXML(t *testing.T, content []byte) {
+	t.Helper()
+	for d := xml.NewDecoder(bytes.NewReader(content)); ; {
+		_, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		require.NoError(t, err)
+	}
+}
+
+func TestQuickPassJudgesNothing(t *testing.T) {
+	files, err := render(parsed(t, recorded), environment{Quick: true})
+	require.NoError(t, err)
+	text := string(files[page])
+	require.Contains(t, text, "quick pass, with")
+	require.NotContains(t, text, "**missed**")
+	require.NotContains(t, text, "| met")
+}
+
+func TestMissingFigure(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^BenchmarkMemory/length=unknown/by=reauth.*\n`)
+	require.True(t, line.MatchString(recorded))
+	_, err := render(parsed(t, line.ReplaceAllString(run10(), "")), environment{})
+	require.ErrorContains(t, err, "Memory/length=unknown/by=reauth x-bytes")
+
+	_, err = parse(strings.NewReader("PASS\n"))
+	require.Error(t, err)
+}
+
+// Each target is met and missed by what is measured, and by nothing else. A row sets some figures; the rest are those recorded.
+func TestTargets(t *testing.T) {
+	const post = "BenchmarkOverhead/base=memory/body=2KiB/getbody=yes/by="
+	for _, row := range []struct {
+		target string // its beginning
+		set    map[string]string
+		met    bool
+		note   string
+	}{
+		{"overhead of a request", map[string]string{post + "bare": "100 ns/op", post + "reauth": "600 ns/op", post + "oauth2": "1100 ns/op"}, true, ", and the aim of 0.80"},
+		{"overhead of a request", map[string]string{post + "bare": "100 ns/op", post + "reauth": "950 ns/op", post + "oauth2": "1100 ns/op"}, true, ""},
+		{"overhead of a request", map[string]string{post + "bare": "100 ns/op", post + "reauth": "1050 ns/op", post + "oauth2": "1100 ns/op"}, false, ""},
+		{"allocations", map[string]string{post + "bare": "4 allocs/op", post + "reauth": "10 allocs/op", post + "oauth2": "13 allocs/op"}, true, ", and the aim of +6"},
+		{"allocations", map[string]string{post + "bare": "4 allocs/op", post + "reauth": "13 allocs/op", post + "oauth2": "13 allocs/op"}, false, ""},
+		{"copies made of a body with GetBody", map[string]string{"BenchmarkOverhead/base=memory/body=1MiB/getbody=yes/by=reauth": "1512 B/op"}, true, ""},
+		{"copies made of a body with GetBody", map[string]string{"BenchmarkOverhead/base=memory/body=1MiB/getbody=yes/by=reauth": "1055525 B/op"}, false, ""},
+		{"copies made of a body without GetBody", map[string]string{"BenchmarkOverhead/base=memory/body=1MiB/getbody=no/by=reauth": "1055525 B/op"}, true, ""},
+		{"copies made of a body without GetBody", map[string]string{"BenchmarkOverhead/base=memory/body=1MiB/getbody=no/by=reauth": "2229528 B/op"}, false, ""},
+		{"overhead with 100 or 10,000", pools("3000 ns/op", "3000 ns/op"), true, " (100, fill-first)"},
+		{"overhead with 100 or 10,000", pools("3000 ns/op", "9000 ns/op"), false, " (10,000, 9,999 put aside, random)"},
+		{"requests out of a thousand", map[string]string{"BenchmarkParallel/by=reauth": "0 waits/1000"}, true, ""},
+		{"requests out of a thousand", map[string]string{"BenchmarkParallel/by=reauth": "0.2 waits/1000"}, false, ""},
+		{"throughput", throughput("400 MB/s", "396 MB/s"), true, " (HTTP/2)"},
+		{"throughput", throughput("400 MB/s", "380 MB/s"), false, " (HTTP/2)"},
+		{"time to the first byte", firstBytes("100 first-ns/op", "90 first-ns/op"), true, ""},
+		{"time to the first byte", firstBytes("100 first-ns/op", "110 first-ns/op"), false, ""},
+		{"storm of 20", storm20("210000000 ns/op", "1 exchanges/op", "0 failed/op"), true, ", one exchange, none failed"},
+		{"storm of 20", storm20("250000000 ns/op", "1 exchanges/op", "0 failed/op"), false, ", one exchange, none failed"},
+		{"storm of 20", storm20("210000000 ns/op", "2 exchanges/op", "0 failed/op"), false, " (once 2 exchanges, 0 failed)"},
+		{"storm of 20", storm20("210000000 ns/op", "1 exchanges/op", "3 failed/op"), false, " (once 1 exchanges, 3 failed)"},
+		{"memory", map[string]string{"BenchmarkMemory/length=unknown/by=reauth": "1.06 x-bytes"}, true, ""},
+		{"memory", map[string]string{"BenchmarkMemory/length=unknown/by=reauth": "1.2 x-bytes"}, false, ""},
+	} {
+		r := parsed(t, change(t, run10(), row.set))
+		i := 0
+		for _, g := range r.targets() {
+			if strings.HasPrefix(g.what, row.target) {
+				i++
+				require.Equal(t, row.met, g.met, "%s: %s, with %v", g.what, g.got, row.set)
+				require.Equal(t, row.note, g.note, "%s: %s, with %v", g.what, g.got, row.set)
+			}
+		}
+		require.NotZero(t, i, row.target)
+		require.NoError(t, r.err())
+	}
+}
+
+// change sets figures of benchmarks; several of one are separated by tabs.
+func change(t *testing.T, text string, set map[string]string) string {
+	t.Helper()
+	for name, figures := range set {
+		for figure := range strings.SplitSeq(figures, "\t") {
+			_, unit, _ := strings.Cut(figure, " ")
+			re := regexp.MustCompile(`(?m)^(` + regexp.QuoteMeta(name) + `-\d+\s.*?)\S+ ` + regexp.QuoteMeta(unit) + `(\s|$)`)
+			require.True(t, re.MatchString(text), "%s %s", name, unit)
+			text = re.ReplaceAllString(text, "${1}"+figure+"${2}")
+		}
+	}
+	return text
+}
+
+// pools sets the time of requests with all pools, and that with the last of them.
+func pools(all, last string) map[string]string {
+	set := map[string]string{"BenchmarkOverhead/base=memory/body=2KiB/getbody=yes/by=bare": "1000 ns/op"}
+	for _, s := range strategies() {
+		for _, c := range crowds() {
+			set["BenchmarkPool/"+c.name+"/strategy="+s+"/by=reauth"] = all
+		}
+	}
+	set["BenchmarkPool/pool=10000/aside=9999/strategy=random/by=reauth"] = last
+	return set
+}
+
+func throughput(bare, http2 string) map[string]string {
+	return map[string]string{
+		"BenchmarkThroughput/base=http1/by=bare": bare, "BenchmarkThroughput/base=http1/by=reauth": bare,
+		"BenchmarkThroughput/base=http2/by=bare": bare, "BenchmarkThroughput/base=http2/by=reauth": http2,
+	}
+}
+
+func firstBytes(bare, http2 string) map[string]string {
+	return map[string]string{
+		"BenchmarkFirstByte/base=http1/by=bare": bare, "BenchmarkFirstByte/base=http1/by=reauth": bare,
+		"BenchmarkFirstByte/base=http2/by=bare": bare, "BenchmarkFirstByte/base=http2/by=reauth": http2,
+	}
+}
+
+func storm20(ours ...string) map[string]string {
+	return map[string]string{
+		"BenchmarkStorm/base=http1/calls=20/by=ideal":  "205000000 ns/op",
+		"BenchmarkStorm/base=http1/calls=20/by=reauth": strings.Join(ours, "\t"),
+	}
+}
+
+func TestFormat(t *testing.T) {
+	for v, want := range map[float64]string{0: "0 ns", 2.5749e-6: "2.57 µs", 0.2051: "205 ms", 12.34: "12.3 s", 1e-3: "1 ms"} {
+		require.Equal(t, want, seconds(v))
+	}
+	for v, want := range map[float64]string{0: "0 B", 1512: "1.48 KiB", 1 << 20: "1 MiB", -100: "-100 B"} {
+		require.Equal(t, want, size(v))
+	}
+	for v, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", 9994.4: "9,994", 1234567: "1,234,567"} {
+		require.Equal(t, want, thousands(v))
+	}
+	require.Equal(t, "−3 ns", signed(seconds(-3e-9)))
+	require.Equal(t, "+3 ns", signed(seconds(3e-9)))
+}
