@@ -16,6 +16,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // for stores at postgres:// URLs
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
 )
 
 // The exit codes. Of several things that went wrong the highest is told.
@@ -197,7 +198,7 @@ func quoted(arg string) string {
 
 // wayIn says how a credential of the provider is obtained.
 func wayIn(provider string) string {
-	if flow := catalogue[provider].login; flow != "" {
+	if login.Flows(provider) != nil {
 		return "log in with: reauth login " + provider
 	}
 	hosts := ""

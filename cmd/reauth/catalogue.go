@@ -2,8 +2,7 @@ package main
 
 // entry is what the command knows of a provider beside what the library does.
 type entry struct {
-	login string // how "reauth login" logs in there: device, browser, paste; empty: it wants a key
-	base  string // where the probe's path begins, of the API's documented addresses; empty: it is each customer's own
+	base string // where the probe's path begins, of the API's documented addresses; empty: it is each customer's own
 	// missing tells what to name where base is empty, or why there is nothing to name.
 	missing string
 	probe   probe
@@ -29,14 +28,14 @@ var catalogue = map[string]entry{ //nolint:gochecknoglobals // a table
 	"ai-gateway":          {base: "https://ai-gateway.vercel.sh/v1", probe: probe{method: "GET", path: "/credits"}},
 	"alibaba":             {base: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", probe: empty},
 	"alibaba-coding-plan": {base: "https://coding-intl.dashscope.aliyuncs.com/v1", probe: empty},
-	"anthropic":           {login: "paste or browser", base: "https://api.anthropic.com/v1", probe: spoken},
+	"anthropic":           {base: "https://api.anthropic.com/v1", probe: spoken},
 	"arcee":               {base: "https://api.arcee.ai/api/v1", probe: empty},
 	"azure-foundry":       {missing: "name the resource, as in --base-url https://my-resource.openai.azure.com/openai/v1", probe: models, ownHost: true},
 	"bedrock":             {base: "https://bedrock-runtime.us-east-1.amazonaws.com", probe: probe{method: "POST", path: "/model/amazon.nova-micro-v1:0/converse"}},
 	"cerebras":            {base: "https://api.cerebras.ai/v1", probe: models},
 	"cloudflare":          {missing: "name the gateway, as in --base-url https://gateway.ai.cloudflare.com/v1/ACCOUNT/GATEWAY/compat", probe: empty},
 	"cohere":              {base: "https://api.cohere.com/v1", probe: models},
-	"copilot":             {login: "device", base: "https://api.githubcopilot.com", probe: models},
+	"copilot":             {base: "https://api.githubcopilot.com", probe: models},
 	"copilot-acp":         {missing: "it is a local process that does not speak HTTP; use copilot"},
 	"deepinfra":           {base: "https://api.deepinfra.com/v1/openai", probe: empty},
 	"deepseek":            {base: "https://api.deepseek.com", probe: probe{method: "GET", path: "/user/balance"}},
@@ -49,26 +48,26 @@ var catalogue = map[string]entry{ //nolint:gochecknoglobals // a table
 	"kimi-coding":         {base: "https://api.moonshot.ai/v1", probe: probe{method: "GET", path: "/users/me/balance"}},
 	"kimi-coding-cn":      {base: "https://api.moonshot.cn/v1", probe: probe{method: "GET", path: "/users/me/balance"}},
 	"lmstudio":            {base: "http://127.0.0.1:1234/v1", probe: models},
-	"minimax-cn":          {login: "device", base: "https://api.minimaxi.com/v1", probe: empty},
-	"minimax-oauth":       {login: "device", base: "https://api.minimax.io/v1", probe: empty},
+	"minimax-cn":          {base: "https://api.minimaxi.com/v1", probe: empty},
+	"minimax-oauth":       {base: "https://api.minimax.io/v1", probe: empty},
 	"mistral":             {base: "https://api.mistral.ai/v1", probe: models},
-	"nous":                {login: "device", base: "https://inference-api.nousresearch.com/v1", probe: empty},
+	"nous":                {base: "https://inference-api.nousresearch.com/v1", probe: empty},
 	"novita":              {base: "https://api.novita.ai/openai/v1", probe: empty},
 	"nvidia":              {base: "https://integrate.api.nvidia.com/v1", probe: empty},
 	"ollama-cloud":        {base: "https://ollama.com/v1", probe: empty},
 	"openai-api":          {base: "https://api.openai.com/v1", probe: models},
-	"openai-codex":        {login: "device, browser or paste", base: "https://chatgpt.com/backend-api", probe: probe{method: "GET", path: "/wham/usage"}},
+	"openai-codex":        {base: "https://chatgpt.com/backend-api", probe: probe{method: "GET", path: "/wham/usage"}},
 	"opencode-go":         {base: "https://opencode.ai/zen/go/v1", probe: empty},
 	"opencode-zen":        {base: "https://opencode.ai/zen/v1", probe: empty},
 	"openrouter":          {base: "https://openrouter.ai/api/v1", probe: probe{method: "GET", path: "/key"}},
 	"perplexity":          {base: "https://api.perplexity.ai", probe: empty},
-	"qwen-oauth":          {login: "device", base: "https://portal.qwen.ai/v1", probe: empty},
+	"qwen-oauth":          {base: "https://portal.qwen.ai/v1", probe: empty},
 	"stepfun":             {base: "https://api.stepfun.ai/step_plan/v1", probe: empty},
 	"tencent-tokenhub":    {base: "https://tokenhub.tencentmaas.com/v1", probe: empty},
 	"together":            {base: "https://api.together.xyz/v1", probe: models},
 	"upstage":             {base: "https://api.upstage.ai/v1", probe: empty},
 	"vertex":              {missing: "name project and region, as in --base-url https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/endpoints/openapi", probe: empty},
-	"xai-oauth":           {login: "device", base: "https://api.x.ai/v1", probe: models},
+	"xai-oauth":           {base: "https://api.x.ai/v1", probe: models},
 	"xiaomi":              {base: "https://api.xiaomimimo.com/v1", probe: empty},
 	"zai":                 {base: "https://api.z.ai/api/paas/v4", probe: empty},
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
 )
 
 // The library's table and the command's are one: nothing is missing, and every probe goes where the credential does.
@@ -33,6 +34,15 @@ func TestCatalogueFitsTheLibrary(t *testing.T) {
 	for _, name := range reauth.ProviderNames() {
 		_, err := reauth.NewPool().Add(t.Context(), reauth.Credential{Provider: name, AccessToken: "x"})
 		assert.Equal(t, catalogue[name].ownHost, err != nil, "%s: %v", name, err)
+	}
+}
+
+// Where a probe goes is where the proxy goes.
+func TestProbesAndProxyAgreeOnTheOrigin(t *testing.T) {
+	for name, e := range catalogue {
+		if to, ok := proxy.BaseOf(name); ok {
+			assert.True(t, strings.HasPrefix(e.base+"/", to.Origin+"/"), "%s: the probe goes to %s, the proxy to %s", name, e.base, to.Origin)
+		}
 	}
 }
 

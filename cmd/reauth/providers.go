@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
 )
 
 // providersCmd lists what is built in.
@@ -57,10 +58,15 @@ func (c *providersCmd) Run(a *app) error {
 
 // credentialOf says what a provider wants: a key, or a login and how that is made.
 func credentialOf(provider string) string {
-	if flow := catalogue[provider].login; flow != "" {
-		return "login (" + flow + ") or key"
+	flows := login.Flows(provider)
+	if flows == nil {
+		return "key"
 	}
-	return "key"
+	words := make([]string, 0, len(flows))
+	for _, f := range flows {
+		words = append(words, string(f))
+	}
+	return "login (" + strings.Join(words, "/") + ") or key"
 }
 
 func refreshable(pr reauth.Provider) string {

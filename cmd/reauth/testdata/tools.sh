@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests of the command need beside Go: curl, Node.js with npm and Chromium from Debian's packages, which are
+# What the tests of the command need beside Go: curl, tmux, Node.js with npm and Chromium from Debian's packages, which are
 # installed when they are missing and it is run by root, and the npm package openai, pinned by npm/package-lock.json.
 #
 #	cmd/reauth/testdata/tools.sh
@@ -9,6 +9,7 @@ die() { printf 'tools.sh: %s\n' "$*" >&2; exit 1; }
 
 missing=()
 command -v curl >/dev/null || missing+=(curl)
+command -v tmux >/dev/null || missing+=(tmux)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v chromium >/dev/null || missing+=(chromium)
