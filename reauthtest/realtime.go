@@ -65,9 +65,9 @@ func tell(w *bufio.Writer, format string, args ...any) {
 
 // writeFrame sends one unmasked frame, as servers do, of at most 64 KiB. That the client has gone shows when it is read from.
 func writeFrame(w *bufio.Writer, kind byte, message []byte) {
-	head := []byte{0x80 | kind, byte(len(message))}
+	head := []byte{0x80 | kind, byte(len(message))} //nolint:gosec // only when it fits
 	if len(message) > 125 {
-		head = binary.BigEndian.AppendUint16([]byte{0x80 | kind, 126}, uint16(len(message)))
+		head = binary.BigEndian.AppendUint16([]byte{0x80 | kind, 126}, uint16(len(message))) //nolint:gosec // see above
 	}
 	_, _ = w.Write(append(head, message...))
 	_ = w.Flush()

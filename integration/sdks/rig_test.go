@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -50,6 +51,7 @@ func newRig(t testing.TB, c client) *rig {
 	r := &rig{fake: reauthtest.New(c.dialect)}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(r.serve))
 	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // connections of a storm that were not needed are cut
 	server.StartTLS()
 	base := server.Client().Transport.(*http.Transport).Clone()
 	base.TLSClientConfig.ServerName = "example.com" // which the server's certificate is for

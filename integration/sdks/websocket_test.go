@@ -49,7 +49,7 @@ func talk(ctx context.Context, hc *http.Client) (string, error) {
 		body, _ := io.ReadAll(resp.Body) // in memory
 		return "", &handshakeError{err, resp.StatusCode, string(body)}
 	}
-	defer conn.CloseNow()
+	defer func() { _ = conn.CloseNow() }() // closed well before that, unless it failed
 	if err := conn.Write(ctx, websocket.MessageText, []byte(`{"type":"response.create"}`)); err != nil {
 		return "", err
 	}
