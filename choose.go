@@ -251,7 +251,7 @@ func (g *group) choose(d *destination, now time.Time, c choice, tried []*member)
 	l := g.lineup(now)
 	if !c.bound && l.probe.Load() != nil {
 		if m := l.probe.Swap(nil); m != nil {
-			if m.serves(d) && !slices.Contains(tried, m) && (c.affinity == "" || nearest(l.all, c.affinity) == m) {
+			if m.serves(d) && !slices.Contains(tried, m) && (c.affinity == "" || nearest(l.all, c.affinity, anyMember) == m) {
 				return m
 			}
 			l.probe.Store(m) // for a request that can use it
@@ -266,14 +266,19 @@ func (g *group) choose(d *destination, now time.Time, c choice, tried []*member)
 		}
 		return g.pick(l.good[:l.top])
 	}
+	fits := func(m *member) bool { return !slices.Contains(tried, m) && m.serves(d) }
 	for i := 0; i < len(l.good); {
 		tier := l.tier(i)
 		i += len(tier)
-		fit := slices.DeleteFunc(slices.Clone(tier), func(m *member) bool { return slices.Contains(tried, m) || !m.serves(d) })
+		if c.affinity != "" {
+			if m := nearest(tier, c.affinity, fits); m != nil {
+				return m
+			}
+			continue
+		}
+		fit := slices.DeleteFunc(slices.Clone(tier), func(m *member) bool { return !fits(m) })
 		switch {
 		case len(fit) == 0:
-		case c.affinity != "":
-			return nearest(fit, c.affinity)
 		case c.bound:
 			return fit[0]
 		default:
@@ -344,19 +349,32 @@ func (g *group) leastInFlight(from []*member) (best *member) {
 	return best
 }
 
-// nearest returns the member that the key belongs to (rendezvous hashing): of the others, none moves when one goes.
-func nearest(from []*member, key string) (best *member) {
+// nearest returns the member that the key belongs to (rendezvous hashing), of those that fit: of the others, none moves when
+// one goes.
+func nearest(from []*member, key string, fits func(*member) bool) (best *member) {
 	var most uint64
+	of := hashOf(key)
 	for _, m := range from {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(key + "\x00" + m.id)) // never fails
-		s := h.Sum64()
-		s ^= s >> 33 // FNV's high bits depend little on the last bytes
-		s *= 0xff51afd7ed558ccd
-		s ^= s >> 33
-		if best == nil || s > most {
+		if s := mix(of ^ m.hash); (best == nil || s > most) && fits(m) {
 			best, most = m, s
 		}
 	}
 	return best
+}
+
+func anyMember(*member) bool { return true }
+
+func hashOf(s string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s)) // never fails
+	return mix(h.Sum64())     // FNV's high bits depend little on the last bytes
+}
+
+// mix spreads each bit of x over all bits (the finalizer of MurmurHash3).
+func mix(x uint64) uint64 {
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	x *= 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
 }

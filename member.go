@@ -122,6 +122,7 @@ type member struct {
 	provider string
 	id       string
 	order    int64
+	hash     uint64 // of the ID
 
 	mu        sync.Mutex // guards what follows, and writes to cur and mark
 	flight    *flight

@@ -287,7 +287,7 @@ func (m *member) stampMark(at time.Time) time.Time {
 
 // add makes a member of a credential read from the store or just added.
 func (g *group) add(c Credential, refreshed time.Time) *member {
-	m := &member{pool: g.pool, group: g, provider: c.Provider, id: c.ID, order: g.pool.added.Add(1), refresh: refreshed}
+	m := &member{pool: g.pool, group: g, provider: c.Provider, id: c.ID, order: g.pool.added.Add(1), hash: hashOf(c.ID), refresh: refreshed}
 	m.place.Store(newPlace(c))
 	c = m.withOwner(c)
 	m.cur.Store(newHeld(c, fromLogin, refreshed, time.Now()))
