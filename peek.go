@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -53,19 +54,21 @@ func peekUntil(ctx context.Context, cancel <-chan struct{}, resp *http.Response,
 // readTape reads up to n bytes of t from off on, for at most d, and no more when there are enough; nil: never. It reports
 // whether the source ended well within them.
 func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n int, d time.Duration, enough func([]byte) bool) (b []byte, ended bool) {
-	stop, done := make(chan struct{}), make(chan struct{})
-	defer close(done)
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	go func() {
-		defer close(stop)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		case <-cancel:
-		case <-done:
-		}
-	}()
+	stop := make(chan struct{})
+	end := sync.OnceFunc(func() { close(stop) })
+	defer time.AfterFunc(d, end).Stop()
+	defer context.AfterFunc(ctx, end)()
+	if cancel != nil { // http.Client.Timeout has no other way
+		done := make(chan struct{})
+		defer close(done)
+		go func() {
+			select {
+			case <-cancel:
+				end()
+			case <-done:
+			}
+		}()
+	}
 	b = make([]byte, 0, 512)
 	for len(b) < n {
 		if len(b) == cap(b) {
