@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,7 +68,18 @@ func classify(provider string, resp *http.Response, body []byte) Verdict {
 	if resp == nil {
 		return Verdict{}
 	}
-	body = decodeMagic(body[:min(len(body), maxPeek)])
+	body = body[:min(len(body), maxPeek)]
+	if v, ok := lastJudged.Load().recall(provider, resp, body); ok {
+		return v
+	}
+	v := judge(provider, resp, body)
+	remember(provider, resp, body, v)
+	return v
+}
+
+// judge is classify without a memory.
+func judge(provider string, resp *http.Response, body []byte) Verdict {
+	body = decodeMagic(body)
 	var e *evidence
 	switch {
 	case resp.StatusCode >= 200 && resp.StatusCode < 300:
@@ -81,6 +93,49 @@ func classify(provider string, resp *http.Response, body []byte) Verdict {
 		e = readEvidence(provider, resp.StatusCode, resp.Header, body)
 	}
 	return e.decide(time.Now())
+}
+
+// judged is an answer and what was made of it. In a storm everybody gets the same refusal: judging the last one again, which
+// takes a third of what a caller costs, is spared. Only what does not depend on the clock is remembered, and nothing long.
+type judged struct {
+	provider string
+	status   int
+	header   [len(consulted)][]string
+	body     string
+	verdict  Verdict
+}
+
+var lastJudged atomic.Pointer[judged]
+
+// consulted are the headers that a verdict without a reset may depend on, as net/http writes them.
+var consulted = [...]string{
+	"Cf-Mitigated", "Content-Type", "Www-Authenticate", "X-Amzn-Errortype", "X-Amzn-Waf-Action", "X-Error-Json",
+	"X-Openai-Authorization-Error", "X-Vercel-Error", "X-Vercel-Mitigated",
+}
+
+const maxRemembered = 1 << 10
+
+func (j *judged) recall(provider string, resp *http.Response, body []byte) (Verdict, bool) {
+	if j == nil || j.status != resp.StatusCode || j.provider != provider || j.body != string(body) {
+		return Verdict{}, false
+	}
+	for i, name := range consulted {
+		if !slices.Equal(j.header[i], resp.Header[name]) {
+			return Verdict{}, false
+		}
+	}
+	return j.verdict, true
+}
+
+func remember(provider string, resp *http.Response, body []byte, v Verdict) {
+	if v.Kind != Rejected || len(body) > maxRemembered {
+		return
+	}
+	j := &judged{provider: provider, status: resp.StatusCode, body: string(body), verdict: v}
+	for i, name := range consulted {
+		j.header[i] = slices.Clone(resp.Header[name])
+	}
+	lastJudged.Store(j)
 }
 
 // decide asks the rules in order; the first that matches decides.

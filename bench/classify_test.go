@@ -70,13 +70,15 @@ func recordings(t testing.TB) (list []recording) {
 	return list
 }
 
-// BenchmarkClassify is what it costs to judge one answer, for every recorded one.
+// BenchmarkClassify is what it costs to judge one answer, for every recorded one. The library remembers the last rejection, so
+// that a storm of equal ones is judged once: here no answer equals the one before it.
 func BenchmarkClassify(b *testing.B) {
 	for _, r := range recordings(b) {
 		b.Run("fixture="+r.name, func(b *testing.B) {
+			bodies := [2][]byte{r.body, append(bytes.Clone(r.body), '\n')}
 			b.ReportAllocs()
-			for b.Loop() {
-				reauth.Classify(r.provider, r.resp, r.body)
+			for n := 0; b.Loop(); n++ {
+				reauth.Classify(r.provider, r.resp, bodies[n%2])
 			}
 		})
 	}
