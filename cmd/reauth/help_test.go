@@ -90,7 +90,7 @@ func TestKeysAmongTheArgumentsAreNotRepeated(t *testing.T) {
 
 func TestNoFolderForTheStore(t *testing.T) {
 	s := newShell(t)
-	s.env = []string{"PATH=" + os.Getenv("PATH")}
+	s.env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}
 	assert.Contains(t, s.run("", "status").fails(exitFailed), "name the store with --store or REAUTH_STORE")
 }
 

@@ -79,7 +79,7 @@ type shell struct {
 func newShell(t testing.TB) *shell {
 	home := t.TempDir()
 	return &shell{t: t, home: home, env: []string{
-		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"), "PATH=" + os.Getenv("PATH"), "TZ=UTC", "TERM=xterm", "USERPROFILE=" + home, "AppData=" + filepath.Join(home, "config"),
+		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"), "PATH=" + os.Getenv("PATH"), "TZ=UTC", "TERM=xterm", "GORACE=" + os.Getenv("GORACE"), "USERPROFILE=" + home, "AppData=" + filepath.Join(home, "config"),
 	}}
 }
 

@@ -88,7 +88,7 @@ func (r *rig) stored(t *testing.T) reauth.Credential {
 func (r *rig) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(binary, append([]string{"--store", r.store, "proxy"}, args...)...)
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1", "REAUTH_TEST_CLIENT_TOKEN="+clientToken)
+	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 atexit_sleep_ms=20", "REAUTH_TEST_CLIENT_TOKEN="+clientToken)
 	return cmd
 }
 
