@@ -171,6 +171,20 @@ func (r *rig) startAt(t *testing.T, args ...string) *running {
 	return p
 }
 
+// counts waits until the metrics say all that is wanted, and returns them: a request is counted when it has been answered,
+// and that may be a moment after its client knows.
+func (p *running) counts(t *testing.T, want ...string) (metrics string) {
+	t.Helper()
+	for _, pattern := range want {
+		re := regexp.MustCompile(pattern)
+		require.Eventually(t, func() bool {
+			_, metrics = p.do(t, http.MethodGet, "/metrics", "")
+			return re.MatchString(metrics)
+		}, 30*time.Second, 10*time.Millisecond, pattern)
+	}
+	return metrics
+}
+
 // end stops a proxy that still runs, and looks at all it has said.
 func (p *running) end(t *testing.T) {
 	t.Helper()
