@@ -230,7 +230,7 @@ func TestTrackedRequestWhoseGetBodyFails(t *testing.T) {
 		}
 		return answer(req, 200, "{}"), nil
 	})
-	_, err = r.transport.RoundTrip(req) //nolint:bodyclose // there is none
+	_, err = r.transport.RoundTrip(req)
 	require.ErrorIs(t, err, broken)
 }
 
