@@ -199,9 +199,9 @@ func (c *proxyCmd) base(pr reauth.Provider) (proxy.Base, error) {
 		}
 		return b, nil
 	}
-	u, err := url.Parse(c.BaseURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
-		return proxy.Base{}, usagef("--base-url is no URL such as https://gateway.example/v1")
+	u, err := parseBase("--base-url", c.BaseURL)
+	if err != nil {
+		return proxy.Base{}, err
 	}
 	return proxy.At(u.Scheme+"://"+u.Host, strings.TrimRight(u.EscapedPath(), "/")), nil
 }
