@@ -67,7 +67,7 @@ func (b boundPaths) of(path string) (bound, names bool) {
 
 // bind adds to what the caller asked for what the request itself asks for. With one credential there is nothing to choose.
 // The body, when it is not nil, is to be sent instead of the request's, which has been read.
-func (g *group) bind(s *spec, req *http.Request, d *destination, asked choice) (choice, io.ReadCloser) {
+func (g *group) bind(s *registered, req *http.Request, d *destination, asked routing) (routing, io.ReadCloser) {
 	if asked.pinned || s.bound == nil && s.TrackObjects <= 0 || g.size.Load() < 2 {
 		return asked, nil
 	}
@@ -77,13 +77,10 @@ func (g *group) bind(s *spec, req *http.Request, d *destination, asked choice) (
 	}
 	owner, body := g.objects.mentionedBy(req)
 	if m := g.find(owner); m != nil && m.serves(d) {
-		asked.owner = m
+		asked.account = m
 	}
 	return asked, body
 }
-
-// stays reports whether the request must not be switched to another credential.
-func (c choice) stays() bool { return c.pinned || c.bound || c.owner != nil }
 
 // Segments of the APIs in the built-in table. What is generated and stored at once ("responses/*") binds only once it exists.
 var (

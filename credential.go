@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -84,51 +83,6 @@ func fingerprint(c Credential) string {
 	return d[:min(len(d), 8)]
 }
 
-// Bad credentials that Add refuses. Each says the way out.
-var (
-	errNoProvider       = errors.New("the credential names no provider; set Credential.Provider")
-	errNoProviderInFile = errors.New("the file of the login that is followed names no provider; set Credential.Provider, or log in there first")
-	errNoToken          = errors.New("the credential has neither an access token nor a refresh token")
-)
-
-// normalized returns c as a pool keeps it: names resolved, white space around tokens dropped, what a JWT tells filled in.
-func (c Credential) normalized() (Credential, error) {
-	c = c.clone()
-	c.Provider = canonicalName(c.Provider)
-	c.AccessToken, c.RefreshToken = strings.TrimSpace(c.AccessToken), strings.TrimSpace(c.RefreshToken)
-	c.ID, c.AccountID = strings.TrimSpace(c.ID), strings.TrimSpace(c.AccountID)
-	_, follows := c.Metadata[followKey]
-	switch {
-	case c.Provider == "" && follows:
-		return c, errNoProviderInFile
-	case c.Provider == "":
-		return c, errNoProvider
-	case c.AccessToken == "" && c.RefreshToken == "" && !follows:
-		return c, errNoToken
-	}
-	if follows {
-		c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{} // the owner's file has them, and nobody else
-		if err := checkFollower(c); err != nil {
-			return c, err
-		}
-	}
-	if c.Provider == "copilot" && c.AccessToken == "" && isCopilotKey(c.RefreshToken) {
-		c.AccessToken, c.RefreshToken = c.RefreshToken, "" // nothing can be minted from it, it is the key
-	}
-	c.fillFromJWT()
-	if c.ID == "" {
-		c.ID = c.derivedID()
-	}
-	for _, f := range []struct{ name, value string }{
-		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
-	} {
-		if strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; it cannot be sent in a header", f.name)
-		}
-	}
-	return c, checkHosts(c)
-}
-
 // fillFromJWT takes from the access token what the caller left out.
 func (c *Credential) fillFromJWT() {
 	claims, ok := readJWT(c.AccessToken)
@@ -160,21 +114,60 @@ func (c *Credential) derivedID() string {
 	return "key-" + digest(secret)[:12]
 }
 
-// checkHosts makes sure that a credential bound to hosts names good ones, and that one which must be bound is.
-func checkHosts(c Credential) error {
-	for _, h := range c.Hosts {
-		p, err := parseHostPattern(h)
-		if err != nil {
-			return err
+// spentKey is where a stored credential keeps digests of refresh tokens that must not be taken for
+// new ones: the last ones that were rotated away, and, behind loginPrefix, those that Add brought. A
+// program may add its first login for years.
+const (
+	spentKey    = "reauth-spent"
+	loginPrefix = "login:"
+	maxSpent    = 16 // of each kind
+)
+
+// isSpent reports whether c's login has left the refresh token behind.
+func isSpent(c Credential, refreshToken string) bool {
+	if refreshToken == "" || refreshToken == c.RefreshToken {
+		return false
+	}
+	d := digest(refreshToken)
+	return slices.ContainsFunc(strings.Fields(c.Metadata[spentKey]), func(s string) bool { return strings.TrimPrefix(s, loginPrefix) == d })
+}
+
+// addSpent remembers a refresh token that was rotated away.
+func (c *Credential) addSpent(refreshToken string) {
+	if !isSpent(*c, refreshToken) {
+		c.remember(digest(refreshToken))
+	}
+}
+
+// addLogin remembers the refresh token of a login.
+func (c *Credential) addLogin() { c.remember(loginPrefix + digest(c.RefreshToken)) }
+
+// remember appends an entry to the spent history and forgets the oldest one of its kind.
+func (c *Credential) remember(entry string) {
+	if entry == "" || entry == loginPrefix {
+		return
+	}
+	list := append(strings.Fields(c.Metadata[spentKey]), entry)
+	login := strings.HasPrefix(entry, loginPrefix)
+	kept := 0
+	for i := len(list) - 1; i >= 0; i-- {
+		if strings.HasPrefix(list[i], loginPrefix) != login {
+			continue
 		}
-		if needsOwnHost(c.Provider) && strings.Contains(p.host, "*") {
-			return fmt.Errorf("host pattern %q: a key of %s is good at one resource only; name its host exactly", h, c.Provider)
+		if kept++; kept > maxSpent {
+			list = slices.Delete(list, i, i+1)
 		}
 	}
-	if len(c.Hosts) == 0 && needsOwnHost(c.Provider) {
-		return fmt.Errorf("a credential of %s is good at one resource only; name its host in Credential.Hosts, as in %q", c.Provider, "my-resource.openai.azure.com")
+	c.Metadata = maps.Clone(c.Metadata)
+	if c.Metadata == nil {
+		c.Metadata = make(map[string]string)
 	}
-	return nil
+	c.Metadata[spentKey] = strings.Join(list, " ")
+}
+
+// sameTokens reports whether both hold the same pair.
+func sameTokens(a, b Credential) bool {
+	return a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken
 }
 
 // jwtClaims are the claims of an access token that matter. The signature is the provider's business.

@@ -85,21 +85,3 @@ func (e *redactedError) Is(target error) bool { return e.is(target) }
 
 // Timeout reports whether the error is one.
 func (e *redactedError) Timeout() bool { return e.timeout }
-
-// withoutTokens returns err, or what may be told of it when a user's refresher has put a token into it.
-func withoutTokens(err error, c Credential) error {
-	secrets := secretsOf(c)
-	if !holdsSecret(err.Error(), secrets...) {
-		return err
-	}
-	var re *RefreshError
-	if !errors.As(err, &re) {
-		return newRedactedError(err, secrets...)
-	}
-	clean := *re
-	clean.Code, clean.Description = redact(re.Code, secrets...), redact(re.Description, secrets...)
-	if re.Err != nil {
-		clean.Err = newRedactedError(re.Err, secrets...)
-	}
-	return &clean
-}

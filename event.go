@@ -1,7 +1,6 @@
 package reauth
 
 import (
-	"context"
 	"log/slog"
 	"time"
 )
@@ -9,64 +8,45 @@ import (
 // EventType says what happened.
 type EventType string
 
-// The events, one per decision.
+// The events. Each tells one decision of the transport or the pool.
 const (
-	Sent          EventType = "sent"           // a request was sent with the credential; Duration is the time to the response header
-	Judged        EventType = "judged"         // an answer was looked into; Reason begins with the verdict
-	Refreshed     EventType = "refreshed"      // an exchange brought new tokens; Duration is the exchange's
-	Adopted       EventType = "adopted"        // newer tokens were found in the store and taken, without an exchange
-	Switched      EventType = "switched"       // the request goes on with this credential, after another one was refused
-	PutAside      EventType = "put-aside"      // the credential is not preferred until Until
-	RefreshFailed EventType = "refresh-failed" // Err tells why; the tokens are kept
-	StoreFailed   EventType = "store-failed"   // the store could not be read or written; Err tells why
-	NotDurable    EventType = "not-durable"    // the pool lives in memory: a rotated pair will be lost at exit
-	GaveUp        EventType = "gave-up"        // the refusal went back to the caller
+	// Sent: a request was sent with the credential. Duration is the time to the response header.
+	Sent EventType = "sent"
+	// Judged: an answer was classified. Reason begins with the kind of the verdict.
+	Judged EventType = "judged"
+	// Refreshed: an exchange brought new tokens. Duration is the time that the exchange took.
+	Refreshed EventType = "refreshed"
+	// Adopted: the pool took newer tokens from the store, without an exchange.
+	Adopted EventType = "adopted"
+	// Switched: the request goes on with this credential, because another one was refused.
+	Switched EventType = "switched"
+	// PutAside: the credential is not preferred until Until.
+	PutAside EventType = "put-aside"
+	// RefreshFailed: Err tells why. The pool keeps the tokens that it has.
+	RefreshFailed EventType = "refresh-failed"
+	// StoreFailed: the pool could not read or write the store. Err tells why.
+	StoreFailed EventType = "store-failed"
+	// NotDurable: the pool lives in memory, so a rotated pair is lost when the process exits.
+	NotDurable EventType = "not-durable"
+	// GaveUp: the caller got the refusal.
+	GaveUp EventType = "gave-up"
 )
 
-// Retired is both an event, a credential not used again until it has new tokens, is Reset or is accepted after all, and the
-// State of such a credential. It is untyped so that it compares with either.
+// Retired is an EventType and a State: the credential is unused until it gets new tokens, is
+// Reset, or is accepted. The constant is untyped, so it compares with both types.
 const Retired = "retired"
 
 // Event is one decision of the transport or the pool. It holds no secret.
 type Event struct {
 	Time         time.Time
 	Type         EventType
-	Provider, ID string // of the credential; ID may be empty where none is meant
+	Provider, ID string // of the credential; ID is empty where the event is about none
 	Reason       string // short and stable, fit for a metric's label
-	Status       int    // of the answer, where there was one
-	Attempt      int    // of the request, from 1, where there is one
+	Status       int    // of the answer; 0 where there was none
+	Attempt      int    // number of the request's send, from 1; 0 where there was none
 	Duration     time.Duration
 	Until        time.Time // of PutAside
 	Err          error
-}
-
-// observed reports whether anybody listens, so that the path of a successful request builds no event in vain.
-func (p *Pool) observed() bool { return p.Observe != nil || p.Logger != nil }
-
-// emit tells the observer and the log. It is called with no lock held: an observer may call the pool.
-func (p *Pool) emit(ctx context.Context, e Event) {
-	if !p.observed() {
-		return
-	}
-	if e.Time.IsZero() {
-		e.Time = time.Now()
-	}
-	if p.Observe != nil {
-		p.observe(ctx, e)
-	}
-	if p.Logger != nil {
-		p.Logger.LogAttrs(ctx, e.level(), "reauth: "+string(e.Type), e.attrs()...)
-	}
-}
-
-// observe calls the observer; a panic in it must not take a request down, let alone an exchange that others wait for.
-func (p *Pool) observe(ctx context.Context, e Event) {
-	defer func() {
-		if r := recover(); r != nil && p.Logger != nil {
-			p.Logger.ErrorContext(ctx, "reauth: the observer panicked", "event", string(e.Type))
-		}
-	}()
-	p.Observe(ctx, e)
 }
 
 func (e Event) level() slog.Level {

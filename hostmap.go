@@ -76,6 +76,19 @@ func parseHostPattern(text string) (hostPattern, error) {
 	return p, nil
 }
 
+// parsePatterns reads several patterns.
+func parsePatterns(texts []string) ([]hostPattern, error) {
+	patterns := make([]hostPattern, 0, len(texts))
+	for _, text := range texts {
+		h, err := parseHostPattern(text)
+		if err != nil {
+			return nil, err
+		}
+		patterns = append(patterns, h)
+	}
+	return patterns, nil
+}
+
 // splitAuthority splits "host", "host:port" and "[::1]:port".
 func splitAuthority(s string) (host, port string, err error) {
 	host, colon := s, false

@@ -178,7 +178,7 @@ func isJSON(h http.Header) bool {
 }
 
 // track makes the answer tell which objects belong to m. Its body is handed on as it comes, wrapped.
-func (g *group) track(s *spec, req *http.Request, resp *http.Response, m *member) {
+func (g *group) track(s *registered, req *http.Request, resp *http.Response, m *member) {
 	if s.TrackObjects <= 0 || resp.StatusCode < 200 || resp.StatusCode > 299 || resp.Body == http.NoBody ||
 		resp.Header.Get("Content-Encoding") != "" && !resp.Uncompressed {
 		return

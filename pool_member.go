@@ -1,292 +1,350 @@
 package reauth
 
 import (
-	"maps"
-	"math/rand/v2"
-	"net/http"
 	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// held is what a pool holds of a credential at one time: its tokens and what is known of them. It is replaced as a whole,
-// so that a request can tell whether what it sent is still what is held.
-//
-// What every request looks at comes first, on one cache line: with ten thousand credentials none of it is in the cache.
-type held struct {
-	bearer   []string    // the value of an Authorization header, made once; nil: there is no access token
-	early    time.Time   // when a refresh in the background is due; zero: never
-	accepted atomic.Bool // a provider has accepted it
-	minted   bool        // an exchange of this pool made it; else a login or found in the store, and then somebody has used it
+// A member's transitions under its lock. Only join and launch, in pool_renew.go, take it elsewhere.
 
-	cred     Credential // never changed; handed out as a clone
-	digest   string     // of the access token
-	received time.Time  // on the monotonic clock
-	lifetime time.Duration
-	expires  time.Time    // by our clock; zero: unknown, or not to be believed
-	notYet   time.Time    // before it the clock alone causes no refresh
-	doubted  atomic.Int64 // when a minted token that nobody had accepted was first refused; unix nanoseconds
-}
-
-// origin says where tokens come from.
-type origin uint8
-
-const (
-	fromLogin    origin = iota // Add, or the store at start
-	fromStore                  // written there by somebody else while we were running
-	fromExchange               // of this pool
-)
-
-// margin is how long before its end a token is renewed: a tenth of its life, at most 5 min, and not at the same moment everywhere.
-func margin(lifetime time.Duration) time.Duration {
-	d := min(lifetime/10, 5*time.Minute)
-	return d + time.Duration((rand.Float64()*0.4-0.2)*float64(d))
-}
-
-func newHeld(c Credential, from origin, refreshed time.Time, now time.Time) *held {
-	h := &held{cred: c, digest: digest(c.AccessToken), received: now, minted: from == fromExchange}
-	if c.AccessToken != "" {
-		h.bearer = []string{"Bearer " + c.AccessToken}
-	}
-	h.accepted.Store(from != fromExchange)
-	left := c.Expiry.Sub(now)
-	switch {
-	case c.Expiry.IsZero():
-		return h
-	case from == fromExchange:
-		h.lifetime = left
-	case !refreshed.IsZero() && c.Expiry.After(refreshed):
-		h.lifetime = c.Expiry.Sub(refreshed) // both stamps are of one clock
-	default:
-		claims, _ := readJWT(c.AccessToken) // no JWT: zero
-		h.lifetime = max(claims.lifetime(), left)
-	}
-	if from != fromLogin {
-		// By the clock alone, once per half a life: a clock that is off must not cause an exchange per request.
-		h.notYet = now.Add(h.lifetime / 2)
-		if h.lifetime <= 0 {
-			return h // expired on arrival: trusted until refused
-		}
-	}
-	h.expires = c.Expiry
-	h.early = c.Expiry.Add(-margin(max(h.lifetime, 0)))
-	return h
-}
-
-func (h *held) refreshable() bool { return h.cred.RefreshToken != "" }
-
-// expired reports whether the clock says that the token is of no use any more.
-func (h *held) expired(now time.Time) bool {
-	return h.cred.AccessToken == "" || !h.expires.IsZero() && now.After(h.expires) && !now.Before(h.notYet)
-}
-
-// due reports whether the token should be renewed before it is refused.
-func (h *held) due(now time.Time) bool {
-	return h.bearer == nil || !h.early.IsZero() && now.After(h.early) && !now.Before(h.notYet)
-}
-
-// mark is a standing other than good.
-type mark struct {
-	until   time.Time
-	retired bool
-	reason  string
-	at      time.Time
-	of      string       // digest of the access token it is about
-	shared  atomic.Bool  // the store knows it
-	probe   atomic.Int64 // when one request may try it although others are in the pool; unix nanoseconds, 0: never
-}
-
-// State says how a credential stands. Beside Good and Aside there is Retired.
-type State string
-
-// The states.
-const (
-	Good  State = "good"
-	Aside State = "aside" // not preferred until CredentialStatus.AsideUntil
-)
-
-// member is a credential of a pool. What every request looks at comes first, as in held.
-type member struct {
-	cur      atomic.Pointer[held]
-	mark     atomic.Pointer[mark] // nil: good standing
-	place    atomic.Pointer[place]
-	inFlight atomic.Int64
-	strikes  atomic.Int32 // rejections since it was last accepted
-	useless  atomic.Int32 // refreshes since then whose tokens were refused
-	gone     atomic.Bool  // removed
-
-	pool     *Pool
-	group    *group
-	provider string
-	id       string
-	order    int64
-	hash     uint64 // of the ID
-
-	mu        sync.Mutex // guards what follows, and writes to cur and mark
-	flight    *flight
-	failed    failure
-	static    bool     // the refresher said ErrNotRefreshable of the tokens held
-	past      []string // digests of access tokens that were replaced, the last few
-	unsaved   bool     // the tokens held are newer than the store's
-	vain      int32    // exchanges whose tokens were refused to the request that caused them
-	vainOf    string   // digest of the last such access token
-	vainUntil time.Time
-	refresh   time.Time // of the tokens held, by whoever did it
-	at        time.Time // of the newest standing known
-	spending  string    // digest of the refresh token that is being exchanged here
-	seq       int64     // when the tokens changed, as the pool counts; see merge
-	marking   bool      // a standing is being written to the store
-	toMark    *markToWrite
-	ownerSeen string // of the file of the login's owner, when it was last read
-}
-
-// place is what the program says of a credential, as opposed to its tokens.
-type place struct {
-	priority int
-	named    []string // hosts as they were given
-	hosts    []hostPattern
-	follow   *follower // whose login it is; nil: ours
-}
-
-func newPlace(c Credential) *place {
-	hosts, _ := parsePatterns(c.Hosts) // checked by Add; what a store holds beyond that matches nothing
-	if len(c.Hosts) > 0 && len(hosts) == 0 {
-		hosts = []hostPattern{{host: "invalid."}}
-	}
-	return &place{priority: c.Priority, named: c.Hosts, hosts: hosts, follow: followerOf(c)}
-}
-
-// same reports whether the two say the same.
-func (p *place) same(o *place) bool {
-	return p.priority == o.priority && slices.Equal(p.named, o.named) &&
-		(p.follow == o.follow || p.follow != nil && o.follow != nil && p.follow.kind == o.follow.kind && p.follow.path == o.follow.path)
-}
-
-func (m *member) String() string { return m.provider + "/" + m.id }
-
-// serves reports whether the credential may go to d; nil is no HTTP request, whose caller knows where it goes.
-func (m *member) serves(d *destination) bool {
-	hosts := m.place.Load().hosts
-	return len(hosts) == 0 || d == nil || slices.ContainsFunc(hosts, func(h hostPattern) bool { return h.matches(d) })
-}
-
-// standing returns the mark that is in force, or nil.
-func (m *member) standing(now time.Time) *mark {
-	k := m.mark.Load()
-	if k == nil || !k.retired && !now.Before(k.until) {
-		return nil
-	}
-	return k
-}
-
-// publish makes h what requests are sent with. Marks are about other tokens and go. m.mu is held.
-func (m *member) publish(h *held) {
-	if old := m.cur.Load(); old != nil && old.digest != h.digest {
+// publish makes t what requests are sent with. A mark about other tokens goes, and so does what
+// was known of their renewal. m.mu is held.
+func (m *member) publish(t *tokens) {
+	if old := m.tokens.Load(); old != nil && old.digest != t.digest {
 		m.past = append(m.past[max(0, len(m.past)-maxSpent+1):], old.digest)
 	}
-	m.cur.Store(h)
-	m.failed = failure{}
-	m.static = false
-	m.seq = m.pool.notice.next()
-	if k := m.mark.Load(); k != nil && k.of != h.digest {
+	m.tokens.Store(t)
+	m.restraint.replaced()
+	m.change = m.pool.view.nextChange()
+	if k := m.mark.Load(); k != nil && k.of != t.digest {
 		m.mark.Store(nil)
 	}
-	m.group.changed()
+	m.group.standingChanged()
 }
 
-// pardon lifts all marks and forgets all failures.
+// adopt takes tokens that another pool has put into the store, or a program into its file.
+// refreshed is when they were obtained; zero if that is unknown.
+func (m *member) adopt(c Credential, refreshed time.Time) *tokens {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := newTokens(c, fromStore, refreshed, now)
+	m.publish(t)
+	m.unsaved = false
+	return t
+}
+
+// addedAgain takes what Add has stored under the member's ID. A new login replaces tokens and counts.
+func (m *member) addedAgain(c Credential, newLogin bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	current := m.tokens.Load().cred
+	if !newLogin && (m.unsaved || isSpent(current, c.RefreshToken)) {
+		return // the store is behind: the tokens held here must not be lost
+	}
+	if newLogin {
+		m.refreshed = time.Time{}
+		m.rejections.Store(0)
+	} else if sameTokens(current, c) {
+		return
+	}
+	m.publish(newTokens(c, fromLogin, m.refreshed, time.Now()))
+	m.unsaved = false
+}
+
+// publishMinted takes the result c of an exchange of old. unsaved says that the store does not have
+// it. It returns the tokens to use: those of a login that was added meanwhile go before.
+func (m *member) publishMinted(old *tokens, c Credential, unsaved bool, now time.Time) (t *tokens, published bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !unsaved { // else the store must go on saying that its refresh token is spent
+		m.spending = ""
+	}
+	current := m.tokens.Load()
+	if current != old && current.cred.RefreshToken != c.RefreshToken && !isSpent(c, current.cred.RefreshToken) {
+		return current, false
+	}
+	t = newTokens(c, fromExchange, time.Time{}, now)
+	if t.digest == old.digest { // only the refresh token is new: keep what is known of the access token
+		t.minted, t.received = old.minted, old.received
+		t.accepted.Store(old.accepted.Load())
+	} else {
+		m.refreshed = now
+	}
+	m.publish(t)
+	m.unsaved = unsaved
+	return t, true
+}
+
+// saved notes that the store holds the tokens, or newer ones, and returns when they were obtained.
+func (m *member) saved() (refreshed time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unsaved, m.spending = false, ""
+	return m.refreshed
+}
+
+func (m *member) isUnsaved() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unsaved
+}
+
+// changedSince reports whether the store, read at the given change of the pool, may be behind.
+func (m *member) changedSince(change int64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.change > change || m.unsaved
+}
+
+// replaced returns the digests of the last few access tokens that were replaced.
+func (m *member) replaced() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.past)
+}
+
+// setSpending notes which refresh token is being exchanged here, and returns what stood there.
+func (m *member) setSpending(digest string) (before string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before, m.spending = m.spending, digest
+	return before
+}
+
+// pardon lifts the mark and forgets all failures. It returns the standing to store.
 func (m *member) pardon(now time.Time) Standing {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mark.Store(nil)
-	at := m.stampMark(now)
-	m.failed = failure{}
-	m.static = false
-	m.vain, m.vainUntil = 0, time.Time{}
-	m.strikes.Store(0)
-	m.useless.Store(0)
-	if h := m.cur.Load(); h.minted {
-		h.accepted.Store(true) // it may be refreshed again at once
+	m.restraint.replaced()
+	m.restraint.endFutile()
+	m.rejections.Store(0)
+	t := m.tokens.Load()
+	if t.minted {
+		t.accepted.Store(true) // it may be refreshed again at once
 	}
-	m.group.changed()
-	return Standing{At: at, Of: m.cur.Load().digest, LastRefresh: m.refresh, Spending: m.spending}
+	m.group.standingChanged()
+	return Standing{At: m.stampMark(now), Of: t.digest, LastRefresh: m.refreshed, Spending: m.spending}
 }
 
-// acceptedAt notes that a request sent with h at the given time was accepted. It costs two loads when there is nothing to note.
-func (m *member) acceptedAt(h *held, sent time.Time) (lifted bool) {
-	if !h.accepted.Load() {
-		h.accepted.Store(true)
+// accept notes that a request sent with t at the given time was accepted. It reports whether that
+// lifted a mark. With nothing to note it costs three loads.
+func (m *member) accept(t *tokens, sent time.Time) (lifted bool) {
+	if !t.accepted.Load() {
+		t.accepted.Store(true)
 	}
-	if m.strikes.Load() != 0 {
-		m.strikes.Store(0)
-	}
-	if m.useless.Load() != 0 {
-		m.useless.Store(0)
+	if m.rejections.Load() != 0 {
+		m.rejections.Store(0)
 	}
 	k := m.mark.Load()
-	if k == nil || k.of != h.digest || sent.Before(k.at) { // sent before: it says nothing about what came after
+	if k == nil || k.of != t.digest || sent.Before(k.at) { // sent before the mark: it says nothing about later
 		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mark.CompareAndSwap(k, nil) {
-		m.group.changed()
+		m.group.standingChanged()
 		return true
 	}
 	return false
 }
 
-// authorize puts the credential on a request. header is the caller's; the result is a map of its own.
-func (h *held) authorize(s *spec, header http.Header) http.Header {
-	if header == nil {
-		header = http.Header{}
-	}
-	if s.Authorize != nil && !s.builtin {
-		own := header.Clone()
-		s.Authorize(own, h.cred.clone())
-		return own
-	}
-	own := maps.Clone(header) // copied as it lies in memory; its values are shared
-	for name, values := range own {
-		if len(values) < cap(values) {
-			own[name] = slices.Clip(values) // safe from an append
-		}
-		if s.Authorize == nil && name != "Authorization" && isCredentialHeader(name) {
-			delete(own, name)
-		}
-	}
-	if s.Authorize != nil {
-		s.Authorize(own, h.cred)
-	} else {
-		own["Authorization"] = h.bearer // without room for an append
-	}
-	return own
-}
-
-// secretsIn returns the headers that hold a secret of m, also one that has been replaced: it may serve for an hour yet.
-func (m *member) secretsIn(header http.Header) (names []string) {
-	cred := m.cur.Load().cred
+// setMark marks m for the refusal v of t, sent at the given time. failed is why a rejected token
+// could not be renewed. It returns nil when there is nothing to mark: the tokens have been replaced
+// meanwhile, or an equal mark stands, as in a burst of refusals.
+func (m *member) setMark(t *tokens, sent time.Time, v Verdict, failed error) *mark {
+	now := time.Now()
 	m.mu.Lock()
-	past := slices.Clone(m.past)
-	m.mu.Unlock()
-	for name, values := range header {
-		if slices.ContainsFunc(values, func(v string) bool {
-			last := v[strings.LastIndexByte(v, ' ')+1:]
-			return carries(v, cred.AccessToken) || carries(v, cred.RefreshToken) || isSpent(cred, last) || slices.Contains(past, digest(last))
-		}) {
-			names = append(names, name)
-		}
+	defer m.mu.Unlock()
+	if t.digest != m.tokens.Load().digest {
+		return nil
 	}
-	return names
+	dead := isDeadly(v, failed)
+	stands := m.standing(now)
+	marked := stands != nil && stands.of == t.digest
+	if marked && (stands.retired || sent.Before(stands.at) && !dead) {
+		return nil
+	}
+	if v.Kind == Rejected && !dead && !marked { // one marked was sent for want of another: it counts once
+		m.rejections.Add(1)
+	}
+	k := markFor(t, v, failed, int(m.rejections.Load()), now)
+	if k != nil {
+		m.mark.Store(k)
+		m.group.standingChanged()
+	}
+	return k
 }
 
-// carries reports whether a header's value is the secret, alone or behind a scheme.
-func carries(value, secret string) bool {
-	if secret == "" || !strings.HasSuffix(value, secret) {
+// replaceMark puts short in the place of k, if k still stands.
+func (m *member) replaceMark(k, short *mark) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.mark.CompareAndSwap(k, short) {
 		return false
 	}
-	rest := value[:len(value)-len(secret)]
-	return rest == "" || strings.HasSuffix(rest, " ")
+	m.group.standingChanged()
+	return true
+}
+
+// applyStanding takes over a standing of the store, unless a newer one is known or it is about
+// other tokens.
+func (m *member) applyStanding(s Standing) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.LastRefresh.After(m.refreshed) {
+		m.refreshed = s.LastRefresh
+	}
+	if s.Of != m.tokens.Load().digest || !s.At.After(m.marked) {
+		return
+	}
+	m.marked = s.At
+	now, at, until := time.Now(), s.At, s.AsideUntil
+	if ahead := at.Sub(now); ahead > 0 { // the writer's clock is ahead: count from now
+		at, until = now, until.Add(-ahead)
+	}
+	if !s.Retired && !until.After(now) {
+		m.mark.Store(nil)
+	} else {
+		k := newMark(until, s.Retired, s.Reason, at, s.Of)
+		k.shared.Store(true)
+		m.mark.Store(k)
+	}
+	m.group.standingChanged()
+}
+
+// standingToShare returns the standing as other pools may know it, as of now.
+func (m *member) standingToShare() Standing {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Standing{LastRefresh: m.refreshed, Of: m.tokens.Load().digest, At: m.stampMark(time.Now())}
+	if k := m.mark.Load(); k != nil && k.of == s.Of && k.shared.Load() {
+		s.AsideUntil, s.Retired, s.Reason = k.until, k.retired, k.reason
+	}
+	return s
+}
+
+// completeStanding fills in what a standing about to be written says beside the mark.
+func (m *member) completeStanding(s Standing) Standing {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.At = m.stampMark(s.At)
+	if s.LastRefresh.IsZero() {
+		s.LastRefresh = m.refreshed
+	}
+	s.Spending = m.spending
+	return s
+}
+
+// queueStanding reports whether the caller is to write q. Else somebody is writing, who will write
+// q next unless a newer standing is queued.
+func (m *member) queueStanding(q *queuedStanding) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.writing {
+		m.writing = true
+		return true
+	}
+	if m.toWrite == nil || !q.standing.At.Before(m.toWrite.standing.At) {
+		m.toWrite = q
+	}
+	return false
+}
+
+// nextStanding takes the queued standing. Where there is none, writing is over.
+func (m *member) nextStanding() *queuedStanding {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	q := m.toWrite
+	m.toWrite, m.writing = nil, q != nil
+	return q
+}
+
+func (m *member) stopWriting() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writing = false
+}
+
+// stampMark returns the time at which a mark is said to be made. When the newest standing known is
+// from the future, by a clock that is ahead of ours, it is the instant after that: other pools would
+// heed no earlier mark. m.mu is held.
+func (m *member) stampMark(at time.Time) time.Time {
+	if m.marked.After(time.Now()) {
+		at = m.marked.Add(time.Nanosecond)
+	}
+	if at.After(m.marked) {
+		m.marked = at
+	}
+	return at
+}
+
+// landed ends the flight f. A failure rests, unless the tokens have been replaced meanwhile.
+func (m *member) landed(f *flight, why cause) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.flight = nil
+	if current := m.tokens.Load(); f.err != nil && current.digest == f.of.digest {
+		m.restraint.fail(current, f.exchange, why, f.err, time.Now())
+	}
+}
+
+// noteFutile notes that t was refused to the request whose exchange had brought it.
+func (m *member) noteFutile(t *tokens) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restraint.noteFutile(t, time.Now())
+}
+
+// endFutile notes that a request was served with the tokens of its own exchange.
+func (m *member) endFutile() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restraint.endFutile()
+}
+
+// whyNot explains why t cannot be renewed by an exchange.
+func (m *member) whyNot(t *tokens) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.restraint.whyNot(t, m.group.hasRefresher())
+}
+
+// readProgram notes the state of the followed program's file, and reports whether c, which was read
+// from it, has another access token than the one held.
+func (m *member) readProgram(state string, c Credential) (other bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.programSeen = state
+	t := m.tokens.Load()
+	return t != nil && t.digest != digest(c.AccessToken)
+}
+
+// programChanged reports whether the followed program's file is in another state than when it was
+// last read.
+func (m *member) programChanged(state string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.programSeen != state
+}
+
+func (m *member) status(now time.Time) CredentialStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, place := m.tokens.Load().cred, m.place.Load()
+	s := CredentialStatus{
+		Provider: m.provider, ID: m.id, AccountID: c.AccountID, Fingerprint: fingerprint(c), State: Good,
+		Expiry: c.Expiry.Round(0), LastRefresh: m.refreshed.Round(0), InFlight: int(m.inFlight.Load()), Priority: place.priority,
+	}
+	if place.follow != nil {
+		s.Follows = place.follow.kind
+	}
+	if k := m.standing(now); k != nil {
+		s.State, s.Reason, s.AsideUntil = Aside, k.reason, k.until.Round(0)
+		if k.retired {
+			s.State = Retired
+		}
+	}
+	return s
 }

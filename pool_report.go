@@ -3,7 +3,6 @@ package reauth
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,7 +18,7 @@ func (p *Pool) Refresh(ctx context.Context, provider, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.renew(ctx, nil, m.cur.Load(), forced)
+	_, err = m.renew(ctx, m.tokens.Load(), forced)
 	if err == ErrNotRefreshable { //nolint:errorlint // one that names the credential is not named again
 		err = fmt.Errorf("reauth: refresh %s: %w", m, err)
 	}
@@ -35,20 +34,17 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 	var tried []*member
 	for {
 		now := time.Now()
-		p.look(ctx, now)
-		m := g.choose(nil, now, choiceFrom(ctx), tried)
+		p.checkStore(ctx, now)
+		m := g.choose(nil, now, routingFrom(ctx), tried)
 		if m == nil {
 			return Credential{}, fmt.Errorf("reauth: token: the pool has no usable credential of %s; Add one", name)
 		}
-		h := m.cur.Load()
-		if h.due(now) {
-			var err error
-			if h, err = m.ready(ctx, nil, h, now); err != nil {
-				return Credential{}, err
-			}
+		t, err := m.ready(ctx, m.tokens.Load(), now)
+		if err != nil {
+			return Credential{}, err
 		}
-		if h.cred.AccessToken != "" {
-			c := h.cred.clone()
+		if t.cred.AccessToken != "" {
+			c := t.cred.clone()
 			delete(c.Metadata, spentKey)
 			return c, nil
 		}
@@ -65,82 +61,45 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 	if err != nil {
 		return err
 	}
-	h, now := m.cur.Load(), time.Now()
-	if h.digest != digest(accessToken) {
+	t, now := m.tokens.Load(), time.Now()
+	if t.digest != digest(accessToken) {
 		return nil
 	}
-	p.emit(ctx, Event{Type: Judged, Provider: m.provider, ID: m.id, Reason: v.label()})
+	m.emit(ctx, Event{Type: Judged, Reason: v.label()})
 	switch v.Kind {
 	case Pass:
-		if m.acceptedAt(h, now) {
-			p.mark(ctx, m, Standing{At: now, Of: h.digest})
-		}
+		m.noteAccepted(ctx, t, now)
 		return nil
 	case Exhausted, Forbidden:
-		h.accepted.Store(true)
+		t.accepted.Store(true)
 	case Rejected:
-		if now.Sub(h.received) > acceptedAfter {
-			h.accepted.Store(true)
+		if now.Sub(t.received) > acceptedAfter {
+			t.accepted.Store(true)
 		}
-		_, err = m.renew(ctx, nil, h, rejected)
-		var own *callerError
-		if err == nil || errors.As(err, &own) {
+		if _, err = m.renew(ctx, t, rejected); err == nil || isCallerError(err) {
 			return err
 		}
 	case Dead:
 	}
-	if s := m.sentence(ctx, h, now, v, err); s != nil {
-		s.share(ctx)
+	if penalty := m.penalize(ctx, t, now, v, err); penalty != nil {
+		penalty.share(ctx)
 	}
 	return err
 }
 
-// acceptedAfter is how long a token must have been out before a rejection can be taken for its end and not for its birth.
+// acceptedAfter is how old a token must be before its rejection proves that it has ended: not all of
+// the provider's servers may know a younger one yet.
 const acceptedAfter = time.Minute
-
-// CredentialStatus is how a credential stands, without its secrets.
-type CredentialStatus struct {
-	Provider, ID, AccountID         string
-	Fingerprint                     string // beginning of a digest of the access token, to tell two tokens apart
-	Reason                          string // of a state other than Good
-	Follows                         string // whose login it is, when it is another program's: Follow's kind
-	State                           State  // Good, Aside or Retired
-	Expiry, AsideUntil, LastRefresh time.Time
-	InFlight, Priority              int
-}
 
 // Status returns all credentials of the pool, by provider, priority and ID.
 func (p *Pool) Status() []CredentialStatus {
 	now := time.Now()
 	var list []CredentialStatus
-	p.groups.Range(func(_, g any) bool {
-		for _, m := range g.(*group).snapshot() {
-			list = append(list, m.status(now))
-		}
-		return true
-	})
+	for _, m := range p.members() {
+		list = append(list, m.status(now))
+	}
 	slices.SortFunc(list, func(a, b CredentialStatus) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.ID, b.ID))
 	})
 	return list
-}
-
-func (m *member) status(now time.Time) CredentialStatus {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	h := m.cur.Load()
-	s := CredentialStatus{
-		Provider: m.provider, ID: m.id, AccountID: h.cred.AccountID, Fingerprint: fingerprint(h.cred), State: Good,
-		Expiry: h.cred.Expiry.Round(0), LastRefresh: m.refresh.Round(0), InFlight: int(m.inFlight.Load()), Priority: m.place.Load().priority,
-	}
-	if f := m.place.Load().follow; f != nil {
-		s.Follows = f.kind
-	}
-	if k := m.standing(now); k != nil {
-		s.State, s.Reason, s.AsideUntil = Aside, k.reason, k.until.Round(0)
-		if k.retired {
-			s.State = Retired
-		}
-	}
-	return s
 }

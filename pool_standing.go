@@ -2,156 +2,136 @@ package reauth
 
 import (
 	"context"
-	"strings"
+	"net/http"
 	"time"
 )
 
-// How long a credential is put aside.
-const (
-	billingRest  = time.Hour
-	usageRest    = 15 * time.Minute
-	rateRest     = time.Minute
-	suspectRest  = 10 * time.Second // when every credential gave the same reason, it is probably the request's
-	rejectedRest = 30 * time.Second // doubling
-	refusedRest  = 5 * time.Second  // of tokens fresh from an exchange; doubling
-	longestRest  = 5 * time.Minute  // of both
-)
+// suspectRest is how long a credential is put aside when all of them gave one reason: the request is
+// probably at fault.
+const suspectRest = 10 * time.Second
 
-// exhaustedUntil is when a credential with that verdict is preferred again.
-func exhaustedUntil(v Verdict, now time.Time) time.Time {
-	if v.Reset.After(now) {
-		return v.Reset
-	}
-	rest := usageRest
-	switch {
-	case strings.Contains(v.Reason, "billing"):
-		rest = billingRest
-	case strings.Contains(v.Reason, "rate"):
-		rest = rateRest
-	}
-	if !v.Reset.IsZero() { // an instant gone by: the limit is over, or a clock is off
-		rest = min(rest, rateRest)
-	}
-	return now.Add(rest)
+// penalty is a mark caused by one request. It reaches the store only when it is known that the
+// credential, and not the request, is at fault.
+type penalty struct {
+	m       *member
+	mark    *mark
+	verdict Verdict
+	proven  bool // the token endpoint said so, whatever other credentials say
 }
 
-// doubled is first, doubled for each time before.
-func doubled(first time.Duration, before int32) time.Duration {
-	return min(first<<min(max(before, 0), 16), longestRest)
-}
-
-// sentence is a mark that a request has brought about. It is told to others once it is clear that the credential is meant
-// and not the request.
-type sentence struct {
-	m      *member
-	mark   *mark
-	of     Verdict
-	proven bool // by the token endpoint, whatever other credentials say
-}
-
-// sentence gives m what the refusal of h, sent at the given time, deserves; failed is why a rejected token could not be
-// renewed. It returns nil when there is nothing to remember: nobody is marked for tokens that have been replaced, and a
-// burst of refusals counts once.
-func (m *member) sentence(ctx context.Context, h *held, sent time.Time, v Verdict, failed error) *sentence {
-	k := m.markFor(h, sent, v, failed)
+// penalize marks m for the refusal v of t, sent at the given time; failed is why a rejected token
+// could not be renewed. It returns nil when setMark finds nothing to mark.
+func (m *member) penalize(ctx context.Context, t *tokens, sent time.Time, v Verdict, failed error) *penalty {
+	k := m.setMark(t, sent, v, failed)
 	if k == nil {
 		return nil
 	}
-	e := Event{Type: PutAside, Provider: m.provider, ID: m.id, Reason: k.reason, Until: k.until}
+	e := Event{Type: PutAside, Reason: k.reason, Until: k.until}
 	if k.retired {
 		e.Type = Retired
 	}
-	m.pool.emit(ctx, e)
-	return &sentence{m: m, mark: k, of: v, proven: v.Kind == Rejected && isPermanent(failed)}
+	m.emit(ctx, e)
+	return &penalty{m: m, mark: k, verdict: v, proven: v.Kind == Rejected && isPermanent(failed)}
 }
 
-// markFor sets the mark that sentence finds deserved and returns it.
-func (m *member) markFor(h *held, sent time.Time, v Verdict, failed error) *mark {
-	now := time.Now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if h.digest != m.cur.Load().digest {
-		return nil
-	}
-	again := int32(1) // what the count of refusals grows by
-	final := v.Kind == Dead || v.Kind == Rejected && isPermanent(failed)
-	if k := m.standing(now); k != nil && k.of == h.digest {
-		if k.retired || sent.Before(k.at) && !final {
-			return nil // it is known
-		}
-		again = 0 // sent although it was marked, for want of another
-	}
-	var k *mark
-	switch {
-	case final:
-		k = newMark(time.Time{}, true, v.Reason, now, h.digest)
-		if v.Kind == Rejected {
-			k.reason = failureReason(failed)
-		}
-	case v.Kind == Exhausted:
-		k = newMark(exhaustedUntil(v, now), false, v.Reason, now, h.digest)
-	case v.Kind != Rejected:
-		return nil
-	case m.isUseless(h):
-		k = newMark(now.Add(doubled(refusedRest, m.useless.Add(again)-1)), false, v.Reason, now, h.digest)
-	default:
-		k = newMark(now.Add(doubled(rejectedRest, m.strikes.Add(again)-1)), false, v.Reason, now, h.digest)
-	}
-	m.mark.Store(k)
-	m.group.changed()
-	return k
-}
-
-// settle tells the store the marks that a request has brought about. When several credentials gave the same reason
-// without a reset, the request is suspect: nobody is put aside for long, and nobody else is told.
-func settle(ctx context.Context, sentences []*sentence, served bool) {
-	suspect := !served && suspicious(sentences)
-	for _, s := range sentences {
-		switch {
-		case s.proven || !suspect:
-			s.share(ctx)
-		default:
-			s.shorten(ctx)
+// commitPenalties tells the store the marks of one request. When several credentials gave the same
+// reason without a reset the request is suspect: nobody is put aside for long, and no other pool is
+// told.
+func commitPenalties(ctx context.Context, penalties []*penalty, served bool) {
+	suspect := !served && suspicious(penalties)
+	for _, p := range penalties {
+		if p.proven || !suspect {
+			p.share(ctx)
+		} else {
+			p.shorten(ctx)
 		}
 	}
 }
 
-func suspicious(sentences []*sentence) bool {
+// suspicious reports whether more than one credential was refused, for one reason and without a reset.
+func suspicious(penalties []*penalty) bool {
 	n, reason := 0, ""
-	for _, s := range sentences {
+	for _, p := range penalties {
 		switch {
-		case s.proven:
+		case p.proven:
 			continue
-		case !s.of.Reset.IsZero(), n > 0 && s.of.Reason != reason:
+		case !p.verdict.Reset.IsZero(), n > 0 && p.verdict.Reason != reason:
 			return false
 		}
-		n, reason = n+1, s.of.Reason
+		n, reason = n+1, p.verdict.Reason
 	}
 	return n > 1
 }
 
 // share writes the mark to the store.
-func (s *sentence) share(ctx context.Context) {
-	k := s.mark
+func (p *penalty) share(ctx context.Context) {
+	k := p.mark
 	k.shared.Store(true)
-	s.m.pool.mark(ctx, s.m, Standing{AsideUntil: k.until, Retired: k.retired, Reason: k.reason, At: k.at, Of: k.of})
+	p.m.shareStanding(ctx, Standing{AsideUntil: k.until, Retired: k.retired, Reason: k.reason, At: k.at, Of: k.of})
 }
 
 // shorten leaves of the mark what a suspect request justifies.
-func (s *sentence) shorten(ctx context.Context) {
-	m, now := s.m, time.Now()
+func (p *penalty) shorten(ctx context.Context) {
+	now := time.Now()
 	until := now.Add(suspectRest)
-	if !s.mark.retired && s.mark.until.Before(until) {
+	if !p.mark.retired && p.mark.until.Before(until) {
 		return
 	}
-	m.mu.Lock()
-	short := newMark(until, false, s.mark.reason, now, s.mark.of)
-	ours := m.mark.CompareAndSwap(s.mark, short)
-	if ours {
-		m.group.changed()
+	if p.m.replaceMark(p.mark, newMark(until, false, p.mark.reason, now, p.mark.of)) {
+		p.m.emit(ctx, Event{Type: PutAside, Reason: "suspect-request", Until: until})
 	}
-	m.mu.Unlock()
-	if ours {
-		m.pool.emit(ctx, Event{Type: PutAside, Provider: m.provider, ID: m.id, Reason: "suspect-request", Until: until})
+}
+
+// served notes an answer that is no refusal, and lifts the credential's mark for a success.
+func (m *member) served(ctx context.Context, t *tokens, resp *http.Response, sent time.Time, attempt int) {
+	s := resp.StatusCode
+	if s >= 200 && s < 300 || s == http.StatusSwitchingProtocols {
+		m.noteAccepted(ctx, t, sent)
+	}
+	if m.pool.observed() {
+		m.emit(ctx, Event{Type: Sent, Status: s, Attempt: attempt, Duration: time.Since(sent)})
+	}
+}
+
+// noteAccepted notes that a request sent with t at the given time was accepted, and tells the store
+// when that lifted a mark.
+func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time) {
+	if m.accept(t, sent) {
+		m.shareStanding(ctx, Standing{At: time.Now(), Of: t.digest})
+	}
+}
+
+// shareStanding tells the store a standing. Where that may take time it happens in the background:
+// no request waits for it. One standing of a credential is written at a time; of those that follow
+// meanwhile only the newest is written, so that a storm of refusals is none for the store.
+func (m *member) shareStanding(ctx context.Context, s Standing) {
+	s = m.completeStanding(s)
+	if !m.pool.shared {
+		m.writeStanding(ctx, s)
+		return
+	}
+	first := &queuedStanding{ctx, s}
+	if m.queueStanding(first) && !m.pool.work.startFromWorker(func() { m.writeStandings(first) }) {
+		m.stopWriting() // a closed pool tells nobody
+	}
+}
+
+// writeStandings writes a standing, and those that were queued meanwhile.
+func (m *member) writeStandings(q *queuedStanding) {
+	defer func() {
+		if q != nil { // an observer has ended the goroutine
+			m.stopWriting()
+		}
+	}()
+	for ; q != nil; q = m.nextStanding() {
+		m.writeStanding(q.ctx, q.standing)
+	}
+}
+
+func (m *member) writeStanding(ctx context.Context, s Standing) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer stop()
+	if err := m.pool.store.Mark(ctx, m.provider, m.id, s); err != nil {
+		m.emit(ctx, Event{Type: StoreFailed, Reason: "mark", Err: err})
 	}
 }

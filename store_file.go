@@ -127,10 +127,6 @@ func (s *FileStore) Update(ctx context.Context, provider, id string, fn func(Cre
 	return got, nil
 }
 
-func sameTokens(a, b Credential) bool {
-	return a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken
-}
-
 // Mark writes a standing. It waits for the file's lock only.
 func (s *FileStore) Mark(ctx context.Context, provider, id string, standing Standing) error {
 	return s.fail(s.change(ctx, func(doc *fileDocument) (bool, error) {

@@ -37,8 +37,6 @@
 package reauth
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"time"
 )
@@ -119,88 +117,102 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 		return t.passThrough(req, &d)
 	}
 	now := time.Now()
-	t.Pool.look(req.Context(), now) // also without a credential: somebody else may have added one
-	if g.size.Load() == 0 {
+	t.Pool.checkStore(req.Context(), now) // also without a credential: another process may have added one
+	route := routingFrom(req.Context())
+	if g.size.Load() == 0 || route.own {
 		return t.passThrough(req, &d)
 	}
-	return t.roundTrip(req, g, &d, now)
-}
-
-// roundTrip is RoundTrip for a provider with credentials.
-func (t *RecoveringTransport) roundTrip(req *http.Request, g *group, d *destination, now time.Time) (*http.Response, error) {
-	asked := choiceFrom(req.Context())
-	if asked.own {
-		return t.passThrough(req, d)
-	}
-	s := g.spec.Load()
-	asked, body := g.bind(s, req, d, asked)
+	provider := g.provider.Load()
+	route, body := g.bind(provider, req, &d, route)
+	c := call{t: t, req: req, group: g, provider: provider, dest: &d, route: route}
 	if body == nil {
-		return t.authorized(req, g, s, d, asked, now)
+		return c.send(now)
 	}
-	read := *req
+	read := *req // bind has read the body of req
 	read.Body = body
-	resp, err := t.authorized(&read, g, s, d, asked, now)
+	c.req = &read
+	resp, err := c.send(now)
 	if resp != nil {
 		resp.Request = req
 	}
 	return resp, err
 }
 
-// authorized sends a request with a credential. What a success needs is done here; the rest is recovery's.
-func (t *RecoveringTransport) authorized(req *http.Request, g *group, s *spec, d *destination, asked choice, now time.Time) (*http.Response, error) {
-	ctx := req.Context()
-	m := g.choose(d, now, asked, nil)
+// call is one request for a provider that has credentials.
+type call struct {
+	t        *RecoveringTransport
+	req      *http.Request
+	group    *group
+	provider *registered
+	dest     *destination
+	route    routing
+}
+
+// send sends the request with a credential. It does what a success needs; the rest is recovery's.
+func (c *call) send(now time.Time) (*http.Response, error) {
+	m := c.group.choose(c.dest, now, c.route, nil)
 	if m == nil {
-		return t.passThrough(req, d)
+		return c.t.passThrough(c.req, c.dest)
 	}
-	h := m.cur.Load()
-	if h.due(now) {
+	t := m.tokens.Load()
+	if t.due(now) {
 		var err error
-		if h, err = m.ready(ctx, canceled(req), h, now); err != nil {
-			closeBody(req)
+		if t, err = c.ready(m, t, now); err != nil {
 			return nil, err
 		}
 		now = time.Now()
 	}
-	if h.bearer == nil { // nothing to send, and an empty header would only mislead
-		return t.unusable(req, g, d, asked, m)
+	if t.bearer == nil { // nothing to send, and an empty header would only mislead
+		return c.sendWithAnother(m)
 	}
-	a := t.newAttempt(req, d)
-	resp, err := a.send(t.base(), m, h, s)
-	if err == nil && !s.mayRefuse(resp) {
+	a := c.t.newAttempt(c.req, c.dest)
+	resp, err := a.send(c.t.base(), m, t, c.provider)
+	if err == nil && !c.provider.mayRefuse(resp) {
 		a.release()
-		t.Pool.served(ctx, m, h, resp, now, 1)
-		if s.TrackObjects > 0 {
-			g.track(s, req, resp, m)
+		m.served(c.req.Context(), t, resp, now, 1)
+		if c.provider.TrackObjects > 0 {
+			c.group.track(c.provider, c.req, resp, m)
 		}
 		return resp, nil
 	}
-	r := &recovery{t: t, req: req, group: g, spec: s, dest: *d, asked: asked, body: a, m: m, h: h, sent: now, sends: 1}
+	r := newRecovery(c, a)
 	defer r.end()
+	r.now, r.sent, r.sends = turn{member: m, tokens: t}, now, 1
 	return r.run(resp, err)
 }
 
-// unusable goes on when the chosen credential has no access token and none can be had: with another one, else as the
-// caller made the request.
-func (t *RecoveringTransport) unusable(req *http.Request, g *group, d *destination, asked choice, m *member) (*http.Response, error) {
+// ready is member.ready for the request, whose body is closed when its caller has gone.
+func (c *call) ready(m *member, t *tokens, now time.Time) (*tokens, error) {
+	ctx, stop := callerContext(c.req)
+	defer stop()
+	t, err := m.ready(ctx, t, now)
+	if err != nil {
+		closeBody(c.req)
+	}
+	return t, err
+}
+
+// sendWithAnother goes on when the chosen credential has no access token and none can be had: with
+// another one, else as the caller made the request.
+func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 	tried := []*member{m}
 	for {
-		next := g.choose(d, time.Now(), asked, tried)
+		next := c.group.choose(c.dest, time.Now(), c.route, tried)
 		if next == nil {
-			return t.passThrough(req, d)
+			return c.t.passThrough(c.req, c.dest)
 		}
-		h, err := next.ready(req.Context(), canceled(req), next.cur.Load(), time.Now())
+		t, err := c.ready(next, next.tokens.Load(), time.Now())
 		if err != nil {
-			closeBody(req)
 			return nil, err
 		}
 		tried = append(tried, next)
-		if h.cred.AccessToken == "" {
+		if t.cred.AccessToken == "" {
 			continue
 		}
-		r := &recovery{t: t, req: req, group: g, spec: g.spec.Load(), dest: *d, asked: asked, body: t.newAttempt(req, d), tried: tried}
+		r := newRecovery(c, c.t.newAttempt(c.req, c.dest))
 		defer r.end()
-		return r.run(r.send(next, h))
+		r.tried, r.now = tried, turn{member: next, tokens: t}
+		return r.run(r.send())
 	}
 }
 
@@ -219,65 +231,6 @@ func (t *RecoveringTransport) passThrough(req *http.Request, d *destination) (*h
 		resp.Request = req
 	}
 	return resp, err
-}
-
-// ready returns tokens to send instead of ones that are due: those in hand while they serve, with a renewal in the
-// background, and new ones when they have expired. When there are none to be had just now, the expired ones are sent all
-// the same: the provider decides, not our clock. Its error is the caller's own context.
-func (m *member) ready(ctx context.Context, cancel <-chan struct{}, h *held, now time.Time) (*held, error) {
-	if !h.due(now) {
-		return h, nil
-	}
-	if !h.expired(now) {
-		_, _, _ = m.join(ctx, h, early) // nobody waits for it
-		return h, nil
-	}
-	next, err := m.renew(ctx, cancel, h, expired)
-	var own *callerError
-	switch {
-	case errors.As(err, &own):
-		return nil, err
-	case err == nil:
-		return next, nil
-	}
-	return m.cur.Load(), nil
-}
-
-// served notes a success and lifts what stood against the credential.
-func (p *Pool) served(ctx context.Context, m *member, h *held, resp *http.Response, sent time.Time, attempt int) {
-	if s := resp.StatusCode; (s >= 200 && s < 300 || s == http.StatusSwitchingProtocols) && m.acceptedAt(h, sent) {
-		p.mark(ctx, m, Standing{At: time.Now(), Of: h.digest})
-	}
-	if p.observed() {
-		p.emit(ctx, Event{Type: Sent, Provider: m.provider, ID: m.id, Status: resp.StatusCode, Attempt: attempt, Duration: time.Since(sent)})
-	}
-}
-
-// headerFor returns h without the headers that hold a secret of a credential which is not for d: h itself when there is none.
-func (p *Pool) headerFor(h http.Header, d *destination) http.Header {
-	own := h
-	here, _ := p.table().lookup(d) // nobody: nil
-	p.groups.Range(func(_, g any) bool {
-		for _, m := range g.(*group).snapshot() {
-			if g == here && m.serves(d) {
-				continue
-			}
-			for _, name := range m.secretsIn(h) {
-				if len(own) == len(h) {
-					own = h.Clone()
-				}
-				delete(own, name)
-			}
-		}
-		return true
-	})
-	return own
-}
-
-// canceled is how http.Client ends a request, beside its context, when it does not know the transport.
-func canceled(req *http.Request) <-chan struct{} {
-	//lint:ignore SA1019 Client.Timeout sets it on transports it does not know
-	return req.Cancel //nolint:staticcheck // Client.Timeout sets it on transports it does not know
 }
 
 func closeBody(req *http.Request) {

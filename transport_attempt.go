@@ -49,14 +49,14 @@ func (t *RecoveringTransport) newAttempt(req *http.Request, d *destination) *att
 var errNoAnswer = errors.New("reauth: the base returned neither a response nor an error")
 
 // send authorizes and sends. An error comes from the base; its response is never nil without one.
-func (a *attempt) send(base http.RoundTripper, m *member, h *held, s *spec) (*http.Response, error) {
+func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *registered) (*http.Response, error) {
 	out := &a.out
 	if a.sends++; a.sends > 1 { // the base may still hold what it was given before
 		again := *a.caller
 		again.Body, again.GetBody = a.next, a.again
 		out = &again
 	}
-	out.Header = h.authorize(s, a.header)
+	out.Header = p.authorize(t, a.header)
 	m.inFlight.Add(1)
 	defer m.inFlight.Add(-1) // also when the base panics
 	resp, err := base.RoundTrip(out)
@@ -93,7 +93,7 @@ func (a *attempt) rewind(ctx context.Context) error {
 		return err
 	case req.GetBody == nil:
 		return errNotKept
-	case !a.last.Load().wait(ctx, canceled(req), bodyWait):
+	case !a.last.Load().wait(ctx, nil, bodyWait):
 		return errors.New("reauth: the first body is still being sent")
 	}
 	body, err := a.getBody()
@@ -139,4 +139,38 @@ func (a *attempt) release() {
 	if a.kept != nil {
 		a.kept.release()
 	}
+}
+
+// callerContext returns a context that ends when the caller gives the request up, by its context or
+// by Request.Cancel. stop must be called.
+func callerContext(req *http.Request) (ctx context.Context, stop context.CancelFunc) {
+	cancel := canceled(req)
+	if cancel == nil {
+		return req.Context(), func() {}
+	}
+	ctx, stop = context.WithCancel(req.Context())
+	go func() {
+		select {
+		case <-cancel:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, stop
+}
+
+// callerLeft reports whether the caller has given the request up.
+func callerLeft(req *http.Request) bool {
+	select {
+	case <-canceled(req):
+		return true
+	default:
+		return req.Context().Err() != nil
+	}
+}
+
+// canceled is how http.Client ends a request, beside its context, when it does not know the transport.
+func canceled(req *http.Request) <-chan struct{} {
+	//lint:ignore SA1019 Client.Timeout sets it on transports it does not know
+	return req.Cancel //nolint:staticcheck // Client.Timeout sets it on transports it does not know
 }

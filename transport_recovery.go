@@ -9,36 +9,45 @@ import (
 
 // recovery is one request after its first answer turned out to be, perhaps, a refusal.
 type recovery struct {
-	t     *RecoveringTransport
-	req   *http.Request
-	group *group
-	spec  *spec
-	dest  destination
-	asked choice
-	body  *attempt
+	call
+	at   destination
+	ctx  context.Context //nolint:containedctx // ends when the caller gives the request up, in either way
+	stop context.CancelFunc
+	body *attempt
 
-	m     *member   // whose tokens were sent last
-	h     *held     // those tokens
-	sent  time.Time // and when
+	now   turn
+	sent  time.Time // when the last send began
 	sends int
 
 	tried     []*member
-	renewed   bool // m has been renewed for this request
-	adopted   int  // times somebody else had replaced m's tokens
-	graced    bool // m's fresh tokens have been given time
-	last      bool // no further credential: one has been tried after a forbidden
-	first     *refusal
+	noMore    bool     // no further credential: the present one was tried because of a Forbidden
 	kept      *refusal // what the caller gets if nothing better comes
-	sentences []*sentence
-	served    bool
+	penalties []*penalty
+	wasServed bool
+}
+
+// turn is the part of a recovery that one credential serves.
+type turn struct {
+	member    *member
+	tokens    *tokens // those that were sent last
+	renewed   bool    // the credential has been renewed for this request
+	adoptions int     // how often another request or process had replaced the tokens
+	waited    bool    // unproven tokens have been given time
+}
+
+func newRecovery(c *call, a *attempt) *recovery {
+	ctx, stop := callerContext(c.req)
+	r := &recovery{at: *c.dest, ctx: ctx, stop: stop, body: a}
+	r.call = call{t: c.t, req: c.req, group: c.group, provider: c.provider, dest: &r.at, route: c.route}
+	return r
 }
 
 // step is what to do after an answer.
 type step uint8
 
 const (
-	giveUp step = iota
-	replay      // with r.m and r.h
+	giveUp    step = iota
+	sendAgain      // with the tokens of the present turn
 )
 
 // run takes an answer and goes on until there is one for the caller.
@@ -47,45 +56,45 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 		if err != nil {
 			return r.failed(err)
 		}
-		if !r.spec.mayRefuse(resp) {
+		if !r.provider.mayRefuse(resp) {
 			return r.success(resp), nil
 		}
-		ref := r.peek(resp)
-		v := r.classify(ref)
-		r.emit(Event{Type: Sent, Status: resp.StatusCode, Duration: time.Since(r.sent)})
-		r.emit(Event{Type: Judged, Status: resp.StatusCode, Reason: v.label()})
-		if v.Kind == Pass {
-			ref.release()
-			r.noteAccepted(resp)
-			r.group.track(r.spec, r.req, resp, r.m)
-			return r.deliver(ref), nil
+		ref := r.look(resp)
+		if ref.verdict.Kind == Pass {
+			return r.passed(ref), nil
 		}
-		ref.verdict = v
 		r.keep(ref)
-		next, err2 := r.decide(v)
-		if err2 != nil {
-			return r.failed(err2)
+		next, ended := r.decide(ref.verdict)
+		if ended != nil {
+			return r.failed(ended)
 		}
-		if next == giveUp || !r.prepare() {
+		if next == giveUp || !r.prepare(ref) {
 			return r.refuse(), nil
 		}
-		resp, err = r.send(r.m, r.h)
+		resp, err = r.send()
 	}
 }
 
-// peek looks into an answer: into the first event of a stream where the provider says so.
-func (r *recovery) peek(resp *http.Response) *refusal {
-	if r.spec.FirstEvent > 0 && isEventStream(resp) {
-		return peekEvent(r.req.Context(), canceled(r.req), resp, r.spec.FirstEvent)
+// look reads the beginning of an answer, of a stream its first event where the provider says so, and
+// judges it.
+func (r *recovery) look(resp *http.Response) *refusal {
+	var ref *refusal
+	if r.provider.FirstEvent > 0 && isEventStream(resp) {
+		ref = peekEvent(r.ctx, resp, r.provider.FirstEvent)
+	} else {
+		ref = peek(r.ctx, resp)
 	}
-	return peek(r.req.Context(), canceled(r.req), resp)
+	ref.verdict = r.classify(ref)
+	r.emit(Event{Type: Sent, Status: resp.StatusCode, Duration: time.Since(r.sent)})
+	r.emit(Event{Type: Judged, Status: resp.StatusCode, Reason: ref.verdict.label()})
+	return ref
 }
 
-// send sends once more, with h of m.
-func (r *recovery) send(m *member, h *held) (*http.Response, error) {
-	r.m, r.h, r.sent = m, h, time.Now()
+// send sends the request once more, with the tokens of the present turn.
+func (r *recovery) send() (*http.Response, error) {
+	r.sent = time.Now()
 	r.sends++
-	return r.body.send(r.t.base(), m, h, r.spec)
+	return r.body.send(r.t.base(), r.now.member, r.now.tokens, r.provider)
 }
 
 // classify asks the caller's classifier, then the provider, then the generic rules.
@@ -96,7 +105,7 @@ func (r *recovery) classify(ref *refusal) Verdict {
 			return v
 		}
 	}
-	if judge := r.spec.Classify; judge != nil {
+	if judge := r.provider.Classify; judge != nil {
 		if v, ok := judge(detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
 			return v
 		}
@@ -104,156 +113,147 @@ func (r *recovery) classify(ref *refusal) Verdict {
 	return classify(r.group.name, ref.resp, body)
 }
 
-// detached is a copy for a classifier that may not know that the body is not its to read.
+// detached is a copy of resp for a classifier, which may read the copy's body.
 func detached(resp *http.Response, body []byte) *http.Response {
 	c := *resp
 	c.Body = bodyOf(body)
 	return &c
 }
 
-// decide does what the verdict asks for. Its error is the caller's own context.
+// decide does what the verdict asks for. Its error is a callerError.
 func (r *recovery) decide(v Verdict) (step, error) {
-	if v.Kind == Exhausted || v.Kind == Forbidden { // the token as such was accepted
-		r.h.accepted.Store(true)
-	}
 	if v.Kind == Rejected {
 		return r.decideRejected(v)
 	}
-	r.pass(r.m.sentence(r.req.Context(), r.h, r.sent, v, nil))
-	next, err := r.switchTo(v)
+	if v.Kind == Exhausted || v.Kind == Forbidden { // the provider accepted the token as such
+		r.now.tokens.accepted.Store(true)
+	}
+	r.penalize(v, nil)
+	next, err := r.switchCredential(v)
 	if v.Kind == Forbidden {
-		r.last = true
+		r.noMore = true
 	}
 	return next, err
 }
 
 // decideRejected looks for other tokens of the same credential before it switches.
 func (r *recovery) decideRejected(v Verdict) (step, error) {
-	ctx, m := r.req.Context(), r.m
-	cur := m.cur.Load()
-	if cur.digest != r.h.digest && r.adopted < maxAdopted { // a late refusal: the tokens have been replaced, nobody is to blame
-		r.adopted++
-		return r.replayWith(cur)
+	m, sent := r.now.member, r.now.tokens
+	if current := m.tokens.Load(); current.digest != sent.digest && r.now.adoptions < maxAdoptions {
+		r.now.adoptions++ // a late refusal: the tokens have been replaced, so nobody is marked
+		return r.replayWith(current)
 	}
-	if !r.maySend() { // new tokens are of no use to this request, but to the next
-		if f, _, err := m.join(ctx, r.h, rejected); f == nil && err != nil {
-			r.pass(m.sentence(ctx, r.h, r.sent, v, err))
-		}
+	if !r.maySend() { // new tokens come too late for this request, but not for the next
+		r.renewForOthers(v)
 		return giveUp, nil
 	}
-	if wait := r.grace(); wait > 0 {
-		if err := r.sleep(wait); err != nil {
-			return giveUp, err
+	if r.mustWait() {
+		if !pause(r.ctx, proveDelay) {
+			return giveUp, newCallerError(r.ctx, "giving fresh tokens of "+m.String()+" time")
 		}
-		return r.replayWith(m.cur.Load())
+		return r.replayWith(m.tokens.Load())
 	}
-	next, failed := r.renew()
-	var own *callerError
+	renewed, err := r.renew()
 	switch {
-	case errors.As(failed, &own):
-		return giveUp, failed
-	case next != nil:
-		return r.replayWith(next)
+	case err == nil:
+		return r.replayWith(renewed)
+	case isCallerError(err):
+		return giveUp, err
 	}
-	r.pass(m.sentence(ctx, r.h, r.sent, v, failed))
-	return r.switchTo(v)
+	r.penalize(v, err)
+	return r.switchCredential(v)
 }
 
-// pass remembers a sentence until the request ends.
-func (r *recovery) pass(s *sentence) {
-	if s != nil {
-		r.sentences = append(r.sentences, s)
+// renewForOthers starts a renewal that this request does not wait for.
+func (r *recovery) renewForOthers(v Verdict) {
+	f := r.now.member.join(r.ctx, r.now.tokens, rejected)
+	if err := f.failedAtOnce(); err != nil {
+		r.penalize(v, err)
 	}
 }
 
-// maxAdopted bounds how often a request follows tokens that others replace faster than it can use them.
-const maxAdopted = 3
+// penalize marks the credential, and remembers the mark until the request ends.
+func (r *recovery) penalize(v Verdict, failed error) {
+	if p := r.now.member.penalize(r.req.Context(), r.now.tokens, r.sent, v, failed); p != nil {
+		r.penalties = append(r.penalties, p)
+	}
+}
 
-// renew returns other tokens of the credential, or why there are none. A request causes one exchange per credential; when
-// the tokens of that are refused too, only the store is asked again.
-func (r *recovery) renew() (*held, error) {
-	if r.renewed {
-		r.m.noteVain(r.h)
-		if !r.m.isUseless(r.h) {
-			return nil, nil
+// maxAdoptions bounds how often a request follows tokens that others replace faster than it can use
+// them.
+const maxAdoptions = 3
+
+var errRefusedAgain = errors.New("reauth: the tokens of this request's own refresh were refused as well")
+
+// renew returns other tokens of the credential, or why there are none. A request causes one exchange
+// per credential. When the tokens of that exchange are refused too, only the store is asked again,
+// and that only while no provider has accepted them.
+func (r *recovery) renew() (*tokens, error) {
+	m, sent := r.now.member, r.now.tokens
+	if r.now.renewed {
+		m.noteFutile(sent)
+		if !sent.unproven() {
+			return nil, errRefusedAgain
 		}
 	}
-	next, err := r.m.renew(r.req.Context(), canceled(r.req), r.h, rejected)
+	renewed, err := m.renew(r.ctx, sent, rejected)
 	switch {
 	case err != nil:
 		return nil, err
-	case next.digest == r.h.digest:
+	case renewed.digest == sent.digest:
 		return nil, errNothingNewer
-	case next.minted:
-		r.renewed = true
-	case r.adopted < maxAdopted:
-		r.adopted++
+	case renewed.minted:
+		r.now.renewed = true
+	case r.now.adoptions < maxAdoptions:
+		r.now.adoptions++
 	default:
 		return nil, errNothingNewer
 	}
-	return next, nil
+	return renewed, nil
 }
 
-// grace returns how long to wait before tokens fresh from an exchange, which nobody has accepted yet, are tried once more.
-func (r *recovery) grace() time.Duration {
-	if r.graced || !r.m.isUseless(r.h) {
-		return 0
+// mustWait reports whether the tokens that were refused get time and are then tried once more: unproven
+// ones, once in a request, unless they have had their time.
+func (r *recovery) mustWait() bool {
+	t := r.now.tokens
+	if r.now.waited || !t.unproven() || t.hadTime(r.sent) {
+		return false
 	}
-	now := time.Now()
-	if since := r.h.doubted.Load(); since != 0 && r.sent.After(time.Unix(0, since).Add(graceDelay)) {
-		return 0 // they have had their time
-	}
-	r.h.doubted.CompareAndSwap(0, now.UnixNano())
-	r.graced = true
-	return graceDelay
+	t.noteRefusal(time.Now())
+	r.now.waited = true
+	return true
 }
 
-// sleep waits d, or returns the caller's own context.
-func (r *recovery) sleep(d time.Duration) error {
-	ctx := r.req.Context()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return &callerError{"giving fresh tokens of " + r.m.String() + " time", context.Cause(ctx), ctx.Err()}
-	case <-canceled(r.req):
-		return &callerError{"giving fresh tokens of " + r.m.String() + " time", context.Canceled, context.Canceled}
-	}
-}
-
-func (r *recovery) replayWith(h *held) (step, error) {
-	if !r.maySend() || h.cred.AccessToken == "" {
+func (r *recovery) replayWith(t *tokens) (step, error) {
+	if !r.maySend() || t.cred.AccessToken == "" {
 		return giveUp, nil
 	}
-	r.h = h
-	return replay, nil
+	r.now.tokens = t
+	return sendAgain, nil
 }
 
-// switchTo goes on with another credential in good standing, if there is one.
-func (r *recovery) switchTo(v Verdict) (step, error) {
-	r.tried = append(r.tried, r.m)
-	if r.last || r.asked.stays() || !r.maySend() {
+// switchCredential goes on with another credential in good standing, if there is one.
+func (r *recovery) switchCredential(v Verdict) (step, error) {
+	r.tried = append(r.tried, r.now.member)
+	if r.noMore || r.route.stays() || !r.maySend() {
 		return giveUp, nil
 	}
 	for {
-		m := r.group.choose(&r.dest, time.Now(), r.asked, r.tried)
+		m := r.group.choose(r.dest, time.Now(), r.route, r.tried)
 		if m == nil {
 			return giveUp, nil
 		}
-		h, err := m.ready(r.req.Context(), canceled(r.req), m.cur.Load(), time.Now())
+		t, err := m.ready(r.ctx, m.tokens.Load(), time.Now())
 		if err != nil {
 			return giveUp, err
 		}
-		if h.cred.AccessToken == "" {
+		if t.cred.AccessToken == "" {
 			r.tried = append(r.tried, m)
 			continue
 		}
-		r.m, r.h = m, h
-		r.renewed, r.adopted, r.graced = false, 0, false
+		r.now = turn{member: m, tokens: t}
 		r.emit(Event{Type: Switched, Reason: v.Reason})
-		return replay, nil
+		return sendAgain, nil
 	}
 }
 
@@ -262,80 +262,63 @@ func (r *recovery) maySend() bool {
 	return r.sends < r.t.maxAttempts() && r.body.replayable()
 }
 
-// keep remembers a refusal as what the caller gets if nothing better comes; the one before it is given up.
+// keep keeps what the caller gets if nothing better comes: the first Forbidden, else the last refusal.
+// The other one is given up.
 func (r *recovery) keep(ref *refusal) {
-	if r.kept != nil && r.kept != r.first {
-		r.drop(r.kept)
-	}
-	r.kept = ref
-	if ref.verdict.Kind == Forbidden && r.first == nil {
-		r.first = ref
+	switch {
+	case r.kept == nil:
+		r.kept = ref
+	case r.kept.verdict.Kind == Forbidden:
+		ref.discard(r.ctx)
+	default:
+		r.kept.discard(r.ctx)
+		r.kept = ref
 	}
 }
 
-// prepare gets the body ready for the replay. A base that may still be sending the first body must be stopped before that:
-// then the rest of a long refusal is lost, else the refusal stays open until the replay has an answer.
-func (r *recovery) prepare() bool {
-	if r.body.sending() && r.kept.rest != nil {
-		r.drop(r.kept)
+// prepare gets the body ready for the replay. A base that may still be sending the first body must be
+// stopped before that, so the rest of a long refusal is lost; else the refusal stays open until the
+// replay has an answer.
+func (r *recovery) prepare(last *refusal) bool {
+	if r.body.sending() {
+		last.discard(r.ctx)
 	}
-	return r.body.rewind(r.req.Context()) == nil
+	return r.body.rewind(r.ctx) == nil
 }
 
-// drop gives a refusal up.
-func (r *recovery) drop(ref *refusal) { ref.discard(r.req.Context(), canceled(r.req)) }
-
-// success returns an answer that is none of the kind that may refuse.
+// success returns an answer whose status cannot be a refusal's.
 func (r *recovery) success(resp *http.Response) *http.Response {
 	r.accepted()
-	r.t.Pool.served(r.req.Context(), r.m, r.h, resp, r.sent, r.sends)
-	r.group.track(r.spec, r.req, resp, r.m)
-	r.dropKept(nil)
+	r.now.member.served(r.req.Context(), r.now.tokens, resp, r.sent, r.sends)
+	r.group.track(r.provider, r.req, resp, r.now.member)
+	r.kept.discard(r.ctx)
 	return resp
+}
+
+// passed returns an answer that was looked into and is no refusal, such as a 200 in which one might
+// have hidden.
+func (r *recovery) passed(ref *refusal) *http.Response {
+	ref.release()
+	r.accepted()
+	if s := ref.resp.StatusCode; s >= 200 && s < 300 {
+		r.now.member.noteAccepted(r.req.Context(), r.now.tokens, r.sent)
+	}
+	r.group.track(r.provider, r.req, ref.resp, r.now.member)
+	r.kept.discard(r.ctx)
+	return ref.resp
 }
 
 // accepted notes that no refusal is left of this request.
 func (r *recovery) accepted() {
-	r.served = true
-	if r.renewed {
-		r.m.endVain()
+	r.wasServed = true
+	if r.now.renewed {
+		r.now.member.endFutile()
 	}
-}
-
-// noteAccepted is for answers that were looked into and are no refusal, such as a 200 in which one might have hidden.
-func (r *recovery) noteAccepted(resp *http.Response) {
-	r.accepted()
-	if s := resp.StatusCode; s >= 200 && s < 300 && r.m.acceptedAt(r.h, r.sent) {
-		r.t.Pool.mark(r.req.Context(), r.m, Standing{At: time.Now(), Of: r.h.digest})
-	}
-}
-
-// deliver returns ref to the caller and gives all others up.
-func (r *recovery) deliver(ref *refusal) *http.Response {
-	r.dropKept(ref)
-	ref.release()
-	return ref.resp
-}
-
-func (r *recovery) dropKept(but *refusal) {
-	for _, ref := range []*refusal{r.first, r.kept} {
-		if ref != but {
-			r.drop(ref)
-		}
-	}
-}
-
-// answer is the refusal the caller gets: the first forbidden one, if any, else the last.
-func (r *recovery) answer() *refusal {
-	if r.first != nil {
-		return r.first
-	}
-	return r.kept
 }
 
 // refuse returns the refusal to the caller.
 func (r *recovery) refuse() *http.Response {
-	ref := r.answer()
+	ref := r.kept
 	if r.t.MarkFinal && isFinal(ref.verdict) {
 		if ref.resp.Header == nil {
 			ref.resp.Header = make(http.Header)
@@ -343,7 +326,8 @@ func (r *recovery) refuse() *http.Response {
 		ref.resp.Header.Set("X-Should-Retry", "false")
 	}
 	r.emit(Event{Type: GaveUp, Status: ref.resp.StatusCode, Reason: ref.verdict.label()})
-	return r.deliver(ref)
+	ref.release()
+	return ref.resp
 }
 
 // isFinal reports whether no quick retry can help.
@@ -351,36 +335,30 @@ func isFinal(v Verdict) bool {
 	return v.Kind != Exhausted || v.Reset.IsZero() || time.Until(v.Reset) > time.Minute
 }
 
-// failed ends a request whose send, or whose wait, brought an error. The caller's own context is an error; anything else
-// is no reason to withhold a refusal that was obtained.
+// failed ends a request whose send, or whose wait, brought an error. The end of the caller's own context
+// is the request's error; no other error is a reason to withhold a refusal that was obtained.
 func (r *recovery) failed(err error) (*http.Response, error) {
-	ctx := r.req.Context()
-	left := ctx.Err() != nil // the caller
-	select {
-	case <-canceled(r.req):
-		left = true
-	default:
-	}
-	var own *callerError
-	if !errors.As(err, &own) {
+	if !isCallerError(err) {
 		r.emit(Event{Type: Sent, Err: err, Duration: time.Since(r.sent)})
 	}
-	if r.kept == nil || left {
-		r.dropKept(nil)
-		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+	if r.kept == nil || callerLeft(r.req) {
+		r.kept.discard(r.ctx)
+		if ended := r.req.Context().Err(); ended != nil && !errors.Is(err, ended) {
 			err = &callerError{"replaying", err, ended} // a base may call the end of the context by another name
 		}
 		return nil, err
 	}
-	ref := r.answer()
+	ref := r.kept
 	r.emit(Event{Type: GaveUp, Status: ref.resp.StatusCode, Reason: "base-failed", Err: err})
-	return r.deliver(ref), nil
+	ref.release()
+	return ref.resp, nil
 }
 
 // end is called when the request has its answer.
 func (r *recovery) end() {
+	r.stop()
 	r.body.release()
-	settle(r.req.Context(), r.sentences, r.served)
+	commitPenalties(r.req.Context(), r.penalties, r.wasServed)
 }
 
 // emit adds what all events of a request have.
@@ -389,8 +367,8 @@ func (r *recovery) emit(e Event) {
 		return
 	}
 	e.Provider, e.Attempt = r.group.name, r.sends
-	if r.m != nil {
-		e.ID = r.m.id
+	if r.now.member != nil {
+		e.ID = r.now.member.id
 	}
 	r.t.Pool.emit(r.req.Context(), e)
 }

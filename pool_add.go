@@ -1,0 +1,157 @@
+package reauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Add puts a credential into the pool and its store, and returns its ID. Adding the same login again changes nothing but
+// Priority, Hosts and ClientID, which are the program's to say; so does a pair that has been rotated away meanwhile, as a
+// program has it that takes its login from its environment at every start. A new login under an ID replaces tokens and marks.
+// ctx bounds the wait for a running exchange of that credential.
+func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
+	c, err = c.normalized()
+	if err != nil {
+		return "", fmt.Errorf("reauth: add credential: %w", err)
+	}
+	g := p.group(c.Provider)
+	provider := g.provider.Load()
+	if provider == nil {
+		return "", fmt.Errorf("reauth: add credential: provider %q is unknown; Register it first", c.Provider)
+	}
+	delete(c.Metadata, spentKey) // only the store keeps it
+	newLogin := false
+	stored, err := p.store.Update(ctx, c.Provider, c.ID, func(old Credential, found bool) (Credential, error) {
+		var merged Credential
+		merged, newLogin = mergeLogin(old, found, c)
+		return merged, nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("reauth: add credential %s/%s: %w", c.Provider, c.ID, err)
+	}
+	m := g.addStored(stored, newLogin)
+	if newLogin {
+		m.shareStanding(ctx, Standing{Of: m.tokens.Load().digest, At: time.Now()})
+	}
+	if !p.shared && provider.Refresher != nil && c.RefreshToken != "" {
+		p.warnNotDurable(ctx, m)
+	}
+	return c.ID, nil
+}
+
+// mergeLogin returns what the store holds after c was added, and whether that is a new login.
+func mergeLogin(old Credential, found bool, c Credential) (merged Credential, newLogin bool) {
+	if found && isStale(old, c) {
+		old.Priority, old.Hosts = c.Priority, c.Hosts
+		if c.ClientID != "" {
+			old.ClientID = c.ClientID
+		}
+		return old, false
+	}
+	if spent, ok := old.Metadata[spentKey]; ok { // the history of the ID outlives a login
+		if c.Metadata == nil {
+			c.Metadata = make(map[string]string)
+		}
+		c.Metadata[spentKey] = spent
+	}
+	c.addLogin()
+	return c, true
+}
+
+// isStale reports whether c holds nothing newer than old: the same tokens, a pair that was rotated
+// away, or an older access token of the same login.
+func isStale(old, c Credential) bool {
+	if old.Metadata[followKey] != c.Metadata[followKey] || old.Metadata[followPathKey] != c.Metadata[followPathKey] {
+		return false // whose login it is has changed
+	}
+	if c.RefreshToken != "" {
+		return isSpent(old, c.RefreshToken) || c.RefreshToken == old.RefreshToken && !hasYoungerAccess(old, c)
+	}
+	if c.AccessToken == old.AccessToken {
+		return true
+	}
+	// An access token alone, beside a pair: it is taken for one of the pair's, unless it lives longer.
+	return old.RefreshToken != "" && !c.Expiry.IsZero() && !hasYoungerAccess(old, c)
+}
+
+// hasYoungerAccess reports whether c's access token was issued after old's, as far as expiries tell.
+func hasYoungerAccess(old, c Credential) bool {
+	return old.AccessToken == "" && c.AccessToken != "" || !old.Expiry.IsZero() && c.Expiry.After(old.Expiry)
+}
+
+// warnNotDurable says once that a rotated pair of this pool is lost when the process exits.
+func (p *Pool) warnNotDurable(ctx context.Context, m *member) {
+	p.mu.Lock()
+	warned := p.warned
+	p.warned = true
+	p.mu.Unlock()
+	if !warned {
+		m.emit(ctx, Event{Type: NotDurable, Reason: "in-memory"})
+	}
+}
+
+// Bad credentials that Add refuses. Each says the way out.
+var (
+	errNoProvider       = errors.New("the credential names no provider; set Credential.Provider")
+	errNoProviderInFile = errors.New("the file of the login that is followed names no provider; set Credential.Provider, or log in there first")
+	errNoToken          = errors.New("the credential has neither an access token nor a refresh token")
+)
+
+// normalized returns c as a pool keeps it: names resolved, white space around tokens dropped, and
+// the facts that a JWT tells filled in.
+func (c Credential) normalized() (Credential, error) {
+	c = c.clone()
+	c.Provider = canonicalName(c.Provider)
+	c.AccessToken, c.RefreshToken = strings.TrimSpace(c.AccessToken), strings.TrimSpace(c.RefreshToken)
+	c.ID, c.AccountID = strings.TrimSpace(c.ID), strings.TrimSpace(c.AccountID)
+	_, follows := c.Metadata[followKey]
+	switch {
+	case c.Provider == "" && follows:
+		return c, errNoProviderInFile
+	case c.Provider == "":
+		return c, errNoProvider
+	case c.AccessToken == "" && c.RefreshToken == "" && !follows:
+		return c, errNoToken
+	}
+	if follows {
+		c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{} // the owner's file has them, and nobody else
+		if err := checkFollower(c); err != nil {
+			return c, err
+		}
+	}
+	if c.Provider == "copilot" && c.AccessToken == "" && isCopilotKey(c.RefreshToken) {
+		c.AccessToken, c.RefreshToken = c.RefreshToken, "" // nothing can be minted from it, it is the key
+	}
+	c.fillFromJWT()
+	if c.ID == "" {
+		c.ID = c.derivedID()
+	}
+	for _, f := range []struct{ name, value string }{
+		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
+	} {
+		if strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; it cannot be sent in a header", f.name)
+		}
+	}
+	return c, checkHosts(c)
+}
+
+// checkHosts makes sure that a credential bound to hosts names good ones, and that one which must be bound is.
+func checkHosts(c Credential) error {
+	for _, h := range c.Hosts {
+		p, err := parseHostPattern(h)
+		if err != nil {
+			return err
+		}
+		if needsOwnHost(c.Provider) && strings.Contains(p.host, "*") {
+			return fmt.Errorf("host pattern %q: a key of %s is good at one resource only; name its host exactly", h, c.Provider)
+		}
+	}
+	if len(c.Hosts) == 0 && needsOwnHost(c.Provider) {
+		return fmt.Errorf("a credential of %s is good at one resource only; name its host in Credential.Hosts, as in %q", c.Provider, "my-resource.openai.azure.com")
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package reauth
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+	"time"
+)
+
+// groupOf returns the group of a canonical provider name, made if need be: a store may hold
+// credentials of a provider that the program registers later.
+func (p *Pool) groupOf(name string) *group {
+	if g, ok := p.groups.Load(name); ok {
+		return g.(*group)
+	}
+	g, _ := p.groups.LoadOrStore(name, &group{pool: p, name: name})
+	return g.(*group)
+}
+
+// members returns all credentials of the pool, in no order.
+func (p *Pool) members() (list []*member) {
+	p.groups.Range(func(_, g any) bool {
+		list = append(list, g.(*group).snapshot()...)
+		return true
+	})
+	return list
+}
+
+// find returns the member with that ID or nil.
+func (g *group) find(id string) *member {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.byID[id]
+}
+
+// snapshot returns the members as they are now.
+func (g *group) snapshot() []*member {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.members)
+}
+
+// add takes m in, and returns it, or the member of its ID that another goroutine has added before.
+func (g *group) add(m *member) *member {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if twin := g.byID[m.id]; twin != nil {
+		return twin
+	}
+	g.insert(m)
+	return m
+}
+
+// insert takes m in at its place. g.mu is held.
+func (g *group) insert(m *member) {
+	i, _ := slices.BinarySearchFunc(g.members, m, func(a, b *member) int {
+		return cmp.Or(cmp.Compare(a.place.Load().priority, b.place.Load().priority), cmp.Compare(a.order, b.order))
+	})
+	g.members = slices.Insert(g.members, i, m)
+	if g.byID == nil {
+		g.byID = make(map[string]*member)
+	}
+	g.byID[m.id] = m
+	g.size.Store(int64(len(g.members)))
+	g.standingChanged()
+}
+
+// drop takes m out of the group: its requests end as they will, and no new ones get it.
+func (g *group) drop(m *member) {
+	m.gone.Store(true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.members = slices.DeleteFunc(g.members, func(o *member) bool { return o == m })
+	if g.byID[m.id] == m {
+		delete(g.byID, m.id)
+	}
+	g.size.Store(int64(len(g.members)))
+	g.standingChanged()
+}
+
+// remove is drop for a credential that this pool has removed: a store that was read before must not
+// bring it back.
+func (g *group) remove(m *member) {
+	g.mu.Lock()
+	if g.removed == nil {
+		g.removed = make(map[string]int64)
+	}
+	g.removed[m.id] = g.pool.view.nextChange()
+	g.mu.Unlock()
+	g.drop(m)
+}
+
+// removedSince reports whether the ID was removed here after the given change of the pool.
+func (g *group) removedSince(id string, change int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.removed[id] > change
+}
+
+// movePlace gives m the place that its credential c names now.
+func (g *group) movePlace(m *member, c Credential) {
+	now := newPlace(c)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old := m.place.Load()
+	if old.same(now) {
+		return
+	}
+	m.place.Store(now)
+	if old.priority != now.priority && g.byID[m.id] == m {
+		i := slices.Index(g.members, m)
+		g.members = slices.Delete(g.members, i, i+1)
+		g.insert(m)
+	}
+	g.standingChanged()
+}
+
+// candidates returns the snapshot of who may be chosen now.
+func (g *group) candidates(now time.Time) *candidates {
+	if c := g.chosen.Load(); g.valid(c, now) {
+		return c
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c := g.chosen.Load(); g.valid(c, now) {
+		return c // another goroutine has made it
+	}
+	// The version is read before the standings: a change in between makes this snapshot invalid.
+	c := &candidates{version: g.version.Load(), all: slices.Clone(g.members)}
+	c.fill(now)
+	g.chosen.Store(c)
+	return c
+}
+
+func (g *group) valid(c *candidates, now time.Time) bool {
+	return c != nil && c.version == g.version.Load() && (c.wake.IsZero() || now.Before(c.wake))
+}
+
+// fill sorts the members by their standing.
+func (c *candidates) fill(now time.Time) {
+	var soonest time.Time
+	for _, m := range c.all {
+		if len(m.place.Load().hosts) > 0 {
+			c.hostBound = true
+		}
+		k := m.standing(now)
+		if k == nil {
+			c.good = append(c.good, m)
+			continue
+		}
+		if c.spare == nil || k.recovers().Before(soonest) {
+			c.spare, soonest = m, k.recovers()
+		}
+		if !k.retired {
+			c.addMarked(m, k, now)
+		}
+	}
+	c.top = len(c.tier(0))
+}
+
+// addMarked notes when the mark k of m ends, and makes m the one to probe if that is due.
+func (c *candidates) addMarked(m *member, k *mark, now time.Time) {
+	c.wakeAt(k.until)
+	at := k.probe.Load()
+	if at == 0 {
+		return
+	}
+	if due := time.Unix(0, at); due.After(now) {
+		c.wakeAt(due)
+		return
+	}
+	if next := now.Add(probeEvery); k.probe.CompareAndSwap(at, next.UnixNano()) {
+		c.probe.Store(m)
+		c.wakeAt(next)
+	}
+}
+
+func (c *candidates) wakeAt(t time.Time) {
+	if c.wake.IsZero() || t.Before(c.wake) {
+		c.wake = t
+	}
+}
+
+// tier returns the members in good standing from the i-th on that share its priority.
+func (c *candidates) tier(i int) []*member {
+	j := i
+	for j < len(c.good) && c.good[j].place.Load().priority == c.good[i].place.Load().priority {
+		j++
+	}
+	return c.good[i:j]
+}
+
+// hashOf is a hash whose bits all depend on all of s, as the choice by affinity needs.
+func hashOf(s string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(s)) // never fails
+	return mixBits(h.Sum64()) // FNV's high bits depend little on the last bytes
+}
+
+// mixBits spreads each bit of x over all bits (the finalizer of MurmurHash3).
+func mixBits(x uint64) uint64 {
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	x *= 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
+}

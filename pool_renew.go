@@ -1,0 +1,148 @@
+package reauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Renewing. A caller names the tokens that it wants to be rid of. It gets those that another caller
+// has obtained meanwhile, or joins the flight under way, or starts one. A flight belongs to nobody:
+// it has deadlines of its own, and goes on when the caller that started it leaves.
+
+// renew returns tokens other than t, and waits for them as long as ctx allows. An error that is no
+// callerError means that there are none now.
+func (m *member) renew(ctx context.Context, t *tokens, why cause) (*tokens, error) {
+	return m.join(ctx, t, why).wait(ctx, "waiting for new tokens of "+m.String())
+}
+
+// ready returns tokens to send instead of ones that are due: those in hand while they serve, with a
+// renewal in the background, and new ones when they have expired. When none can be had just now it
+// returns the expired ones: the provider decides, not our clock. Its error is a callerError.
+func (m *member) ready(ctx context.Context, t *tokens, now time.Time) (*tokens, error) {
+	if !t.due(now) {
+		return t, nil
+	}
+	if !t.expired(now) {
+		m.join(ctx, t, early) // it lands in the background
+		return t, nil
+	}
+	renewed, err := m.renew(ctx, t, expired)
+	switch {
+	case err == nil:
+		return renewed, nil
+	case isCallerError(err):
+		return nil, err
+	}
+	return m.tokens.Load(), nil
+}
+
+// join returns the flight that brings tokens other than t: one under way, a new one, or a landed one
+// where nothing needs waiting for.
+func (m *member) join(ctx context.Context, t *tokens, why cause) *flight {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	current := m.tokens.Load()
+	if current.digest != t.digest {
+		return landed(current, nil)
+	}
+	if m.gone.Load() {
+		return landed(nil, errGone)
+	}
+	hasRefresher := m.group.hasRefresher()
+	exchange := m.restraint.mayExchange(current, hasRefresher, why, now)
+	switch f := m.flight; {
+	case f != nil && f.of.digest != current.digest: // it has published these tokens and is about to end
+		return m.launchAfter(ctx, f, current, why)
+	case f != nil && (f.exchange || !exchange):
+		return f
+	case !exchange && !m.pool.shared && m.place.Load().follow == nil:
+		return landed(nil, m.restraint.whyNot(current, hasRefresher))
+	case f != nil: // it only looks for newer tokens: the exchange comes after it
+		return m.launchAfter(ctx, f, current, why)
+	}
+	if err := m.restraint.resting(current, exchange, why, now); err != nil {
+		return landed(nil, err)
+	}
+	return m.launch(ctx, current, exchange, why)
+}
+
+// launch starts a flight. m.mu is held.
+func (m *member) launch(ctx context.Context, t *tokens, exchange bool, why cause) *flight {
+	f := newFlight(t, exchange)
+	detached := context.WithoutCancel(ctx) // its values, such as a trace, stay
+	if !m.pool.work.start(func() { m.fly(detached, f, why) }) {
+		return landed(nil, errClosed)
+	}
+	m.flight = f
+	return f
+}
+
+// launchAfter returns a flight that waits for one that is not enough, and renews then.
+func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, why cause) *flight {
+	f := newFlight(t, true)
+	detached := context.WithoutCancel(ctx)
+	started := m.pool.work.start(func() {
+		defer close(f.done)
+		<-first.done
+		f.tokens, f.err = m.renew(detached, t, why)
+	})
+	if !started {
+		return landed(nil, errClosed)
+	}
+	return f
+}
+
+// fly runs a flight to its end, whatever happens in it.
+func (m *member) fly(ctx context.Context, f *flight, why cause) {
+	ended := false
+	defer func() { // also after a panic, or runtime.Goexit, in a refresher or a store
+		if !ended {
+			f.tokens, f.err = nil, m.crashed(ctx, recover())
+		}
+		m.settle(ctx, f, why)
+	}()
+	if f.exchange {
+		f.tokens, f.err = m.exchange(ctx, f, why)
+	} else {
+		f.tokens, f.err = m.reread(ctx, f)
+	}
+	ended = true
+}
+
+// crashed is the error of a flight that a panic with the value r ended, or runtime.Goexit with nil.
+func (m *member) crashed(ctx context.Context, r any) error {
+	if r == nil {
+		return fmt.Errorf("reauth: refresh %s: the refresher ended its goroutine", m)
+	}
+	m.pool.logPanic(ctx, m)
+	return fmt.Errorf("reauth: refresh %s: the refresher panicked: %v", m, redactPanic(r))
+}
+
+// settle ends a flight: all callers that wait get its outcome, and the observer is told.
+func (m *member) settle(ctx context.Context, f *flight, why cause) {
+	if f.err == nil && f.tokens == nil {
+		f.err = errNothingNewer
+	}
+	m.landed(f, why)
+	// An observer may end the goroutine. It finds no flight under way, and need not wait for this one.
+	defer close(f.done)
+	if isWorthTelling(f) {
+		f.tell = append(f.tell, Event{Type: RefreshFailed, Reason: failureReason(f.err), Err: f.err})
+	}
+	for _, e := range f.tell {
+		if e.ID == "" {
+			e.Provider, e.ID = m.provider, m.id
+		}
+		m.pool.emit(ctx, e)
+	}
+}
+
+// isWorthTelling reports whether the flight failed in a way that is news: not when a static key was
+// only looked up in the store.
+func isWorthTelling(f *flight) bool {
+	var followed *followedError
+	return f.err != nil && (f.exchange && !errors.Is(f.err, ErrNotRefreshable) || errors.As(f.err, &followed))
+}

@@ -1,0 +1,131 @@
+package reauth
+
+import (
+	"errors"
+	"time"
+)
+
+// restraint says for one credential when a renewal rests, so that a refusal that no renewal can
+// cure, or a token endpoint that fails, causes few exchanges.
+type restraint struct {
+	failed rest // the last renewal brought no new tokens
+	futile rest // an exchange brought tokens that were refused to the request that had asked for them
+
+	notRefreshable bool // the refresher called the present tokens a static key
+}
+
+// rest is one reason why renewals rest: of which tokens, why, how often in a row, and until when.
+// The zero value is none.
+type rest struct {
+	of    *tokens   // the tokens that the renewal was to replace; of futile: those that it brought
+	err   error     // what callers get meanwhile
+	times int       // in a row
+	until time.Time // zero: until the tokens change
+
+	exchange bool // the renewal could spend the refresh token; else it only looked for newer tokens
+	early    bool // the tokens had not expired then, so less was at stake
+}
+
+const (
+	// Tokens from an exchange that no provider has accepted are not renewed again for being
+	// refused until this time has passed: a request may be refused whatever its token is.
+	unprovenRest = 10 * time.Minute
+
+	futileRest = 10 * time.Second // doubling, at most longestRest
+	failedRest = time.Second      // doubling, at most failedMost
+	failedMost = time.Minute
+	earlyRest  = 30 * time.Second // doubling, at most longestRest
+
+	longestRest  = 5 * time.Minute
+	longestAsked = time.Hour // what a token endpoint's Retry-After may add to a rest
+)
+
+// mayExchange decides whether a renewal of t for the cause may spend the refresh token.
+// hasRefresher says that the provider has a refresher.
+//
+//	no refresher, no refresh token, or a static key   never
+//	refused, unproven                                 10 min after the exchange that brought t
+//	refused, and the last exchange was futile         when the rest of that is over
+//	otherwise                                         yes
+func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now time.Time) bool {
+	switch {
+	case !hasRefresher || !t.refreshable() || r.notRefreshable:
+		return false
+	case why == rejected && t.unproven():
+		return now.Sub(t.received) >= unprovenRest
+	case why == rejected:
+		return !now.Before(r.futile.until)
+	}
+	return true
+}
+
+// resting returns the error of the last failed renewal while a renewal like it rests, else nil.
+//
+//	other tokens, or the other way of renewing        nil
+//	the grant is dead                                 its error, until the tokens change
+//	forced by the user                                nil
+//	the failed one was early, this one is not         nil: more is at stake now
+//	otherwise                                         its error until the rest is over
+func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) error {
+	last := &r.failed
+	switch {
+	case last.err == nil || last.of != t || last.exchange != exchange:
+		return nil
+	case isPermanent(last.err):
+		return last.err
+	case why == forced, last.early && why != early:
+		return nil
+	case now.Before(last.until):
+		return last.err
+	}
+	return nil
+}
+
+// fail notes that a renewal of t brought no new tokens. The rest doubles with each failure of the
+// same tokens, and is no shorter than the token endpoint asks for.
+func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now time.Time) {
+	times := 0
+	if r.failed.of == t && r.failed.exchange == exchange {
+		times = r.failed.times
+	}
+	first, most := failedRest, failedMost
+	if why == early {
+		first, most = earlyRest, longestRest
+	}
+	d := doubled(first, most, times)
+	var re *RefreshError
+	if errors.As(err, &re) {
+		d = max(d, min(re.RetryAfter, longestAsked))
+	}
+	r.failed = rest{of: t, err: err, times: times + 1, until: now.Add(d), exchange: exchange, early: why == early}
+	r.notRefreshable = r.notRefreshable || errors.Is(err, ErrNotRefreshable)
+}
+
+// noteFutile notes that t, which an exchange had brought, was refused to the request that had
+// asked for it. Where others are accepted with t the request is at fault; requests like it must
+// not rotate the tokens each time. It counts once for t.
+func (r *restraint) noteFutile(t *tokens, now time.Time) {
+	if r.futile.of != nil && r.futile.of.digest == t.digest {
+		return
+	}
+	r.futile = rest{of: t, times: r.futile.times + 1, until: now.Add(doubled(futileRest, longestRest, r.futile.times))}
+}
+
+// endFutile notes that a request was served with the tokens of its own exchange.
+func (r *restraint) endFutile() { r.futile.times, r.futile.until = 0, time.Time{} }
+
+// replaced forgets what was about the tokens before.
+func (r *restraint) replaced() { r.failed, r.notRefreshable = rest{}, false }
+
+// whyNot explains a renewal that cannot spend the refresh token and has nowhere else to look.
+func (r *restraint) whyNot(t *tokens, hasRefresher bool) error {
+	if !hasRefresher || !t.refreshable() || r.notRefreshable {
+		return ErrNotRefreshable
+	}
+	return errUnproven
+}
+
+// doubled is first, doubled for each time before, and at most the given time.
+func doubled(first, most time.Duration, times int) time.Duration {
+	return min(first<<min(max(times, 0), 16), most)
+}

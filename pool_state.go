@@ -1,0 +1,253 @@
+package reauth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The types that point at each other, and their locks. The methods that change them stand in the
+// files above: a member's in pool_member.go, a group's in pool_group.go. Locks are held for work in
+// memory only.
+
+// Pool holds credentials, chooses among them, and renews them: for one provider or for many, in one process or, with a
+// shared Store, in many. Make one with NewPool or OpenPool and Close it at the end; the zero value is a NewPool.
+//
+// Its methods may be called from several goroutines. Observe and Logger must be set before first use.
+type Pool struct {
+	Observe func(context.Context, Event) // nil: nobody; called with no lock held, a panic in it is recovered
+	Logger  *slog.Logger                 // nil: silent
+
+	once   sync.Once
+	store  Store
+	shared bool // others may write to store
+
+	hosts  atomic.Pointer[hostMap[*group]] // replaced as a whole by Register
+	groups sync.Map                        // provider name → *group
+	added  atomic.Int64                    // credentials ever taken in; their order
+	view   storeView
+	work   workers
+
+	mu         sync.Mutex // guards what follows
+	registered []string
+	warned     bool // NotDurable has been said
+}
+
+// storeView is what a pool knows of its store.
+type storeView struct {
+	changes atomic.Int64  // changes of tokens in this pool; see Pool.merge
+	checked atomic.Int64  // when the store was last checked; unix nanoseconds
+	busy    atomic.Bool   // a background check is under way
+	loading chan struct{} // of size one: a lock, which respects a context, on loading the store
+	version string        // the store's version that was last merged; guarded by loading
+
+	followed atomic.Bool // the pool follows logins of other programs
+}
+
+// nextChange counts a change of tokens.
+func (v *storeView) nextChange() int64 { return v.changes.Add(1) }
+
+// registered is a provider as it was registered, with its defaults resolved. Register replaces it as a whole.
+type registered struct {
+	Provider
+	mayRefuse func(*http.Response) bool
+	bound     boundPaths
+	// builtin says that Authorize is of the built-in table: it replaces values of the header as a
+	// whole, and changes nothing else.
+	builtin bool
+}
+
+func newRegistered(p Provider) *registered {
+	r := &registered{Provider: p, mayRefuse: p.MayRefuse, bound: newBoundPaths(p.BoundPaths)}
+	if r.mayRefuse == nil {
+		r.mayRefuse = mayRefuse
+	}
+	if p.FirstEvent > 0 {
+		byStatus := r.mayRefuse
+		r.mayRefuse = func(resp *http.Response) bool { return isEventStream(resp) || byStatus(resp) }
+	}
+	return r
+}
+
+// group is the credentials of one provider.
+type group struct {
+	pool     *Pool
+	name     string
+	provider atomic.Pointer[registered] // nil: not registered yet
+	chosen   atomic.Pointer[candidates] // valid while its version is the group's
+	turn     atomic.Uint64              // of RoundRobin
+	size     atomic.Int64               // number of members
+	version  atomic.Uint64              // counts changes of any member's standing
+	objects  objects
+
+	mu      sync.Mutex // guards what follows
+	members []*member  // by priority, then in the order in which they were added
+	byID    map[string]*member
+	removed map[string]int64 // at which change of the pool an ID was removed; see Pool.merge
+}
+
+// standingChanged makes the next choice look at all standings anew.
+func (g *group) standingChanged() { g.version.Add(1) }
+
+// hasRefresher reports whether the provider is registered and can renew credentials.
+func (g *group) hasRefresher() bool {
+	r := g.provider.Load()
+	return r != nil && r.Refresher != nil
+}
+
+// candidates is a snapshot of the members that may be chosen, valid until a standing changes.
+// Choosing from it takes no lock and searches nothing, however many credentials are put aside.
+type candidates struct {
+	version   uint64
+	good      []*member // in good standing, by priority
+	top       int       // how many of good share the best priority
+	spare     *member   // the one that recovers soonest; for when none is in good standing
+	all       []*member
+	hostBound bool      // some members serve only certain hosts
+	wake      time.Time // when a mark ends or a probe is due; zero: never
+	probe     atomic.Pointer[member]
+}
+
+// member is a credential of a pool. Fields that every request reads come first, as in tokens.
+type member struct {
+	tokens     atomic.Pointer[tokens]
+	mark       atomic.Pointer[mark] // nil: good standing
+	place      atomic.Pointer[place]
+	inFlight   atomic.Int64
+	rejections atomic.Int32 // in a row, since a provider last accepted the credential
+	gone       atomic.Bool  // removed
+
+	pool     *Pool
+	group    *group
+	provider string
+	id       string
+	order    int64
+	hash     uint64 // of the ID
+
+	mu          sync.Mutex // guards what follows, and writes to tokens and mark
+	flight      *flight    // the renewal under way, or nil
+	restraint   restraint
+	past        []string  // digests of the last few access tokens that were replaced
+	unsaved     bool      // the tokens are newer than the store's
+	refreshed   time.Time // when the tokens were obtained, by whichever pool
+	marked      time.Time // when the newest standing known was written
+	spending    string    // digest of the refresh token that this pool is exchanging
+	change      int64     // number of the last change of the tokens; see Pool.merge
+	writing     bool      // a standing is being written to the store
+	toWrite     *queuedStanding
+	programSeen string // state of the followed program's file when it was last read
+}
+
+func (m *member) String() string { return m.provider + "/" + m.id }
+
+// place is what the program says of a credential, as opposed to its tokens.
+type place struct {
+	priority int
+	named    []string // hosts as the program gave them
+	hosts    []hostPattern
+	follow   *follower // the program whose login it is; nil: it is the pool's own
+}
+
+func newPlace(c Credential) *place {
+	hosts, _ := parsePatterns(c.Hosts) // Add has checked them; a bad one in a store matches nothing
+	if len(c.Hosts) > 0 && len(hosts) == 0 {
+		hosts = []hostPattern{{host: "invalid."}}
+	}
+	return &place{priority: c.Priority, named: c.Hosts, hosts: hosts, follow: followerOf(c)}
+}
+
+// same reports whether both say the same.
+func (p *place) same(o *place) bool {
+	return p.priority == o.priority && slices.Equal(p.named, o.named) &&
+		(p.follow == o.follow || p.follow != nil && o.follow != nil && p.follow.kind == o.follow.kind && p.follow.path == o.follow.path)
+}
+
+// serves reports whether the credential may be sent to d. A nil d is a client that is not HTTP: its
+// program knows where it sends the token.
+func (m *member) serves(d *destination) bool {
+	hosts := m.place.Load().hosts
+	return len(hosts) == 0 || d == nil || slices.ContainsFunc(hosts, func(h hostPattern) bool { return h.matches(d) })
+}
+
+// State says how a credential stands. Beside Good and Aside there is Retired.
+type State string
+
+// The states.
+const (
+	Good  State = "good"
+	Aside State = "aside" // not preferred until CredentialStatus.AsideUntil
+)
+
+// CredentialStatus is how a credential stands, without its secrets.
+type CredentialStatus struct {
+	Provider, ID, AccountID         string
+	Fingerprint                     string // beginning of a digest of the access token, to tell two tokens apart
+	Reason                          string // of a state other than Good
+	Follows                         string // whose login it is, when it is another program's: Follow's kind
+	State                           State  // Good, Aside or Retired
+	Expiry, AsideUntil, LastRefresh time.Time
+	InFlight, Priority              int
+}
+
+// standing returns the mark that is in force, or nil.
+func (m *member) standing(now time.Time) *mark {
+	k := m.mark.Load()
+	if k == nil || !k.retired && !now.Before(k.until) {
+		return nil
+	}
+	return k
+}
+
+// queuedStanding waits until the standing before it is written to the store.
+type queuedStanding struct {
+	ctx      context.Context //nolint:containedctx // of the request that caused it, for its values
+	standing Standing
+}
+
+// observed reports whether anybody is told of events, so that a successful request need not build one.
+func (p *Pool) observed() bool { return p.Observe != nil || p.Logger != nil }
+
+// emit tells the observer and the log. No lock may be held: an observer may call the pool.
+func (p *Pool) emit(ctx context.Context, e Event) {
+	if !p.observed() {
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	if p.Observe != nil {
+		p.observe(ctx, e)
+	}
+	if p.Logger != nil {
+		p.Logger.LogAttrs(ctx, e.level(), "reauth: "+string(e.Type), e.attrs()...)
+	}
+}
+
+// emit tells an event about the credential.
+func (m *member) emit(ctx context.Context, e Event) {
+	e.Provider, e.ID = m.provider, m.id
+	m.pool.emit(ctx, e)
+}
+
+// observe calls the observer. A panic in it must not take a request down, nor an exchange for which
+// others wait.
+func (p *Pool) observe(ctx context.Context, e Event) {
+	defer func() {
+		if r := recover(); r != nil && p.Logger != nil {
+			p.Logger.ErrorContext(ctx, "reauth: the observer panicked", "event", string(e.Type))
+		}
+	}()
+	p.Observe(ctx, e)
+}
+
+// logPanic leaves the stack of a refresher's panic in the log: no error holds it.
+func (p *Pool) logPanic(ctx context.Context, m *member) {
+	if p.Logger != nil {
+		p.Logger.ErrorContext(ctx, "reauth: the refresher panicked", "provider", m.provider, "id", m.id, "stack", string(debug.Stack()))
+	}
+}
