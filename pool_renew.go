@@ -52,7 +52,7 @@ func (m *member) join(ctx context.Context, t *tokens, why cause) *flight {
 		return landed(nil, errGone)
 	}
 	hasRefresher := m.group.hasRefresher()
-	exchange := m.restraint.mayExchange(current, hasRefresher, why, now)
+	exchange, rests := m.restraint.decide(current, hasRefresher, why, now)
 	switch f := m.flight; {
 	case f != nil && f.of.digest != current.digest: // it has published these tokens and is about to end
 		return m.launchAfter(ctx, f, current, why)
@@ -62,9 +62,8 @@ func (m *member) join(ctx context.Context, t *tokens, why cause) *flight {
 		return landed(nil, m.restraint.whyNot(current, hasRefresher))
 	case f != nil: // it only looks for newer tokens: the exchange comes after it
 		return m.launchAfter(ctx, f, current, why)
-	}
-	if err := m.restraint.resting(current, exchange, why, now); err != nil {
-		return landed(nil, err)
+	case rests != nil:
+		return landed(nil, rests)
 	}
 	return m.launch(ctx, current, exchange, why)
 }

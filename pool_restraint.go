@@ -40,10 +40,17 @@ const (
 	longestAsked = time.Hour // what a token endpoint's Retry-After may add to a rest
 )
 
-// mayExchange decides whether a renewal of t for the cause may spend the refresh token.
-// hasRefresher says that the provider has a refresher.
+// decide says how new tokens for t may be had now. exchange: the renewal may spend the refresh token;
+// else it may only look for newer tokens. rests is not nil while a renewal like that rests; it is the
+// error of the one that failed last. hasRefresher says that the provider has a refresher.
+func (r *restraint) decide(t *tokens, hasRefresher bool, why cause, now time.Time) (exchange bool, rests error) {
+	exchange = r.mayExchange(t, hasRefresher, why, now)
+	return exchange, r.resting(t, exchange, why, now)
+}
+
+// mayExchange is the first half of decide:
 //
-//	no refresher, no refresh token, or a static key   never
+//	no refresher, no refresh token, or a static key   no
 //	refused, unproven                                 10 min after the exchange that brought t
 //	refused, and the last exchange was futile         when the rest of that is over
 //	otherwise                                         yes
@@ -59,13 +66,13 @@ func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now tim
 	return true
 }
 
-// resting returns the error of the last failed renewal while a renewal like it rests, else nil.
+// resting is the second half of decide:
 //
-//	other tokens, or the other way of renewing        nil
-//	the grant is dead                                 its error, until the tokens change
-//	forced by the user                                nil
-//	the failed one was early, this one is not         nil: more is at stake now
-//	otherwise                                         its error until the rest is over
+//	no failure, or one of other tokens or of the other way   nil
+//	the grant is dead                                        its error, until the tokens change
+//	forced by the user                                       nil
+//	the failed one was early, this one is not                nil: more is at stake now
+//	otherwise                                                its error, until the rest is over
 func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) error {
 	last := &r.failed
 	switch {
