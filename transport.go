@@ -124,7 +124,7 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	}
 	provider := g.provider.Load()
 	route, body := g.bind(provider, req, &d, route)
-	c := call{t: t, req: req, group: g, provider: provider, dest: &d, route: route}
+	c := call{t: t, req: req, group: g, provider: provider, dest: d, route: route}
 	if body == nil {
 		return c.send(now)
 	}
@@ -144,15 +144,15 @@ type call struct {
 	req      *http.Request
 	group    *group
 	provider *registered
-	dest     *destination
+	dest     destination
 	route    routing
 }
 
 // send sends the request with a credential. It does what a success needs; the rest is recovery's.
 func (c *call) send(now time.Time) (*http.Response, error) {
-	m := c.group.choose(c.dest, now, c.route, nil)
+	m := c.group.choose(&c.dest, now, c.route, nil)
 	if m == nil {
-		return c.t.passThrough(c.req, c.dest)
+		return c.t.passThrough(c.req, &c.dest)
 	}
 	t := m.tokens.Load()
 	if t.due(now) {
@@ -165,7 +165,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	if t.bearer == nil { // nothing to send, and an empty header would only mislead
 		return c.sendWithAnother(m)
 	}
-	a := c.t.newAttempt(c.req, c.dest)
+	a := c.t.newAttempt(c.req, &c.dest)
 	resp, err := a.send(c.t.base(), m, t, c.provider)
 	if err == nil && !c.provider.mayRefuse(resp) {
 		a.release()
@@ -197,9 +197,9 @@ func (c *call) ready(m *member, t *tokens, now time.Time) (*tokens, error) {
 func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 	tried := []*member{m}
 	for {
-		next := c.group.choose(c.dest, time.Now(), c.route, tried)
+		next := c.group.choose(&c.dest, time.Now(), c.route, tried)
 		if next == nil {
-			return c.t.passThrough(c.req, c.dest)
+			return c.t.passThrough(c.req, &c.dest)
 		}
 		t, err := c.ready(next, next.tokens.Load(), time.Now())
 		if err != nil {
@@ -209,7 +209,7 @@ func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 		if t.cred.AccessToken == "" {
 			continue
 		}
-		r := newRecovery(c, c.t.newAttempt(c.req, c.dest))
+		r := newRecovery(c, c.t.newAttempt(c.req, &c.dest))
 		defer r.end()
 		r.tried, r.now = tried, turn{member: next, tokens: t}
 		return r.run(r.send())

@@ -10,7 +10,6 @@ import (
 // recovery is one request after its first answer turned out to be, perhaps, a refusal.
 type recovery struct {
 	call
-	at   destination
 	ctx  context.Context //nolint:containedctx // ends when the caller gives the request up, in either way
 	stop context.CancelFunc
 	body *attempt
@@ -37,9 +36,7 @@ type turn struct {
 
 func newRecovery(c *call, a *attempt) *recovery {
 	ctx, stop := callerContext(c.req)
-	r := &recovery{at: *c.dest, ctx: ctx, stop: stop, body: a}
-	r.call = call{t: c.t, req: c.req, group: c.group, provider: c.provider, dest: &r.at, route: c.route}
-	return r
+	return &recovery{call: *c, ctx: ctx, stop: stop, body: a}
 }
 
 // step is what to do after an answer.
@@ -239,7 +236,7 @@ func (r *recovery) switchCredential(v Verdict) (step, error) {
 		return giveUp, nil
 	}
 	for {
-		m := r.group.choose(r.dest, time.Now(), r.route, r.tried)
+		m := r.group.choose(&r.dest, time.Now(), r.route, r.tried)
 		if m == nil {
 			return giveUp, nil
 		}
