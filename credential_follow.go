@@ -74,6 +74,14 @@ type follower struct {
 	follows    string // provider
 }
 
+// same reports whether both follow the same file of the same program. Either may be nil.
+func (f *follower) same(o *follower) bool {
+	if f == nil || o == nil {
+		return f == o
+	}
+	return f.kind == o.kind && f.path == o.path
+}
+
 // followerOf returns whom a credential follows, or nil.
 func followerOf(c Credential) *follower {
 	kind := c.Metadata[followKey]

@@ -110,7 +110,8 @@ func (e *followedError) Error() string {
 	if e.err != nil {
 		return "reauth: " + e.err.Error()
 	}
-	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; use that program, or log in there again",
+	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; "+
+		"use that program, or log in there again",
 		e.follower.owner, e.follower.path)
 }
 

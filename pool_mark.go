@@ -47,7 +47,8 @@ const (
 	refusedRest  = 5 * time.Second  // of unproven tokens; doubling, at most longestRest
 )
 
-// isDeadly reports whether the refusal retires the credential: its account is gone, or its grant is.
+// isDeadly reports whether the refusal retires the credential: its account is gone, or its grant
+// is.
 func isDeadly(v Verdict, failed error) bool {
 	return v.Kind == Dead || v.Kind == Rejected && isPermanent(failed)
 }

@@ -40,9 +40,9 @@ const (
 	longestAsked = time.Hour // what a token endpoint's Retry-After may add to a rest
 )
 
-// decide says how new tokens for t may be had now. exchange: the renewal may spend the refresh token;
-// else it may only look for newer tokens. rests is not nil while a renewal like that rests; it is the
-// error of the one that failed last. hasRefresher says that the provider has a refresher.
+// decide says how new tokens for t may be had now. exchange: the renewal may spend the refresh
+// token; else it may only look for newer tokens. rests is not nil while a renewal like that rests;
+// it is the error of the one that failed last. hasRefresher says that the provider has a refresher.
 func (r *restraint) decide(t *tokens, hasRefresher bool, why cause, now time.Time) (exchange bool, rests error) {
 	exchange = r.mayExchange(t, hasRefresher, why, now)
 	return exchange, r.resting(t, exchange, why, now)

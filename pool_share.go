@@ -71,8 +71,8 @@ func (p *Pool) adoptNews(ctx context.Context) (adopted []*member, err error) {
 	return merged.adopted, nil
 }
 
-// merging is the adoption of a store's entries, which were read after a change of the pool. What has
-// changed in the pool since then is left alone: the store may have been read before it.
+// merging is the adoption of a store's entries, which were read after a change of the pool. What
+// has changed in the pool since then is left alone: the store may have been read before it.
 type merging struct {
 	pool     *Pool
 	before   int64            // number of that change
@@ -144,7 +144,8 @@ func (g *merging) takeTokens(m *member, c Credential, s Standing) {
 // addNew makes a member of a credential that the store holds, or has just been given.
 func (g *group) addNew(c Credential, refreshed time.Time) *member {
 	m := &member{
-		pool: g.pool, group: g, provider: c.Provider, id: c.ID, order: g.pool.added.Add(1), hash: hashOf(c.ID), refreshed: refreshed,
+		pool: g.pool, group: g, provider: c.Provider, id: c.ID, refreshed: refreshed,
+		order: g.pool.added.Add(1), hash: hashOf(c.ID),
 	}
 	m.place.Store(newPlace(c))
 	c = m.withProgramTokens(c)
@@ -204,8 +205,8 @@ func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 	return nil, &followedError{follower: program}
 }
 
-// withProgramTokens returns c with the tokens of the program that it follows, if it follows one. While
-// the program's file cannot be read c has none: the file may appear later.
+// withProgramTokens returns c with the tokens of the program that it follows, if it follows one.
+// While the program's file cannot be read c has none: the file may appear later.
 func (m *member) withProgramTokens(c Credential) Credential {
 	program := m.place.Load().follow
 	if program == nil {

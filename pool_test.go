@@ -37,7 +37,8 @@ func TestAddTwiceIsOneCredential(t *testing.T) {
 	})
 }
 
-// Programs add the login from their environment at every start. The pair there has long been rotated away.
+// Programs add the login from their environment at every start. The pair there has long been
+// rotated away.
 func TestStaleLoginAddedAtEveryStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
