@@ -418,7 +418,7 @@ func (e *borrowedError) Error() string {
 	if e.err != nil {
 		return "reauth: " + e.err.Error()
 	}
-	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; use that program, or log in there again", e.follower.owner, e.follower.path)
+	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; use that program, or log in there again", e.follower.program.Name, e.follower.path)
 }
 
 func (e *borrowedError) Unwrap() error { return ErrNotRefreshable }

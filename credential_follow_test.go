@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +241,22 @@ func TestFollowReadsEachProgramsFile(t *testing.T) {
 	}
 }
 
+// A user may have registered a provider of another name that takes the program's tokens, a proxy say.
+func TestFollowForAProviderOfAnotherName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"tokens":{"access_token":"at-1"}}`), 0o600))
+	pool := reauth.NewPool()
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	require.NoError(t, pool.Register(reauth.Provider{Name: "my-proxy", Hosts: []string{"proxy.example"}}))
+	c := reauth.Follow("codex", path)
+	c.Provider = "my-proxy"
+	_, err := pool.Add(t.Context(), c)
+	require.NoError(t, err)
+	got, err := pool.Token(t.Context(), "my-proxy")
+	require.NoError(t, err)
+	assert.Equal(t, "at-1", got.AccessToken)
+}
+
 func TestFollowFindsTheProgramsOwnPlace(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CODEX_HOME", dir)
@@ -297,4 +314,82 @@ func TestFollowedRefreshTokenIsNowhere(t *testing.T) {
 		assert.NotContains(t, fmt.Sprintf("%#v", struct{ http.Header }{http.Header{"X": {c.AccessToken, c.RefreshToken}}}), "owners-refresh-token")
 		assert.NotContains(t, fmt.Sprint(c.Metadata), "owners-refresh-token")
 	})
+}
+
+// A file may hold entries that are no login that can be used: a digest that stands in place of a secret kept elsewhere, an
+// entry that the program itself has found dead, a value that no header can carry. The next entry is followed instead.
+func TestFollowPassesOverEntriesThatAreOfNoUse(t *testing.T) {
+	const (
+		digest = `{"access_token":"sha256:0123456789abcdef","secret_fingerprint":"sha256:0123456789abcdef"}`
+		dead   = `{"access_token":"dead-1","refresh_token":"rt-1","last_status":"dead"}`
+		live   = `{"access_token":"live-1","refresh_token":"rt-2","priority":9,"last_status":"ok"}`
+	)
+	for name, c := range map[string]struct{ kind, file string }{
+		"digest before a live entry":             {"hermes", `{"credential_pool":{"xai-oauth":[` + digest + `,` + live + `]}}`},
+		"digest in the pool, live login beside":  {"hermes", `{"credential_pool":{"xai-oauth":[` + digest + `]},"providers":{"xai-oauth":` + live + `}}`},
+		"digest below tokens":                    {"hermes", `{"credential_pool":{"xai-oauth":[{"tokens":` + digest + `},` + live + `]}}`},
+		"digest below tokens of a provider":      {"hermes", `{"providers":{"xai":{"tokens":` + digest + `},"xai-oauth":{"tokens":` + live + `}}}`},
+		"digest in place of an agent's key":      {"hermes", `{"credential_pool":{"xai-oauth":[{"agent_key":"sha256:0123456789abcdef"},` + live + `]}}`},
+		"digest under another name of it":        {"hermes", `{"credential_pool":{"xai":[` + digest + `],"xai-oauth":[` + live + `]}}`},
+		"dead in the pool, live login beside":    {"hermes", `{"credential_pool":{"xai-oauth":[` + dead + `]},"providers":{"xai-oauth":` + live + `}}`},
+		"dead under another name of it":          {"hermes", `{"credential_pool":{"xai":[` + dead + `],"xai-oauth":[` + live + `]}}`},
+		"dead as a provider's own":               {"hermes", `{"providers":{"xai":` + dead + `,"xai-oauth":` + live + `}}`},
+		"login below tokens in the pool":         {"hermes", `{"credential_pool":{"xai-oauth":[{"tokens":` + live + `}]},"providers":{"xai-oauth":{"access_token":"no"}}}`},
+		"odd entry before a live one":            {"hermes", `{"credential_pool":{"xai-oauth":[7,{"access_token":7},` + live + `]}}`},
+		"provider without a token before one":    {"hermes", `{"providers":{"xai":{},"xai-oauth":` + live + `}}`},
+		"exhausted is not for ever":              {"hermes", `{"credential_pool":{"xai-oauth":[{"access_token":"live-1","last_status":"exhausted"}]}}`},
+		"line break inside the better entry":     {"grok", `{"a::b":{"key":"to\nken","refresh_token":"r"},"c::d":{"key":"live-1"}}`},
+		"no text inside the better entry":        {"grok", `{"a::b":{"key":"to\ud800ken","refresh_token":"r"},"c::d":{"key":"live-1"}}`},
+		"line break in a pool entry":             {"hermes", `{"credential_pool":{"xai-oauth":[{"access_token":"to\nken"},` + live + `]}}`},
+		"odd stamp does not hide the only login": {"grok", `{"c::d":{"key":"live-1","expires_at":[]}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "auth.json")
+			require.NoError(t, os.WriteFile(path, []byte(c.file), 0o600))
+			pool := reauth.NewPool()
+			t.Cleanup(func() { require.NoError(t, pool.Close()) })
+			f := reauth.Follow(c.kind, path)
+			f.Provider = "xai"
+			_, err := pool.Add(t.Context(), f)
+			require.NoError(t, err)
+			got, err := pool.Token(t.Context(), "xai")
+			require.NoError(t, err)
+			assert.Equal(t, "live-1", got.AccessToken)
+		})
+	}
+}
+
+// Where a file holds nothing else, Add says whose login it is and what to do.
+func TestFollowOfAFileWithoutALoginThatCanBeUsed(t *testing.T) {
+	const digest, dead = `"sha256:0123456789abcdef"`, `"access_token":"secret-secret-secret","last_status":"dead"`
+	for name, c := range map[string]struct{ kind, file, provider, want string }{
+		"digest":                  {"hermes", `{"credential_pool":{"openrouter":[{"source":"env:secret-secret","access_token":` + digest + `}]}}`, "openrouter", "Hermes keeps the secret of openrouter elsewhere; add that secret as a credential of its own"},
+		"fingerprint only":        {"hermes", `{"credential_pool":{"openrouter":[{"secret_fingerprint":` + digest + `}]}}`, "openrouter", "Hermes keeps the secret of openrouter elsewhere; add that secret as a credential of its own"},
+		"digest below tokens":     {"hermes", `{"providers":{"xai-oauth":{"tokens":{"access_token":` + digest + `}}}}`, "xai", "Hermes keeps the secret of xai-oauth elsewhere"},
+		"dead":                    {"hermes", `{"credential_pool":{"xai-oauth":[{` + dead + `}]}}`, "xai", "Hermes found its login of xai-oauth dead; log in there again"},
+		"dead as the provider's":  {"hermes", `{"providers":{"xai-oauth":{` + dead + `}}}`, "xai", "Hermes found its login of xai-oauth dead; log in there again"},
+		"of another provider":     {"hermes", `{"providers":{"nous":{` + dead + `}}}`, "xai", "it holds no login of xai-oauth; log in there first"},
+		"codex, no token":         {"codex", `{"tokens":{"access_token":"secret-\nsecret"}}`, "", "it holds no login of openai-codex; log in there first"},
+		"claude, no token":        {"claude-code", `{"claudeAiOauth":{"accessToken":"secret-\u0000secret","refreshToken":"r"}}`, "", "it holds no login of anthropic; log in there first"},
+		"qwen, no token":          {"qwen", `{"access_token":"\u007f","refresh_token":"r"}`, "", "it holds no login of qwen-oauth; log in there first"},
+		"grok, no token":          {"grok", `{"a::b":{"key":"secret-\u0001secret"}}`, "", "it holds no login of xai-oauth; log in there first"},
+		"grok, digest":            {"grok", `{"a::b":{"key":` + digest + `}}`, "", "it holds no login of xai-oauth; log in there first"},
+		"larger than any of them": {"codex", `{"tokens":{"access_token":"at-1"},"more":"` + strings.Repeat("x", 4<<20) + `"}`, "", "it is larger than 4 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "auth.json")
+			require.NoError(t, os.WriteFile(path, []byte(c.file), 0o600))
+			pool := reauth.NewPool()
+			t.Cleanup(func() { require.NoError(t, pool.Close()) })
+			f := reauth.Follow(c.kind, path)
+			if c.provider != "" {
+				f.Provider = c.provider
+			}
+			_, err := pool.Add(t.Context(), f)
+			require.ErrorContains(t, err, "("+path+"): "+c.want)
+			assert.NotContains(t, err.Error(), "secret-")
+			assert.NotContains(t, err.Error(), "sha256:")
+			assert.Empty(t, pool.Status())
+		})
+	}
 }
