@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/foreign"
+	"github.com/reauth-go/reauth/internal/logins"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -70,7 +70,7 @@ func TestImport(t *testing.T) {
 
 // The path of a file, of its folder, and the program's own variable lead to the same login.
 func TestImportFromElsewhere(t *testing.T) {
-	for _, p := range foreign.Programs {
+	for _, p := range logins.Programs() {
 		s := newShell(t)
 		content := foreignFiles()[p.Kind]
 		file := s.write(content, "elsewhere", place[p.Kind][1])
@@ -84,10 +84,10 @@ func TestImportFromElsewhere(t *testing.T) {
 
 // What the command reads is what the library follows: the same program, the same file, the same token.
 func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
-	for _, p := range foreign.Programs {
+	for _, p := range logins.Programs() {
 		s := newShell(t)
 		file := s.write(foreignFiles()[p.Kind], place[p.Kind]...)
-		found, err := p.Read(file)
+		found, err := p.Read(file, knownProvider)
 		require.NoError(t, err)
 		require.NotEmpty(t, found.Logins)
 		for _, l := range found.Logins {
@@ -96,16 +96,29 @@ func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
 			}
 			pool := reauth.NewPool()
 			c := reauth.Follow(p.Kind, file)
-			c.Provider = l.Credential.Provider
+			c.Provider = l.Provider
 			_, err := pool.Add(t.Context(), c)
 			require.NoError(t, err, "%s %s", p.Kind, l.Name)
 			followed, err := pool.Token(t.Context(), c.Provider)
 			require.NoError(t, err)
-			assert.Equal(t, followed.AccessToken, l.Credential.AccessToken, "%s %s", p.Kind, l.Name)
-			assert.WithinDuration(t, followed.Expiry, orUnknown(l.Credential.Expiry, followed.Expiry), time.Second, "%s %s", p.Kind, l.Name)
+			assert.Equal(t, followed.AccessToken, l.AccessToken, "%s %s", p.Kind, l.Name)
+			assert.WithinDuration(t, followed.Expiry, orUnknown(l.Expiry, followed.Expiry), time.Second, "%s %s", p.Kind, l.Name)
 			require.NoError(t, pool.Close())
 		}
 	}
+}
+
+// Of two names of one provider only the first one's login is followed, and what a file says of itself reaches no terminal
+// as a command.
+func TestImportOfAHostileFile(t *testing.T) {
+	s := newShell(t)
+	s.write(fmt.Sprintf(`{"credential_pool":{"xai":[{"label":"one\u001b[2J","access_token":"at-1-%[1]s"}],"xai-oauth":[{"label":"two","access_token":"at-2-%[1]s","refresh_token":"rt-2-%[1]s"}],
+		"openrouter":[{"source":"env:\u001b[2JKEY","access_token":"sha256:0123456789abcdef"}]}}`, marker), place["hermes"]...)
+	out := s.run("", "import", "hermes").ok()
+	assert.Contains(t, out, "follows  xai, one[2J: as xai-oauth/hermes")
+	assert.Contains(t, out, "skipped  xai-oauth, two: only the first login of a provider is followed")
+	assert.Contains(t, out, "Hermes keeps its secret elsewhere, in env:[2JKEY")
+	assert.NotContains(t, out, "\x1b")
 }
 
 // orUnknown is an expiry, or the one that a JWT tells.
