@@ -34,6 +34,8 @@ type hermesEntry struct {
 	Priority       int          `json:"priority"`
 	Fingerprint    string       `json:"secret_fingerprint"` // digest of a secret that is kept elsewhere
 	Tokens         *hermesEntry `json:"tokens"`
+
+	name string // for people
 }
 
 // readHermes reads the pool, and of what providers keep for themselves only what the pool lacks.
@@ -63,8 +65,8 @@ func (f *Found) addPool(pool map[string]json.RawMessage, canonical Canonical) {
 			f.skip(fmt.Sprintf("%s, %d in its pool", name, len(list)), "reauth does not know the provider")
 			continue
 		}
-		for i, e := range f.poolEntries(name, list) {
-			f.addHermes(provider, name+", "+cmp.Or(e.Label, e.Source, fmt.Sprintf("entry %d", i+1)), e)
+		for _, e := range f.poolEntries(name, list) {
+			f.addHermes(provider, e)
 		}
 	}
 }
@@ -74,10 +76,12 @@ func (f *Found) poolEntries(name string, list []json.RawMessage) []hermesEntry {
 	var entries []hermesEntry
 	for i, content := range list {
 		var e hermesEntry
+		position := fmt.Sprintf("entry %d", i+1)
 		if json.Unmarshal(content, &e) != nil { // one odd entry must not hide the others
-			f.skip(fmt.Sprintf("%s, entry %d", name, i+1), "it cannot be read")
+			f.skip(name+", "+position, "it cannot be read")
 			continue
 		}
+		e.name = name + ", " + cmp.Or(e.Label, e.Source, position)
 		entries = append(entries, e)
 	}
 	slices.SortStableFunc(entries, func(a, b hermesEntry) int { return cmp.Compare(a.Priority, b.Priority) })
@@ -91,7 +95,7 @@ func (f *Found) addProviders(providers map[string]json.RawMessage, canonical Can
 	}
 	for _, name := range slices.Sorted(maps.Keys(providers)) {
 		provider, known := canonical(name)
-		var e hermesEntry
+		e := hermesEntry{name: name}
 		switch {
 		case !known:
 			f.skip(name, "reauth does not know the provider")
@@ -99,26 +103,26 @@ func (f *Found) addProviders(providers map[string]json.RawMessage, canonical Can
 		case json.Unmarshal(providers[name], &e) != nil:
 			f.skip(name, "it cannot be read")
 		default:
-			f.addHermes(provider, name, e)
+			f.addHermes(provider, e)
 		}
 	}
 }
 
 // addHermes adds the login of an entry, or says why the entry is of no use. An exhausted entry is of
 // use: exhaustion ends, and until then the provider itself says so.
-func (f *Found) addHermes(provider, name string, e hermesEntry) {
+func (f *Found) addHermes(provider string, e hermesEntry) {
 	l := e.login()
 	switch {
 	case l.AccessToken == "" && e.keptElsewhere():
-		f.skip(name, "Hermes keeps its secret elsewhere, in "+cmp.Or(e.Source, "its environment"))
+		f.skip(e.name, "Hermes keeps its secret elsewhere, in "+cmp.Or(e.Source, "its environment"))
 		f.advise(provider, "Hermes keeps the secret of "+provider+" elsewhere; add that secret as a credential of its own")
 	case l.AccessToken == "":
-		f.skip(name, "it holds no token")
+		f.skip(e.name, "it holds no token")
 	case e.LastStatus == "dead":
-		f.skip(name, "Hermes found it dead; log in there again")
+		f.skip(e.name, "Hermes found it dead; log in there again")
 		f.advise(provider, "Hermes found its login of "+provider+" dead; log in there again")
 	default:
-		l.Provider, l.Name, l.ID, l.Priority = provider, name, sendable(e.ID), max(e.Priority, 0)
+		l.Provider, l.Name, l.ID, l.Priority = provider, e.name, sendable(e.ID), max(e.Priority, 0)
 		f.addFollowed(l)
 	}
 }
