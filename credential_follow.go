@@ -14,23 +14,23 @@ import (
 	"github.com/reauth-go/reauth/internal/logins"
 )
 
-// Metadata keys under which a stored credential keeps the program that it follows. Such a credential
-// is stored without tokens: the program's file has them.
+// Metadata keys under which a stored credential keeps the program that it follows. Such a
+// credential is stored without tokens: the program's file has them.
 const (
 	followKey     = "reauth-follow"
 	followPathKey = "reauth-follow-path"
 )
 
 // Follow returns a credential that follows another program's login and never changes it. kind is
-// "codex" (Codex CLI), "claude-code" (Claude Code), "hermes", "qwen" (Qwen Code) or "grok" (Grok CLI).
-// path is the program's file. If it is empty, each process that uses the credential looks where the
-// program keeps the file by default. On macOS Claude Code keeps its login in the keychain, where it
-// cannot be followed. Hermes's file holds logins of several providers: the credential is that of its
-// active provider, unless Provider is set before Pool.Add.
+// "codex" (Codex CLI), "claude-code" (Claude Code), "hermes", "qwen" (Qwen Code) or "grok" (Grok
+// CLI). path is the program's file. If it is empty, each process that uses the credential looks
+// where the program keeps the file by default. On macOS Claude Code keeps its login in the
+// keychain, where it cannot be followed. Hermes's file holds logins of several providers: the
+// credential is that of its active provider, unless Provider is set before Pool.Add.
 //
 // The pool reads the access token from the file and adopts what the program writes there. It never
-// refreshes the login and never writes the file. A Store keeps the credential without tokens. When the
-// provider goes on refusing the program's token, the caller gets that refusal, and an event
+// refreshes the login and never writes the file. A Store keeps the credential without tokens. When
+// the provider goes on refusing the program's token, the caller gets that refusal, and an event
 // RefreshFailed says whose login it is. An unknown kind, a file that cannot be read, and a file
 // without a login that can be used are errors of Pool.Add.
 func Follow(kind, path string) Credential {
@@ -55,8 +55,9 @@ func Follow(kind, path string) Credential {
 // everyProvider gives the canonical name of a provider. A user may have registered any of them.
 func everyProvider(name string) (string, bool) { return canonicalName(name), true }
 
-// follower reads the login of another program that a credential follows. Only that program may spend
-// the refresh token: we take the access token from its file, and read again when it is refused.
+// follower reads the login of another program that a credential follows. Only that program may
+// spend the refresh token: we take the access token from its file, and read again when it is
+// refused.
 type follower struct {
 	program    logins.Program
 	kind, path string
@@ -119,8 +120,8 @@ func (f *follower) login() (logins.Login, error) {
 	return l, nil
 }
 
-// fill returns c with the tokens of the login that it follows, or without any if they cannot be read
-// now.
+// fill returns c with the tokens of the login that it follows, or without any if they cannot be
+// read now.
 func (f *follower) fill(c Credential) (Credential, error) {
 	c = c.clone()
 	c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{}
@@ -135,8 +136,8 @@ func (f *follower) fill(c Credential) (Credential, error) {
 	return c, nil
 }
 
-// activeProvider returns the provider that the program uses now, or nothing if the file does not say:
-// Pool.Add returns an error then.
+// activeProvider returns the provider that the program uses now, or nothing if the file does not
+// say: Pool.Add returns an error then.
 func (f *follower) activeProvider() string {
 	found, err := f.program.Read(f.path, everyProvider)
 	if err != nil {

@@ -18,52 +18,52 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// owner is another program's file.
-type owner struct {
+// programFile is the file in which another program keeps its login.
+type programFile struct {
 	path  string
 	write func(token string)
 }
 
-func newOwner(t testing.TB, format string) *owner {
-	o := &owner{path: filepath.Join(t.TempDir(), "auth.json")}
-	o.write = func(token string) {
-		require.NoError(t, os.WriteFile(o.path, fmt.Appendf(nil, format, token), 0o600))
+func newProgramFile(t testing.TB, format string) *programFile {
+	f := &programFile{path: filepath.Join(t.TempDir(), "auth.json")}
+	f.write = func(token string) {
+		require.NoError(t, os.WriteFile(f.path, fmt.Appendf(nil, format, token), 0o600))
 	}
-	return o
+	return f
 }
 
-const grokFile = `{"https://auth.x.ai::client":{"key":%q,"refresh_token":"owners-refresh-token","auth_mode":"oidc"}}`
+const grokFile = `{"https://auth.x.ai::client":{"key":%q,"refresh_token":"programs-refresh-token","auth_mode":"oidc"}}`
 
 // following runs f with a pool that follows a Grok CLI login.
-func following(t *testing.T, f func(t *testing.T, r *rig, o *owner)) {
+func following(t *testing.T, f func(t *testing.T, r *rig, file *programFile)) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		o := newOwner(t, grokFile)
+		file := newProgramFile(t, grokFile)
 		access, _ := r.fake.Login()
-		o.write(access)
-		_, err := r.pool.Add(t.Context(), reauth.Follow("grok", o.path))
+		file.write(access)
+		_, err := r.pool.Add(t.Context(), reauth.Follow("grok", file.path))
 		require.NoError(t, err)
-		f(t, r, o)
+		f(t, r, file)
 	})
 }
 
 func TestFollowedLoginIsReadAgainWhenItsTokenIsRefused(t *testing.T) {
-	following(t, func(t *testing.T, r *rig, o *owner) {
+	following(t, func(t *testing.T, r *rig, file *programFile) {
 		status, _ := r.mustPost(t)
 		require.Equal(t, 200, status)
 		r.fake.Expire()
 		access, _ := r.fake.Login()
-		o.write(access)
+		file.write(access)
 		status, _ = r.mustPost(t)
 		assert.Equal(t, 200, status)
-		assert.Zero(t, r.fake.TokenRequests(), "the refresh token is the owner's")
+		assert.Zero(t, r.fake.TokenRequests(), "only the program may spend the refresh token")
 		assert.Len(t, r.events.all(reauth.Adopted), 1)
 	})
 }
 
 func TestFollowedLoginThatStaysRefused(t *testing.T) {
-	following(t, func(t *testing.T, r *rig, o *owner) {
+	following(t, func(t *testing.T, r *rig, file *programFile) {
 		r.fake.Expire()
-		before, err := os.ReadFile(o.path)
+		before, err := os.ReadFile(file.path)
 		require.NoError(t, err)
 		status, body := r.mustPost(t)
 		assert.Equal(t, 403, status, "the provider's own refusal")
@@ -72,14 +72,14 @@ func TestFollowedLoginThatStaysRefused(t *testing.T) {
 		failed := r.events.all(reauth.RefreshFailed)
 		require.Len(t, failed, 1)
 		assert.Equal(t, "borrowed:grok", failed[0].Reason)
-		assert.ErrorContains(t, failed[0].Err, "the login is that of Grok CLI ("+o.path)
+		assert.ErrorContains(t, failed[0].Err, "the login is that of Grok CLI ("+file.path)
 		require.ErrorIs(t, failed[0].Err, reauth.ErrNotRefreshable)
-		after, err := os.ReadFile(o.path)
+		after, err := os.ReadFile(file.path)
 		require.NoError(t, err)
 		assert.Equal(t, before, after)
 
-		access, _ := r.fake.Login() // the owner logs in again
-		o.write(access)
+		access, _ := r.fake.Login() // the user logs in again in the program
+		file.write(access)
 		time.Sleep(2 * time.Second)
 		r.mustPost(t) // looks, in the background
 		synctest.Wait()
@@ -90,11 +90,11 @@ func TestFollowedLoginThatStaysRefused(t *testing.T) {
 }
 
 func TestFollowedLoginIsNoticedBeforeItIsRefused(t *testing.T) {
-	following(t, func(t *testing.T, r *rig, o *owner) {
+	following(t, func(t *testing.T, r *rig, file *programFile) {
 		r.mustPost(t)
 		old := r.tokens()[0]
 		access, _ := r.fake.Login()
-		o.write(access + "\n") // white space is no part of it
+		file.write(access + "\n") // white space is no part of it
 		time.Sleep(2 * time.Second)
 		r.mustPost(t)
 		synctest.Wait()
@@ -108,10 +108,10 @@ func TestFollowedLoginIsNoticedBeforeItIsRefused(t *testing.T) {
 }
 
 func TestFollowedFileThatIsGoneOrBrokenLeavesTheTokenInUse(t *testing.T) {
-	following(t, func(t *testing.T, r *rig, o *owner) {
+	following(t, func(t *testing.T, r *rig, file *programFile) {
 		for _, breakIt := range []func() error{
-			func() error { return os.WriteFile(o.path, []byte(`{"half`), 0o600) },
-			func() error { return os.Remove(o.path) },
+			func() error { return os.WriteFile(file.path, []byte(`{"half`), 0o600) },
+			func() error { return os.Remove(file.path) },
 		} {
 			require.NoError(t, breakIt())
 			time.Sleep(2 * time.Second)
@@ -133,10 +133,10 @@ func TestFollowedLoginIsStoredWithoutTokens(t *testing.T) {
 		store := reauth.NewMemStore()
 		fleet(t, 2, store, func(t *testing.T, rigs []*rig) {
 			a, b := rigs[0], rigs[1]
-			o := newOwner(t, grokFile)
+			file := newProgramFile(t, grokFile)
 			access, _ := a.fake.Login()
-			o.write(access)
-			id, err := a.pool.Add(t.Context(), reauth.Follow("grok", o.path))
+			file.write(access)
+			id, err := a.pool.Add(t.Context(), reauth.Follow("grok", file.path))
 			require.NoError(t, err)
 			entries, _, err := store.Load(t.Context(), "")
 			require.NoError(t, err)
@@ -165,11 +165,12 @@ func TestFollowedLoginIsStoredWithoutTokens(t *testing.T) {
 	})
 }
 
-// A program adds the credential at every start, and may find it followed already, or not logged in yet.
+// A user's program adds the credential at every start. It may find that it follows the login
+// already, or that the file is not there yet.
 func TestFollowAddedAgainAndFileThatComesLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
-		o := newOwner(t, grokFile)
+		file := newProgramFile(t, grokFile)
 		fake := reauthtest.New(reauthtest.XAI)
 		access, _ := fake.Login()
 		open := func() *rig {
@@ -180,19 +181,19 @@ func TestFollowAddedAgainAndFileThatComesLater(t *testing.T) {
 			return r
 		}
 		first := open()
-		o.write(access)
+		file.write(access)
 		for range 2 {
-			_, err := first.pool.Add(t.Context(), reauth.Follow("grok", o.path))
+			_, err := first.pool.Add(t.Context(), reauth.Follow("grok", file.path))
 			require.NoError(t, err)
 		}
 		require.Len(t, first.pool.Status(), 1)
 		require.NoError(t, first.pool.Close())
 
-		require.NoError(t, os.Remove(o.path))
+		require.NoError(t, os.Remove(file.path))
 		second := open()
 		second.mustPost(t)
 		assert.Equal(t, []string{"set by the transport"}, second.tokens(), "sent as the caller made it")
-		o.write(access)
+		file.write(access)
 		time.Sleep(2 * time.Minute)
 		second.mustPost(t)
 		synctest.Wait()
@@ -241,7 +242,8 @@ func TestFollowReadsEachProgramsFile(t *testing.T) {
 	}
 }
 
-// A user may have registered a provider of another name that takes the program's tokens, a proxy say.
+// A user may have registered a provider of another name that takes the program's tokens, such as a
+// proxy.
 func TestFollowForAProviderOfAnotherName(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth.json")
 	require.NoError(t, os.WriteFile(path, []byte(`{"tokens":{"access_token":"at-1"}}`), 0o600))
@@ -304,20 +306,21 @@ func TestFollowThatCannotBe(t *testing.T) {
 	assert.Empty(t, pool.Status())
 }
 
-// The refresh token in the owner's file is never even looked at: nothing of ours could send it.
+// The refresh token in the program's file reaches no credential: nothing of ours could send it.
 func TestFollowedRefreshTokenIsNowhere(t *testing.T) {
-	following(t, func(t *testing.T, r *rig, _ *owner) {
+	following(t, func(t *testing.T, r *rig, _ *programFile) {
 		r.fake.Expire()
 		r.mustPost(t)
 		c, err := r.pool.Token(t.Context(), "xai")
 		require.NoError(t, err)
-		assert.NotContains(t, fmt.Sprintf("%#v", struct{ http.Header }{http.Header{"X": {c.AccessToken, c.RefreshToken}}}), "owners-refresh-token")
-		assert.NotContains(t, fmt.Sprint(c.Metadata), "owners-refresh-token")
+		assert.NotContains(t, fmt.Sprintf("%#v", struct{ http.Header }{http.Header{"X": {c.AccessToken, c.RefreshToken}}}), "programs-refresh-token")
+		assert.NotContains(t, fmt.Sprint(c.Metadata), "programs-refresh-token")
 	})
 }
 
-// A file may hold entries that are no login that can be used: a digest that stands in place of a secret kept elsewhere, an
-// entry that the program itself has found dead, a value that no header can carry. The next entry is followed instead.
+// A file may hold entries that are of no use: a digest in place of a secret that the program keeps
+// elsewhere, an entry that the program has found dead, a value that no header can carry. Follow
+// takes the next entry then.
 func TestFollowPassesOverEntriesThatAreOfNoUse(t *testing.T) {
 	const (
 		digest = `{"access_token":"sha256:0123456789abcdef","secret_fingerprint":"sha256:0123456789abcdef"}`
@@ -359,7 +362,7 @@ func TestFollowPassesOverEntriesThatAreOfNoUse(t *testing.T) {
 	}
 }
 
-// Where a file holds nothing else, Add says whose login it is and what to do.
+// If a file holds nothing else, Add says whose login it is and what to do.
 func TestFollowOfAFileWithoutALoginThatCanBeUsed(t *testing.T) {
 	const digest, dead = `"sha256:0123456789abcdef"`, `"access_token":"secret-secret-secret","last_status":"dead"`
 	for name, c := range map[string]struct{ kind, file, provider, want string }{

@@ -165,8 +165,8 @@ func (im *importer) follow(l logins.Login) error {
 	return nil
 }
 
-// takeOver copies a login, unless the store has a newer one, and removes the credential that followed
-// it.
+// takeOver copies a login, unless the store has a newer one, and removes the credential that
+// followed it.
 func (im *importer) takeOver(l logins.Login) error {
 	c, status, err := im.prepared(l)
 	if err != nil {
@@ -202,9 +202,9 @@ func (im *importer) endFollowing(l logins.Login, copied string, before []reauth.
 	return nil
 }
 
-// prepared returns a login as the credential that the store would have, and its status. A login that
-// does not tell its account gets its ID from the program, so that it stays one credential however
-// often its tokens change.
+// prepared returns a login as the credential that the store would have, and its status. A login
+// that does not tell its account gets its ID from the program, so that it stays one credential
+// however often its tokens change.
 func (im *importer) prepared(l logins.Login) (reauth.Credential, reauth.CredentialStatus, error) {
 	c := asCredential(l)
 	scratch := reauth.NewPool()
@@ -237,8 +237,8 @@ func asCredential(l logins.Login) reauth.Credential {
 func isDigest(id string) bool { return len(id) == 16 && id[:4] == "key-" }
 
 // isNewer reports whether a login in the store is newer than one found elsewhere. Nothing but its
-// expiry tells the age of a token. Where one of them tells none, a login that was refreshed within the
-// last hour counts as newer.
+// expiry tells the age of a token. Where one of them tells none, a login that was refreshed within
+// the last hour counts as newer.
 func isNewer(stored, found reauth.CredentialStatus) bool {
 	if stored.Expiry.IsZero() || found.Expiry.IsZero() {
 		return !stored.LastRefresh.IsZero() && time.Since(stored.LastRefresh) < time.Hour

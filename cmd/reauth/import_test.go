@@ -17,14 +17,14 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// jwt makes a token that tells whose it is and how long it lives.
+// jwt returns a token that tells its subject and its expiry.
 func jwt(subject string, lives time.Duration) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	claims := fmt.Sprintf(`{"sub":%q,"exp":%d,"note":%q}`, subject, time.Now().Add(lives).Unix(), marker)
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + ".EXAMPLE"
 }
 
-// write writes a file below the shell's home.
+// write writes a file below the shell's home and returns its path.
 func (s *shell) write(content string, path ...string) string {
 	s.t.Helper()
 	file := filepath.Join(append([]string{s.home}, path...)...)
@@ -35,8 +35,8 @@ func (s *shell) write(content string, path ...string) string {
 
 const soon = 2*time.Hour + 30*time.Second
 
-// foreignFiles are what the other programs write, with all that may stand beside a login.
-func foreignFiles() map[string]string {
+// programFiles returns what each program writes, with all that may stand beside a login.
+func programFiles() map[string]string {
 	ms, iso := time.Now().Add(soon).UnixMilli(), time.Now().Add(soon).UTC().Format(time.RFC3339Nano)
 	return map[string]string{
 		"codex":       fmt.Sprintf(`{"auth_mode":"chatgpt","OPENAI_API_KEY":"sk-%[1]s","tokens":{"id_token":"x","access_token":%[2]q,"refresh_token":"rt-%[1]s","account_id":"acct-7"},"last_refresh":"2026-01-01T00:00:00Z","agent_identity":{"a":1},"personal_access_token":"at-%[1]s"}`, marker, jwt("user-7", soon)),
@@ -49,13 +49,13 @@ func foreignFiles() map[string]string {
 	}
 }
 
-// place is where a program keeps its file by default.
+// place gives the path below the user's home at which a program keeps its file by default.
 var place = map[string][]string{
 	"codex": {".codex", "auth.json"}, "claude-code": {".claude", ".credentials.json"}, "qwen": {".qwen", "oauth_creds.json"}, "grok": {".grok", "auth.json"}, "hermes": {".hermes", "auth.json"},
 }
 
 func TestImport(t *testing.T) {
-	for kind, content := range foreignFiles() {
+	for kind, content := range programFiles() {
 		s := newShell(t)
 		nothing := s.transcript([]string{"import", kind})
 		file := s.write(content, place[kind]...)
@@ -72,7 +72,7 @@ func TestImport(t *testing.T) {
 func TestImportFromElsewhere(t *testing.T) {
 	for _, p := range logins.Programs() {
 		s := newShell(t)
-		content := foreignFiles()[p.Kind]
+		content := programFiles()[p.Kind]
 		file := s.write(content, "elsewhere", place[p.Kind][1])
 		s.run("", "import", p.Kind, file).ok()
 		assert.Contains(t, s.run("", "import", p.Kind, filepath.Dir(file)).ok(), "nothing new")
@@ -82,11 +82,12 @@ func TestImportFromElsewhere(t *testing.T) {
 	}
 }
 
-// What the command reads is what the library follows: the same program, the same file, the same token.
+// The command and the library agree on the program, the file and the token of the login that is
+// followed.
 func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
 	for _, p := range logins.Programs() {
 		s := newShell(t)
-		file := s.write(foreignFiles()[p.Kind], place[p.Kind]...)
+		file := s.write(programFiles()[p.Kind], place[p.Kind]...)
 		found, err := p.Read(file, knownProvider)
 		require.NoError(t, err)
 		require.NotEmpty(t, found.Logins)
@@ -108,8 +109,8 @@ func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
 	}
 }
 
-// Of two names of one provider only the first one's login is followed, and what a file says of itself reaches no terminal
-// as a command.
+// If a file has two names of one provider, the login under the first name is followed. Text of a
+// file cannot command the terminal.
 func TestImportOfAHostileFile(t *testing.T) {
 	s := newShell(t)
 	s.write(fmt.Sprintf(`{"credential_pool":{"xai":[{"label":"one\u001b[2J","access_token":"at-1-%[1]s"}],"xai-oauth":[{"label":"two","access_token":"at-2-%[1]s","refresh_token":"rt-2-%[1]s"}],
@@ -121,7 +122,7 @@ func TestImportOfAHostileFile(t *testing.T) {
 	assert.NotContains(t, out, "\x1b")
 }
 
-// orUnknown is an expiry, or the one that a JWT tells.
+// orUnknown returns an expiry, or if it is unknown the one that a JWT tells.
 func orUnknown(t, other time.Time) time.Time {
 	if t.IsZero() {
 		return other
@@ -167,7 +168,8 @@ func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	assert.NotEqual(t, newer, s.stored("xai-oauth", "user-9").AccessToken)
 }
 
-// A login without an account stays one credential however often its tokens change, and is refreshed here once taken over.
+// A login that tells no account stays one credential, however often its tokens change. The store
+// refreshes it once it is taken over.
 func TestTakeOverIsRefreshedHere(t *testing.T) {
 	fake := reauthtest.New(reauthtest.Anthropic)
 	server := serveFake(t, fake)
@@ -222,10 +224,10 @@ func TestFollowedLoginsAreProbedAndLeftAlone(t *testing.T) {
 	s.run("", "remove", "xai", "grok").ok()
 }
 
-// Qwen Code's own lock says that it is refreshing: to copy the pair now would copy one that is being spent.
+// Qwen Code's own lock says that it is refreshing. A pair that is copied now has just been spent.
 func TestTakeOverWaitsForNobody(t *testing.T) {
 	s := newShell(t)
-	s.write(foreignFiles()["qwen"], place["qwen"]...)
+	s.write(programFiles()["qwen"], place["qwen"]...)
 	lock := s.write("", ".qwen", "oauth_creds.lock")
 	assert.Contains(t, s.run("", "import", "qwen", "--take-over").fails(exitFailed), "is refreshing its login just now")
 	s.run("", "import", "qwen").ok()

@@ -36,8 +36,8 @@ type Found struct {
 	advice map[string]string
 }
 
-// Followed returns the login of a provider that reauth.Follow follows. It has no refresh token: only
-// the program may spend that. The error says what to do, and quotes nothing of the file.
+// Followed returns the login of a provider that reauth.Follow follows. It has no refresh token:
+// only the program may spend that. The error says what to do, and quotes nothing of the file.
 func (f Found) Followed(provider string) (Login, error) {
 	for _, l := range f.Logins {
 		if l.Followed && l.Provider == provider {
@@ -54,8 +54,8 @@ func (f Found) Followed(provider string) (Login, error) {
 // add adds a login that is only for import.
 func (f *Found) add(l Login) { f.Logins = append(f.Logins, l) }
 
-// addFollowed adds a login, which is followed if it is the first one of its provider. Readers add in
-// the order in which the program prefers its logins.
+// addFollowed adds a login, which is followed if it is the first one of its provider. Readers add
+// in the order in which the program prefers its logins.
 func (f *Found) addFollowed(l Login) {
 	l.Followed = !slices.ContainsFunc(f.Logins, func(other Login) bool {
 		return other.Followed && other.Provider == l.Provider

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// No file makes a reader panic, no login lacks a token, and at most one login of a provider is followed.
+// No file makes a reader panic, no login lacks a token, and at most one login of a provider is
+// followed.
 func FuzzRead(f *testing.F) {
 	for _, content := range []string{
 		`{"tokens":{"access_token":"at"}}`, `{"claudeAiOauth":{"accessToken":"at","expiresAt":"x"}}`, `{"access_token":"at","expiry_date":1e300}`,

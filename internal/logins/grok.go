@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// grokEntry is an entry of the Grok CLI's file. Its name is "<issuer>::<client id>", or the URL of an
-// API key.
+// grokEntry is an entry of the Grok CLI's file. Its name is "<issuer>::<client id>", or the URL of
+// an API key.
 type grokEntry struct {
 	Key          string `json:"key"`
 	RefreshToken string `json:"refresh_token"`
@@ -17,8 +17,8 @@ type grokEntry struct {
 	name         string
 }
 
-// readGrok takes the entry that the CLI itself would use: one that can be refreshed, and of those the
-// one that lives longest.
+// readGrok takes the entry that the CLI itself would use: one that can be refreshed, and of those
+// the one that lives longest.
 func readGrok(content []byte, _ Canonical) (found Found, err error) {
 	var file map[string]json.RawMessage
 	if err := decode(content, &file); err != nil {

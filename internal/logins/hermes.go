@@ -108,8 +108,8 @@ func (f *Found) addProviders(providers map[string]json.RawMessage, canonical Can
 	}
 }
 
-// addHermes adds the login of an entry, or says why the entry is of no use. An exhausted entry is of
-// use: exhaustion ends, and until then the provider itself says so.
+// addHermes adds the login of an entry, or says why the entry is of no use. An exhausted entry is
+// of use: exhaustion ends, and until then the provider itself says so.
 func (f *Found) addHermes(provider string, e hermesEntry) {
 	l := e.login()
 	switch {

@@ -1,7 +1,7 @@
 // Package logins reads the files in which other programs keep their logins. It never writes one.
 //
-// reauth.Follow and the command's import both read through it, so that they agree on which login
-// of a file is the one that is followed.
+// reauth.Follow and the command's import both read through it, so that they agree on which login of
+// a file is the one that is followed.
 package logins
 
 import (
@@ -68,8 +68,8 @@ func Lookup(kind string) (Program, bool) {
 	return programs[i], true
 }
 
-// Path returns the path of the program's file. named is the file, or the folder that the file is in;
-// empty, it is where the program keeps its file by default.
+// Path returns the path of the program's file. named is the file, or the folder that the file is
+// in; empty, it is where the program keeps its file by default.
 func (p Program) Path(named string) string {
 	if named != "" {
 		if info, err := os.Stat(named); err == nil && info.IsDir() {

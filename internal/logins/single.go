@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// The files that hold one login.
+// The readers of the files that hold one login each.
 
 func readCodex(content []byte, _ Canonical) (found Found, err error) {
 	var file struct {

@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// stamp is a time that may be text or a number, in seconds or milliseconds. Anything else is unknown.
+// stamp is a time that may be text or a number, in seconds or milliseconds. Anything else is
+// unknown.
 type stamp struct{ time.Time }
 
 // UnmarshalJSON never fails: one odd stamp must not hide the login.
@@ -22,8 +23,8 @@ func (t *stamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// instant reads Unix seconds or milliseconds. What is no plausible instant is zero. The first second
-// that would be taken for milliseconds is in the year 5138, the first millisecond is in 1973.
+// instant reads Unix seconds or milliseconds. What is no plausible instant is zero. Seconds are taken
+// for milliseconds from the year 5138 on, and milliseconds for seconds until 1973.
 func instant(n float64) time.Time {
 	switch {
 	case !(n > 0 && n < 1e14): // NaN is no instant either
@@ -50,8 +51,8 @@ func longest(a, b time.Time) int {
 // digestPrefix begins the digest that Hermes writes in place of a secret that it keeps elsewhere.
 const digestPrefix = "sha256:"
 
-// token returns a token without the white space around it. It is empty for a value that is no token:
-// a digest, or text that no header can carry.
+// token returns a token without the white space around it. It is empty for a value that is no
+// token: a digest, or text that no header can carry.
 func token(s string) string {
 	s = sendable(s)
 	if strings.HasPrefix(s, digestPrefix) {
