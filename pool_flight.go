@@ -112,7 +112,7 @@ func (e *followedError) Error() string {
 	}
 	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; "+
 		"use that program, or log in there again",
-		e.follower.owner, e.follower.path)
+		e.follower.program.Name, e.follower.path)
 }
 
 func (e *followedError) Unwrap() error { return ErrNotRefreshable }

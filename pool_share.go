@@ -213,7 +213,7 @@ func (m *member) withProgramTokens(c Credential) Credential {
 		return c
 	}
 	m.pool.view.followed.Store(true)
-	state := program.stampOf()
+	state := program.fileState()
 	c, _ = program.fill(c)
 	m.readProgram(state, c)
 	return c
@@ -222,7 +222,7 @@ func (m *member) withProgramTokens(c Credential) Credential {
 // adoptFromProgram reads the program's file and adopts the access token in it. It reports whether
 // that is another than the one held.
 func (m *member) adoptFromProgram(program *follower) (other bool, err error) {
-	state := program.stampOf() // before reading: a later write shows at the next check
+	state := program.fileState() // before reading: a later write shows at the next check
 	c, err := program.fill(m.tokens.Load().cred)
 	if err != nil {
 		return false, err
@@ -244,7 +244,7 @@ func (p *Pool) checkPrograms(ctx context.Context) {
 		if program == nil {
 			continue
 		}
-		if state := program.stampOf(); state == "" || !m.programChanged(state) {
+		if state := program.fileState(); state == "" || !m.programChanged(state) {
 			continue
 		}
 		if other, err := m.adoptFromProgram(program); err == nil && other {

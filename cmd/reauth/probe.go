@@ -159,7 +159,7 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 // wayOut says how to get a credential that is accepted: a login that is followed is renewed where it belongs.
 func wayOut(p *reauth.Pool, provider, id string) string {
 	if s, ok := find(p.Status(), provider, id); ok && s.Follows != "" {
-		return "it is the login of " + ownerOf(s.Follows) + ": use that program, or log in there again"
+		return "it is the login of " + programName(s.Follows) + ": use that program, or log in there again"
 	}
 	return wayIn(provider)
 }
