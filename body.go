@@ -78,8 +78,8 @@ func (b *sentBody) finish() {
 	}
 }
 
-// wait reports whether the base was done with the body within d and before ctx or cancel ended.
-func (b *sentBody) wait(ctx context.Context, cancel <-chan struct{}, d time.Duration) bool {
+// wait reports whether the base was done with the body within d and before ctx ended.
+func (b *sentBody) wait(ctx context.Context, d time.Duration) bool {
 	b.mu.Lock()
 	if b.over.Load() {
 		b.mu.Unlock()
@@ -97,7 +97,6 @@ func (b *sentBody) wait(ctx context.Context, cancel <-chan struct{}, d time.Dura
 		return true
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-cancel:
 	}
 	return false
 }

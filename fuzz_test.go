@@ -170,7 +170,7 @@ func FuzzPeek(f *testing.F) {
 				resp.ContentLength = int64(len(whole))
 			}
 			begin := time.Now()
-			ref := peek(context.Background(), nil, resp)
+			ref := peek(context.Background(), resp)
 			require.LessOrEqual(t, time.Since(begin), peekTimeout)
 			require.LessOrEqual(t, len(ref.prefix), maxPeek)
 			require.True(t, bytes.HasPrefix(whole, ref.prefix))
@@ -183,7 +183,7 @@ func FuzzPeek(f *testing.F) {
 				ref.release()
 			default:
 				discarded := ref.rest != nil
-				ref.discard(context.Background(), nil)
+				ref.discard(context.Background())
 				require.Equal(t, 1, src.closes, "what is given up is closed")
 				if want = ref.prefix; discarded {
 					wantErr = io.ErrUnexpectedEOF

@@ -165,7 +165,7 @@ func (t *RecoveringTransport) authorized(req *http.Request, g *group, s *spec, d
 	if h.bearer == nil { // nothing to send, and an empty header would only mislead
 		return t.unusable(req, g, d, asked, m)
 	}
-	a := t.newAttempt(req, d)
+	a := t.attempt(req, d)
 	resp, err := a.send(t.base(), m, h, s)
 	if err == nil && !s.mayRefuse(resp) {
 		a.release()
@@ -175,9 +175,19 @@ func (t *RecoveringTransport) authorized(req *http.Request, g *group, s *spec, d
 		}
 		return resp, nil
 	}
-	r := &recovery{t: t, req: req, group: g, spec: s, dest: *d, asked: asked, body: a, m: m, h: h, sent: now, sends: 1}
+	r := t.newRecovery(a, g, s, d, asked)
 	defer r.end()
+	r.m, r.h, r.sent, r.sends = m, h, now, 1
 	return r.run(resp, err)
+}
+
+// attempt makes a request ready to be sent. On a redirect hop it goes without the secrets that are not for d.
+func (t *RecoveringTransport) attempt(req *http.Request, d *destination) *attempt {
+	header := req.Header
+	if req.Response != nil {
+		header = t.Pool.headerFor(header, d)
+	}
+	return newAttempt(req, header, t.maxBodyBuffer())
 }
 
 // unusable goes on when the chosen credential has no access token and none can be had: with another one, else as the
@@ -198,8 +208,9 @@ func (t *RecoveringTransport) unusable(req *http.Request, g *group, d *destinati
 		if h.cred.AccessToken == "" {
 			continue
 		}
-		r := &recovery{t: t, req: req, group: g, spec: g.spec.Load(), dest: *d, asked: asked, body: t.newAttempt(req, d), tried: tried}
+		r := t.newRecovery(t.attempt(req, d), g, g.spec.Load(), d, asked)
 		defer r.end()
+		r.tried = tried
 		return r.run(r.send(next, h))
 	}
 }
@@ -272,12 +283,6 @@ func (p *Pool) headerFor(h http.Header, d *destination) http.Header {
 		return true
 	})
 	return own
-}
-
-// canceled is how http.Client ends a request, beside its context, when it does not know the transport.
-func canceled(req *http.Request) <-chan struct{} {
-	//lint:ignore SA1019 Client.Timeout sets it on transports it does not know
-	return req.Cancel //nolint:staticcheck // Client.Timeout sets it on transports it does not know
 }
 
 func closeBody(req *http.Request) {

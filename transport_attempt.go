@@ -24,13 +24,11 @@ type attempt struct {
 	sends  int
 }
 
-func (t *RecoveringTransport) newAttempt(req *http.Request, d *destination) *attempt {
-	a := &attempt{caller: req, header: req.Header, next: req.Body, again: req.GetBody}
-	if req.Response != nil {
-		a.header = t.Pool.headerFor(req.Header, d)
-	}
+// newAttempt makes a request ready to be sent with those headers. Of a body without GetBody it keeps up to limit bytes.
+func newAttempt(req *http.Request, header http.Header, limit int64) *attempt {
+	a := &attempt{caller: req, header: header, next: req.Body, again: req.GetBody}
 	a.out = *req // what stays: Host, Trailer, TransferEncoding, Close, Cancel, the context and the URL
-	switch limit := t.maxBodyBuffer(); {
+	switch {
 	case !hasBody(req):
 	case req.GetBody != nil:
 		a.first.ReadCloser = req.Body
@@ -93,7 +91,7 @@ func (a *attempt) rewind(ctx context.Context) error {
 		return err
 	case req.GetBody == nil:
 		return errNotKept
-	case !a.last.Load().wait(ctx, canceled(req), bodyWait):
+	case !a.last.Load().wait(ctx, bodyWait):
 		return errors.New("reauth: the first body is still being sent")
 	}
 	body, err := a.getBody()
@@ -139,4 +137,39 @@ func (a *attempt) release() {
 	if a.kept != nil {
 		a.kept.release()
 	}
+}
+
+// callerContext returns a context that ends with the caller's request: the request's own, or, where http.Client has set
+// Request.Cancel, one that ends with that as well. The caller of callerContext must call stop.
+func callerContext(req *http.Request) (ctx context.Context, stop context.CancelFunc) {
+	cancel := canceled(req)
+	if cancel == nil {
+		return req.Context(), func() {}
+	}
+	joined, end := context.WithCancel(req.Context())
+	go func() {
+		defer end()
+		select {
+		case <-cancel:
+		case <-joined.Done():
+		}
+	}()
+	return joined, end
+}
+
+// callerLeft reports whether the caller has ended the request. It looks at Cancel itself: the context of callerContext
+// ends a moment later, and a base may return in between.
+func callerLeft(req *http.Request) bool {
+	select {
+	case <-canceled(req):
+		return true
+	default:
+		return req.Context().Err() != nil
+	}
+}
+
+// canceled is how http.Client ends a request, beside its context, when it does not know the transport.
+func canceled(req *http.Request) <-chan struct{} {
+	//lint:ignore SA1019 Client.Timeout sets it on transports it does not know
+	return req.Cancel //nolint:staticcheck // Client.Timeout sets it on transports it does not know
 }

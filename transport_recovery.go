@@ -5,12 +5,16 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // recovery is one request after its first answer turned out to be, perhaps, a refusal.
 type recovery struct {
 	t     *RecoveringTransport
 	req   *http.Request
+	ctx   context.Context //nolint:containedctx // it ends with the RoundTrip that this is a part of
+	stop  context.CancelFunc
 	group *group
 	spec  *spec
 	dest  destination
@@ -31,6 +35,13 @@ type recovery struct {
 	kept      *refusal // what the caller gets if nothing better comes
 	sentences []*sentence
 	served    bool
+}
+
+// newRecovery returns the recovery of a request that a sends. Its end must be called.
+func (t *RecoveringTransport) newRecovery(a *attempt, g *group, s *spec, d *destination, asked choice) *recovery {
+	r := &recovery{t: t, req: a.caller, group: g, spec: s, dest: *d, asked: asked, body: a}
+	r.ctx, r.stop = callerContext(a.caller)
+	return r
 }
 
 // step is what to do after an answer.
@@ -76,9 +87,9 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 // peek looks into an answer: into the first event of a stream where the provider says so.
 func (r *recovery) peek(resp *http.Response) *refusal {
 	if r.spec.FirstEvent > 0 && isEventStream(resp) {
-		return peekEvent(r.req.Context(), canceled(r.req), resp, r.spec.FirstEvent)
+		return peekEvent(r.ctx, resp, r.spec.FirstEvent)
 	}
-	return peek(r.req.Context(), canceled(r.req), resp)
+	return peek(r.ctx, resp)
 }
 
 // send sends once more, with h of m.
@@ -141,8 +152,8 @@ func (r *recovery) decideRejected(v Verdict) (step, error) {
 		}
 		return giveUp, nil
 	}
-	if wait := r.grace(); wait > 0 {
-		if err := r.sleep(wait); err != nil {
+	if d := r.grace(); d > 0 {
+		if err := r.sleep(d); err != nil {
 			return giveUp, err
 		}
 		return r.replayWith(m.cur.Load())
@@ -210,17 +221,10 @@ func (r *recovery) grace() time.Duration {
 
 // sleep waits d, or returns the caller's own context.
 func (r *recovery) sleep(d time.Duration) error {
-	ctx := r.req.Context()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
+	if wait.For(r.ctx, d) {
 		return nil
-	case <-ctx.Done():
-		return &callerError{"giving fresh tokens of " + r.m.String() + " time", context.Cause(ctx), ctx.Err()}
-	case <-canceled(r.req):
-		return &callerError{"giving fresh tokens of " + r.m.String() + " time", context.Canceled, context.Canceled}
 	}
+	return &callerError{"giving fresh tokens of " + r.m.String() + " time", context.Cause(r.ctx), r.ctx.Err()}
 }
 
 func (r *recovery) replayWith(h *held) (step, error) {
@@ -279,11 +283,11 @@ func (r *recovery) prepare() bool {
 	if r.body.sending() && r.kept.rest != nil {
 		r.drop(r.kept)
 	}
-	return r.body.rewind(r.req.Context()) == nil
+	return r.body.rewind(r.ctx) == nil
 }
 
 // drop gives a refusal up.
-func (r *recovery) drop(ref *refusal) { ref.discard(r.req.Context(), canceled(r.req)) }
+func (r *recovery) drop(ref *refusal) { ref.discard(r.ctx) }
 
 // success returns an answer that is none of the kind that may refuse.
 func (r *recovery) success(resp *http.Response) *http.Response {
@@ -354,20 +358,13 @@ func isFinal(v Verdict) bool {
 // failed ends a request whose send, or whose wait, brought an error. The caller's own context is an error; anything else
 // is no reason to withhold a refusal that was obtained.
 func (r *recovery) failed(err error) (*http.Response, error) {
-	ctx := r.req.Context()
-	left := ctx.Err() != nil // the caller
-	select {
-	case <-canceled(r.req):
-		left = true
-	default:
-	}
 	var own *callerError
 	if !errors.As(err, &own) {
 		r.emit(Event{Type: Sent, Err: err, Duration: time.Since(r.sent)})
 	}
-	if r.kept == nil || left {
+	if r.kept == nil || callerLeft(r.req) {
 		r.dropKept(nil)
-		if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		if ended := r.req.Context().Err(); ended != nil && !errors.Is(err, ended) {
 			err = &callerError{"replaying", err, ended} // a base may call the end of the context by another name
 		}
 		return nil, err
@@ -379,6 +376,7 @@ func (r *recovery) failed(err error) (*http.Response, error) {
 
 // end is called when the request has its answer.
 func (r *recovery) end() {
+	r.stop()
 	r.body.release()
 	settle(r.req.Context(), r.sentences, r.served)
 }

@@ -7,7 +7,6 @@ import (
 	"math"
 	"mime"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -28,12 +27,12 @@ type refusal struct {
 
 // peek reads a bounded prefix of resp's body and puts it back. A body that was read to its end is closed at once, so that
 // the connection is free for the replay, and kept in memory.
-func peek(ctx context.Context, cancel <-chan struct{}, resp *http.Response) *refusal {
-	return peekUntil(ctx, cancel, resp, peekTimeout, nil)
+func peek(ctx context.Context, resp *http.Response) *refusal {
+	return peekUntil(ctx, resp, peekTimeout, nil)
 }
 
 // peekUntil is peek that ends when enough of the body is there, or d has gone by.
-func peekUntil(ctx context.Context, cancel <-chan struct{}, resp *http.Response, d time.Duration, enough func([]byte) bool) *refusal {
+func peekUntil(ctx context.Context, resp *http.Response, d time.Duration, enough func([]byte) bool) *refusal {
 	r := &refusal{resp: resp}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		resp.Body = http.NoBody
@@ -41,7 +40,7 @@ func peekUntil(ctx context.Context, cancel <-chan struct{}, resp *http.Response,
 	}
 	t := &tape{src: resp.Body, limit: math.MaxInt64, hint: resp.ContentLength} // until release or discard
 	var ended bool
-	r.prefix, ended = readTape(ctx, cancel, t, 0, maxPeek, d, enough)
+	r.prefix, ended = readTape(ctx, t, 0, maxPeek, d, enough)
 	if ended {
 		_ = t.close() // it has been read to its end
 		resp.Body = bodyOf(r.prefix)
@@ -54,28 +53,15 @@ func peekUntil(ctx context.Context, cancel <-chan struct{}, resp *http.Response,
 
 // readTape reads up to n bytes of t from off on, for at most d, and no more when there are enough; nil: never. It reports
 // whether the source ended well within them.
-func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n int, d time.Duration, enough func([]byte) bool) (b []byte, ended bool) {
-	stop := make(chan struct{})
-	end := sync.OnceFunc(func() { close(stop) })
-	defer time.AfterFunc(d, end).Stop()
-	defer context.AfterFunc(ctx, end)()
-	if cancel != nil { // http.Client.Timeout has no other way
-		done := make(chan struct{})
-		defer close(done)
-		go func() {
-			select {
-			case <-cancel:
-				end()
-			case <-done:
-			}
-		}()
-	}
+func readTape(ctx context.Context, t *tape, off int64, n int, d time.Duration, enough func([]byte) bool) (b []byte, ended bool) {
+	ctx, stop := context.WithTimeout(ctx, d)
+	defer stop()
 	b = make([]byte, 0, 512)
 	for len(b) < n {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
 		}
-		k, err := t.read(b[len(b):min(cap(b), n)], off+int64(len(b)), stop)
+		k, err := t.read(b[len(b):min(cap(b), n)], off+int64(len(b)), ctx.Done())
 		b = b[:len(b)+k]
 		switch {
 		case err != nil:
@@ -84,7 +70,7 @@ func readTape(ctx context.Context, cancel <-chan struct{}, t *tape, off int64, n
 			return b, false
 		}
 	}
-	k, err := t.read(make([]byte, 1), off+int64(len(b)), stop) // does it end here? The tape keeps what comes
+	k, err := t.read(make([]byte, 1), off+int64(len(b)), ctx.Done()) // does it end here? The tape keeps what comes
 	return b, k == 0 && isEOF(err)
 }
 
@@ -101,13 +87,13 @@ func (r *refusal) decoded() []byte {
 
 // discard gives the answer up. What is left of a longer one is drained, within bounds, so that the connection can serve
 // again. Should the answer be returned after all, its body ends where it was cut.
-func (r *refusal) discard(ctx context.Context, cancel <-chan struct{}) {
+func (r *refusal) discard(ctx context.Context) {
 	if r == nil || r.rest == nil {
 		return
 	}
 	if ctx.Err() == nil {
 		r.rest.let()
-		readTape(ctx, cancel, r.rest, int64(len(r.prefix)), maxDrain, drainTimeout, nil)
+		readTape(ctx, r.rest, int64(len(r.prefix)), maxDrain, drainTimeout, nil)
 	}
 	_ = r.resp.Body.Close() // nobody wants it
 	r.rest = nil
@@ -143,8 +129,8 @@ func isEventStream(resp *http.Response) bool {
 
 // peekEvent is peek for a stream: it reads until the first event is there, for at most d. A stream that is slower than
 // that goes to the caller as it comes; nothing of it has been changed.
-func peekEvent(ctx context.Context, cancel <-chan struct{}, resp *http.Response, d time.Duration) *refusal {
-	r := peekUntil(ctx, cancel, resp, d, hasEvent)
+func peekEvent(ctx context.Context, resp *http.Response, d time.Duration) *refusal {
+	r := peekUntil(ctx, resp, d, hasEvent)
 	if end := eventEnd(r.prefix); end > 0 || r.rest != nil { // else it ended in its first event
 		r.judged = r.prefix[:end] // what else has come by now does not count: it might as well have come later
 	}
