@@ -276,6 +276,8 @@ func TestFileStoreWhoseFileIsBrokenMeanwhile(t *testing.T) {
 	path := newFile(t)
 	r := rigOn(t, reauth.NewFileStore(path))
 	old, _ := r.login(t, "me")
+	require.Eventually(t, func() bool { return strings.Contains(readString(t, path), "standing") }, 5*time.Second, time.Millisecond,
+		"Add marks a new login in the background; that write must not undo the test's")
 	good := readString(t, path)
 	require.NoError(t, os.WriteFile(path, []byte(good[:len(good)/2]), 0o600))
 	status, _ := r.mustPost(t)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // mark is a standing other than good.
@@ -69,7 +71,7 @@ func markFor(t *tokens, v Verdict, failed error, rejections int, now time.Time) 
 		if t.unproven() {
 			first = refusedRest
 		}
-		return newMark(now.Add(doubled(first, longestRest, rejections-1)), false, v.Reason, now, t.digest)
+		return newMark(now.Add(wait.Doubled(first, longestRest, rejections-1)), false, v.Reason, now, t.digest)
 	}
 	return nil
 }

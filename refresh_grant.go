@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // version is what token calls say we are.
@@ -74,7 +76,7 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 // exchange asks one endpoint. elsewhere: nothing was spent there, another one may be asked.
 func (g *grant) exchange(ctx context.Context, endpoint string, c Credential) (got Credential, elsewhere bool, err error) {
 	a, err := g.ask(ctx, endpoint, c)
-	if refused, _ := ctx.Value(refusedKey{}).(bool); refused && a.unanswered(err) && !isUnsent(err) && pause(ctx, time.Second) {
+	if refused, _ := ctx.Value(refusedKey{}).(bool); refused && a.unanswered(err) && !isUnsent(err) && wait.For(ctx, time.Second) {
 		a, err = g.ask(ctx, endpoint, c)
 	}
 	if err != nil {
@@ -85,18 +87,6 @@ func (g *grant) exchange(ctx context.Context, endpoint string, c Credential) (go
 	}
 	got, err = a.credential(c, g, time.Now())
 	return got, false, err
-}
-
-// pause waits d; false: ctx ended before that.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // ask sends the request and reads the answer, whatever it says.

@@ -181,7 +181,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	if t.bearer == nil { // nothing to send, and an empty header would only mislead
 		return c.sendWithAnother(m)
 	}
-	a := c.t.newAttempt(c.req, &c.dest)
+	a := c.newAttempt()
 	resp, err := a.send(c.t.base(), m, t, c.provider)
 	if err == nil && !c.provider.mayRefuse(resp) {
 		a.release()
@@ -195,6 +195,16 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	defer r.end()
 	r.now, r.sent, r.sends = turn{member: m, tokens: t}, now, 1
 	return r.run(resp, err)
+}
+
+// newAttempt makes the request ready to be sent. On a redirect hop it leaves the secrets of other hosts
+// behind.
+func (c *call) newAttempt() *attempt {
+	header := c.req.Header
+	if c.req.Response != nil {
+		header = c.t.Pool.headerFor(header, &c.dest)
+	}
+	return newAttempt(c.req, header, c.t.maxBodyBuffer())
 }
 
 // ready is member.ready for the request, whose body is closed when its caller has gone.
@@ -225,7 +235,7 @@ func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 		if t.cred.AccessToken == "" {
 			continue
 		}
-		r := newRecovery(c, c.t.newAttempt(c.req, &c.dest))
+		r := newRecovery(c, c.newAttempt())
 		defer r.end()
 		r.tried, r.now = tried, turn{member: next, tokens: t}
 		return r.run(r.send())

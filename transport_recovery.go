@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // recovery is one request after its first answer turned out to be, perhaps, a refusal.
@@ -145,7 +147,7 @@ func (r *recovery) decideRejected(v Verdict) (step, error) {
 		return giveUp, nil
 	}
 	if r.mustWait() {
-		if !pause(r.ctx, proveDelay) {
+		if !wait.For(r.ctx, proveDelay) {
 			return giveUp, newCallerError(r.ctx, "giving fresh tokens of "+m.String()+" time")
 		}
 		return r.replayWith(m.tokens.Load())
