@@ -1,4 +1,4 @@
-package reauth_test
+package contract_test
 
 import (
 	"io"
@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // hops is a base that redirects from the URLs that are keys to those that are values. The provider's own host refuses
@@ -26,11 +27,11 @@ func (h *hops) RoundTrip(req *http.Request) (*http.Response, error) {
 	h.got = append(h.got, req)
 	switch next := h.to[req.URL.String()]; {
 	case req.URL.Host == "api.example.com" && req.URL.Scheme == "https" && !isLive(req):
-		return answer(req, 401, refusal), nil
+		return testrig.Answer(req, 401, refusal), nil
 	case next != "":
-		return answer(req, 307, "", "Location", next), nil
+		return testrig.Answer(req, 307, "", "Location", next), nil
 	}
-	return answer(req, 200, "arrived"), nil
+	return testrig.Answer(req, 200, "arrived"), nil
 }
 
 // last returns the header of the last request.
@@ -176,12 +177,12 @@ func contractNoRedirects(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			var hosts []string
-			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				hosts = append(hosts, req.URL.Host)
 				if resp, err := refuseStale(req); resp.StatusCode == 401 {
 					return resp, err
 				}
-				return answer(req, status, "moved", "Location", "https://stranger.example/"), nil
+				return testrig.Answer(req, status, "moved", "Location", "https://stranger.example/"), nil
 			}), refreshable(token))
 			assert.Equal(t, "moved", mustSend(t, c, withGetBody(contractRequest(t.Context(), t, nil), "body"), status))
 			assert.NotContains(t, hosts, "stranger.example")
@@ -192,13 +193,13 @@ func contractNoRedirects(t *testing.T) {
 			var asked []string
 			r := reauth.OAuth2Refresher(reauth.OAuth2Config{
 				TokenURL: "https://auth.example.com/token",
-				HTTPClient: &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				HTTPClient: &http.Client{Transport: testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					asked = append(asked, req.URL.Host)
 					consume(req)
 					if req.URL.Host == "stranger.example" {
-						return answer(req, 200, `{"access_token":"at-EXAMPLE-stolen"}`), nil
+						return testrig.Answer(req, 200, `{"access_token":"at-EXAMPLE-stolen"}`), nil
 					}
-					return answer(req, status, "", "Location", "https://stranger.example/token"), nil
+					return testrig.Answer(req, status, "", "Location", "https://stranger.example/token"), nil
 				})},
 			})
 			_, err := r.Refresh(t.Context(), refreshable(staleToken))
@@ -226,11 +227,11 @@ func contractSecretFreeURL(t *testing.T) {
 				_, err = pool.Add(t.Context(), reauth.Credential{Provider: name, AccessToken: token, AccountID: "account-EXAMPLE", ID: token, Hosts: []string{u.Host}})
 				require.NoError(t, err)
 			}
-			client := &http.Client{Transport: reauth.NewRecoveringTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			client := &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				sent = append(sent, req.URL.String())
 				require.NotEmpty(t, secretsOf(req.Header))
 				if len(sent) == 1 {
-					return answer(req, 402, "no"), nil
+					return testrig.Answer(req, 402, "no"), nil
 				}
 				return nil, io.ErrUnexpectedEOF
 			}), pool)}
@@ -265,15 +266,15 @@ func contractBoundedTokenAnswer(t *testing.T) {
 				return n, err
 			})
 			pool := reauth.NewPool()
-			log := new(eventLog)
-			pool.Observe = log.observe
+			log := new(testrig.EventLog)
+			pool.Observe = log.Observe
 			require.NoError(t, pool.Register(reauth.Provider{
 				Name: "example", Hosts: []string{"api.example.com"},
 				Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
 					TokenURL: "https://auth.example.com/token",
-					HTTPClient: &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					HTTPClient: &http.Client{Transport: testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 						consume(req)
-						resp := answer(req, 400, "")
+						resp := testrig.Answer(req, 400, "")
 						resp.Body, resp.ContentLength = io.NopCloser(counted), -1
 						return resp, nil
 					})},
@@ -283,10 +284,10 @@ func contractBoundedTokenAnswer(t *testing.T) {
 			cred.Provider = "example"
 			_, err := pool.Add(t.Context(), cred)
 			require.NoError(t, err)
-			mustSend(t, reauth.NewRecoveringTransport(roundTripFunc(refuseStale), pool), contractRequest(t.Context(), t, nil), 401)
+			mustSend(t, reauth.NewRecoveringTransport(testrig.RoundTripFunc(refuseStale), pool), contractRequest(t.Context(), t, nil), 401)
 			assert.LessOrEqual(t, read.Load(), int64(1<<20))
 
-			failed := log.all(reauth.RefreshFailed)
+			failed := log.All(reauth.RefreshFailed)
 			require.Len(t, failed, 1)
 			said := failed[0].Err.Error()
 			for _, secret := range []string{"rt-EXAMPLE", "at-EXAMPLE", "\r", "\n", "\x1b"} {

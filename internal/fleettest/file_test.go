@@ -1,4 +1,4 @@
-package reauth_test
+package fleettest_test
 
 import (
 	"path/filepath"
@@ -20,12 +20,14 @@ func fileFleet(t *testing.T, latency time.Duration) *fleettest.Fleet {
 }
 
 func TestFleetSharesAFile(t *testing.T) {
-	fileFleet(t, 50*time.Millisecond).Serve(t, 16, 21*time.Second, 18)
+	seconds := fleettest.Sized(3, 8, 21)
+	fileFleet(t, 50*time.Millisecond).Serve(t, 16, time.Duration(seconds)*time.Second, fleettest.Sized(2, 6, 18))
 }
 
 func TestFleetIsKilledOnAFile(t *testing.T) {
 	f := fileFleet(t, 5*time.Millisecond)
-	f.Kill(t, fleettest.Killing{Kills: 1000, Credentials: 2, Within: 250 * time.Millisecond, MaxDelay: time.Second})
+	kills := fleettest.Sized(30, 150, 1000)
+	f.Kill(t, fleettest.Killing{Kills: kills, Credentials: 2, Within: 250 * time.Millisecond, MaxDelay: time.Second})
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(f.Job.Store), ".*.tmp"))
 	require.NoError(t, err)
 	assert.Empty(t, left, "the last writer has removed what the dead left behind")

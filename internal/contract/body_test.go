@@ -1,4 +1,4 @@
-package reauth_test
+package contract_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // contractBody counts how often it is read and closed.
@@ -100,7 +101,7 @@ func contractBodyClosed(t *testing.T) {
 		"over the cap":   {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxBodyBuffer = 2 }},
 		"never kept":     {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxBodyBuffer = -1 }},
 		"never replayed": {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxAttempts = 1 }},
-		"base fails":     {creds: creds{live}, prepare: func(c *contract, _ *http.Request) { c.Base = roundTripFunc(brokenBase) }, fails: true},
+		"base fails":     {creds: creds{live}, prepare: func(c *contract, _ *http.Request) { c.Base = testrig.RoundTripFunc(brokenBase) }, fails: true},
 		"GetBody fails": {creds: creds{stale}, prepare: func(_ *contract, r *http.Request) {
 			r.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("no") }
 		}},
@@ -120,7 +121,7 @@ func contractBodyClosed(t *testing.T) {
 		for kind, again := range map[string]bool{"kept": false, "GetBody": true} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					c := newContract(t, roundTripFunc(refuseStale), test.creds...)
+					c := newContract(t, testrig.RoundTripFunc(refuseStale), test.creds...)
 					ctx, leave := context.WithCancel(t.Context())
 					defer leave()
 					if test.ctx != nil {
@@ -197,12 +198,12 @@ func contractLateClose(t *testing.T) {
 				bodies, req := bodiesAndRequest(t.Context(), t, again)
 				rest := make(chan string)
 				answered := make(chan struct{})
-				c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					go func() {
 						<-answered
 						rest <- string(consume(req))
 					}()
-					return answer(req, 200, "early"), nil
+					return testrig.Answer(req, 200, "early"), nil
 				}), refreshable(liveToken))
 				mustSend(t, c, req, 200)
 				assert.Zero(t, (*bodies)[0].closes.Load(), "it is the base's until the base closes it")
@@ -216,10 +217,10 @@ func contractLateClose(t *testing.T) {
 	t.Run("replayed, kept", func(t *testing.T) {
 		body := &contractBody{Reader: strings.NewReader("0123456789")}
 		replayed, late := make(chan struct{}), make(chan string)
-		c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			if isLive(req) {
 				defer close(replayed)
-				return answer(req, 200, string(consume(req))), nil
+				return testrig.Answer(req, 200, string(consume(req))), nil
 			}
 			first := req.Body
 			begin := make([]byte, 4)
@@ -230,7 +231,7 @@ func contractLateClose(t *testing.T) {
 				_ = first.Close()
 				late <- string(begin) + string(more)
 			}()
-			return answer(req, 401, refusal), err
+			return testrig.Answer(req, 401, refusal), err
 		}), refreshable(staleToken))
 		assert.Equal(t, "0123456789", mustSend(t, c, contractRequest(t.Context(), t, body), 200))
 		assert.True(t, strings.HasPrefix("0123456789", <-late))
@@ -255,13 +256,13 @@ func sharedReader(t *testing.T, closedAfter time.Duration, status int) {
 		_, err := shared.Seek(0, io.SeekStart)
 		return io.NopCloser(shared), err
 	}
-	c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if isLive(req) {
-			return answer(req, 200, string(consume(req))), nil
+			return testrig.Answer(req, 200, string(consume(req))), nil
 		}
 		_, err := io.ReadFull(req.Body, make([]byte, 4))
 		time.AfterFunc(closedAfter, func() { _ = req.Body.Close() })
-		return answer(req, 401, refusal), err
+		return testrig.Answer(req, 401, refusal), err
 	}), refreshable(staleToken))
 	begin := time.Now()
 	got := mustSend(t, c, req, status)
@@ -293,7 +294,7 @@ func contractReadAndClose(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					pipe, _ := io.Pipe()
 					body := &contractBody{Reader: pipe}
-					c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 						endsRead(t, req.Body)
 						return refuseStale(&http.Request{Header: req.Header})
 					}), refreshable(token))
@@ -315,8 +316,8 @@ func contractReadAndClose(t *testing.T) {
 			pipe, w := io.Pipe()
 			body := &contractBody{Reader: pipe}
 			go func() { _, _ = w.Write(bytes.Repeat([]byte("x"), 100<<10)) }() // and nothing after it
-			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				resp := answer(req, 401, "")
+			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				resp := testrig.Answer(req, 401, "")
 				resp.Body, resp.ContentLength = body, -1
 				return resp, nil
 			}), staticKey("a"))
@@ -333,7 +334,7 @@ func contractBodyThenGetBody(t *testing.T) {
 	t.Run("order", func(t *testing.T) {
 		bothWays(t, func(t *testing.T, token string) {
 			var sent []string
-			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				sent = append(sent, string(consume(req)))
 				return refuseStale(req)
 			}), refreshable(token))
@@ -373,7 +374,7 @@ func contractBodyThenGetBody(t *testing.T) {
 		})
 	}
 	t.Run("opt out", func(t *testing.T) {
-		c := newContract(t, roundTripFunc(refuseStale), refreshable(staleToken))
+		c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(staleToken))
 		c.MaxAttempts = 1
 		req := withGetBody(contractRequest(t.Context(), t, nil), "body")
 		req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("must not be called") }

@@ -1,4 +1,4 @@
-package reauth_test
+package contract_test
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // 35: a refusal that is only closed costs its connection. Every token serves once here, so each request is refused and replayed.
@@ -67,7 +68,7 @@ func contractConnectionReuse(t *testing.T) {
 					read.Add(int64(len(p)))
 					return len(p), nil
 				})}
-				c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					resp, err := refuseStale(req)
 					switch {
 					case !isLive(req):
@@ -137,7 +138,7 @@ func contractContextOfBody(t *testing.T) {
 
 // idleBase is a base that can close its idle connections.
 type idleBase struct {
-	roundTripFunc
+	testrig.RoundTripFunc
 	closed int
 }
 
@@ -145,7 +146,7 @@ func (b *idleBase) CloseIdleConnections() { b.closed++ }
 
 // 40: http.Client looks for the method.
 func contractIdleConnections(t *testing.T) {
-	base := &idleBase{roundTripFunc: refuseStale}
+	base := &idleBase{RoundTripFunc: refuseStale}
 	c := newContract(t, base, refreshable(liveToken))
 	(&http.Client{Transport: c}).CloseIdleConnections()
 	assert.Equal(t, 1, base.closed)
@@ -154,7 +155,7 @@ func contractIdleConnections(t *testing.T) {
 	new(reauth.RecoveringTransport).CloseIdleConnections()
 	assert.Equal(t, 2, base.closed, "a nil base is the default transport here too")
 
-	c.Base = roundTripFunc(refuseStale) // has none to close
+	c.Base = testrig.RoundTripFunc(refuseStale) // has none to close
 	assert.NotPanics(t, c.CloseIdleConnections)
 }
 
@@ -171,7 +172,7 @@ func contractNilBase(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		c := newContract(t, nil, refreshable(token))
 		sends := 0
-		replaceDefault(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		replaceDefault(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			sends++
 			return refuseStale(req)
 		}))
@@ -179,7 +180,7 @@ func contractNilBase(t *testing.T) {
 		assert.Equal(t, map[string]int{liveToken: 1, staleToken: 2}[token], sends)
 	})
 	t.Run("zero value", func(t *testing.T) {
-		replaceDefault(t, roundTripFunc(refuseStale))
+		replaceDefault(t, testrig.RoundTripFunc(refuseStale))
 		mustSend(t, new(reauth.RecoveringTransport), contractRequest(t.Context(), t, nil), 401)
 		mustSend(t, reauth.NewRecoveringTransport(nil, nil), contractRequest(t.Context(), t, nil), 401)
 	})

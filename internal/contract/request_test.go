@@ -1,4 +1,4 @@
-package reauth_test
+package contract_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // 13: no send is rebuilt from parts.
@@ -36,7 +37,7 @@ func contractFieldsStay(t *testing.T) {
 			}
 		}
 		sends := 0
-		c := newContract(t, roundTripFunc(func(out *http.Request) (*http.Response, error) {
+		c := newContract(t, testrig.RoundTripFunc(func(out *http.Request) (*http.Response, error) {
 			sends++
 			assert.Equal(t, fields(req), fields(out), "send %d", sends)
 			return refuseStale(out)
@@ -51,10 +52,10 @@ func contractNoRetry(t *testing.T) {
 	vanished := fmt.Errorf("vanished: %w", io.ErrUnexpectedEOF)
 	bothWays(t, func(t *testing.T, token string) {
 		sends := 0
-		c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			consume(req)
 			if sends++; token == staleToken && !isLive(req) {
-				return answer(req, 401, refusal), nil
+				return testrig.Answer(req, 401, refusal), nil
 			}
 			return nil, vanished
 		}), refreshable(token), staticKey("another"))
@@ -78,9 +79,9 @@ func contractCancel(t *testing.T) {
 		<-ctx.Done()
 		return "", ctx.Err()
 	}
-	stuck := func(req *http.Request) (*http.Response, error) { return answer(req, 401, refusal), nil } // never closes the body
+	stuck := func(req *http.Request) (*http.Response, error) { return testrig.Answer(req, 401, refusal), nil } // never closes the body
 	for name, test := range map[string]struct {
-		base     roundTripFunc
+		base     testrig.RoundTripFunc
 		cred     reauth.Credential
 		expiry   time.Duration
 		refresh  func(context.Context) (string, error)
@@ -105,7 +106,7 @@ func contractCancel(t *testing.T) {
 				cancel := make(chan struct{})
 				time.AfterFunc(after, func() { close(cancel) })
 				req := withGetBody(contractRequest(t.Context(), t, nil), "body")
-				setCancel(req, cancel)
+				testrig.SetCancel(req, cancel)
 				begin := time.Now()
 				resp, err := c.RoundTrip(req)
 				assert.Equal(t, after, time.Since(begin))
@@ -121,8 +122,8 @@ func contractCancel(t *testing.T) {
 	}
 	t.Run("Client.Timeout", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				assert.NotNil(t, cancelOf(req), "a base that knows no context needs it")
+			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				assert.NotNil(t, testrig.CancelOf(req), "a base that knows no context needs it")
 				return refuseStale(req)
 			}), refreshable(staleToken))
 			c.refresh = never
@@ -140,7 +141,7 @@ func contractCancel(t *testing.T) {
 // trickling is a base whose refusal does not come to its end before it is closed.
 func trickling(req *http.Request) (*http.Response, error) {
 	consume(req)
-	resp := answer(req, 401, "")
+	resp := testrig.Answer(req, 401, "")
 	resp.ContentLength = -1
 	body, w := io.Pipe()
 	resp.Body = body
@@ -151,7 +152,7 @@ func trickling(req *http.Request) (*http.Response, error) {
 // 17: the race detector is the judge. The caller may read its request until the answer is closed.
 func contractConcurrentUse(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
-		c := newContract(t, roundTripFunc(refuseStale), refreshable(token))
+		c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(token))
 		var all sync.WaitGroup
 		for range 16 {
 			all.Go(func() {
@@ -228,7 +229,7 @@ func contractCredentialHeaders(t *testing.T) {
 				req.Header[rival] = []string{"placeholder"}
 			}
 			sends := 0
-			rt := reauth.NewRecoveringTransport(roundTripFunc(func(out *http.Request) (*http.Response, error) {
+			rt := reauth.NewRecoveringTransport(testrig.RoundTripFunc(func(out *http.Request) (*http.Response, error) {
 				got, want := make(map[string]string), make(map[string]string)
 				for header, values := range out.Header {
 					if slices.Contains(rivals, header) {
@@ -240,7 +241,7 @@ func contractCredentialHeaders(t *testing.T) {
 				}
 				assert.Equal(t, want, got, "send %d", sends)
 				sends++
-				return answer(out, []int{402, 200}[sends-1], "ok"), nil
+				return testrig.Answer(out, []int{402, 200}[sends-1], "ok"), nil
 			}), pool)
 			mustSend(t, rt, req, 200)
 			assert.Equal(t, 2, sends)

@@ -1,4 +1,4 @@
-package reauth_test
+package stress_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -69,7 +69,7 @@ func (s *stress) exchanged(req *http.Request) (*http.Response, error) {
 	case fault.Cut:
 		return nil, io.ErrUnexpectedEOF
 	case fault.Answer != nil:
-		return answer(req, fault.Answer.Status, fault.Answer.Body), nil
+		return testrig.Answer(req, fault.Answer.Status, fault.Answer.Body), nil
 	}
 	out := *req
 	out.Body = io.NopCloser(bytes.NewReader(raw))
@@ -87,7 +87,7 @@ func (s *stress) exchanged(req *http.Request) (*http.Response, error) {
 	if fault.Lose {
 		return nil, io.ErrUnexpectedEOF
 	}
-	return answer(req, resp.StatusCode, string(body)), err
+	return testrig.Answer(req, resp.StatusCode, string(body)), err
 }
 
 func (s *stress) nextFault() (f reauthtest.Fault) {
@@ -112,37 +112,4 @@ func (s *stress) family(token string) *family {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.families[token]
-}
-
-// pacedStore is a store that takes its time, before and after.
-type pacedStore struct {
-	*watchedStore
-	s *stress
-}
-
-const storePace = 20 * time.Millisecond
-
-func (p *pacedStore) Load(ctx context.Context, version string) ([]reauth.Entry, string, error) {
-	entries, current, err := p.watchedStore.Load(ctx, version)
-	_ = p.s.pause(ctx, "load", storePace) // what was read is old by now
-	return entries, current, err
-}
-
-func (p *pacedStore) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
-	_ = p.s.pause(ctx, "claim", storePace)
-	c, err := p.watchedStore.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
-		got, err := fn(c, found)
-		_ = p.s.pause(context.Background(), "persist", storePace)
-		return got, err
-	})
-	_ = p.s.pause(context.Background(), "release", storePace) // the claim is free: others may be faster
-	return c, err
-}
-
-func (p *pacedStore) Delete(ctx context.Context, provider, id string) error {
-	_ = p.s.pause(ctx, "delete", storePace)
-	if err := p.note("delete"); err != nil {
-		return err
-	}
-	return p.watchedStore.Delete(ctx, provider, id)
 }

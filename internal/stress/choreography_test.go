@@ -1,8 +1,10 @@
-package reauth_test
+package stress_test
 
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -20,19 +22,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
 var (
 	stressFrom  = flag.Uint64("stress.from", 1, "seed of the first choreography")
-	stressSeeds = flag.Uint64("stress.seeds", 200, "number of choreographies")
+	stressSeeds = flag.Uint64("stress.seeds", 0, "number of choreographies; 0: 200, or 40 with -short")
 )
 
 // A choreography is half a minute of pools over one provider, random and repeatable by its seed: requests come and leave,
 // tokens expire, the token endpoint and the store fail, credentials come and go. What must hold whatever happens is
 // checked where it is seen: by each request, by the base, and on what is left when calm has returned.
 func TestChoreographies(t *testing.T) {
-	for seed := *stressFrom; seed < *stressFrom+*stressSeeds; seed++ {
+	seeds := *stressSeeds
+	switch {
+	case seeds == 0 && testing.Short():
+		seeds = 40
+	case seeds == 0:
+		seeds = 200
+	}
+	for seed := *stressFrom; seed < *stressFrom+seeds; seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			t.Cleanup(func() {
 				if t.Failed() {
@@ -45,12 +55,20 @@ func TestChoreographies(t *testing.T) {
 }
 
 const (
+	provider    = "xai-oauth"
 	stressSpan  = 30 * time.Second
+	storePace   = 20 * time.Millisecond
 	stressAgent = "set by the transport"
 	anchor      = "anchor" // ID and token of a key that is accepted throughout: with it in the pools no request may fail
 	otherKey    = "key-of-other"
 	otherHost   = "api.other.example" // of another provider
 )
+
+// rig is a pool, and a client that sends with its credentials.
+type rig struct {
+	pool   *reauth.Pool
+	client *http.Client
+}
 
 type stress struct {
 	t     *testing.T
@@ -61,7 +79,6 @@ type stress struct {
 
 	planned  []func()
 	fake     *reauthtest.Provider
-	plain    reauth.Store // what store is made of
 	store    *pacedStore
 	rigs     []*rig
 	closed   []bool
@@ -84,13 +101,13 @@ func newStress(t *testing.T, seed uint64) *stress {
 	s.anchored, s.removing, s.fake.RefuseEarly = s.rnd.IntN(2) == 0, s.rnd.IntN(2) == 0, s.rnd.IntN(3) == 0
 	s.fake.AddKey(anchor)
 	s.fake.AddKey(otherKey)
-	s.plain = reauth.NewMemStore()
-	s.store = &pacedStore{watchedStore: &watchedStore{Store: s.plain}, s: s}
+	s.store = &pacedStore{pause: func(ctx context.Context, place string) { _ = s.pause(ctx, place, storePace) }}
 	s.closed = make([]bool, 1+s.rnd.IntN(2))
 	strategy := reauth.Strategy(s.rnd.IntN(4))
 	s.rigs = append(s.rigs, s.newPool(strategy))
 	if s.anchored {
-		s.rigs[0].add(t, reauth.Credential{ID: anchor, AccessToken: anchor, Priority: 9})
+		_, err := s.rigs[0].pool.Add(context.Background(), reauth.Credential{Provider: provider, ID: anchor, AccessToken: anchor, Priority: 9})
+		require.NoError(t, err)
 	}
 	for i := range 1 + s.rnd.IntN(3) {
 		s.login(s.rigs[0], fmt.Sprintf("c%d", i))
@@ -101,22 +118,17 @@ func newStress(t *testing.T, seed uint64) *stress {
 	return s
 }
 
-// newPool opens a pool over the store, whose requests and exchanges pass through our hands.
+// newPool opens a pool over the store. Its requests and exchanges pass through sent and exchanged.
 func (s *stress) newPool(strategy reauth.Strategy) *rig {
 	pool, err := reauth.OpenPool(context.Background(), s.store)
 	require.NoError(s.t, err)
-	r := newRigOn(s.t, reauthtest.XAI, pool)
-	r.fake, r.transport.Base = s.fake, roundTripFunc(s.sent)
-	refresher, err := reauth.BuiltinRefresher(r.provider, reauth.OAuth2Config{
-		TokenURL: "https://auth.example.com" + reauthtest.TokenPath, HTTPClient: &http.Client{Transport: roundTripFunc(s.exchanged)},
-	})
-	require.NoError(s.t, err)
-	r.register(s.t, func(p *reauth.Provider) { p.Refresher, p.Strategy = refresher, strategy })
+	refresher := testrig.RefresherAt(s.t, provider, testrig.RoundTripFunc(s.exchanged))
+	testrig.Register(s.t, pool, provider, func(p *reauth.Provider) { p.Refresher, p.Strategy = refresher, strategy })
 	require.NoError(s.t, pool.Register(reauth.Provider{Name: "other", Hosts: []string{otherHost}}))
 	_, err = pool.Add(context.Background(), reauth.Credential{Provider: "other", ID: "other", AccessToken: otherKey})
 	require.NoError(s.t, err)
 	pool.Observe = func(context.Context, reauth.Event) { pool.Status() } // an observer may call the pool
-	return r
+	return &rig{pool: pool, client: &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(s.sent), pool)}}
 }
 
 // run plays the choreography and checks what is left. That every goroutine ends is synctest's to see.
@@ -229,7 +241,7 @@ func (a ask) request() (*http.Request, context.CancelFunc) {
 func (s *stress) ask(a ask) {
 	req, cancel := a.request()
 	defer cancel()
-	status, got, err := s.rigs[a.pool].do(req)
+	status, got, err := testrig.Send(s.rigs[a.pool].client, req)
 	switch ended := req.Context().Err(); {
 	case err != nil:
 		if ended == nil || !errors.Is(err, ended) {
@@ -396,8 +408,7 @@ func (s *stress) recover() {
 
 // stored returns the logins in the store, by access token.
 func (s *stress) stored() map[string]*family {
-	entries, _, err := s.plain.Load(context.Background(), "")
-	require.NoError(s.t, err)
+	entries, _ := s.store.all()
 	list := make(map[string]*family)
 	for _, e := range entries {
 		if f := s.family(e.Credential.RefreshToken); f != nil {
@@ -417,8 +428,14 @@ func (s *stress) checkLogins() {
 	for access, f := range s.stored() {
 		for i, r := range s.rigs {
 			if !f.ended && !s.closed[i] {
-				assert.Equal(s.t, reauth.Digest(access)[:8], r.status(s.t, f.id).Fingerprint, "pool %d is behind the store", i)
+				assert.Equal(s.t, fingerprint(access), testrig.StatusOf(s.t, r.pool, provider, f.id).Fingerprint, "pool %d is behind the store", i)
 			}
 		}
 	}
+}
+
+// fingerprint is what Status tells of an access token.
+func fingerprint(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:4])
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package reauth_test
+package fleettest_test
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package reauth_test
+package contract_test
 
 import (
 	"bufio"
@@ -19,13 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // 28: http.Client fills in a body for a base that forgot it; the transport reads it before.
 func contractResponseBody(t *testing.T) {
 	for _, status := range []int{200, 204, 401, 403, 500} {
 		bothWays(t, func(t *testing.T, token string) {
-			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				resp, _ := refuseStale(req)
 				if isLive(req) {
 					resp.StatusCode = status
@@ -48,11 +49,11 @@ func contractUntouched(t *testing.T) {
 			bothWays(t, func(t *testing.T, token string) {
 				body := &contractBody{Reader: strings.NewReader("welcome")}
 				var made *http.Response
-				c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					if resp, err := refuseStale(req); resp.StatusCode == 401 {
 						return resp, err
 					}
-					made = answer(req, status, "")
+					made = testrig.Answer(req, status, "")
 					made.Body, made.ContentLength = body, 7
 					return made, nil
 				}), refreshable(token))
@@ -78,8 +79,8 @@ func contractUntouched(t *testing.T) {
 		require.NoError(t, err)
 		req := contractRequest(t.Context(), t, nil)
 		req.URL.Host = "api.minimax.io"
-		resp, err := reauth.NewRecoveringTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
-			resp := answer(req, 200, "", "Content-Type", "text/event-stream")
+		resp, err := reauth.NewRecoveringTransport(testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+			resp := testrig.Answer(req, 200, "", "Content-Type", "text/event-stream")
 			resp.Body, resp.ContentLength = body, -1
 			return resp, nil
 		}), pool).RoundTrip(req)
@@ -173,8 +174,8 @@ func contractPeek(t *testing.T) {
 				return n, err
 			})
 			header := http.Header{"Content-Length": {fmt.Sprint(size)}, "Content-Type": {"text/plain"}, "X-Should-Retry": {"true"}}
-			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				resp := answer(req, 403, "")
+			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				resp := testrig.Answer(req, 403, "")
 				resp.Body, resp.ContentLength, resp.Header = body, int64(size), header.Clone()
 				return resp, nil
 			}), staticKey("a"))
@@ -196,8 +197,8 @@ func contractPeek(t *testing.T) {
 	t.Run("bounded in time", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			const slow = time.Minute
-			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				resp := answer(req, 401, "")
+			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				resp := testrig.Answer(req, 401, "")
 				body, w := io.Pipe()
 				resp.Body, resp.ContentLength = body, -1
 				go func() {
@@ -375,7 +376,7 @@ func contractResponseRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			req := contractRequest(t.Context(), t, nil)
 			req.Header.Set("Authorization", "Bearer placeholder")
-			resp, err := newContract(t, roundTripFunc(refuseStale), test.cred).RoundTrip(req)
+			resp, err := newContract(t, testrig.RoundTripFunc(refuseStale), test.cred).RoundTrip(req)
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
 			assert.Equal(t, test.status, resp.StatusCode)
@@ -417,8 +418,8 @@ func contractRetryAfter(t *testing.T) {
 		t.Run(header, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				name, value, _ := strings.Cut(header, ": ")
-				c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-					return answer(req, 429, "slow", name, value), nil
+				c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+					return testrig.Answer(req, 429, "slow", name, value), nil
 				}), staticKey("a"))
 				mustSend(t, c, contractRequest(t.Context(), t, nil), 429)
 				status := c.Pool.Status()

@@ -1,4 +1,4 @@
-package reauth_test
+package contract_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // 6: what a base was given stays what it was, so that its late Close does not close the replay's body.
@@ -24,7 +25,7 @@ func TestContract06OwnRequestPerSend(t *testing.T) {
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
 		t.Run(name, func(t *testing.T) {
 			replaying, closed := make(chan struct{}), make(chan struct{})
-			c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				if isLive(req) {
 					close(replaying)
 					<-closed
@@ -32,7 +33,7 @@ func TestContract06OwnRequestPerSend(t *testing.T) {
 					if err != nil {
 						return nil, err
 					}
-					return answer(req, 200, string(b)), req.Body.Close()
+					return testrig.Answer(req, 200, string(b)), req.Body.Close()
 				}
 				_, err := io.Copy(io.Discard, req.Body)
 				go func() {
@@ -40,7 +41,7 @@ func TestContract06OwnRequestPerSend(t *testing.T) {
 					_ = req.Body.Close() // the first body's, late
 					close(closed)
 				}()
-				return answer(req, 401, refusal), err
+				return testrig.Answer(req, 401, refusal), err
 			}), refreshable(staleToken))
 			body := func() (io.ReadCloser, error) {
 				r, w := io.Pipe() // fails once it is closed
@@ -66,7 +67,7 @@ func TestContract07CloseTwice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, token string) {
 				bodies, req := bodiesAndRequest(t.Context(), t, again)
-				c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					consume(req)
 					assert.NoError(t, req.Body.Close())
 					return refuseStale(&http.Request{Header: req.Header})
@@ -118,8 +119,8 @@ func TestContract22ReplacedToken(t *testing.T) {
 // 30: a body that breaks off is not whole, whatever its error wraps.
 func TestContract30BrokenRefusal(t *testing.T) {
 	cut := fmt.Errorf("connection lost: %w", io.EOF)
-	c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-		resp := answer(req, 401, "")
+	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		resp := testrig.Answer(req, 401, "")
 		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("begin"), readerFunc(func([]byte) (int, error) { return 0, cut })))
 		resp.ContentLength = -1
 		return resp, nil
@@ -135,12 +136,12 @@ func TestContract30BrokenRefusal(t *testing.T) {
 // 35: a refusal of exactly 64 KiB has been read to its end.
 func TestContract35ExactlyThePeek(t *testing.T) {
 	body := &contractBody{Reader: iotest.DataErrReader(bytes.NewReader(bytes.Repeat([]byte("x"), 64<<10)))} // as net/http does
-	c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if isLive(req) {
 			assert.EqualValues(t, 1, body.closes.Load(), "closed before the replay, so that its connection serves again")
 			return refuseStale(req)
 		}
-		resp := answer(req, 401, "")
+		resp := testrig.Answer(req, 401, "")
 		resp.Body, resp.ContentLength = body, 64<<10
 		return resp, nil
 	}), refreshable(staleToken))
@@ -153,9 +154,9 @@ func TestContract45ReplayCutByTheContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		torn := errors.New("torn down")
-		c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			if !isLive(req) {
-				return answer(req, 401, refusal), nil
+				return testrig.Answer(req, 401, refusal), nil
 			}
 			<-req.Context().Done()
 			return nil, torn

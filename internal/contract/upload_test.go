@@ -1,4 +1,4 @@
-package reauth_test
+package contract_test
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // 9: to read a body before it is sent would deadlock a writer that waits for the response, and would defeat
@@ -86,16 +88,16 @@ func contractOverCap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent []string
-				c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					if isLive(req) {
 						sent = append(sent, string(consume(req)))
-						return answer(req, 200, "welcome"), nil
+						return testrig.Answer(req, 200, "welcome"), nil
 					}
 					b := make([]byte, test.read)
 					_, err := io.ReadFull(req.Body, b)
 					sent = append(sent, string(b))
 					_ = req.Body.Close()
-					return answer(req, 401, refusal), err
+					return testrig.Answer(req, 401, refusal), err
 				}), refreshable(staleToken))
 				c.MaxBodyBuffer = test.limit
 				slow := iotest.OneByteReader(strings.NewReader(text)) // how much is read is up to the base
@@ -191,7 +193,7 @@ func contractLength(t *testing.T) {
 							w.WriteHeader(401)
 						}
 					}))
-					base := roundTripFunc(func(out *http.Request) (*http.Response, error) {
+					base := testrig.RoundTripFunc(func(out *http.Request) (*http.Response, error) {
 						assert.Equal(t, test.length, out.ContentLength)
 						if test.want == 0 {
 							assert.True(t, out.Body == test.body, "an empty body is not wrapped")
@@ -241,7 +243,7 @@ func contractCloneGetBody(t *testing.T) {
 		}
 		t.Run(name+"/a base that asks", func(t *testing.T) {
 			bothWays(t, func(t *testing.T, token string) {
-				c := newContract(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					require.NotNil(t, req.GetBody)
 					_, _ = req.Body.Read(make([]byte, 2))
 					_ = req.Body.Close()

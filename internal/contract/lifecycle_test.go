@@ -1,4 +1,4 @@
-package reauth_test
+package contract_test
 
 import (
 	"context"
@@ -18,13 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // 42: whoever starts an exchange may leave it, and whatever happens in it must not be waited for in vain.
 func contractDetachedRefresh(t *testing.T) {
 	t.Run("the leader leaves", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c := newContract(t, roundTripFunc(refuseStale), refreshable(staleToken))
+			c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(staleToken))
 			c.refresh = func(ctx context.Context) (string, error) {
 				select {
 				case <-time.After(10 * time.Second):
@@ -59,7 +60,7 @@ func contractDetachedRefresh(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newContract(t, roundTripFunc(refuseStale), refreshable(staleToken))
+				c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(staleToken))
 				healthy := c.refresh
 				c.refresh = func(ctx context.Context) (string, error) {
 					time.Sleep(time.Second) // others come to wait
@@ -91,7 +92,7 @@ func contractNothingRuns(t *testing.T) {
 				pool := reauth.NewPool() // without the rig, which closes its own
 				_, err := pool.Add(t.Context(), reauth.Credential{Provider: "xai", AccessToken: liveToken, RefreshToken: "rt-EXAMPLE"})
 				require.NoError(t, err)
-				rt := reauth.NewRecoveringTransport(roundTripFunc(refuseStale), pool)
+				rt := reauth.NewRecoveringTransport(testrig.RoundTripFunc(refuseStale), pool)
 				for range sends {
 					req := contractRequest(t.Context(), t, strings.NewReader("body"))
 					req.URL.Host = "api.x.ai"
@@ -102,7 +103,7 @@ func contractNothingRuns(t *testing.T) {
 	}
 	t.Run("closed during an exchange", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c := newContract(t, roundTripFunc(refuseStale), refreshable(staleToken))
+			c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(staleToken))
 			c.refresh = func(context.Context) (string, error) {
 				time.Sleep(5 * time.Second)
 				return liveToken, nil
@@ -118,7 +119,7 @@ func contractNothingRuns(t *testing.T) {
 		})
 	})
 	t.Run("used after Close", func(t *testing.T) {
-		c := newContract(t, roundTripFunc(refuseStale), refreshable(staleToken))
+		c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(staleToken))
 		require.NoError(t, c.Pool.Close())
 		assert.Equal(t, refusal, mustSend(t, c, contractRequest(t.Context(), t, nil), 401), "sent, never refreshed")
 		assert.Zero(t, c.exchanges.Load())
@@ -164,7 +165,7 @@ func contractErrors(t *testing.T) {
 					if expiry != 0 {
 						cred.Expiry = time.Now().Add(expiry)
 					}
-					c := newContract(t, roundTripFunc(refuseStale), cred)
+					c := newContract(t, testrig.RoundTripFunc(refuseStale), cred)
 					c.refresh = func(ctx context.Context) (string, error) {
 						<-ctx.Done()
 						return "", ctx.Err()
@@ -211,7 +212,7 @@ func contractTokenCalls(t *testing.T) {
 	_, err := pool.Add(t.Context(), cred)
 	require.NoError(t, err)
 	through := 0
-	replaceDefault(t, reauth.NewRecoveringTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	replaceDefault(t, reauth.NewRecoveringTransport(testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		through++
 		assert.NotEqual(t, "/token", req.URL.Path)
 		return base.RoundTrip(req)
