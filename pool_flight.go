@@ -19,9 +19,8 @@ import (
 // Lock, re-read and persist are the Store's Update; a refresh token is never exchanged outside it.
 
 const (
-	claimTimeout    = 45 * time.Second // waiting for the credential's lock: longer than anybody's exchange
-	exchangeTimeout = 30 * time.Second
-	storeTimeout    = 10 * time.Second // reading, and marking
+	claimTimeout = 45 * time.Second // waiting for the credential's lock: longer than anybody's exchange
+	storeTimeout = 10 * time.Second // reading, and marking
 
 	// A token that was minted and never accepted is not renewed again for being refused before this has passed.
 	uselessRest = 10 * time.Minute

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,6 +13,21 @@ import (
 	"sync"
 	"time"
 )
+
+// BuiltinRefresher returns the refresher of a built-in provider, by name or alias. Each field of cfg that is not its zero
+// value replaces the provider's setting. The provider's quirks, such as a header for the refresh token, stay.
+func BuiltinRefresher(name string, cfg OAuth2Config) (Refresher, error) {
+	build, ok := builtinRefreshers[canonicalName(name)]
+	if !ok {
+		return nil, fmt.Errorf("reauth: provider %q has no refresher of its own; use OAuth2Refresher or static keys", canonicalName(name))
+	}
+	if cfg.TokenURL != "" {
+		if err := checkTokenURL(cfg.TokenURL); err != nil {
+			return nil, fmt.Errorf("reauth: refresher of %s: %w", canonicalName(name), err)
+		}
+	}
+	return build(cfg), nil
+}
 
 // builtinRefreshers makes the refreshers of the built-in providers. Client ids are the vendors' public ones, of their own
 // programs; Credential.ClientID and OAuth2Config replace them.
@@ -98,16 +114,6 @@ func qwenRefresher(cfg OAuth2Config) Refresher {
 		return a.Code == "invalid_request" && strings.Contains(strings.ToLower(a.Description), "invalid refresh token")
 	}
 	return g
-}
-
-// note keeps a text member of the answer in the credential's metadata.
-func (a *tokenAnswer) note(member string) {
-	if s := text(a.raw[member]); s != "" {
-		if a.Metadata == nil {
-			a.Metadata = make(map[string]string)
-		}
-		a.Metadata[member] = s
-	}
 }
 
 // minimaxRefresher: "status" tells success, a failure may come with HTTP 200, and "expired_in" is a number of seconds or an
