@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // Pool holds credentials, chooses among them, and renews them: for one provider or for many, in one process or, with a
@@ -65,10 +67,10 @@ func (p *Pool) setup() {
 		}
 		p.work.stop = make(chan struct{})
 		p.notice.one = make(chan struct{}, 1)
-		for i := range builtinTable {
-			s := newSpec(builtinTable[i].provider())
+		for row := range vendors.All() {
+			s := newSpec(builtinProvider(row))
 			s.builtin = true
-			p.groupOf(builtinTable[i].name).spec.Store(s)
+			p.groupOf(row.Name).spec.Store(s)
 		}
 		p.rebuildHosts()
 	})
@@ -158,9 +160,9 @@ func (p *Pool) rebuildHosts() {
 	for _, name := range p.registered {
 		add(name)
 	}
-	for i := range builtinTable {
-		if name := builtinTable[i].name; !slices.Contains(p.registered, name) {
-			add(name)
+	for row := range vendors.All() {
+		if !slices.Contains(p.registered, row.Name) {
+			add(row.Name)
 		}
 	}
 	p.hosts.Store(m)
