@@ -8,8 +8,7 @@ import (
 )
 
 const (
-	claimTimeout    = 45 * time.Second // waiting for the credential's lock: longer than any exchange
-	exchangeTimeout = 30 * time.Second
+	claimTimeout = 45 * time.Second // waiting for the credential's lock: longer than any exchange
 )
 
 var (
