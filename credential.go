@@ -14,18 +14,21 @@ import (
 	"time"
 )
 
-// Credential is what a request is authorized with: an API key, or an access token with the refresh token that renews it.
+// Credential is what a request is authorized with: an API key, or an access token with the refresh
+// token that renews it.
 //
-// fmt and slog print it without its secrets, under every verb but %p, which asks nobody. Encoding it, as a Store does and
-// slog's JSON handler with a slice, keeps them.
+// fmt and slog print it without its secrets, under every verb but %p, which asks nobody. Encoding
+// it, as a Store does and slog's JSON handler with a slice, keeps them.
 type Credential struct {
 	Provider string // name or alias of the provider; required
-	// ID is unique within the provider. Empty, Pool.Add derives it from the account: AccountID and the subject of a token
-	// that is a JWT, else a digest of the token, so that adding a login twice is one credential.
+	// ID is unique within the provider. Empty, Pool.Add derives it from the account: AccountID and
+	// the subject of a token that is a JWT, else a digest of the token, so that adding a login
+	// twice is one credential.
 	ID           string
 	AccessToken  string // may be an API key; may be empty when RefreshToken is not
 	RefreshToken string // what Provider.Refresher needs to renew AccessToken; empty for a static key
-	// Expiry is when AccessToken expires by the provider's word. Zero: read from the token when it is a JWT, else unknown.
+	// Expiry is when AccessToken expires by the provider's word. Zero: read from the token when it
+	// is a JWT, else unknown.
 	Expiry    time.Time
 	AccountID string            // sent where the provider wants it (ChatGPT-Account-Id)
 	ClientID  string            // OAuth client of the login that made the pair; empty: the provider's default
@@ -74,7 +77,8 @@ func digest(secret string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// fingerprint is the beginning of the access token's digest: enough for a person to tell two tokens apart.
+// fingerprint is the beginning of the access token's digest: enough for a person to tell two tokens
+// apart.
 func fingerprint(c Credential) string {
 	d := digest(c.AccessToken)
 	if d == "" {
@@ -115,8 +119,8 @@ func (c *Credential) derivedID() string {
 }
 
 // spentKey is where a stored credential keeps digests of refresh tokens that must not be taken for
-// new ones: the last ones that were rotated away, and, behind loginPrefix, those that Add brought. A
-// program may add its first login for years.
+// new ones: the last ones that were rotated away, and, behind loginPrefix, those that Add brought.
+// A program may add its first login for years.
 const (
 	spentKey    = "reauth-spent"
 	loginPrefix = "login:"
@@ -129,7 +133,12 @@ func isSpent(c Credential, refreshToken string) bool {
 		return false
 	}
 	d := digest(refreshToken)
-	return slices.ContainsFunc(strings.Fields(c.Metadata[spentKey]), func(s string) bool { return strings.TrimPrefix(s, loginPrefix) == d })
+	for entry := range strings.FieldsSeq(c.Metadata[spentKey]) {
+		if strings.TrimPrefix(entry, loginPrefix) == d {
+			return true
+		}
+	}
+	return false
 }
 
 // addSpent remembers a refresh token that was rotated away.
@@ -170,7 +179,8 @@ func sameTokens(a, b Credential) bool {
 	return a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken
 }
 
-// jwtClaims are the claims of an access token that matter. The signature is the provider's business.
+// jwtClaims are the claims of an access token that matter. The signature is the provider's
+// business.
 type jwtClaims struct {
 	Subject  string  `json:"sub"`
 	Expires  float64 `json:"exp"`

@@ -9,8 +9,8 @@ import (
 	"unicode"
 )
 
-// Texts of others, a server's or a user's refresher's, may repeat a token. What goes into an error, an event or a log has
-// been through here.
+// Texts of others, a server's or a user's refresher's, may repeat a token. What goes into an error,
+// an event or a log has been through here.
 
 // secretsOf returns what must not be told of a credential.
 func secretsOf(c Credential, more ...string) []string {
@@ -22,8 +22,8 @@ const (
 	minSecret = 4 // shorter ones stand in any text
 )
 
-// redact drops what is not printable from a text, takes the secrets out of it, and bounds it. In this order: a secret must
-// not come together, or be cut in two, afterwards.
+// redact drops what is not printable from a text, takes the secrets out of it, and bounds it. In
+// this order: a secret must not come together, or be cut in two, afterwards.
 func redact(s string, secrets ...string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -49,15 +49,18 @@ func redact(s string, secrets ...string) string {
 // holdsSecret reports whether a text repeats one of the secrets.
 func holdsSecret(text string, secrets ...string) bool {
 	for _, secret := range secrets {
-		if len(secret) >= minSecret && (strings.Contains(text, secret) || strings.Contains(text, url.QueryEscape(secret))) {
+		if len(secret) < minSecret {
+			continue
+		}
+		if strings.Contains(text, secret) || strings.Contains(text, url.QueryEscape(secret)) {
 			return true
 		}
 	}
 	return false
 }
 
-// redactedError is somebody else's error without a secret in its text, and without one in itself: fmt shows what a field
-// holds, under some verbs without asking.
+// redactedError is somebody else's error without a secret in its text, and without one in itself:
+// fmt shows what a field holds, under some verbs without asking.
 type redactedError struct {
 	text    string
 	is      func(target error) bool

@@ -145,7 +145,8 @@ func checkHost(host string) error {
 		if n := strings.Count(label, "*"); n > 1 {
 			return fmt.Errorf("a label holds at most one wildcard")
 		} else if n == 1 && i >= len(labels)-2 {
-			return fmt.Errorf("a wildcard cannot stand in the last two labels, it would match hosts of strangers; name the domain, as in %q", "*.example.com")
+			return fmt.Errorf("a wildcard cannot stand in the last two labels, it would match hosts of strangers; "+
+				"name the domain, as in %q", "*.example.com")
 		}
 	}
 	if last := labels[len(labels)-1]; strings.Contains(host, "*") && last[0] >= '0' && last[0] <= '9' {
@@ -163,7 +164,8 @@ type destination struct {
 	prefixes bool // a path prefix may match: the path has no trick in it
 }
 
-// newDestination normalizes u. It looks at URL.Host, which is what is dialled, never at the Host header.
+// newDestination normalizes u. It looks at URL.Host, which is what is dialled, never at the Host
+// header.
 func newDestination(u *url.URL) destination {
 	var d destination
 	switch {
@@ -179,14 +181,16 @@ func newDestination(u *url.URL) destination {
 		return destination{}
 	}
 	d.path = u.Path
-	// RawPath is set only when the default encoding of Path is not what was written: the only way to an encoded slash.
+	// RawPath is set only when the default encoding of Path is not what was written: the only way
+	// to an encoded slash.
 	tricky := u.Opaque != "" || strings.Contains(u.Path, `\`) || climbs(u.Path) ||
 		u.RawPath != "" && strings.Contains(strings.ToLower(u.RawPath), "%2f")
 	d.prefixes = !tricky
 	return d
 }
 
-// normalize splits d.host as it stands in a URL and normalizes it; it reports false for a host that no pattern can match.
+// normalize splits d.host as it stands in a URL and normalizes it; it reports false for a host that
+// no pattern can match.
 func (d *destination) normalize() bool {
 	host := d.host
 	if strings.IndexByte(host, ':') >= 0 {
@@ -202,7 +206,8 @@ func (d *destination) normalize() bool {
 	return isASCII(host) // net/http dials its xn-- form: another name, and "İ" in lower case would look like an "i"
 }
 
-// isNormalName reports whether host is a name, without a port, that normalizing leaves as it is. Most are.
+// isNormalName reports whether host is a name, without a port, that normalizing leaves as it is.
+// Most are.
 func isNormalName(host string) bool {
 	for i := range len(host) {
 		if c := host[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
@@ -212,7 +217,8 @@ func isNormalName(host string) bool {
 	return !strings.HasSuffix(host, ".")
 }
 
-// normalHost lower-cases host, drops the trailing dot of a rooted name and writes an IP address in its one canonical way.
+// normalHost lower-cases host, drops the trailing dot of a rooted name and writes an IP address in
+// its one canonical way.
 func normalHost(host string) string {
 	if !isASCII(host) {
 		return host
@@ -235,7 +241,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// climbs reports whether a segment of path is "..", also with a parameter behind it ("..;x"), which some servers drop.
+// climbs reports whether a segment of path is "..", also with a parameter behind it ("..;x"), which
+// some servers drop.
 func climbs(path string) bool {
 	if !strings.Contains(path, "..") {
 		return false
@@ -292,7 +299,8 @@ func (p *hostPattern) matchesPath(d *destination) bool {
 	return len(d.path) == len(p.path) || d.path[len(p.path)] == '/'
 }
 
-// matchHost compares label by label; a wildcard stands for at least one character and never for a dot.
+// matchHost compares label by label; a wildcard stands for at least one character and never for a
+// dot.
 func matchHost(pattern, host string) bool {
 	if strings.IndexByte(pattern, '*') < 0 {
 		return pattern == host
@@ -318,7 +326,8 @@ func matchLabel(pattern, label string) bool {
 	return len(label) > len(before)+len(after) && strings.HasPrefix(label, before) && strings.HasSuffix(label, after)
 }
 
-// longer orders patterns so that the longest match comes first: by the letters of the host, then a named port, then the path.
+// longer orders patterns so that the longest match comes first: by the letters of the host, then a
+// named port, then the path.
 func (p *hostPattern) longer(q *hostPattern) int {
 	letters := func(s string) int { return len(s) - strings.Count(s, "*") }
 	return cmp.Or(
@@ -330,7 +339,8 @@ func (p *hostPattern) longer(q *hostPattern) int {
 
 // same reports whether p and q claim exactly the same requests.
 func (p *hostPattern) same(q *hostPattern) bool {
-	return p.host == q.host && p.effectivePort() == q.effectivePort() && p.path == q.path && (p.http == q.http || p.loopback)
+	return p.host == q.host && p.effectivePort() == q.effectivePort() && p.path == q.path &&
+		(p.http == q.http || p.loopback)
 }
 
 // effectivePort is the port that is dialled; empty on loopback for any.
@@ -341,7 +351,8 @@ func (p *hostPattern) effectivePort() string {
 	return p.port
 }
 
-// hostMap finds the owner of a URL: the one table from hosts to providers. It is built once and then only read.
+// hostMap finds the owner of a URL: the one table from hosts to providers. It is built once and
+// then only read.
 type hostMap[T any] struct {
 	exact map[string][]hostEntry[T] // by host, longest match first
 	wild  map[string][]hostEntry[T] // by the last two labels, which hold no wildcard
@@ -365,7 +376,8 @@ func (m *hostMap[T]) add(p hostPattern, owner T) {
 	(*index)[key] = list
 }
 
-// lookup returns the owner of the longest pattern that matches d. An exact host is always longer than a wildcard that matches it.
+// lookup returns the owner of the longest pattern that matches d. An exact host is always longer
+// than a wildcard that matches it.
 func (m *hostMap[T]) lookup(d *destination) (owner T, ok bool) {
 	if d.host == "" {
 		return owner, false

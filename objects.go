@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/reauth-go/reauth/internal/rewind"
 )
 
 // Tracking objects, for providers that ask for it (Provider.TrackObjects): which credential made the file, response, batch
@@ -86,7 +88,7 @@ func (o *objects) mentionedBy(req *http.Request) (owner string, body io.ReadClos
 		}
 		path = path[:max(strings.LastIndexByte(path, '/'), 0)]
 	}
-	if !hasBody(req) || req.GetBody == nil || !isJSON(req.Header) || req.Header.Get("Content-Encoding") != "" {
+	if !rewind.HasBody(req) || req.GetBody == nil || !isJSON(req.Header) || req.Header.Get("Content-Encoding") != "" {
 		return "", nil
 	}
 	copied, err := req.GetBody()

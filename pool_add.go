@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// Add puts a credential into the pool and its store, and returns its ID. Adding the same login again changes nothing but
-// Priority, Hosts and ClientID, which are the program's to say; so does a pair that has been rotated away meanwhile, as a
-// program has it that takes its login from its environment at every start. A new login under an ID replaces tokens and marks.
-// ctx bounds the wait for a running exchange of that credential.
+// Add puts a credential into the pool and its store, and returns its ID. Adding the same login
+// again changes nothing but Priority, Hosts and ClientID, which are the program's to say; so does a
+// pair that has been rotated away meanwhile, as a program has it that takes its login from its
+// environment at every start. A new login under an ID replaces tokens and marks. ctx bounds the
+// wait for a running exchange of that credential.
 func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	c, err = c.normalized()
 	if err != nil {
@@ -73,11 +74,13 @@ func isStale(old, c Credential) bool {
 	if c.AccessToken == old.AccessToken {
 		return true
 	}
-	// An access token alone, beside a pair: it is taken for one of the pair's, unless it lives longer.
+	// An access token alone, beside a pair: it is taken for one of the pair's, unless it lives
+	// longer.
 	return old.RefreshToken != "" && !c.Expiry.IsZero() && !hasYoungerAccess(old, c)
 }
 
-// hasYoungerAccess reports whether c's access token was issued after old's, as far as expiries tell.
+// hasYoungerAccess reports whether c's access token was issued after old's, as far as expiries
+// tell.
 func hasYoungerAccess(old, c Credential) bool {
 	return old.AccessToken == "" && c.AccessToken != "" || !old.Expiry.IsZero() && c.Expiry.After(old.Expiry)
 }
@@ -96,8 +99,9 @@ func (p *Pool) warnNotDurable(ctx context.Context, m *member) {
 // Bad credentials that Add refuses. Each says the way out.
 var (
 	errNoProvider       = errors.New("the credential names no provider; set Credential.Provider")
-	errNoProviderInFile = errors.New("the file of the login that is followed names no provider; set Credential.Provider, or log in there first")
-	errNoToken          = errors.New("the credential has neither an access token nor a refresh token")
+	errNoProviderInFile = errors.New("the file of the login that is followed names no provider; " +
+		"set Credential.Provider, or log in there first")
+	errNoToken = errors.New("the credential has neither an access token nor a refresh token")
 )
 
 // normalized returns c as a pool keeps it: names resolved, white space around tokens dropped, and
@@ -122,7 +126,7 @@ func (c Credential) normalized() (Credential, error) {
 			return c, err
 		}
 	}
-	if c.Provider == "copilot" && c.AccessToken == "" && isCopilotKey(c.RefreshToken) {
+	if c.AccessToken == "" && isKey(c.Provider, c.RefreshToken) {
 		c.AccessToken, c.RefreshToken = c.RefreshToken, "" // nothing can be minted from it, it is the key
 	}
 	c.fillFromJWT()
@@ -133,13 +137,15 @@ func (c Credential) normalized() (Credential, error) {
 		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
 	} {
 		if strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; it cannot be sent in a header", f.name)
+			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; "+
+				"it cannot be sent in a header", f.name)
 		}
 	}
 	return c, checkHosts(c)
 }
 
-// checkHosts makes sure that a credential bound to hosts names good ones, and that one which must be bound is.
+// checkHosts makes sure that a credential bound to hosts names good ones, and that one which must
+// be bound is.
 func checkHosts(c Credential) error {
 	for _, h := range c.Hosts {
 		p, err := parseHostPattern(h)
@@ -147,11 +153,13 @@ func checkHosts(c Credential) error {
 			return err
 		}
 		if needsOwnHost(c.Provider) && strings.Contains(p.host, "*") {
-			return fmt.Errorf("host pattern %q: a key of %s is good at one resource only; name its host exactly", h, c.Provider)
+			return fmt.Errorf("host pattern %q: a key of %s is good at one resource only; name its host exactly",
+				h, c.Provider)
 		}
 	}
 	if len(c.Hosts) == 0 && needsOwnHost(c.Provider) {
-		return fmt.Errorf("a credential of %s is good at one resource only; name its host in Credential.Hosts, as in %q", c.Provider, "my-resource.openai.azure.com")
+		return fmt.Errorf("a credential of %s is good at one resource only; "+
+			"name its host in Credential.Hosts, as in %q", c.Provider, "my-resource.openai.azure.com")
 	}
 	return nil
 }

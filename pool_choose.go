@@ -30,8 +30,9 @@ func routingFrom(ctx context.Context) routing {
 // stays reports whether the request must not be switched to another credential.
 func (r routing) stays() bool { return r.pinned || r.bound || r.account != nil }
 
-// WithCredential pins requests made with the context to one credential: it is refreshed, never switched, whatever its
-// standing. Unknown, removed or not for the request's host, the request is sent as the caller made it.
+// WithCredential pins requests made with the context to one credential: it is refreshed, never
+// switched, whatever its standing. Unknown, removed or not for the request's host, the request is
+// sent as the caller made it.
 func WithCredential(ctx context.Context, provider, id string) context.Context {
 	r := routingFrom(ctx)
 	r.pinned, r.provider, r.id, r.own = true, canonicalName(provider), id, false
@@ -45,9 +46,10 @@ func WithoutCredential(ctx context.Context) context.Context {
 	return context.WithValue(ctx, routingKey{}, r)
 }
 
-// WithAffinity keeps requests with the same key on the same credential while it is in good standing, so that a
-// conversation finds its prompt cache. The choice is a function of the key and the credentials' IDs: every process that
-// shares them makes the same, and nothing is remembered. It goes before the provider's Strategy, and after priority.
+// WithAffinity keeps requests with the same key on the same credential while it is in good
+// standing, so that a conversation finds its prompt cache. The choice is a function of the key and
+// the credentials' IDs: every process that shares them makes the same, and nothing is remembered.
+// It goes before the provider's Strategy, and after priority.
 func WithAffinity(ctx context.Context, key string) context.Context {
 	r := routingFrom(ctx)
 	r.affinity = key
@@ -172,8 +174,8 @@ func (g *group) pick(from []*member) *member {
 	return from[0]
 }
 
-// leastInFlight looks at up to 64 members from a moving start, and stops at an idle one: it is exact
-// for pools of that size.
+// leastInFlight looks at up to 64 members from a moving start, and stops at an idle one: it is
+// exact for pools of that size.
 func (g *group) leastInFlight(from []*member) (best *member) {
 	start, least := g.turn.Add(1), int64(math.MaxInt64)
 	for i := range uint64(min(len(from), 64)) {
@@ -187,8 +189,8 @@ func (g *group) leastInFlight(from []*member) (best *member) {
 	return best
 }
 
-// nearest returns the member that the key belongs to, of those that fit, by rendezvous hashing: when
-// a member goes, the keys of the others stay where they are.
+// nearest returns the member that the key belongs to, of those that fit, by rendezvous hashing:
+// when a member goes, the keys of the others stay where they are.
 func nearest(from []*member, key string, fits func(*member) bool) (best *member) {
 	var most uint64
 	of := hashOf(key)

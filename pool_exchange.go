@@ -12,7 +12,8 @@ import (
 // The order in which things happen here keeps a refresh token from being spent twice
 // (RFC 9700 §4.14.2), and its successor from being lost:
 //
-//	lock → re-read the store → compare → mark as being spent → exchange → persist → publish → unlock
+//	lock → re-read the store → compare → mark as being spent → exchange
+//	→ persist → publish → unlock
 //
 // Lock, re-read and persist are the Store's Update. No refresh token is exchanged outside of it.
 
@@ -95,8 +96,8 @@ func (x *exchange) underLock(ctx context.Context, stored Credential, found bool)
 	return x.spend(ctx, c)
 }
 
-// compare returns the credential whose refresh token is to be spent: the stored one, or the one held
-// here where that is newer. newer says that the stored one need not be renewed.
+// compare returns the credential whose refresh token is to be spent: the stored one, or the one
+// held here where that is newer. newer says that the stored one need not be renewed.
 func (x *exchange) compare(stored Credential) (c Credential, newer bool) {
 	held := x.old.cred
 	if isSpent(held, stored.RefreshToken) || x.m.isUnsaved() && stored.RefreshToken == held.RefreshToken {
@@ -106,8 +107,8 @@ func (x *exchange) compare(stored Credential) (c Credential, newer bool) {
 	if digest(stored.AccessToken) == x.old.digest {
 		return stored, false
 	}
-	// After a rejection the provider decides whether the other token is good: the clock that stamped
-	// it may be wrong.
+	// After a rejection the provider decides whether the other token is good: the clock that
+	// stamped it may be wrong.
 	now := time.Now()
 	return stored, x.why == rejected || !newTokens(stored, fromLogin, time.Time{}, now).expired(now)
 }
@@ -124,7 +125,7 @@ func (x *exchange) spend(ctx context.Context, c Credential) outcome {
 	case fresh: // beside an error, such as "expired on arrival", too: trusted until it is refused
 		err = nil
 	case err == nil:
-		err = &RefreshError{Provider: x.m.provider, Code: "same_token", Description: "the token endpoint gave the same access token again"}
+		err = x.failure("same_token", "the token endpoint gave the same access token again", nil)
 	}
 	if err != nil {
 		out.err = withoutTokens(err, c)
@@ -149,9 +150,14 @@ func (x *exchange) call(ctx context.Context, c Credential) (Credential, error) {
 	got, err := x.m.group.provider.Load().Refresher.Refresh(ctx, handed)
 	if token := strings.TrimSpace(got.AccessToken); strings.ContainsFunc(token, unicode.IsControl) {
 		got.AccessToken = "" // net/http would refuse every request with it
-		err = &RefreshError{Provider: x.m.provider, Code: "bad_token", Description: "the new access token holds a control character", Err: err}
+		err = x.failure("bad_token", "the new access token holds a control character", err)
 	}
 	return got, err
+}
+
+// failure is the error of an exchange whose answer is of no use.
+func (x *exchange) failure(code, description string, err error) error {
+	return &RefreshError{Provider: x.m.provider, Code: code, Description: description, Err: err}
 }
 
 // markSpending tells the other holders which refresh token is being exchanged. Without that mark no
@@ -170,8 +176,8 @@ func (x *exchange) markSpending(ctx context.Context, digest string) error {
 	return err
 }
 
-// publish makes new tokens the ones that requests are sent with. Where only the refresh token is new
-// the error of the exchange stays.
+// publish makes new tokens the ones that requests are sent with. Where only the refresh token is
+// new the error of the exchange stays.
 func (x *exchange) publish(ctx context.Context, f *flight, c Credential, out outcome, unsaved bool) (*tokens, error) {
 	m, now := x.m, time.Now()
 	t, published := m.publishMinted(x.old, c, unsaved, now)
@@ -190,8 +196,8 @@ func (x *exchange) publish(ctx context.Context, f *flight, c Credential, out out
 	return t, out.err
 }
 
-// afterRefusal looks once more before a grant counts as dead: a pool that does not share our lock may
-// have rotated the token.
+// afterRefusal looks once more before a grant counts as dead: a pool that does not share our lock
+// may have rotated the token.
 func (m *member) afterRefusal(ctx context.Context, f *flight, refusal error) (*tokens, error) {
 	if isPermanent(refusal) && m.pool.shared {
 		if t, err := m.reread(ctx, f); err == nil {

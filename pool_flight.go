@@ -8,9 +8,7 @@ import (
 )
 
 const (
-	claimTimeout    = 45 * time.Second // waiting for the credential's lock: longer than any exchange
-	exchangeTimeout = 30 * time.Second
-	storeTimeout    = 10 * time.Second // reading the store, and marking
+	claimTimeout = 45 * time.Second // waiting for the credential's lock: longer than any exchange
 )
 
 var (
@@ -110,8 +108,9 @@ func (e *followedError) Error() string {
 	if e.err != nil {
 		return "reauth: " + e.err.Error()
 	}
-	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; use that program, or log in there again",
-		e.follower.owner, e.follower.path)
+	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; "+
+		"use that program, or log in there again",
+		e.follower.program.Name, e.follower.path)
 }
 
 func (e *followedError) Unwrap() error { return ErrNotRefreshable }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // mark is a standing other than good.
@@ -47,7 +49,8 @@ const (
 	refusedRest  = 5 * time.Second  // of unproven tokens; doubling, at most longestRest
 )
 
-// isDeadly reports whether the refusal retires the credential: its account is gone, or its grant is.
+// isDeadly reports whether the refusal retires the credential: its account is gone, or its grant
+// is.
 func isDeadly(v Verdict, failed error) bool {
 	return v.Kind == Dead || v.Kind == Rejected && isPermanent(failed)
 }
@@ -68,7 +71,7 @@ func markFor(t *tokens, v Verdict, failed error, rejections int, now time.Time) 
 		if t.unproven() {
 			first = refusedRest
 		}
-		return newMark(now.Add(doubled(first, longestRest, rejections-1)), false, v.Reason, now, t.digest)
+		return newMark(now.Add(wait.Doubled(first, longestRest, rejections-1)), false, v.Reason, now, t.digest)
 	}
 	return nil
 }

@@ -34,7 +34,8 @@ func (m *member) adopt(c Credential, refreshed time.Time) *tokens {
 	return t
 }
 
-// addedAgain takes what Add has stored under the member's ID. A new login replaces tokens and counts.
+// addedAgain takes what Add has stored under the member's ID. A new login replaces tokens and
+// counts.
 func (m *member) addedAgain(c Credential, newLogin bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -268,8 +269,8 @@ func (m *member) stopWriting() {
 }
 
 // stampMark returns the time at which a mark is said to be made. When the newest standing known is
-// from the future, by a clock that is ahead of ours, it is the instant after that: other pools would
-// heed no earlier mark. m.mu is held.
+// from the future, by a clock that is ahead of ours, it is the instant after that: other pools
+// would heed no earlier mark. m.mu is held.
 func (m *member) stampMark(at time.Time) time.Time {
 	if m.marked.After(time.Now()) {
 		at = m.marked.Add(time.Nanosecond)
@@ -334,8 +335,9 @@ func (m *member) status(now time.Time) CredentialStatus {
 	defer m.mu.Unlock()
 	c, place := m.tokens.Load().cred, m.place.Load()
 	s := CredentialStatus{
-		Provider: m.provider, ID: m.id, AccountID: c.AccountID, Fingerprint: fingerprint(c), State: Good,
-		Expiry: c.Expiry.Round(0), LastRefresh: m.refreshed.Round(0), InFlight: int(m.inFlight.Load()), Priority: place.priority,
+		Provider: m.provider, ID: m.id, AccountID: c.AccountID, Fingerprint: fingerprint(c),
+		State: Good, Expiry: c.Expiry.Round(0), LastRefresh: m.refreshed.Round(0),
+		InFlight: int(m.inFlight.Load()), Priority: place.priority,
 	}
 	if place.follow != nil {
 		s.Follows = place.follow.kind

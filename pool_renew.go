@@ -38,8 +38,8 @@ func (m *member) ready(ctx context.Context, t *tokens, now time.Time) (*tokens, 
 	return m.tokens.Load(), nil
 }
 
-// join returns the flight that brings tokens other than t: one under way, a new one, or a landed one
-// where nothing needs waiting for.
+// join returns the flight that brings tokens other than t: one under way, a new one, or a landed
+// one where nothing needs waiting for.
 func (m *member) join(ctx context.Context, t *tokens, why cause) *flight {
 	now := time.Now()
 	m.mu.Lock()
@@ -126,7 +126,8 @@ func (m *member) settle(ctx context.Context, f *flight, why cause) {
 		f.err = errNothingNewer
 	}
 	m.landed(f, why)
-	// An observer may end the goroutine. It finds no flight under way, and need not wait for this one.
+	// An observer may end the goroutine. It finds no flight under way, and need not wait for this
+	// one.
 	defer close(f.done)
 	if isWorthTelling(f) {
 		f.tell = append(f.tell, Event{Type: RefreshFailed, Reason: failureReason(f.err), Err: f.err})

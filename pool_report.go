@@ -10,9 +10,10 @@ import (
 
 // For clients that are not HTTP, and for people.
 
-// Refresh renews a credential now: it adopts a pair newer than the one held at the call, else exchanges the refresh token.
-// Callers at the same time share one exchange. Its error is a *RefreshError when the token endpoint refused, matches
-// ErrNotRefreshable for a static key, or is ctx's; the exchange then goes on.
+// Refresh renews a credential now: it adopts a pair newer than the one held at the call, else
+// exchanges the refresh token. Callers at the same time share one exchange. Its error is a
+// *RefreshError when the token endpoint refused, matches ErrNotRefreshable for a static key, or is
+// ctx's; the exchange then goes on.
 func (p *Pool) Refresh(ctx context.Context, provider, id string) error {
 	m, err := p.find("refresh", provider, id)
 	if err != nil {
@@ -25,9 +26,9 @@ func (p *Pool) Refresh(ctx context.Context, provider, id string) error {
 	return err
 }
 
-// Token returns a usable credential of the provider, as a request would get it: refreshed in the background when it is
-// about to expire, and before Token returns when it has expired. A pin or an affinity in ctx is honoured. Tell the pool
-// with Report what came of it.
+// Token returns a usable credential of the provider, as a request would get it: refreshed in the
+// background when it is about to expire, and before Token returns when it has expired. A pin or an
+// affinity in ctx is honoured. Tell the pool with Report what came of it.
 func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 	name := canonicalName(provider)
 	g := p.group(name)
@@ -52,10 +53,11 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 	}
 }
 
-// Report tells the pool how a credential got by Token fared, as Classify or ClassifyError judged it. accessToken is the one
-// that was used: when it has been replaced meanwhile, nothing happens. A Rejected one is renewed before Report returns;
-// its error then says why that failed, and the credential is put aside. Other refusals put aside or retire it. A Pass is
-// worth reporting too: a fresh token that is rejected before anybody had a use of it is not renewed again at once.
+// Report tells the pool how a credential got by Token fared, as Classify or ClassifyError judged
+// it. accessToken is the one that was used: when it has been replaced meanwhile, nothing happens. A
+// Rejected one is renewed before Report returns; its error then says why that failed, and the
+// credential is put aside. Other refusals put aside or retire it. A Pass is worth reporting too: a
+// fresh token that is rejected before anybody had a use of it is not renewed again at once.
 func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v Verdict) error {
 	m, err := p.find("report", provider, id)
 	if err != nil {
@@ -87,8 +89,8 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 	return err
 }
 
-// acceptedAfter is how old a token must be before its rejection proves that it has ended: not all of
-// the provider's servers may know a younger one yet.
+// acceptedAfter is how old a token must be before its rejection proves that it has ended: not all
+// of the provider's servers may know a younger one yet.
 const acceptedAfter = time.Minute
 
 // Status returns all credentials of the pool, by provider, priority and ID.

@@ -3,6 +3,8 @@ package reauth
 import (
 	"errors"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // restraint says for one credential when a renewal rests, so that a refusal that no renewal can
@@ -40,9 +42,9 @@ const (
 	longestAsked = time.Hour // what a token endpoint's Retry-After may add to a rest
 )
 
-// decide says how new tokens for t may be had now. exchange: the renewal may spend the refresh token;
-// else it may only look for newer tokens. rests is not nil while a renewal like that rests; it is the
-// error of the one that failed last. hasRefresher says that the provider has a refresher.
+// decide says how new tokens for t may be had now. exchange: the renewal may spend the refresh
+// token; else it may only look for newer tokens. rests is not nil while a renewal like that rests;
+// it is the error of the one that failed last. hasRefresher says that the provider has a refresher.
 func (r *restraint) decide(t *tokens, hasRefresher bool, why cause, now time.Time) (exchange bool, rests error) {
 	exchange = r.mayExchange(t, hasRefresher, why, now)
 	return exchange, r.resting(t, exchange, why, now)
@@ -99,7 +101,7 @@ func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now tim
 	if why == early {
 		first, most = earlyRest, longestRest
 	}
-	d := doubled(first, most, times)
+	d := wait.Doubled(first, most, times)
 	var re *RefreshError
 	if errors.As(err, &re) {
 		d = max(d, min(re.RetryAfter, longestAsked))
@@ -115,7 +117,7 @@ func (r *restraint) noteFutile(t *tokens, now time.Time) {
 	if r.futile.of != nil && r.futile.of.digest == t.digest {
 		return
 	}
-	r.futile = rest{of: t, times: r.futile.times + 1, until: now.Add(doubled(futileRest, longestRest, r.futile.times))}
+	r.futile = rest{of: t, times: r.futile.times + 1, until: now.Add(wait.Doubled(futileRest, longestRest, r.futile.times))}
 }
 
 // endFutile notes that a request was served with the tokens of its own exchange.
@@ -130,9 +132,4 @@ func (r *restraint) whyNot(t *tokens, hasRefresher bool) error {
 		return ErrNotRefreshable
 	}
 	return errUnproven
-}
-
-// doubled is first, doubled for each time before, and at most the given time.
-func doubled(first, most time.Duration, times int) time.Duration {
-	return min(first<<min(max(times, 0), 16), most)
 }

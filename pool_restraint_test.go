@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a renewal may do, by what is remembered of the ones before. Each row is one situation, asked at
-// a time after it came about.
+// What a renewal may do, by what is remembered of the ones before. Each row is one situation, asked
+// at a time after it came about.
 func TestRestraintDecides(t *testing.T) {
 	var (
 		start   = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -71,8 +71,8 @@ func (p *Pool) adoptNews(ctx context.Context) (adopted []*member, err error) {
 	return merged.adopted, nil
 }
 
-// merging is the adoption of a store's entries, which were read after a change of the pool. What has
-// changed in the pool since then is left alone: the store may have been read before it.
+// merging is the adoption of a store's entries, which were read after a change of the pool. What
+// has changed in the pool since then is left alone: the store may have been read before it.
 type merging struct {
 	pool     *Pool
 	before   int64            // number of that change
@@ -144,7 +144,8 @@ func (g *merging) takeTokens(m *member, c Credential, s Standing) {
 // addNew makes a member of a credential that the store holds, or has just been given.
 func (g *group) addNew(c Credential, refreshed time.Time) *member {
 	m := &member{
-		pool: g.pool, group: g, provider: c.Provider, id: c.ID, order: g.pool.added.Add(1), hash: hashOf(c.ID), refreshed: refreshed,
+		pool: g.pool, group: g, provider: c.Provider, id: c.ID, refreshed: refreshed,
+		order: g.pool.added.Add(1), hash: hashOf(c.ID),
 	}
 	m.place.Store(newPlace(c))
 	c = m.withProgramTokens(c)
@@ -204,15 +205,15 @@ func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 	return nil, &followedError{follower: program}
 }
 
-// withProgramTokens returns c with the tokens of the program that it follows, if it follows one. While
-// the program's file cannot be read c has none: the file may appear later.
+// withProgramTokens returns c with the tokens of the program that it follows, if it follows one.
+// While the program's file cannot be read c has none: the file may appear later.
 func (m *member) withProgramTokens(c Credential) Credential {
 	program := m.place.Load().follow
 	if program == nil {
 		return c
 	}
 	m.pool.view.followed.Store(true)
-	state := program.stampOf()
+	state := program.fileState()
 	c, _ = program.fill(c)
 	m.readProgram(state, c)
 	return c
@@ -221,7 +222,7 @@ func (m *member) withProgramTokens(c Credential) Credential {
 // adoptFromProgram reads the program's file and adopts the access token in it. It reports whether
 // that is another than the one held.
 func (m *member) adoptFromProgram(program *follower) (other bool, err error) {
-	state := program.stampOf() // before reading: a later write shows at the next check
+	state := program.fileState() // before reading: a later write shows at the next check
 	c, err := program.fill(m.tokens.Load().cred)
 	if err != nil {
 		return false, err
@@ -243,7 +244,7 @@ func (p *Pool) checkPrograms(ctx context.Context) {
 		if program == nil {
 			continue
 		}
-		if state := program.stampOf(); state == "" || !m.programChanged(state) {
+		if state := program.fileState(); state == "" || !m.programChanged(state) {
 			continue
 		}
 		if other, err := m.adoptFromProgram(program); err == nil && other {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// suspectRest is how long a credential is put aside when all of them gave one reason: the request is
-// probably at fault.
+// suspectRest is how long a credential is put aside when all of them gave one reason: the request
+// is probably at fault.
 const suspectRest = 10 * time.Second
 
 // penalty is a mark caused by one request. It reaches the store only when it is known that the
@@ -48,7 +48,8 @@ func commitPenalties(ctx context.Context, penalties []*penalty, served bool) {
 	}
 }
 
-// suspicious reports whether more than one credential was refused, for one reason and without a reset.
+// suspicious reports whether more than one credential was refused, for one reason and without a
+// reset.
 func suspicious(penalties []*penalty) bool {
 	n, reason := 0, ""
 	for _, p := range penalties {

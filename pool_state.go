@@ -15,10 +15,12 @@ import (
 // files above: a member's in pool_member.go, a group's in pool_group.go. Locks are held for work in
 // memory only.
 
-// Pool holds credentials, chooses among them, and renews them: for one provider or for many, in one process or, with a
-// shared Store, in many. Make one with NewPool or OpenPool and Close it at the end; the zero value is a NewPool.
+// Pool holds credentials, chooses among them, and renews them: for one provider or for many, in one
+// process or, with a shared Store, in many. Make one with NewPool or OpenPool and Close it at the
+// end; the zero value is a NewPool.
 //
-// Its methods may be called from several goroutines. Observe and Logger must be set before first use.
+// Its methods may be called from several goroutines. Observe and Logger must be set before first
+// use.
 type Pool struct {
 	Observe func(context.Context, Event) // nil: nobody; called with no lock held, a panic in it is recovered
 	Logger  *slog.Logger                 // nil: silent
@@ -52,7 +54,8 @@ type storeView struct {
 // nextChange counts a change of tokens.
 func (v *storeView) nextChange() int64 { return v.changes.Add(1) }
 
-// registered is a provider as it was registered, with its defaults resolved. Register replaces it as a whole.
+// registered is a provider as it was registered, with its defaults resolved. Register replaces it
+// as a whole.
 type registered struct {
 	Provider
 	mayRefuse func(*http.Response) bool
@@ -163,8 +166,7 @@ func newPlace(c Credential) *place {
 
 // same reports whether both say the same.
 func (p *place) same(o *place) bool {
-	return p.priority == o.priority && slices.Equal(p.named, o.named) &&
-		(p.follow == o.follow || p.follow != nil && o.follow != nil && p.follow.kind == o.follow.kind && p.follow.path == o.follow.path)
+	return p.priority == o.priority && slices.Equal(p.named, o.named) && p.follow.same(o.follow)
 }
 
 // serves reports whether the credential may be sent to d. A nil d is a client that is not HTTP: its
@@ -209,7 +211,8 @@ type queuedStanding struct {
 	standing Standing
 }
 
-// observed reports whether anybody is told of events, so that a successful request need not build one.
+// observed reports whether anybody is told of events, so that a successful request need not build
+// one.
 func (p *Pool) observed() bool { return p.Observe != nil || p.Logger != nil }
 
 // emit tells the observer and the log. No lock may be held: an observer may call the pool.
@@ -248,6 +251,7 @@ func (p *Pool) observe(ctx context.Context, e Event) {
 // logPanic leaves the stack of a refresher's panic in the log: no error holds it.
 func (p *Pool) logPanic(ctx context.Context, m *member) {
 	if p.Logger != nil {
-		p.Logger.ErrorContext(ctx, "reauth: the refresher panicked", "provider", m.provider, "id", m.id, "stack", string(debug.Stack()))
+		p.Logger.ErrorContext(ctx, "reauth: the refresher panicked",
+			"provider", m.provider, "id", m.id, "stack", string(debug.Stack()))
 	}
 }

@@ -2,18 +2,16 @@ package reauth_test
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -62,21 +60,14 @@ func newRigOn(t testing.TB, d reauthtest.Dialect, pool *reauth.Pool) *rig {
 // refreshAt makes the rig's provider refresh at a fake's token endpoint.
 func (r *rig) refreshAt(t testing.TB, fake *reauthtest.Provider) {
 	t.Helper()
-	refresher, err := reauth.BuiltinRefresher(r.provider, reauth.OAuth2Config{
-		TokenURL:   "https://auth.example.com" + reauthtest.TokenPath,
-		HTTPClient: &http.Client{Transport: fake.Transport()},
-	})
-	require.NoError(t, err)
+	refresher := testrig.RefresherAt(t, r.provider, fake.Transport())
 	r.register(t, func(p *reauth.Provider) { p.Refresher = refresher })
 }
 
 // register registers the rig's provider, changed.
 func (r *rig) register(t testing.TB, change func(*reauth.Provider)) {
 	t.Helper()
-	p, ok := reauth.LookupProvider(r.provider)
-	require.True(t, ok)
-	change(&p)
-	require.NoError(t, r.pool.Register(p))
+	testrig.Register(t, r.pool, r.provider, change)
 }
 
 // login adds a new login of the fake to the pool.
@@ -111,15 +102,7 @@ func (r *rig) post(ctx context.Context) (int, string, error) {
 	return r.do(req)
 }
 
-func (r *rig) do(req *http.Request) (int, string, error) {
-	resp, err := r.client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b), err
-}
+func (r *rig) do(req *http.Request) (int, string, error) { return testrig.Send(r.client, req) }
 
 // mustPost is post for requests that must get an answer.
 func (r *rig) mustPost(t testing.TB) (int, string) {
@@ -140,70 +123,28 @@ func (r *rig) statuses() (list []int) {
 // status returns how a credential of the rig stands.
 func (r *rig) status(t testing.TB, id string) reauth.CredentialStatus {
 	t.Helper()
-	for _, s := range r.pool.Status() {
-		if s.Provider == r.provider && s.ID == id {
-			return s
-		}
-	}
-	t.Fatalf("no credential %q", id)
-	return reauth.CredentialStatus{}
+	return testrig.StatusOf(t, r.pool, r.provider, id)
 }
 
-// eventLog keeps the events of a pool.
-type eventLog struct {
-	mu   sync.Mutex
-	list []reauth.Event
-}
+// The short names of what testrig has for all test packages.
 
-func (l *eventLog) observe(_ context.Context, e reauth.Event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.list = append(l.list, e)
-}
+type eventLog struct{ testrig.EventLog }
 
-// all returns the events so far, or those of some types.
-func (l *eventLog) all(types ...reauth.EventType) (list []reauth.Event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range l.list {
-		if len(types) == 0 || slices.Contains(types, e.Type) {
-			list = append(list, e)
-		}
-	}
-	return list
-}
+func (l *eventLog) observe(ctx context.Context, e reauth.Event) { l.Observe(ctx, e) }
 
-// roundTripFunc is a base made of a function.
-type roundTripFunc func(*http.Request) (*http.Response, error)
+func (l *eventLog) all(types ...reauth.EventType) []reauth.Event { return l.All(types...) }
 
-func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+type roundTripFunc = testrig.RoundTripFunc
 
-// answer makes a response as a base returns it.
 func answer(req *http.Request, status int, body string, header ...string) *http.Response {
-	h := make(http.Header)
-	for i := 0; i+1 < len(header); i += 2 {
-		h.Set(header[i], header[i+1])
-	}
-	return &http.Response{
-		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: h, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
-	}
+	return testrig.Answer(req, status, body, header...)
 }
+
+func setCancel(req *http.Request, cancel <-chan struct{}) { testrig.SetCancel(req, cancel) }
 
 func mustURL(t testing.TB, s string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(s)
 	require.NoError(t, err)
 	return u
-}
-
-// setCancel ends a request as http.Client does with transports it does not know.
-func setCancel(req *http.Request, cancel <-chan struct{}) {
-	//lint:ignore SA1019 see above
-	req.Cancel = cancel //nolint:staticcheck // see above
-}
-
-func cancelOf(req *http.Request) <-chan struct{} {
-	//lint:ignore SA1019 see setCancel
-	return req.Cancel //nolint:staticcheck // see setCancel
 }

@@ -5,9 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // errClaimLost ends an exchange before it has begun.
@@ -95,7 +96,7 @@ func (s *SQLStore) claim(ctx context.Context, key credentialKey) (c *sqlClaim, r
 
 // await takes the claim as soon as it is free.
 func (s *SQLStore) await(ctx context.Context, key credentialKey, holder string) error {
-	for wait := 5 * time.Millisecond; ; wait = min(wait*3/2, 200*time.Millisecond) {
+	for times := 0; ; times++ {
 		taken, err := s.take(ctx, key, holder)
 		switch {
 		case taken && ctx.Err() == nil:
@@ -103,7 +104,7 @@ func (s *SQLStore) await(ctx context.Context, key credentialKey, holder string) 
 		case ctx.Err() != nil:
 		case err != nil:
 			return err
-		case pause(ctx, wait/2+mathrand.N(wait)):
+		case wait.For(ctx, wait.Jittered(wait.Doubled(5*time.Millisecond, 200*time.Millisecond, times))):
 			continue
 		}
 		return fmt.Errorf("waiting for the claim: %w", context.Cause(ctx))
@@ -157,7 +158,7 @@ func (s *SQLStore) hold(ctx context.Context, key credentialKey, holder string) (
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for pause(renewing, s.claimFor()/3) {
+		for wait.For(renewing, s.claimFor()/3) {
 			if still, err := s.renew(renewing, key, holder); err == nil && !still {
 				return
 			}

@@ -5,9 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // sqlDialect is what differs between the databases.
@@ -143,12 +144,12 @@ func makeSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 
 // retryBusy repeats f while the database asks for that, until ctx ends.
 func retryBusy(ctx context.Context, f func() error) error {
-	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+	for times := 0; ; times++ {
 		err := f()
 		if !isBusy(err) {
 			return err
 		}
-		if !pause(ctx, wait/2+rand.N(wait)) {
+		if !wait.For(ctx, wait.Jittered(wait.Doubled(2*time.Millisecond, 100*time.Millisecond, times))) {
 			return fmt.Errorf("%w, and the database was busy: %w", context.Cause(ctx), err)
 		}
 	}

@@ -1,39 +1,49 @@
 // Package reauth keeps an HTTP client of an LLM provider working when its credential stops working.
 //
-// NewRecoveringTransport returns an http.RoundTripper to be put under an SDK: it adds the credential, reads the provider's
-// refusals, refreshes the credential and replays the request once with the new token, or goes on with the next credential
-// of the pool. The program above sees the answer it asked for, or the provider's own refusal, intact.
+// NewRecoveringTransport returns an http.RoundTripper to be put under an SDK: it adds the
+// credential, reads the provider's refusals, refreshes the credential and replays the request once
+// with the new token, or goes on with the next credential of the pool. The program above sees the
+// answer it asked for, or the provider's own refusal, intact.
 //
 // # The life of a request
 //
 //	RoundTrip ── provider by URL ── none, or no credential ──► Base, untouched
 //	   │
-//	   ├─ the body is made replayable: by GetBody if there is one, else it is kept while it is sent, up to a cap
-//	   ├─ the pool picks a credential; one about to expire is refreshed in the background, an expired one first
+//	   ├─ the body is made replayable: by GetBody if there is one, else it is kept
+//	   │  while it is sent, up to a cap
+//	   ├─ the pool picks a credential; one about to expire is refreshed in the
+//	   │  background, an expired one first
 //	   ├─ a clone is authorized and goes to Base
 //	   ├─ could the answer be a refusal? peek a bounded prefix and classify it
 //	   │     pass      ─► return it as it came
-//	   │     rejected  ─► refresh, one exchange for all who wait ─► replay once with the new token;
-//	   │                  not refreshable, refresh refused, or rejected again ─► put aside, switch to the next credential
+//	   │     rejected  ─► refresh, one exchange for all requests that wait
+//	   │                  ─► replay once with the new token;
+//	   │                  not refreshable, refresh refused, or rejected again
+//	   │                  ─► put aside, switch to the next credential
 //	   │     dead      ─► retire it, switch
 //	   │     exhausted ─► put aside until the provider's reset time, switch
-//	   │     forbidden ─► no refresh; one other credential is tried once, else return it as it came
-//	   │     (a request for what one account has made is never switched: Provider.BoundPaths)
-//	   └─ no credential left to try ─► the last refusal (the first forbidden one, if any), body intact
+//	   │     forbidden ─► no refresh; one other credential is tried once, else
+//	   │                  return it as it came
+//	   │     (a request about objects of one account is never switched: see
+//	   │     Provider.BoundPaths)
+//	   └─ no credential left to try ─► the last refusal (the first forbidden one,
+//	      if any), body intact
 //
 // # What it promises
 //
-// It never invents a failure: an error comes from Base, or is the caller's own context. A mark on a credential only changes
-// which one is preferred; with none in good standing the one that recovers soonest is used all the same.
+// It never invents a failure: an error comes from Base, or is the caller's own context. A mark on a
+// credential only changes which one is preferred; with none in good standing the one that recovers
+// soonest is used all the same.
 //
-// A refresh token is spent once: under the store's lock, after re-reading it, by one holder at a time, and whoever waits for
-// it may leave without stopping it.
+// A refresh token is spent once: under the store's lock, after re-reading it, by one holder at a
+// time, and whoever waits for it may leave without stopping it.
 //
-// Credentials go to their own hosts only, over https, and to nobody else: see Provider.Hosts. A redirect to another host
-// does not carry them along.
+// Credentials go to their own hosts only, over https, and to nobody else: see Provider.Hosts. A
+// redirect to another host does not carry them along.
 //
-// RoundTrip bends one sentence of http.RoundTripper's contract, as golang.org/x/oauth2 does: it handles authentication.
-// A cookie set by a refusal that was replaced by a replay never reaches a cookie jar: the client sees the last answer only.
+// RoundTrip bends one sentence of http.RoundTripper's contract, as golang.org/x/oauth2 does: it
+// handles authentication. A cookie set by a refusal that was replaced by a replay never reaches a
+// cookie jar: the client sees the last answer only.
 package reauth
 
 import (
@@ -41,31 +51,36 @@ import (
 	"time"
 )
 
-// RecoveringTransport is an http.RoundTripper that adds credentials and recovers from their refusal. Its fields must not
-// change after first use; the zero value passes everything through to http.DefaultTransport. It is safe for concurrent use.
+// RecoveringTransport is an http.RoundTripper that adds credentials and recovers from their
+// refusal. Its fields must not change after first use; the zero value passes everything through to
+// http.DefaultTransport. It is safe for concurrent use.
 type RecoveringTransport struct {
 	Base http.RoundTripper // nil: http.DefaultTransport
 	Pool *Pool             // nil: everything passes through
 
-	// Classifier is asked first about an answer that may be a refusal; false leaves it to Provider.Classify, then to the
-	// generic rules. body is the decoded beginning of the answer's body, at most 64 KiB.
+	// Classifier is asked first about an answer that may be a refusal; false leaves it to
+	// Provider.Classify, then to the generic rules. body is the decoded beginning of the answer's
+	// body, at most 64 KiB.
 	Classifier func(provider string, resp *http.Response, body []byte) (Verdict, bool)
 
-	// MaxBodyBuffer is how many bytes of a request body without GetBody are kept for a replay. A longer body is sent
-	// all the same and cannot be replayed: its refusal is returned, and the credential refreshed for the next request.
-	// 0: 32 MiB, negative: never keep.
+	// MaxBodyBuffer is how many bytes of a request body without GetBody are kept for a replay. A
+	// longer body is sent all the same and cannot be replayed: its refusal is returned, and the
+	// credential refreshed for the next request. 0: 32 MiB, negative: never keep.
 	MaxBodyBuffer int64
 
-	// MaxAttempts bounds the sends per request, replays included. 0: each credential in good standing once, and once more
-	// after its refresh, at most 32. 1: never replay; a refresh still happens for the next request.
+	// MaxAttempts bounds the sends per request, replays included. 0: each credential in good
+	// standing once, and once more after its refresh, at most 32. 1: never replay; a refresh still
+	// happens for the next request.
 	MaxAttempts int
 
-	// MarkFinal adds "X-Should-Retry: false" to refusals that no quick retry can help: dead, forbidden, rejected beyond
-	// refresh, exhausted without a reset within a minute. The official SDKs of OpenAI and Anthropic obey it.
+	// MarkFinal adds "X-Should-Retry: false" to refusals that no quick retry can help: dead,
+	// forbidden, rejected beyond refresh, exhausted without a reset within a minute. The official
+	// SDKs of OpenAI and Anthropic obey it.
 	MarkFinal bool
 }
 
-// NewRecoveringTransport returns a transport over base with the credentials of pool. Either may be nil.
+// NewRecoveringTransport returns a transport over base with the credentials of pool. Either may be
+// nil.
 func NewRecoveringTransport(base http.RoundTripper, pool *Pool) *RecoveringTransport {
 	return &RecoveringTransport{Base: base, Pool: pool}
 }
@@ -105,8 +120,9 @@ func (t *RecoveringTransport) CloseIdleConnections() {
 	}
 }
 
-// RoundTrip sends req with a credential of the pool and recovers from a refusal, as the package comment tells. The request
-// is not modified. An answer that was obtained is returned with a nil error, whatever its status; its Request is req.
+// RoundTrip sends req with a credential of the pool and recovers from a refusal, as the package
+// comment tells. The request is not modified. An answer that was obtained is returned with a nil
+// error, whatever its status; its Request is req.
 func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.Pool == nil || req == nil || req.URL == nil {
 		return t.base().RoundTrip(req)
@@ -165,7 +181,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	if t.bearer == nil { // nothing to send, and an empty header would only mislead
 		return c.sendWithAnother(m)
 	}
-	a := c.t.newAttempt(c.req, &c.dest)
+	a := c.newAttempt()
 	resp, err := a.send(c.t.base(), m, t, c.provider)
 	if err == nil && !c.provider.mayRefuse(resp) {
 		a.release()
@@ -179,6 +195,16 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	defer r.end()
 	r.now, r.sent, r.sends = turn{member: m, tokens: t}, now, 1
 	return r.run(resp, err)
+}
+
+// newAttempt makes the request ready to be sent. On a redirect hop it leaves the secrets of other hosts
+// behind.
+func (c *call) newAttempt() *attempt {
+	header := c.req.Header
+	if c.req.Response != nil {
+		header = c.t.Pool.headerFor(header, &c.dest)
+	}
+	return newAttempt(c.req, header, c.t.maxBodyBuffer())
 }
 
 // ready is member.ready for the request, whose body is closed when its caller has gone.
@@ -209,15 +235,16 @@ func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 		if t.cred.AccessToken == "" {
 			continue
 		}
-		r := newRecovery(c, c.t.newAttempt(c.req, &c.dest))
+		r := newRecovery(c, c.newAttempt())
 		defer r.end()
 		r.tried, r.now = tried, turn{member: next, tokens: t}
 		return r.run(r.send())
 	}
 }
 
-// passThrough sends the request as the caller made it. On a redirect hop the caller's headers come along from a host
-// whose credential they may hold: net/http takes Authorization away when the host changes, and no other header.
+// passThrough sends the request as the caller made it. On a redirect hop the caller's headers come
+// along from a host whose credential they may hold: net/http takes Authorization away when the host
+// changes, and no other header.
 func (t *RecoveringTransport) passThrough(req *http.Request, d *destination) (*http.Response, error) {
 	if req.Response == nil {
 		return t.base().RoundTrip(req)

@@ -8,39 +8,41 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/rewind"
 )
 
-// attempt is one request's way through the base: what is sent, and the body in a form that can be sent again. The first
-// send of a request costs this one allocation, a header and, without GetBody, what is kept of the body.
+// attempt is one request's way through the base: the request that is sent, and its body in a form
+// that can be sent again. The first send of a request allocates the attempt, a header and, without
+// GetBody, the kept bytes of the body.
 type attempt struct {
 	caller *http.Request
-	out    http.Request
-	first  sentBody                 // the caller's body, when it has GetBody
-	last   atomic.Pointer[sentBody] // the one given out last
-	kept   *keptBody                // the caller's body, when it has not
-	header http.Header              // the caller's; on a redirect hop without what is not for this host
-	again  func() (io.ReadCloser, error)
-	next   io.ReadCloser // what the next send sends; not in out, which the base may still hold
+	out    http.Request                    // the first request for the base
+	header http.Header                     // the caller's; on a redirect hop without secrets of other hosts
+	first  rewind.SentBody                 // the caller's body, if it has GetBody
+	latest atomic.Pointer[rewind.SentBody] // the SentBody that the base was given last
+	kept   *rewind.KeptBody                // the caller's body, if it has no GetBody
+	again  func() (io.ReadCloser, error)   // what the base calls as GetBody
+	next   io.ReadCloser                   // the body of the next send; not in out, which the base may still hold
 	sends  int
 }
 
-func (t *RecoveringTransport) newAttempt(req *http.Request, d *destination) *attempt {
-	a := &attempt{caller: req, header: req.Header, next: req.Body, again: req.GetBody}
-	if req.Response != nil {
-		a.header = t.Pool.headerFor(req.Header, d)
-	}
-	a.out = *req // what stays: Host, Trailer, TransferEncoding, Close, Cancel, the context and the URL
-	switch limit := t.maxBodyBuffer(); {
-	case !hasBody(req):
+// newAttempt makes a request ready to be sent with those headers. It keeps up to limit bytes of a
+// body without GetBody.
+func newAttempt(req *http.Request, header http.Header, limit int64) *attempt {
+	a := &attempt{caller: req, header: header, next: req.Body, again: req.GetBody}
+	a.out = *req // Host, Trailer, TransferEncoding, Close, Cancel, the context and the URL stay
+	switch {
+	case !rewind.HasBody(req):
 	case req.GetBody != nil:
 		a.first.ReadCloser = req.Body
 		a.out.Body = &a.first
-		a.last.Store(&a.first)
+		a.latest.Store(&a.first)
 		a.again = a.getBody
 	case limit > 0:
-		a.kept = newKeptBody(req.Body, req.ContentLength, limit)
-		a.out.Body, _ = a.kept.rewind() // the first time there is nothing to rewind
-		a.again = a.kept.rewind         // HTTP/2 asks for it after GOAWAY
+		a.kept = rewind.NewKeptBody(req.Body, req.ContentLength, limit)
+		a.out.Body, _ = a.kept.Rewind() // the first call cannot fail
+		a.again = a.kept.Rewind         // HTTP/2 calls it after GOAWAY
 	}
 	a.out.GetBody = a.again
 	return a
@@ -48,10 +50,11 @@ func (t *RecoveringTransport) newAttempt(req *http.Request, d *destination) *att
 
 var errNoAnswer = errors.New("reauth: the base returned neither a response nor an error")
 
-// send authorizes and sends. An error comes from the base; its response is never nil without one.
+// send authorizes the request with the tokens of m and sends it. An error comes from the base; without an error
+// the response and its body are not nil.
 func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *registered) (*http.Response, error) {
 	out := &a.out
-	if a.sends++; a.sends > 1 { // the base may still hold what it was given before
+	if a.sends++; a.sends > 1 { // the base may still hold the request of the send before
 		again := *a.caller
 		again.Body, again.GetBody = a.next, a.again
 		out = &again
@@ -61,9 +64,9 @@ func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *register
 	defer m.inFlight.Add(-1) // also when the base panics
 	resp, err := base.RoundTrip(out)
 	switch {
-	case err != nil && resp != nil: // not allowed; the client would drop the response
+	case err != nil && resp != nil: // http.RoundTripper forbids it, and http.Client would drop the response
 		if resp.Body != nil {
-			_ = resp.Body.Close() // the error is what counts
+			_ = resp.Body.Close() // the base's error is the one to return
 		}
 		return nil, err
 	case err != nil:
@@ -74,92 +77,94 @@ func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *register
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
-	resp.Request = a.caller // not the clone: an SDK's dump of it would show the token
+	resp.Request = a.caller // not out: an SDK's dump of that would show the token
 	return resp, nil
 }
 
 // bodyWait is how long the base may take to be done with the first body before GetBody is called.
 const bodyWait = time.Second
 
-// rewind gets the body ready for another send. The refusal in hand must be done with: a base that is still sending stops then.
-func (a *attempt) rewind(ctx context.Context) error {
-	req := a.caller
+// rewind makes the body ready for another send. A refusal in hand must have been read or discarded
+// before, because that is what stops a base that is still sending.
+func (a *attempt) rewind(ctx context.Context) (err error) {
 	switch {
-	case !hasBody(req):
+	case !rewind.HasBody(a.caller):
 		return nil
 	case a.kept != nil:
-		body, err := a.kept.rewind()
-		a.next = body
+		a.next, err = a.kept.Rewind()
 		return err
-	case req.GetBody == nil:
-		return errNotKept
-	case !a.last.Load().wait(ctx, nil, bodyWait):
+	case a.caller.GetBody == nil:
+		return rewind.ErrNotKept
+	case !a.latest.Load().Wait(ctx, bodyWait):
 		return errors.New("reauth: the first body is still being sent")
 	}
-	body, err := a.getBody()
-	a.next = body
+	a.next, err = a.getBody()
 	return err
 }
 
-// getBody is the caller's GetBody; the base calls it too, when a connection fails it before anything was answered.
+// getBody calls the caller's GetBody. The base calls getBody as well, when a connection breaks
+// before it has brought an answer.
 func (a *attempt) getBody() (io.ReadCloser, error) {
 	body, err := a.caller.GetBody()
 	if err != nil {
 		return nil, fmt.Errorf("reauth: GetBody: %w", err)
 	}
-	b := &sentBody{ReadCloser: a.exact(body)}
-	a.last.Store(b)
+	b := &rewind.SentBody{ReadCloser: a.exact(body)}
+	a.latest.Store(b)
 	return b, nil
 }
 
-// exact checks a rewound body's length where the length of the first is known.
+// exact makes the reads of a rewound body fail if its length differs from that of the first body. It
+// checks nothing while the length of the first body is unknown.
 func (a *attempt) exact(body io.ReadCloser) io.ReadCloser {
-	switch {
-	case a.caller.ContentLength > 0:
-		return &exactBody{ReadCloser: body, left: a.caller.ContentLength}
-	case a.first.eof.Load():
-		return &exactBody{ReadCloser: body, left: a.first.n.Load()}
+	if a.caller.ContentLength > 0 {
+		return rewind.NewExactBody(body, a.caller.ContentLength)
+	}
+	if n, known := a.first.Length(); known {
+		return rewind.NewExactBody(body, n)
 	}
 	return body
 }
 
-// replayable reports whether another send is possible as far as one can tell before.
+// replayable reports whether rewind is likely to succeed.
 func (a *attempt) replayable() bool {
-	return !hasBody(a.caller) || a.caller.GetBody != nil || a.kept != nil && a.kept.t.whole()
+	return !rewind.HasBody(a.caller) || a.caller.GetBody != nil || a.kept != nil && a.kept.Whole()
 }
 
 // sending reports whether the base may still be sending the body.
 func (a *attempt) sending() bool {
-	b := a.last.Load()
-	return b != nil && !b.over.Load()
+	b := a.latest.Load()
+	return b != nil && !b.Done()
 }
 
 // release says that there will be no further send.
 func (a *attempt) release() {
 	if a.kept != nil {
-		a.kept.release()
+		a.kept.Release()
 	}
 }
 
-// callerContext returns a context that ends when the caller gives the request up, by its context or
-// by Request.Cancel. stop must be called.
+// callerContext returns a context that ends with the caller's request. It is the request's own, or,
+// where http.Client has set Request.Cancel, one that ends with that as well. The caller of
+// callerContext must call stop.
 func callerContext(req *http.Request) (ctx context.Context, stop context.CancelFunc) {
 	cancel := canceled(req)
 	if cancel == nil {
 		return req.Context(), func() {}
 	}
-	ctx, stop = context.WithCancel(req.Context())
+	joined, end := context.WithCancel(req.Context())
 	go func() {
+		defer end()
 		select {
 		case <-cancel:
-			stop()
-		case <-ctx.Done():
+		case <-joined.Done():
 		}
 	}()
-	return ctx, stop
+	return joined, end
 }
 
-// callerLeft reports whether the caller has given the request up.
+// callerLeft reports whether the caller has ended the request. It looks at Cancel itself: the
+// context of callerContext ends a moment later, and a base may return in between.
 func callerLeft(req *http.Request) bool {
 	select {
 	case <-canceled(req):
@@ -169,7 +174,8 @@ func callerLeft(req *http.Request) bool {
 	}
 }
 
-// canceled is how http.Client ends a request, beside its context, when it does not know the transport.
+// canceled returns the channel by which http.Client.Timeout ends a request when http.Client does not
+// know the transport, as it knows *http.Transport. It is nil where http.Client has not set it.
 func canceled(req *http.Request) <-chan struct{} {
 	//lint:ignore SA1019 Client.Timeout sets it on transports it does not know
 	return req.Cancel //nolint:staticcheck // Client.Timeout sets it on transports it does not know

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // recovery is one request after its first answer turned out to be, perhaps, a refusal.
@@ -72,8 +74,8 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 	}
 }
 
-// look reads the beginning of an answer, of a stream its first event where the provider says so, and
-// judges it.
+// look reads the beginning of an answer, of a stream its first event where the provider says so,
+// and judges it.
 func (r *recovery) look(resp *http.Response) *refusal {
 	var ref *refusal
 	if r.provider.FirstEvent > 0 && isEventStream(resp) {
@@ -145,7 +147,7 @@ func (r *recovery) decideRejected(v Verdict) (step, error) {
 		return giveUp, nil
 	}
 	if r.mustWait() {
-		if !pause(r.ctx, proveDelay) {
+		if !wait.For(r.ctx, proveDelay) {
 			return giveUp, newCallerError(r.ctx, "giving fresh tokens of "+m.String()+" time")
 		}
 		return r.replayWith(m.tokens.Load())
@@ -182,9 +184,9 @@ const maxAdoptions = 3
 
 var errRefusedAgain = errors.New("reauth: the tokens of this request's own refresh were refused as well")
 
-// renew returns other tokens of the credential, or why there are none. A request causes one exchange
-// per credential. When the tokens of that exchange are refused too, only the store is asked again,
-// and that only while no provider has accepted them.
+// renew returns other tokens of the credential, or why there are none. A request causes one
+// exchange per credential. When the tokens of that exchange are refused too, only the store is
+// asked again, and that only while no provider has accepted them.
 func (r *recovery) renew() (*tokens, error) {
 	m, sent := r.now.member, r.now.tokens
 	if r.now.renewed {
@@ -209,8 +211,8 @@ func (r *recovery) renew() (*tokens, error) {
 	return renewed, nil
 }
 
-// mustWait reports whether the tokens that were refused get time and are then tried once more: unproven
-// ones, once in a request, unless they have had their time.
+// mustWait reports whether the tokens that were refused get time and are then tried once more:
+// unproven ones, once in a request, unless they have had their time.
 func (r *recovery) mustWait() bool {
 	t := r.now.tokens
 	if r.now.waited || !t.unproven() || t.hadTime(r.sent) {
@@ -259,8 +261,8 @@ func (r *recovery) maySend() bool {
 	return r.sends < r.t.maxAttempts() && r.body.replayable()
 }
 
-// keep keeps what the caller gets if nothing better comes: the first Forbidden, else the last refusal.
-// The other one is given up.
+// keep keeps what the caller gets if nothing better comes: the first Forbidden, else the last
+// refusal. The other one is given up.
 func (r *recovery) keep(ref *refusal) {
 	switch {
 	case r.kept == nil:
@@ -273,9 +275,9 @@ func (r *recovery) keep(ref *refusal) {
 	}
 }
 
-// prepare gets the body ready for the replay. A base that may still be sending the first body must be
-// stopped before that, so the rest of a long refusal is lost; else the refusal stays open until the
-// replay has an answer.
+// prepare gets the body ready for the replay. A base that may still be sending the first body must
+// be stopped before that, so the rest of a long refusal is lost; else the refusal stays open until
+// the replay has an answer.
 func (r *recovery) prepare(last *refusal) bool {
 	if r.body.sending() {
 		last.discard(r.ctx)
@@ -332,8 +334,9 @@ func isFinal(v Verdict) bool {
 	return v.Kind != Exhausted || v.Reset.IsZero() || time.Until(v.Reset) > time.Minute
 }
 
-// failed ends a request whose send, or whose wait, brought an error. The end of the caller's own context
-// is the request's error; no other error is a reason to withhold a refusal that was obtained.
+// failed ends a request whose send, or whose wait, brought an error. The end of the caller's own
+// context is the request's error; no other error is a reason to withhold a refusal that was
+// obtained.
 func (r *recovery) failed(err error) (*http.Response, error) {
 	if !isCallerError(err) {
 		r.emit(Event{Type: Sent, Err: err, Duration: time.Since(r.sent)})

@@ -7,77 +7,57 @@ import (
 	"math"
 	"mime"
 	"net/http"
-	"sync"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/rewind"
 )
 
 const (
 	peekTimeout  = 2 * time.Second
 	drainTimeout = 500 * time.Millisecond
-	maxDrain     = 256 << 10
+	maxDrain     = 256 << 10 // bytes
 )
 
-// refusal is an answer that was looked into. Its body is whole for whoever gets it.
+// refusal is an answer whose beginning was read, and put back: whoever gets the answer reads its
+// body from the first byte.
 type refusal struct {
 	resp    *http.Response
-	prefix  []byte // as it came
-	judged  []byte // the part of it that counts; nil: all
-	rest    *tape  // of a body longer than the peek: still open; nil when the answer is in memory
+	prefix  []byte       // the beginning of the body, as it was sent
+	judged  []byte       // the part of prefix to classify; nil: all of it
+	rest    *rewind.Tape // of a body longer than prefix, still open; nil when the whole body is in memory
 	verdict Verdict
 }
 
-// peek reads a bounded prefix of resp's body and puts it back. A body that was read to its end is closed at once, so that
-// the connection is free for the replay, and kept in memory.
+// peek reads the beginning of resp's body. A body that ends within it is closed at once, so that the
+// connection is free for the replay, and kept in memory.
 func peek(ctx context.Context, resp *http.Response) *refusal {
 	return peekUntil(ctx, resp, peekTimeout, nil)
 }
 
-// peekUntil is peek that ends when enough of the body is there, or d has gone by.
+// peekUntil is peek with a time limit of d. It stops earlier when enough reports that it has seen
+// enough of the body.
 func peekUntil(ctx context.Context, resp *http.Response, d time.Duration, enough func([]byte) bool) *refusal {
 	r := &refusal{resp: resp}
 	if resp.Body == nil || resp.Body == http.NoBody {
 		resp.Body = http.NoBody
 		return r
 	}
-	t := &tape{src: resp.Body, limit: math.MaxInt64, hint: resp.ContentLength} // until release or discard
+	ctx, stop := context.WithTimeout(ctx, d)
+	defer stop()
+	t := rewind.NewTape(resp.Body, resp.ContentLength, math.MaxInt64) // it keeps all until release or discard
 	var ended bool
-	r.prefix, ended = readTape(ctx, t, 0, maxPeek, d, enough)
+	r.prefix, ended = t.Peek(ctx, 0, maxPeek, enough)
 	if ended {
-		_ = t.close() // it has been read to its end
+		_ = t.Close() // the body was read to its end, so there is no error to see
 		resp.Body = bodyOf(r.prefix)
 		return r
 	}
 	r.rest = t
-	resp.Body = newTapeReader(t, t.close)
+	resp.Body = t.NewReader(t.Close)
 	return r
 }
 
-// readTape reads up to n bytes of t from off on, for at most d, and no more when there are enough; nil: never. It reports
-// whether the source ended well within them.
-func readTape(ctx context.Context, t *tape, off int64, n int, d time.Duration, enough func([]byte) bool) (b []byte, ended bool) {
-	stop := make(chan struct{})
-	end := sync.OnceFunc(func() { close(stop) })
-	defer time.AfterFunc(d, end).Stop()
-	defer context.AfterFunc(ctx, end)()
-	b = make([]byte, 0, 512)
-	for len(b) < n {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		k, err := t.read(b[len(b):min(cap(b), n)], off+int64(len(b)), stop)
-		b = b[:len(b)+k]
-		switch {
-		case err != nil:
-			return b, isEOF(err)
-		case enough != nil && enough(b):
-			return b, false
-		}
-	}
-	k, err := t.read(make([]byte, 1), off+int64(len(b)), stop) // does it end here? The tape keeps what comes
-	return b, k == 0 && isEOF(err)
-}
-
-// decoded returns the prefix as the classifier reads it.
+// decoded returns the part of the prefix that counts, as the classifier reads it.
 func (r *refusal) decoded() []byte {
 	if r.judged != nil {
 		return r.judged
@@ -88,17 +68,20 @@ func (r *refusal) decoded() []byte {
 	return decode(r.resp.Header.Get("Content-Encoding"), r.prefix)
 }
 
-// discard gives the answer up. What is left of a longer one is drained, within bounds, so that the connection can serve
-// again. Should the answer be returned after all, its body ends where it was cut.
+// discard gives the answer up. It drains the rest of a longer body, within bounds, so that the
+// connection can serve another request. If the answer is returned to the caller after all, its body
+// breaks off after the prefix.
 func (r *refusal) discard(ctx context.Context) {
 	if r == nil || r.rest == nil {
 		return
 	}
 	if ctx.Err() == nil {
-		r.rest.let()
-		readTape(ctx, r.rest, int64(len(r.prefix)), maxDrain, drainTimeout, nil)
+		r.rest.Release()
+		ctx, stop := context.WithTimeout(ctx, drainTimeout)
+		r.rest.Peek(ctx, int64(len(r.prefix)), maxDrain, nil)
+		stop()
 	}
-	_ = r.resp.Body.Close() // nobody wants it
+	_ = r.resp.Body.Close() // nobody reads it any more
 	r.rest = nil
 	r.resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(r.prefix), cutReader{}))
 }
@@ -108,18 +91,15 @@ type cutReader struct{}
 
 func (cutReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// release lets the rest of a long answer go through to the caller without being kept.
+// release lets the rest of a longer body go through to the caller without being kept.
 func (r *refusal) release() {
 	if r.rest != nil {
-		r.rest.pass()
+		r.rest.Direct()
 	}
 }
 
 // bodyOf makes a body of bytes in memory.
 func bodyOf(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }
-
-// Some providers say 200, begin a stream, and refuse in its first event. Provider.FirstEvent has the transport look at that
-// event, and at no other, before the answer goes to the caller.
 
 // isEventStream reports whether resp is a stream of server-sent events that can be read as it is.
 func isEventStream(resp *http.Response) bool {
@@ -130,21 +110,23 @@ func isEventStream(resp *http.Response) bool {
 	return kind == "text/event-stream"
 }
 
-// peekEvent is peek for a stream: it reads until the first event is there, for at most d. A stream that is slower than
-// that goes to the caller as it comes; nothing of it has been changed.
+// peekEvent is peek for a stream of events. Some providers answer 200, begin a stream, and refuse in
+// its first event. peekEvent reads until that event is there, but for at most d (Provider.FirstEvent).
+// A slower stream goes to the caller as it comes, unchanged and unjudged.
 func peekEvent(ctx context.Context, resp *http.Response, d time.Duration) *refusal {
 	r := peekUntil(ctx, resp, d, hasEvent)
-	if end := eventEnd(r.prefix); end > 0 || r.rest != nil { // else it ended in its first event
-		r.judged = r.prefix[:end] // what else has come by now does not count: it might as well have come later
+	if end := eventEnd(r.prefix); end > 0 || r.rest != nil { // else the stream ended in its first event
+		r.judged = r.prefix[:end] // later events do not count: how many are here by now is chance
 	}
 	return r
 }
 
 func hasEvent(b []byte) bool { return eventEnd(b) > 0 }
 
-// eventEnd returns where the first event in b ends that has data, behind its fields and a blank line, or 0. What has no data is
-// no event: a comment that keeps the connection alive, or a retry time (WHATWG HTML, section 9.2.6). A lone carriage return
-// does not end a line here; of a stream that is written so the deadline decides.
+// eventEnd returns where the first event in b that has data ends, behind the blank line after its
+// fields, or 0. Without data there is no event, but a comment that keeps the connection alive, or a
+// retry time (WHATWG HTML, section 9.2.6). eventEnd does not take a lone carriage return for the end
+// of a line; of a stream that is written so, the time limit decides.
 func eventEnd(b []byte) (end int) {
 	data := false
 	for line := range bytes.Lines(b) {

@@ -43,16 +43,23 @@ func fleet(t *testing.T, d database, claim, latency time.Duration) *fleettest.Fl
 }
 
 func TestFleetSharesPostgreSQL(t *testing.T) {
-	fleet(t, postgres(t), 0, 50*time.Millisecond).Serve(t, 16, 21*time.Second, 18)
+	serve(t, postgres(t), 16)
 }
 
 func TestFleetSharesSQLite(t *testing.T) {
-	fleet(t, sqlite(t), 0, 50*time.Millisecond).Serve(t, 8, 21*time.Second, 18)
+	serve(t, sqlite(t), 8)
+}
+
+// serve lets workers share a database while the access token expires every second.
+func serve(t *testing.T, d database, workers int) {
+	t.Helper()
+	seconds := fleettest.Sized(3, 8, 21)
+	fleet(t, d, 0, 50*time.Millisecond).Serve(t, workers, time.Duration(seconds)*time.Second, fleettest.Sized(2, 6, 18))
 }
 
 func TestFleetIsKilledOnPostgreSQL(t *testing.T) {
 	fleet(t, postgres(t), claimTime, 5*time.Millisecond).Kill(t, fleettest.Killing{
-		Kills: 20, Credentials: 1, Within: 2 * claimTime, MaxDelay: claimTime + spare,
+		Kills: fleettest.Sized(4, 10, 20), Credentials: 1, Within: 2 * claimTime, MaxDelay: claimTime + spare,
 	})
 }
 

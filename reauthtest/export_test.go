@@ -10,7 +10,7 @@ import (
 func CheckObligation(name string, patience time.Duration, wrap func(http.RoundTripper) http.RoundTripper) []string {
 	list := obligations()
 	i := slices.IndexFunc(list, func(o Obligation) bool { return o.Name == name })
-	return (&suite{wrap: wrap, patience: patience}).run(list[i])
+	return (&suite{wrap: wrap, patience: patience, memory: inBubble()}).run(list[i])
 }
 
 // ObligationNames returns the names of all.

@@ -46,8 +46,11 @@ func TestRoundTripper(t *testing.T, wrap func(base http.RoundTripper) http.Round
 
 // CheckRoundTripper does what TestRoundTripper does without a test: it returns every obligation, in the order of the
 // subtests, with the ways in which the transport broke it.
+//
+// It may be called in a bubble of testing/synctest, where a transport that waits for seconds takes no time. Its servers are
+// in memory then, as a socket would stop the bubble's clock. So does a transport that waits for a sync.Mutex for ever.
 func CheckRoundTripper(wrap func(base http.RoundTripper) http.RoundTripper) []Obligation {
-	return (&suite{wrap: wrap, patience: patience}).all()
+	return (&suite{wrap: wrap, patience: patience, memory: inBubble()}).all()
 }
 
 // Obligation is something that a wrapping http.RoundTripper has to do.
@@ -68,6 +71,7 @@ const patience = 20 * time.Second
 type suite struct {
 	wrap     func(http.RoundTripper) http.RoundTripper
 	patience time.Duration
+	memory   bool // servers are in memory, not on the loopback interface
 	wrapping sync.Mutex
 }
 

@@ -117,7 +117,7 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 				}
 			}),
 			"answer": answering(func(resp *http.Response) { resp.Body = deaf{resp.Body} }),
-			"locked": answering(func(resp *http.Response) { resp.Body = &locked{ReadCloser: resp.Body} }),
+			"locked": answering(func(resp *http.Response) { resp.Body = &locked{ReadCloser: resp.Body, lock: make(chan struct{}, 1)} }),
 		},
 		"first_send_uses_Body":             one("GetBody", sending(prefersGetBody)),
 		"body_is_sent_while_it_is_written": one("read before", doing(readsBefore)),
@@ -366,20 +366,21 @@ type deaf struct{ io.Reader }
 
 func (deaf) Close() error { return nil }
 
-// locked holds a lock while it reads.
+// locked holds a lock while it reads. The lock is a channel: a goroutine that waits for a sync.Mutex
+// stops the clock of a bubble.
 type locked struct {
 	io.ReadCloser
-	mu sync.Mutex
+	lock chan struct{} // of size one
 }
 
 func (b *locked) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.lock <- struct{}{}
+	defer func() { <-b.lock }()
 	return b.ReadCloser.Read(p)
 }
 
 func (b *locked) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.lock <- struct{}{}
+	defer func() { <-b.lock }()
 	return b.ReadCloser.Close()
 }

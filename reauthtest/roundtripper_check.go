@@ -356,17 +356,21 @@ func (c *check) bothProtocols(name string, test func(c *check, http2 bool)) {
 
 // server serves h as https://api.example.com and returns a transport that leads there. A handler that waits must heed c.ctx.
 func (c *check) server(http2 bool, h http.HandlerFunc) *http.Transport {
-	return c.start(http2, httptest.NewUnstartedServer(h))
+	return c.start(http2, c.unstarted(h))
 }
 
 func (c *check) start(http2 bool, s *httptest.Server) *http.Transport {
 	c.step("a server is started")
 	s.EnableHTTP2 = http2
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // connections are cut on purpose
+	network, memory := s.Listener.(*memoryListener)
 	s.StartTLS()
 	base, ok := s.Client().Transport.(*http.Transport)
 	if !ok {
 		c.fatalf("httptest's transport is a %T", s.Client().Transport)
+	}
+	if memory {
+		base.DialContext = network.dial
 	}
 	c.cleanup(func() {
 		c.step("its connections are closed")

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"runtime/pprof"
 	"strings"
@@ -238,11 +237,11 @@ func checkConnectionReuse(c *check) {
 	for _, status := range []int{200, 401, 403, 503} {
 		c.sub(fmt.Sprint("answered ", status), func(c *check) {
 			var connections atomic.Int32
-			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := c.unstarted(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
 				w.WriteHeader(status)
 				_, _ = io.WriteString(w, strings.Repeat("x", 300))
-			}))
+			})
 			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 				if state == http.StateNew {
 					connections.Add(1)

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/foreign"
+	"github.com/reauth-go/reauth/internal/logins"
 )
 
-// importCmd uses the login of another program.
+// importCmd imports the logins of another program: it follows them, or copies them.
 type importCmd struct {
 	Program  string `arg:"" enum:"hermes,codex,claude-code,qwen,grok" help:"The program: ${enum}."`
 	Path     string `arg:"" optional:"" help:"Its file, or the folder that is in; by default where the program keeps it."`
@@ -34,44 +34,33 @@ Examples:
 
 // Run implements the command.
 func (c *importCmd) Run(a *app) error {
-	program, _ := foreign.Lookup(c.Program) // kong has checked it
+	program, _ := logins.Lookup(c.Program) // kong has checked it
 	path := program.Path(c.Path)
-	found, err := program.Read(path)
+	found, err := program.Read(path, knownProvider)
 	if err != nil {
 		return cannotRead(program, path, err)
 	}
-	a.printf("%s keeps its logins in %s\n", program.Owner, path)
+	a.printf("%s keeps its logins in %s\n", program.Name, path)
 	for _, s := range found.Skipped {
-		a.printf("  skipped  %s: %s\n", printable(s.Name), s.Why)
+		a.printf("  skipped  %s: %s\n", printable(s.Name), printable(s.Why))
 	}
 	if len(found.Logins) == 0 {
 		return loginf("import: %s holds no login that could be used; log in there first", path)
 	}
-	if c.TakeOver && program.Busy(path) {
-		return fmt.Errorf("reauth: import: %s is refreshing its login just now; try again in some seconds", program.Owner)
+	if c.TakeOver && program.Refreshing(path) {
+		return fmt.Errorf("reauth: import: %s is refreshing its login just now; try again in some seconds", program.Name)
 	}
-	p, err := a.pool()
+	im, err := c.importer(a, program, path)
 	if err != nil {
 		return err
 	}
-	im := &importer{app: a, pool: p, program: program, path: c.Path}
-	if c.Path != "" {
-		if im.path, err = filepath.Abs(path); err != nil {
-			return err
-		}
-	}
 	for _, l := range found.Logins {
-		if c.TakeOver {
-			err = im.takeOver(l)
-		} else {
-			err = im.follow(l)
-		}
-		if err != nil {
+		if err := im.put(l); err != nil {
 			return err
 		}
 	}
 	if im.taken {
-		a.printf("%s will be logged out at the next refresh here; log in there anew if you want to go on using it.\n", program.Owner)
+		a.printf("%s will be logged out at the next refresh here; log in there anew if you want to go on using it.\n", program.Name)
 		if program.Kind == "codex" {
 			a.printf("Codex CLI revokes a login that it replaces: to log in there anew, first remove its file %s.\n", path)
 		}
@@ -79,49 +68,76 @@ func (c *importCmd) Run(a *app) error {
 	return nil
 }
 
-func cannotRead(program foreign.Program, path string, err error) error {
+// importer returns the importer of the program's file at path.
+func (c *importCmd) importer(a *app, program logins.Program, path string) (*importer, error) {
+	pool, err := a.pool()
+	if err != nil {
+		return nil, err
+	}
+	im := &importer{app: a, pool: pool, program: program, copies: c.TakeOver}
+	if c.Path != "" {
+		im.path, err = filepath.Abs(path)
+	}
+	return im, err
+}
+
+// cannotRead returns the error of a file that cannot be read.
+func cannotRead(program logins.Program, path string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return fmt.Errorf("reauth: import: %s (%s): %w", path, program.Owner, err)
+		return fmt.Errorf("reauth: import: %s (%s): %w", path, program.Name, err)
 	}
 	hint := "log in there first, or name the file"
 	if program.Kind == "claude-code" && runtime.GOOS == "darwin" {
 		hint = "on macOS it keeps the login in the keychain, where it cannot be followed; log in with: reauth login anthropic"
 	}
-	return loginf("import: %s keeps no login in %s; %s", program.Owner, path, hint)
+	return loginf("import: %s keeps no login in %s; %s", program.Name, path, hint)
 }
 
-// ownerOf is the name of the program that is followed, for people.
-func ownerOf(kind string) string {
-	if p, ok := foreign.Lookup(kind); ok {
-		return p.Owner
+// knownProvider returns the canonical name of a provider, and false for one without a row in the
+// library's table: nothing could use a login of it.
+func knownProvider(name string) (string, bool) {
+	p, known := reauth.LookupProvider(name)
+	return p.Name, known
+}
+
+// programName returns the name of the program that a credential follows, for people.
+func programName(kind string) string {
+	if p, known := logins.Lookup(kind); known {
+		return p.Name
 	}
 	return kind
 }
 
-// importer puts what was found into the store.
+// importer puts the logins of a program's file into the store.
 type importer struct {
 	app     *app
 	pool    *reauth.Pool
-	program foreign.Program
-	path    string // empty: the default
-	taken   bool   // a refresh token was copied
+	program logins.Program
+	path    string // of the file; empty: where the program keeps it by default
+	copies  bool   // logins are copied, not followed
+	taken   bool   // a refresh token was copied: the program will be logged out
 }
 
-// follower is the credential that follows a login.
-func (im *importer) follower(l foreign.Login) reauth.Credential {
+func (im *importer) put(l logins.Login) error {
+	if im.copies {
+		return im.takeOver(l)
+	}
+	return im.follow(l)
+}
+
+// follower returns the credential that follows a login.
+func (im *importer) follower(l logins.Login) reauth.Credential {
 	c := reauth.Follow(im.program.Kind, im.path)
-	c.Provider = l.Credential.Provider
+	c.Provider = l.Provider
 	return c
 }
 
-func (im *importer) follow(l foreign.Login) error {
+// follow adds the credential that follows a login. A login of the same account that the store
+// refreshes itself stays: its tokens may be newer than the program's.
+func (im *importer) follow(l logins.Login) error {
 	switch {
 	case l.Followed:
-	case l.Credential.RefreshToken == "":
+	case l.RefreshToken == "":
 		im.say("skipped", l, "it is a key; --take-over copies it")
 		return nil
 	default:
@@ -136,7 +152,8 @@ func (im *importer) follow(l foreign.Login) error {
 	before := im.pool.Status()
 	for _, id := range []string{c.ID, own.ID} {
 		if old, ok := find(before, c.Provider, id); ok && old.Follows == "" {
-			im.say("skipped", l, fmt.Sprintf("the store has a login of its own of that account, %s/%s, which is refreshed here; to follow instead: reauth remove %s %s", c.Provider, id, c.Provider, id))
+			im.say("skipped", l, fmt.Sprintf("the store has a login of its own of that account, %[1]s/%[2]s, which is refreshed here; "+
+				"to follow instead: reauth remove %[1]s %[2]s", c.Provider, id))
 			return nil
 		}
 	}
@@ -148,14 +165,16 @@ func (im *importer) follow(l foreign.Login) error {
 	return nil
 }
 
-// takeOver copies a login, and ends following it. It goes by expiry what is newer: that is what tokens tell of their age.
-func (im *importer) takeOver(l foreign.Login) error {
+// takeOver copies a login, unless the store has a newer one, and removes the credential that
+// followed it.
+func (im *importer) takeOver(l logins.Login) error {
 	c, status, err := im.prepared(l)
 	if err != nil {
 		return err
 	}
 	before := im.pool.Status()
-	if old, ok := find(before, c.Provider, c.ID); ok && old.Follows == "" && old.Fingerprint != status.Fingerprint && isNewer(old, status) {
+	old, had := find(before, c.Provider, c.ID)
+	if had && old.Follows == "" && old.Fingerprint != status.Fingerprint && isNewer(old, status) {
 		im.say("skipped", l, fmt.Sprintf("the store has a newer login, %s/%s", c.Provider, c.ID))
 		return nil
 	}
@@ -165,21 +184,29 @@ func (im *importer) takeOver(l foreign.Login) error {
 	what := outcomeOf(before, im.pool.Status(), c.Provider, c.ID, "copied")
 	im.say(what, l, "as "+c.Provider+"/"+c.ID)
 	im.taken = im.taken || c.RefreshToken != "" && what != unchanged
-	if f := im.follower(l); l.Followed && f.ID != c.ID {
-		if old, ok := find(before, f.Provider, f.ID); ok && old.Follows != "" {
-			if err := im.pool.Remove(im.app.ctx, f.Provider, f.ID); err != nil {
-				return err
-			}
-			im.app.printf("  removed  %s/%s, which followed it\n", f.Provider, f.ID)
-		}
+	return im.endFollowing(l, c.ID, before)
+}
+
+// endFollowing removes the credential that followed a login, now that the login has been copied to
+// the credential of the ID copied.
+func (im *importer) endFollowing(l logins.Login, copied string, before []reauth.CredentialStatus) error {
+	f := im.follower(l)
+	old, had := find(before, f.Provider, f.ID)
+	if !l.Followed || f.ID == copied || !had || old.Follows == "" {
+		return nil
 	}
+	if err := im.pool.Remove(im.app.ctx, f.Provider, f.ID); err != nil {
+		return err
+	}
+	im.app.printf("  removed  %s/%s, which followed it\n", f.Provider, f.ID)
 	return nil
 }
 
-// prepared returns the credential as the store would have it, and its status. A login that does not tell its account is
-// called after its program, so that it stays one credential however often its tokens have changed.
-func (im *importer) prepared(l foreign.Login) (reauth.Credential, reauth.CredentialStatus, error) {
-	c := l.Credential
+// prepared returns a login as the credential that the store would have, and its status. A login
+// that does not tell its account gets its ID from the program, so that it stays one credential
+// however often its tokens change.
+func (im *importer) prepared(l logins.Login) (reauth.Credential, reauth.CredentialStatus, error) {
+	c := asCredential(l)
 	scratch := reauth.NewPool()
 	defer scratch.Close()
 	id, err := scratch.Add(im.app.ctx, c)
@@ -198,21 +225,30 @@ func (im *importer) prepared(l foreign.Login) (reauth.Credential, reauth.Credent
 	return c, status, nil
 }
 
-// isDigest reports whether an ID was derived from a token, for want of an account.
+// asCredential returns a login as a credential of its own. Its ID is left to the account.
+func asCredential(l logins.Login) reauth.Credential {
+	return reauth.Credential{
+		Provider: l.Provider, AccessToken: l.AccessToken, RefreshToken: l.RefreshToken, Expiry: l.Expiry,
+		AccountID: l.AccountID, ClientID: l.ClientID, Priority: l.Priority, Metadata: l.Metadata,
+	}
+}
+
+// isDigest reports whether an ID was derived from a token, since the token tells no account.
 func isDigest(id string) bool { return len(id) == 16 && id[:4] == "key-" }
 
-// isNewer reports whether a login in the store is newer than one found elsewhere.
+// isNewer reports whether a login in the store is newer than one found elsewhere. Nothing but its
+// expiry tells the age of a token. Where one of them tells none, a login that was refreshed within
+// the last hour counts as newer.
 func isNewer(stored, found reauth.CredentialStatus) bool {
-	switch {
-	case stored.Expiry.IsZero() || found.Expiry.IsZero():
-		return !stored.LastRefresh.IsZero() && time.Since(stored.LastRefresh) < time.Hour // nobody tells: one just renewed is
-	default:
-		return stored.Expiry.After(found.Expiry)
+	if stored.Expiry.IsZero() || found.Expiry.IsZero() {
+		return !stored.LastRefresh.IsZero() && time.Since(stored.LastRefresh) < time.Hour
 	}
+	return stored.Expiry.After(found.Expiry)
 }
 
 const unchanged = "nothing new"
 
+// outcomeOf returns done if adding a credential has changed the store, else unchanged.
 func outcomeOf(before, after []reauth.CredentialStatus, provider, id, done string) string {
 	old, had := find(before, provider, id)
 	now, _ := find(after, provider, id)
@@ -222,6 +258,6 @@ func outcomeOf(before, after []reauth.CredentialStatus, provider, id, done strin
 	return done
 }
 
-func (im *importer) say(what string, l foreign.Login, more string) {
+func (im *importer) say(what string, l logins.Login, more string) {
 	im.app.printf("  %s  %s: %s\n", what, printable(l.Name), more)
 }

@@ -13,18 +13,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/foreign"
+	"github.com/reauth-go/reauth/internal/logins"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// jwt makes a token that tells whose it is and how long it lives.
+// jwt returns a token that tells its subject and its expiry.
 func jwt(subject string, lives time.Duration) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	claims := fmt.Sprintf(`{"sub":%q,"exp":%d,"note":%q}`, subject, time.Now().Add(lives).Unix(), marker)
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + ".EXAMPLE"
 }
 
-// write writes a file below the shell's home.
+// write writes a file below the shell's home and returns its path.
 func (s *shell) write(content string, path ...string) string {
 	s.t.Helper()
 	file := filepath.Join(append([]string{s.home}, path...)...)
@@ -35,8 +35,8 @@ func (s *shell) write(content string, path ...string) string {
 
 const soon = 2*time.Hour + 30*time.Second
 
-// foreignFiles are what the other programs write, with all that may stand beside a login.
-func foreignFiles() map[string]string {
+// programFiles returns what each program writes, with all that may stand beside a login.
+func programFiles() map[string]string {
 	ms, iso := time.Now().Add(soon).UnixMilli(), time.Now().Add(soon).UTC().Format(time.RFC3339Nano)
 	return map[string]string{
 		"codex":       fmt.Sprintf(`{"auth_mode":"chatgpt","OPENAI_API_KEY":"sk-%[1]s","tokens":{"id_token":"x","access_token":%[2]q,"refresh_token":"rt-%[1]s","account_id":"acct-7"},"last_refresh":"2026-01-01T00:00:00Z","agent_identity":{"a":1},"personal_access_token":"at-%[1]s"}`, marker, jwt("user-7", soon)),
@@ -49,13 +49,13 @@ func foreignFiles() map[string]string {
 	}
 }
 
-// place is where a program keeps its file by default.
+// place gives the path below the user's home at which a program keeps its file by default.
 var place = map[string][]string{
 	"codex": {".codex", "auth.json"}, "claude-code": {".claude", ".credentials.json"}, "qwen": {".qwen", "oauth_creds.json"}, "grok": {".grok", "auth.json"}, "hermes": {".hermes", "auth.json"},
 }
 
 func TestImport(t *testing.T) {
-	for kind, content := range foreignFiles() {
+	for kind, content := range programFiles() {
 		s := newShell(t)
 		nothing := s.transcript([]string{"import", kind})
 		file := s.write(content, place[kind]...)
@@ -70,9 +70,9 @@ func TestImport(t *testing.T) {
 
 // The path of a file, of its folder, and the program's own variable lead to the same login.
 func TestImportFromElsewhere(t *testing.T) {
-	for _, p := range foreign.Programs {
+	for _, p := range logins.Programs() {
 		s := newShell(t)
-		content := foreignFiles()[p.Kind]
+		content := programFiles()[p.Kind]
 		file := s.write(content, "elsewhere", place[p.Kind][1])
 		s.run("", "import", p.Kind, file).ok()
 		assert.Contains(t, s.run("", "import", p.Kind, filepath.Dir(file)).ok(), "nothing new")
@@ -82,12 +82,13 @@ func TestImportFromElsewhere(t *testing.T) {
 	}
 }
 
-// What the command reads is what the library follows: the same program, the same file, the same token.
+// The command and the library agree on the program, the file and the token of the login that is
+// followed.
 func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
-	for _, p := range foreign.Programs {
+	for _, p := range logins.Programs() {
 		s := newShell(t)
-		file := s.write(foreignFiles()[p.Kind], place[p.Kind]...)
-		found, err := p.Read(file)
+		file := s.write(programFiles()[p.Kind], place[p.Kind]...)
+		found, err := p.Read(file, knownProvider)
 		require.NoError(t, err)
 		require.NotEmpty(t, found.Logins)
 		for _, l := range found.Logins {
@@ -96,19 +97,32 @@ func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
 			}
 			pool := reauth.NewPool()
 			c := reauth.Follow(p.Kind, file)
-			c.Provider = l.Credential.Provider
+			c.Provider = l.Provider
 			_, err := pool.Add(t.Context(), c)
 			require.NoError(t, err, "%s %s", p.Kind, l.Name)
 			followed, err := pool.Token(t.Context(), c.Provider)
 			require.NoError(t, err)
-			assert.Equal(t, followed.AccessToken, l.Credential.AccessToken, "%s %s", p.Kind, l.Name)
-			assert.WithinDuration(t, followed.Expiry, orUnknown(l.Credential.Expiry, followed.Expiry), time.Second, "%s %s", p.Kind, l.Name)
+			assert.Equal(t, followed.AccessToken, l.AccessToken, "%s %s", p.Kind, l.Name)
+			assert.WithinDuration(t, followed.Expiry, orUnknown(l.Expiry, followed.Expiry), time.Second, "%s %s", p.Kind, l.Name)
 			require.NoError(t, pool.Close())
 		}
 	}
 }
 
-// orUnknown is an expiry, or the one that a JWT tells.
+// If a file has two names of one provider, the login under the first name is followed. Text of a
+// file cannot command the terminal.
+func TestImportOfAHostileFile(t *testing.T) {
+	s := newShell(t)
+	s.write(fmt.Sprintf(`{"credential_pool":{"xai":[{"label":"one\u001b[2J","access_token":"at-1-%[1]s"}],"xai-oauth":[{"label":"two","access_token":"at-2-%[1]s","refresh_token":"rt-2-%[1]s"}],
+		"openrouter":[{"source":"env:\u001b[2JKEY","access_token":"sha256:0123456789abcdef"}]}}`, marker), place["hermes"]...)
+	out := s.run("", "import", "hermes").ok()
+	assert.Contains(t, out, "follows  xai, one[2J: as xai-oauth/hermes")
+	assert.Contains(t, out, "skipped  xai-oauth, two: only the first login of a provider is followed")
+	assert.Contains(t, out, "Hermes keeps its secret elsewhere, in env:[2JKEY")
+	assert.NotContains(t, out, "\x1b")
+}
+
+// orUnknown returns an expiry, or if it is unknown the one that a JWT tells.
 func orUnknown(t, other time.Time) time.Time {
 	if t.IsZero() {
 		return other
@@ -154,7 +168,8 @@ func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	assert.NotEqual(t, newer, s.stored("xai-oauth", "user-9").AccessToken)
 }
 
-// A login without an account stays one credential however often its tokens change, and is refreshed here once taken over.
+// A login that tells no account stays one credential, however often its tokens change. The store
+// refreshes it once it is taken over.
 func TestTakeOverIsRefreshedHere(t *testing.T) {
 	fake := reauthtest.New(reauthtest.Anthropic)
 	server := serveFake(t, fake)
@@ -209,10 +224,10 @@ func TestFollowedLoginsAreProbedAndLeftAlone(t *testing.T) {
 	s.run("", "remove", "xai", "grok").ok()
 }
 
-// Qwen Code's own lock says that it is refreshing: to copy the pair now would copy one that is being spent.
+// Qwen Code's own lock says that it is refreshing. A pair that is copied now has just been spent.
 func TestTakeOverWaitsForNobody(t *testing.T) {
 	s := newShell(t)
-	s.write(foreignFiles()["qwen"], place["qwen"]...)
+	s.write(programFiles()["qwen"], place["qwen"]...)
 	lock := s.write("", ".qwen", "oauth_creds.lock")
 	assert.Contains(t, s.run("", "import", "qwen", "--take-over").fails(exitFailed), "is refreshing its login just now")
 	s.run("", "import", "qwen").ok()

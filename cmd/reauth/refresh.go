@@ -56,7 +56,7 @@ func (c *refreshCmd) Run(a *app) error {
 	renewed := 0
 	for _, s := range list {
 		if s.Follows != "" && c.ID == "" {
-			a.printf("%s/%s: left alone, it is the login of %s, which refreshes it\n", s.Provider, s.ID, ownerOf(s.Follows))
+			a.printf("%s/%s: left alone, it is the login of %s, which refreshes it\n", s.Provider, s.ID, programName(s.Follows))
 			continue
 		}
 		switch err := p.Refresh(a.ctx, s.Provider, s.ID); {

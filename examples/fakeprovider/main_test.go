@@ -73,19 +73,24 @@ func TestTokensExpireAndAreRefreshed(t *testing.T) {
 	for name, status := range map[string]int{"xai": 403, "openai": 401, "anthropic": 401} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			said, end := started(t, "-dialect", name, "-lifetime", "4s")
+			said, end := started(t, "-dialect", name, "-lifetime", "500ms")
 			base := addressIn(said)
 			var tokens struct {
 				Access  string `json:"access_token"`
 				Refresh string `json:"refresh_token"`
 			}
 			require.NoError(t, json.Unmarshal([]byte(regexp.MustCompile(`\{.*\}`).FindString(said)), &tokens))
-			require.Eventually(t, func() bool { return get(t, base, tokens.Access) == status }, 20*time.Second, 100*time.Millisecond)
-			resp, err := client.PostForm(base+"/v1/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.Refresh}})
-			require.NoError(t, err)
-			require.NoError(t, json.NewDecoder(resp.Body).Decode(&tokens))
-			require.NoError(t, resp.Body.Close())
-			assert.Equal(t, http.StatusOK, get(t, base, tokens.Access))
+			require.Eventually(t, func() bool { return get(t, base, tokens.Access) == status }, 20*time.Second, 20*time.Millisecond)
+			deadline := time.Now().Add(20 * time.Second)
+			for served := false; !served; { // more than once where a busy machine takes longer than the new token lives
+				require.True(t, time.Now().Before(deadline), "no refreshed token is accepted")
+				resp, err := client.PostForm(base+"/v1/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.Refresh}})
+				require.NoError(t, err)
+				require.Equal(t, http.StatusOK, resp.StatusCode)
+				require.NoError(t, json.NewDecoder(resp.Body).Decode(&tokens))
+				require.NoError(t, resp.Body.Close())
+				served = get(t, base, tokens.Access) == http.StatusOK
+			}
 			end()
 		})
 	}

@@ -1,0 +1,39 @@
+package fleettest
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// sizes are the values of the flag -fleet, smallest first.
+var sizes = []string{"short", "gate", "full"} //nolint:gochecknoglobals // a table
+
+// size is the value of the flag -fleet; "" when it was not given.
+var size = sizeFlag() //nolint:gochecknoglobals // a flag of the test binary
+
+func sizeFlag() *string {
+	given := new(string)
+	flag.Func("fleet", "how much the tests of processes repeat: `size` short, gate (default) or full", func(s string) error {
+		if !slices.Contains(sizes, s) {
+			return fmt.Errorf("it is none of %v", sizes)
+		}
+		*given = s
+		return nil
+	})
+	return given
+}
+
+// Sized returns how much a test has to do: full with -fleet=full, before a release; short with
+// -fleet=short or go test -short; else gate, which is what the gate runs. A test of any size makes
+// all its assertions.
+func Sized[T any](short, gate, full T) T {
+	switch {
+	case *size == "full":
+		return full
+	case *size == "short", *size == "" && testing.Short():
+		return short
+	}
+	return gate
+}

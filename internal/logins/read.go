@@ -1,0 +1,92 @@
+package logins
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+const (
+	maxFile = 4 << 20
+	// rereadAfter is how long a program that writes its file in place has to finish.
+	rereadAfter = 50 * time.Millisecond
+)
+
+// errForeign quotes nothing of the file, which is full of secrets; an error of package json may.
+var errForeign = errors.New("it is not what that program writes: broken JSON, or another program's file")
+
+// Read reads the program's file. Some programs write theirs in place, so that a reader may see half
+// of it: a file that cannot be decoded is read once more. The errors name neither the path nor
+// anything that the file holds.
+func (p Program) Read(path string, canonical Canonical) (Found, error) {
+	found, err := p.readOnce(path, canonical)
+	if errors.Is(err, errForeign) {
+		<-time.NewTimer(rereadAfter).C
+		found, err = p.readOnce(path, canonical)
+	}
+	return found, err
+}
+
+func (p Program) readOnce(path string, canonical Canonical) (Found, error) {
+	content, err := readFile(path)
+	if err != nil {
+		return Found{}, withoutPath(err)
+	}
+	found, err := p.read(content, canonical)
+	if err != nil {
+		return Found{}, err
+	}
+	return found, nil
+}
+
+// readFile returns the content of a regular file.
+func readFile(path string) ([]byte, error) {
+	// To open a FIFO waits for its writer, and to open a device may do something: look first.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRegular(info); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(content) > maxFile {
+		err = fmt.Errorf("it is larger than %d MiB; it may be another program's file", maxFile>>20)
+	}
+	return content, err
+}
+
+func checkRegular(info fs.FileInfo) error {
+	switch {
+	case info.IsDir():
+		return errors.New("it is a folder; name the file in it")
+	case !info.Mode().IsRegular():
+		return errors.New("it is no regular file")
+	}
+	return nil
+}
+
+// withoutPath drops the path from an error: the caller names it anyway.
+func withoutPath(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// decode decodes a file.
+func decode(content []byte, v any) error {
+	if json.Unmarshal(content, v) != nil {
+		return errForeign
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package logins
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// The readers of the files that hold one login each.
+
+func readCodex(content []byte, _ Canonical) (found Found, err error) {
+	var file struct {
+		APIKey        string          `json:"OPENAI_API_KEY"`
+		AgentIdentity json.RawMessage `json:"agent_identity"`
+		PersonalToken string          `json:"personal_access_token"`
+		Tokens        struct {
+			AccessToken  string `json:"access_token"`
+			RefreshToken string `json:"refresh_token"`
+			AccountID    string `json:"account_id"`
+		} `json:"tokens"`
+	}
+	if err := decode(content, &file); err != nil {
+		return found, err
+	}
+	if access := token(file.Tokens.AccessToken); access != "" {
+		found.addFollowed(Login{
+			Provider: "openai-codex", Name: "ChatGPT login",
+			AccessToken: access, RefreshToken: token(file.Tokens.RefreshToken),
+			AccountID: sendable(file.Tokens.AccountID),
+		})
+	}
+	if key := token(file.APIKey); key != "" {
+		found.add(Login{Provider: "openai-api", Name: "API key", AccessToken: key})
+		found.advise("openai-codex", `it holds an API key and no login; add the key as a credential of "openai"`)
+	}
+	if len(file.AgentIdentity) > 0 && string(file.AgentIdentity) != "null" {
+		found.skip("agent identity", "reauth cannot use it")
+	}
+	if file.PersonalToken != "" {
+		found.skip("personal access token", "reauth cannot use it")
+	}
+	return found, nil
+}
+
+func readClaude(content []byte, _ Canonical) (found Found, err error) {
+	var file struct {
+		OAuth struct {
+			AccessToken  string   `json:"accessToken"`
+			RefreshToken string   `json:"refreshToken"`
+			ExpiresAt    stamp    `json:"expiresAt"`
+			ClientID     string   `json:"clientId"`
+			Scopes       []string `json:"scopes"`
+		} `json:"claudeAiOauth"`
+		MCP map[string]json.RawMessage `json:"mcpOAuth"`
+	}
+	if err := decode(content, &file); err != nil {
+		return found, err
+	}
+	o := file.OAuth
+	if access := token(o.AccessToken); access != "" {
+		name := "Claude login"
+		if len(o.Scopes) > 0 && !slices.Contains(o.Scopes, "user:inference") {
+			name += ", without the scope user:inference"
+		}
+		found.addFollowed(Login{
+			Provider: "anthropic", Name: name,
+			AccessToken: access, RefreshToken: token(o.RefreshToken), Expiry: o.ExpiresAt.Time,
+			ClientID: sendable(o.ClientID),
+		})
+	}
+	if n := len(file.MCP); n > 0 {
+		found.skip(fmt.Sprintf("%d login(s) of MCP servers", n), "they are no LLM provider's")
+	}
+	return found, nil
+}
+
+func readQwen(content []byte, _ Canonical) (found Found, err error) {
+	var file struct {
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+		ResourceURL  string `json:"resource_url"`
+		ExpiryDate   stamp  `json:"expiry_date"`
+	}
+	if err := decode(content, &file); err != nil {
+		return found, err
+	}
+	access := token(file.AccessToken)
+	if access == "" {
+		return found, nil
+	}
+	l := Login{
+		Provider: "qwen-oauth", Name: "Qwen login",
+		AccessToken: access, RefreshToken: token(file.RefreshToken), Expiry: file.ExpiryDate.Time,
+	}
+	if file.ResourceURL != "" {
+		l.Metadata = map[string]string{"resource_url": file.ResourceURL}
+	}
+	found.addFollowed(l)
+	return found, nil
+}

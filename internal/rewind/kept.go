@@ -1,0 +1,73 @@
+package rewind
+
+import (
+	"io"
+	"sync"
+)
+
+// KeptBody is a body that its caller cannot make again. It keeps the bytes while a transport reads
+// them, and closes the caller's body only when no rewind can need it any more.
+type KeptBody struct {
+	tape *Tape
+
+	mu       sync.Mutex
+	current  *Reader // the reader that Rewind returned last
+	open     bool    // current is not closed yet
+	released bool
+}
+
+// NewKeptBody returns a KeptBody of body, which has length bytes (not positive: unknown). A body of
+// more than limit bytes cannot be rewound.
+func NewKeptBody(body io.ReadCloser, length, limit int64) *KeptBody {
+	return &KeptBody{tape: NewTape(body, length, limit)}
+}
+
+// Rewind returns a reader of the body from its beginning, and ends the reader before it, if any. The
+// first call cannot fail; later ones fail with ErrNotKept when the beginning was not kept.
+func (k *KeptBody) Rewind() (io.ReadCloser, error) {
+	k.mu.Lock()
+	old := k.current
+	k.mu.Unlock()
+	if old != nil {
+		_ = old.Close() // the source stays open, so there is no error to see
+		if !k.tape.Whole() {
+			return nil, ErrNotKept
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var r *Reader
+	r = k.tape.NewReader(func() error { return k.readerClosed(r) })
+	k.current, k.open = r, true
+	return r, nil
+}
+
+// Whole reports whether Rewind would succeed now.
+func (k *KeptBody) Whole() bool { return k.tape.Whole() }
+
+// readerClosed is called when r was closed. It closes the caller's body once nobody needs that.
+func (k *KeptBody) readerClosed(r *Reader) error {
+	k.mu.Lock()
+	if k.current == r {
+		k.open = false
+	}
+	over := k.released && !k.open
+	k.mu.Unlock()
+	if over {
+		return k.tape.Close()
+	}
+	return nil
+}
+
+// Release says that there will be no further Rewind. The bytes need not be kept from here on, and
+// the caller's body is closed as soon as the transport has closed its reader.
+func (k *KeptBody) Release() {
+	k.tape.Release()
+	k.mu.Lock()
+	k.released = true
+	over := !k.open
+	k.mu.Unlock()
+	if over {
+		_ = k.tape.Close() // the transport has its answer, so nobody is left to be told
+	}
+}
