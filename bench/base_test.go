@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// instant is a base that answers at once. It reads the body to its end and closes it, as net/http does.
+// instant is a base that answers at once. It reads the body to its end and closes it, as net/http
+// does.
 type instant struct{}
 
 func (instant) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -29,7 +30,8 @@ type site struct {
 // inMemory is a site without sockets. Its host is one that the built-in provider claims.
 func inMemory() site { return site{url: "https://api.x.ai/v1/chat/completions", base: instant{}} }
 
-// loopback serves h on a loopback port over real sockets: HTTP/1.1 in the clear, or HTTP/2 over TLS.
+// loopback serves h on a loopback port over real sockets: HTTP/1.1 in the clear, or HTTP/2 over
+// TLS.
 func loopback(t testing.TB, proto string, h http.Handler) site {
 	server := httptest.NewUnstartedServer(h)
 	switch proto {
@@ -81,8 +83,8 @@ func newLoad(t testing.TB, url string, size int, rewinds bool) *load {
 	return l
 }
 
-// next returns the request with a fresh body. Some transports write to the request they are given, so all that they touch
-// is set anew.
+// next returns the request with a fresh body. Some transports write to the request they are given,
+// so all that they touch is set anew.
 func (l *load) next() *http.Request {
 	if l.rewinds {
 		l.req.Body, _ = l.getBody() // of a bytes.Reader, never fails

@@ -46,7 +46,8 @@ func (c crowd) pool(t testing.TB, s reauth.Strategy) *reauth.Pool {
 	return pool
 }
 
-// BenchmarkChoose is what it costs to be handed a credential: by Pool.Token, and by the selectors that CLIProxyAPI exports.
+// BenchmarkChoose is what it costs to be handed a credential: by Pool.Token, and by the selectors
+// that CLIProxyAPI exports.
 func BenchmarkChoose(b *testing.B) {
 	ctx := context.Background()
 	for _, c := range crowds() {
@@ -99,7 +100,8 @@ func (c crowd) cliproxy(s reauth.Strategy) (cliproxy.Selector, []*cliproxy.Auth)
 
 func cliproxyOptions() executor.Options { return executor.Options{} }
 
-// BenchmarkPool is a whole request, in memory, with a credential of pools of every size and standing.
+// BenchmarkPool is a whole request, in memory, with a credential of pools of every size and
+// standing.
 func BenchmarkPool(b *testing.B) {
 	for _, s := range strategies() {
 		for _, c := range crowds() {

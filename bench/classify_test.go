@@ -70,8 +70,9 @@ func recordings(t testing.TB) (list []recording) {
 	return list
 }
 
-// BenchmarkClassify is what it costs to judge one answer, for every recorded one. The library remembers the last rejection, so
-// that a storm of equal ones is judged once: here no answer equals the one before it.
+// BenchmarkClassify is what it costs to judge one answer, for every recorded one. The library
+// remembers the last rejection, so that a storm of equal ones is judged once: here no answer equals
+// the one before it.
 func BenchmarkClassify(b *testing.B) {
 	for _, r := range recordings(b) {
 		b.Run("fixture="+r.name, func(b *testing.B) {

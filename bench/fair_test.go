@@ -9,7 +9,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// The peers must do the same work, else comparing them says nothing: every one sends its own token and the whole body.
+// The peers must do the same work, else comparing them says nothing: every one sends its own token
+// and the whole body.
 func TestPeersSendTokenAndBody(t *testing.T) {
 	for _, p := range peers() {
 		for _, rewinds := range []bool{true, false} {
@@ -62,7 +63,8 @@ func TestCrowdAside(t *testing.T) {
 	}
 }
 
-// The storm is what it is said to be: everybody is refused once, nobody more than once, and what recovers makes one exchange.
+// The storm is what it is said to be: everybody is refused once, nobody more than once, and what
+// recovers makes one exchange.
 func TestStorm(t *testing.T) {
 	const calls = 50
 	for _, where := range []string{"http1", "memory"} {

@@ -8,7 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain takes the machine's own credentials away from the SDKs, and fails when a goroutine is left.
+// TestMain takes the machine's own credentials away from the SDKs, and fails when a goroutine is
+// left.
 func TestMain(m *testing.M) {
 	for _, pair := range os.Environ() {
 		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "ANTHROPIC_") || strings.HasPrefix(name, "OPENAI_") {

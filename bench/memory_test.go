@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// BenchmarkMemory is what is held while a thousand requests of 1 MiB without GetBody are in flight: the heap with all of them
-// blocked in the base, which has read them, minus the same with empty bodies; as a multiple of the bodies themselves.
+// BenchmarkMemory is what is held while a thousand requests of 1 MiB without GetBody are in flight:
+// the heap with all of them blocked in the base, which has read them, minus the same with empty
+// bodies; as a multiple of the bodies themselves.
 func BenchmarkMemory(b *testing.B) {
 	const requests, size = 1000, 1 << 20
 	for _, length := range []string{"known", "unknown"} {
@@ -30,7 +31,8 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// heapInFlight returns how much heap is in use while n requests with bodies of that size are in the base.
+// heapInFlight returns how much heap is in use while n requests with bodies of that size are in the
+// base.
 func heapInFlight(b *testing.B, p peer, n, size int, known bool) int64 {
 	at := inMemory()
 	base := &blocking{release: make(chan struct{})}

@@ -91,7 +91,8 @@ func wrapFailsafe(_ testing.TB, base http.RoundTripper) http.RoundTripper {
 	return failsafehttp.NewRoundTripper(base, failsafehttp.NewRetryPolicyBuilder().Build())
 }
 
-// wrapGitHub takes ghinstallation through the exchange of its first token, so that what is measured is what follows.
+// wrapGitHub takes ghinstallation through the exchange of its first token, so that what is measured
+// is what follows.
 func wrapGitHub(t testing.TB, base http.RoundTripper) http.RoundTripper {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

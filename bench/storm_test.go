@@ -17,7 +17,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// survivor is somebody who goes through a storm: it returns what one call is, with a good token in hand already.
+// survivor is somebody who goes through a storm: it returns what one call is, with a good token in
+// hand already.
 type survivor struct {
 	name string
 	call func(t testing.TB, s *stage) func() error
@@ -37,8 +38,9 @@ func survivors() []survivor {
 	}
 }
 
-// BenchmarkStorm is the time from the moment at which n calls with an expired token set out until the last of them has
-// returned. It also reports the exchanges that were made and the calls that failed.
+// BenchmarkStorm is the time from the moment at which n calls with an expired token set out until
+// the last of them has returned. It also reports the exchanges that were made and the calls that
+// failed.
 func BenchmarkStorm(b *testing.B) {
 	for _, at := range []struct {
 		where string
@@ -65,8 +67,9 @@ func BenchmarkStorm(b *testing.B) {
 	}
 }
 
-// callIdeal is the storm without a library: n refusals, one wait as long as the token endpoint takes, from the first refusal
-// on, and n replays. Nobody can be faster who does not know beforehand.
+// callIdeal is the storm without a library: n refusals, one wait as long as the token endpoint
+// takes, from the first refusal on, and n replays. Nobody can be faster who does not know
+// beforehand.
 func callIdeal(_ testing.TB, s *stage) func() error {
 	type wait struct {
 		once  sync.Once
@@ -149,7 +152,8 @@ func anthropicCall(c anthropic.Client) func() error {
 	}
 }
 
-// callOpenAI uses the SDK's own workload identity. Its token endpoint is a constant, so the client below it knows the way.
+// callOpenAI uses the SDK's own workload identity. Its token endpoint is a constant, so the client
+// below it knows the way.
 func callOpenAI(_ testing.TB, s *stage) func() error {
 	identity := auth.WorkloadIdentity{IdentityProviderID: "idp-EXAMPLE", ServiceAccountID: "sa-EXAMPLE", ClientID: "bench", Provider: subject{}}
 	return openaiCall(openai.NewClient(

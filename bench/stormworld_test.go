@@ -16,8 +16,9 @@ import (
 // tokenLatency is how long the token endpoint takes.
 const tokenLatency = 200 * time.Millisecond
 
-// world is an API and its token endpoint, in the smallest form that all who take part in a storm can talk to. Tokens belong
-// to a generation; those of a past one are refused, all at the same moment: when the last of the crowd has arrived.
+// world is an API and its token endpoint, in the smallest form that all who take part in a storm
+// can talk to. Tokens belong to a generation; those of a past one are refused, all at the same
+// moment: when the last of the crowd has arrived.
 type world struct {
 	generation atomic.Int64
 	serial     atomic.Int64
@@ -63,7 +64,8 @@ func (w *world) accepts(authorization string) bool {
 	return strings.HasPrefix(authorization, fmt.Sprintf("Bearer at-EXAMPLE-%d-", w.generation.Load()))
 }
 
-// The answers of the API and of the token endpoint. The refusal is a 401, the only one that the SDKs recover from.
+// The answers of the API and of the token endpoint. The refusal is a 401, the only one that the
+// SDKs recover from.
 const (
 	refusal    = `{"type":"error","error":{"type":"authentication_error","code":"token_expired","message":"The access token has expired."}}`
 	completion = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"example","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hello."}}]}`
@@ -167,7 +169,8 @@ func (s *stage) post(rt http.RoundTripper, path, token string) error {
 	return err
 }
 
-// all makes n calls at once and returns how many failed. started is called when everybody is ready to go.
+// all makes n calls at once and returns how many failed. started is called when everybody is ready
+// to go.
 func all(n int, call func() error, started func()) int {
 	var failed atomic.Int64
 	var ready, done sync.WaitGroup

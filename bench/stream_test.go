@@ -28,8 +28,8 @@ func talk(w http.ResponseWriter, r *http.Request, size int) {
 	}
 }
 
-// BenchmarkFirstByte is the time from the request to the first byte of a stream, over loopback, reported as first-ns/op. The
-// rest of the stream, of one event, is read too, and is in ns/op only.
+// BenchmarkFirstByte is the time from the request to the first byte of a stream, over loopback,
+// reported as first-ns/op. The rest of the stream, of one event, is read too, and is in ns/op only.
 func BenchmarkFirstByte(b *testing.B) {
 	streams(b, 64, func(b *testing.B, rt http.RoundTripper, l *load) {
 		var one [1]byte

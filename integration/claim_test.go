@@ -27,7 +27,8 @@ func clockOf(t testing.TB, d database, db *sql.DB) int64 {
 
 func until(t testing.TB, db *sql.DB) int64 { return number(t, db, `SELECT until FROM reauth_claims`) }
 
-// abandon leaves a claim behind, as a holder does that dies: it ends in the given time on the database's clock.
+// abandon leaves a claim behind, as a holder does that dies: it ends in the given time on the
+// database's clock.
 func abandon(t testing.TB, d database, db *sql.DB, ends time.Duration) {
 	mustExec(t, db, `INSERT INTO reauth_claims (provider, id, holder, until) VALUES ($1, $2, 'the dead', $3)`, provider, id, clockOf(t, d, db)+ends.Milliseconds())
 }

@@ -19,7 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// httpProxy is a forward proxy that leads to one origin, whatever it is asked for: by CONNECT, or plainly in absolute form.
+// httpProxy is a forward proxy that leads to one origin, whatever it is asked for: by CONNECT, or
+// plainly in absolute form.
 type httpProxy struct {
 	t      testing.TB
 	to     *url.URL
@@ -110,7 +111,8 @@ func TestConnectProxy(t *testing.T) {
 	assert.EqualValues(t, 1, c.exchanges.Load(), "a proxy's refusal is not about the credential")
 }
 
-// A plain proxy is sent the whole URL, and the token with it: that is why a host must be named with http to get one so.
+// A plain proxy is sent the whole URL, and the token with it: that is why a host must be named with
+// http to get one so.
 func TestPlainProxy(t *testing.T) {
 	o := new(origin)
 	base, proxy := proxied(t, serveOrigin(t, o))

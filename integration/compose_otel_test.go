@@ -40,7 +40,8 @@ func (s *traced) around(rt http.RoundTripper) http.RoundTripper {
 		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})))
 }
 
-// call sends a request within a span, with baggage, and returns the span's name in traceparent's form.
+// call sends a request within a span, with baggage, and returns the span's name in traceparent's
+// form.
 func (s *traced) call(t testing.TB, rt http.RoundTripper, url string) (parent string) {
 	t.Helper()
 	member, err := baggage.NewMember("user", "example")
@@ -53,7 +54,8 @@ func (s *traced) call(t testing.TB, rt http.RoundTripper, url string) (parent st
 	return span.SpanContext().SpanID().String()
 }
 
-// client returns the ended spans of otelhttp, in the order of their beginning, as "status parent", and the IDs of them.
+// client returns the ended spans of otelhttp, in the order of their beginning, as "status parent",
+// and the IDs of them.
 func (s *traced) client(t testing.TB) (spans, ids []string) {
 	t.Helper()
 	ended := slices.DeleteFunc(s.Ended(), func(e sdktrace.ReadOnlySpan) bool { return e.Name() == "call" })
@@ -168,8 +170,8 @@ type baseFunc func(*http.Request) (*http.Response, error)
 
 func (f baseFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Row 38: a cookie of a refusal that was replaced never reaches the jar; of one that was returned it does. The jar's own
-// cookies are sent at each attempt.
+// Row 38: a cookie of a refusal that was replaced never reaches the jar; of one that was returned
+// it does. The jar's own cookies are sent at each attempt.
 func TestContract38CookiesOfARefusal(t *testing.T) {
 	for name, c := range map[string]struct {
 		attempts, status, sends int

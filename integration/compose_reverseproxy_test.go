@@ -33,7 +33,8 @@ func client(t *testing.T) *http.Client {
 	return c
 }
 
-// A refusal is recovered, also of a body that only passes through, and the program's own placeholder goes nowhere.
+// A refusal is recovered, also of a body that only passes through, and the program's own
+// placeholder goes nowhere.
 func TestReverseProxyRecovers(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", long/16)
 	for name, length := range map[string]int64{"length": long, "chunked": -1} {
@@ -158,7 +159,8 @@ func TestReverseProxyStorm(t *testing.T) {
 	assert.EqualValues(t, 1, c.exchanges.Load())
 }
 
-// A websocket whose handshake is refused at first: the program sees the upgrade, and talks through it both ways.
+// A websocket whose handshake is refused at first: the program sees the upgrade, and talks through
+// it both ways.
 func TestReverseProxyUpgrades(t *testing.T) {
 	o := &origin{serve: func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)

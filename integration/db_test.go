@@ -28,7 +28,8 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
-// needEnv returns what postgres.sh has told, and fails the test where it was not run: such a test must not be skipped unseen.
+// needEnv returns what postgres.sh has told, and fails the test where it was not run: such a test
+// must not be skipped unseen.
 func needEnv(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)

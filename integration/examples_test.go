@@ -60,7 +60,8 @@ func output(cmd *exec.Cmd) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// Without an account each example runs against reauthtest, tells what happened, and would fail if it had not.
+// Without an account each example runs against reauthtest, tells what happened, and would fail if
+// it had not.
 func examplesByThemselves(t *testing.T, dir string) {
 	for name, want := range map[string][]string{
 		"openai":    {`sent with the credential "login": Unauthorized`, `refreshed the credential "login"`, `returns "Hello from the fake provider."`, `in parts, "Hello from the fake provider."`},
@@ -100,7 +101,8 @@ func examplesSayWhatTheyNeed(t *testing.T, dir string) {
 	}
 }
 
-// world stands in for the providers on the internet: it has their names, over TLS, and is reached through a proxy.
+// world stands in for the providers on the internet: it has their names, over TLS, and is reached
+// through a proxy.
 type world struct {
 	env   []string // leads a program there
 	proxy *httpProxy
@@ -138,7 +140,8 @@ func (w *world) hosts() []string {
 	return list
 }
 
-// With an account they go to the real provider, here to one that has its name, and a key that serves nothing is a failure.
+// With an account they go to the real provider, here to one that has its name, and a key that
+// serves nothing is a failure.
 func examplesWithAnAccount(t *testing.T, dir string) {
 	const key, wrong = "sk-ant-api-EXAMPLE-right", "sk-ant-api-EXAMPLE-wrong" // for Anthropic's header; OpenAI takes any
 	for name, c := range map[string]struct {
@@ -175,7 +178,8 @@ func examplesWithAnAccount(t *testing.T, dir string) {
 	}
 }
 
-// A login in a store is refreshed at the provider's own token endpoint, and what came of it is in the store.
+// A login in a store is refreshed at the provider's own token endpoint, and what came of it is in
+// the store.
 func exampleWithAStore(t *testing.T, dir string) {
 	fake := reauthtest.New(reauthtest.XAI)
 	w := newWorld(t, fake, "api.x.ai", "auth.x.ai")

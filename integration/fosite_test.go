@@ -24,7 +24,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// fositeServer is a real OAuth server, with rotation and reuse detection, and an API that asks it about tokens.
+// fositeServer is a real OAuth server, with rotation and reuse detection, and an API that asks it
+// about tokens.
 type fositeServer struct {
 	*httptest.Server
 	oauth   fosite.OAuth2Provider
@@ -131,7 +132,8 @@ func (s *fositeServer) pool(t testing.TB, store reauth.Store) (*reauth.Pool, *ht
 	return p, &http.Client{Transport: reauth.NewRecoveringTransport(s.Client().Transport, p)}
 }
 
-// A hundred rotations, each wanted by twenty at once in two pools: one exchange each, and the login lives.
+// A hundred rotations, each wanted by twenty at once in two pools: one exchange each, and the login
+// lives.
 func TestHundredRotationsAtFosite(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s := newFosite(t)

@@ -32,7 +32,8 @@ type rig struct {
 	events []reauth.Event
 }
 
-// newRig opens a pool. hook, when there is one, is called in the middle of each exchange, before the token endpoint.
+// newRig opens a pool. hook, when there is one, is called in the middle of each exchange, before
+// the token endpoint.
 func newRig(t testing.TB, fake *reauthtest.Provider, store reauth.Store, hook func()) *rig {
 	t.Helper()
 	pool, err := reauth.OpenPool(bounded(t), store)
@@ -106,7 +107,8 @@ func (r *rig) state() string {
 	return ""
 }
 
-// eventually waits until f holds, and asks to be served meanwhile: nothing is noticed when nothing is asked.
+// eventually waits until f holds, and asks to be served meanwhile: nothing is noticed when nothing
+// is asked.
 func (r *rig) eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {

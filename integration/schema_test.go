@@ -133,7 +133,8 @@ func TestDatabaseThatIsDownIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "the database is nil; open one with sql.Open")
 }
 
-// A server that accepts connections and says nothing must not keep anybody for longer than the context.
+// A server that accepts connections and says nothing must not keep anybody for longer than the
+// context.
 func TestDatabaseThatHangsIsRefusedInTime(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
 	require.NoError(t, err)

@@ -189,8 +189,8 @@ func (p *Provider) farewell() *Answer {
 // Words are what the fake model says, one per event of a stream.
 var words = []string{"Hello", " from", " the", " fake", " provider", "."}
 
-// succeed answers as a model would: a completion, a stream when the request asks for one, the receipt of a file, or an
-// echo of what arrived.
+// succeed answers as a model would: a completion, a stream when the request asks for one, the
+// receipt of a file, or an echo of what arrived.
 func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byte, size int64) {
 	var asked struct {
 		Stream bool   `json:"stream"`

@@ -124,7 +124,8 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, a *ask, d cons
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// serveCodePage shows the code to a person who will paste it into the program, as Anthropic's does: followed by the state.
+// serveCodePage shows the code to a person who will paste it into the program, as Anthropic's does:
+// followed by the state.
 func serveCodePage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if q.Get("code") == "" {

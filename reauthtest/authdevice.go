@@ -14,7 +14,8 @@ const (
 	userCodeGrant = "urn:ietf:params:oauth:grant-type:user_code"
 )
 
-// serveUserCode begins a login on a device without a browser: RFC 8628 §3.1 and what differs from it.
+// serveUserCode begins a login on a device without a browser: RFC 8628 §3.1 and what differs from
+// it.
 func (p *Provider) serveUserCode(w http.ResponseWriter, r *http.Request, how way, params map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -47,7 +47,8 @@ func farewellOfGoogle() *Answer {
 	return &Answer{Status: 403, Body: `{"error":{"code":403,"message":"Gemini has been disabled in this account for violation of Terms of Service. If you believe this is an error, please contact Google Cloud Support.","status":"PERMISSION_DENIED"}}`}
 }
 
-// succeedAsGoogle answers generateContent, streamGenerateContent and the two steps of a resumable upload.
+// succeedAsGoogle answers generateContent, streamGenerateContent and the two steps of a resumable
+// upload.
 func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, ":streamGenerateContent"):
@@ -68,8 +69,8 @@ func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
 	}
 }
 
-// resumableUpload is a resumable upload: "start" is told where to send the file, "upload" brings a part of it and "upload,
-// finalize" the last.
+// resumableUpload is a resumable upload: "start" is told where to send the file, "upload" brings a
+// part of it and "upload, finalize" the last.
 func resumableUpload(w http.ResponseWriter, r *http.Request, size int64) {
 	command := r.Header.Get("X-Goog-Upload-Command")
 	if command == "start" {

@@ -1,16 +1,18 @@
-// Package reauthtest provides a fake LLM provider for tests, as net/http/httptest provides a fake server: an API that
-// refuses as the real ones do, and a token endpoint that rotates refresh tokens and kills a login whose refresh token is
-// used twice. Its authorization server lets programs log in, in the ways that the real ones have.
+// Package reauthtest provides a fake LLM provider for tests, as net/http/httptest provides a fake
+// server: an API that refuses as the real ones do, and a token endpoint that rotates refresh tokens
+// and kills a login whose refresh token is used twice. Its authorization server lets programs log
+// in, in the ways that the real ones have.
 //
 //	p := reauthtest.New(reauthtest.XAI)
 //	access, refresh := p.Login()
 //	p.Expire(access)
 //	client := &http.Client{Transport: p.Transport()} // in memory; or p.Start() for a real server
 //
-// TestRoundTripper checks any transport that wraps another one against the contract of http.RoundTripper, as
-// testing/fstest checks a file system.
+// TestRoundTripper checks any transport that wraps another one against the contract of
+// http.RoundTripper, as testing/fstest checks a file system.
 //
-// Nothing in it depends on the package it is made for, and nothing but the standard library is needed.
+// Nothing in it depends on the package it is made for, and nothing but the standard library is
+// needed.
 package reauthtest
 
 import (
@@ -34,25 +36,27 @@ const (
 	Gemini                   // 401 and "UNAUTHENTICATED", a key 400 and "API_KEY_INVALID"; API keys go into x-goog-api-key
 )
 
-// Provider is a fake provider. Its fields must not be changed while it serves, its methods may be called at any time.
-// Make one with New.
+// Provider is a fake provider. Its fields must not be changed while it serves, its methods may be
+// called at any time. Make one with New.
 type Provider struct {
 	Dialect Dialect
 
-	// TokenLatency is how long the token endpoint takes to answer; what the answer says is decided at its end.
+	// TokenLatency is how long the token endpoint takes to answer; what the answer says is decided
+	// at its end.
 	TokenLatency time.Duration
 	// APILatency is how long the API takes to answer.
 	APILatency time.Duration
 	// PublishDelay is how long a new access token is still refused by the API.
 	PublishDelay time.Duration
-	// Lifetime is what the token endpoint says in expires_in; zero: an hour. Tokens really expire by Expire only, unless
-	// Punctual is set.
+	// Lifetime is what the token endpoint says in expires_in; zero: an hour. Tokens really expire
+	// by Expire only, unless Punctual is set.
 	Lifetime time.Duration
 	// Punctual makes the API refuse access tokens at the end of their lifetime.
 	Punctual bool
 	// OmitExpiry leaves expires_in out of answers of the token endpoint.
 	OmitExpiry bool
-	// Skew is how far the server's stamps are ahead of the clock: Date headers and the exp of tokens.
+	// Skew is how far the server's stamps are ahead of the clock: Date headers and the exp of
+	// tokens.
 	Skew time.Duration
 	// JWT makes access tokens JSON Web Tokens with an exp claim; their signature is not valid.
 	JWT bool
@@ -62,14 +66,15 @@ type Provider struct {
 	RefuseNew bool
 	// RefuseEarly makes the API refuse without reading the request's body.
 	RefuseEarly bool
-	// ApproveAfter is how long the authorization server takes to consent to a login by itself; zero: it waits for Approve, or
-	// for a person on its pages.
+	// ApproveAfter is how long the authorization server takes to consent to a login by itself;
+	// zero: it waits for Approve, or for a person on its pages.
 	ApproveAfter time.Duration
 	// CodeLifetime is how long a login waits for consent; zero: 15 minutes.
 	CodeLifetime time.Duration
 	// Interval is how often a program may ask for the outcome of a login; zero: 5 seconds.
 	Interval time.Duration
-	// Refuse, when it returns an answer, is asked before anything else of the API: a recorded refusal, say.
+	// Refuse, when it returns an answer, is asked before anything else of the API: a recorded
+	// refusal, say.
 	Refuse func(r *http.Request, token string) *Answer
 
 	mu       sync.Mutex
@@ -140,8 +145,8 @@ const TokenPath = "/oauth2/token"
 // Start serves the provider on a loopback port until the server is closed.
 func (p *Provider) Start() *httptest.Server { return httptest.NewServer(p) }
 
-// ServeHTTP implements http.Handler: TokenPath is the token endpoint, what real providers have for logins is the
-// authorization server, anything else the API.
+// ServeHTTP implements http.Handler: TokenPath is the token endpoint, what real providers have for
+// logins is the authorization server, anything else the API.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Now().Add(p.Skew).UTC().Format(http.TimeFormat))
 	if !p.serveAuth(w, r) {
@@ -177,8 +182,8 @@ func (p *Provider) AddKey(key string) {
 // Expire makes the API refuse access tokens, or keys, as expired; without arguments all of them.
 func (p *Provider) Expire(tokens ...string) { p.set(expired, time.Time{}, tokens) }
 
-// Exhaust makes the API refuse tokens because their quota is used up until then; the zero time means that it does not say
-// until when.
+// Exhaust makes the API refuse tokens because their quota is used up until then; the zero time
+// means that it does not say until when.
 func (p *Provider) Exhaust(until time.Time, tokens ...string) { p.set(exhausted, until, tokens) }
 
 // Forbid makes the API refuse tokens for want of an entitlement.
@@ -200,7 +205,8 @@ func (p *Provider) set(s state, until time.Time, tokens []string) {
 	}
 }
 
-// Revoke ends logins by one of their refresh tokens, present or past: the token endpoint refuses them from now on.
+// Revoke ends logins by one of their refresh tokens, present or past: the token endpoint refuses
+// them from now on.
 func (p *Provider) Revoke(refresh ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -221,7 +227,8 @@ func (p *Provider) kill(l *login) {
 	}
 }
 
-// Alive reports whether the login that the refresh token, present or past, belongs to can still be refreshed.
+// Alive reports whether the login that the refresh token, present or past, belongs to can still be
+// refreshed.
 func (p *Provider) Alive(refresh string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -258,7 +265,8 @@ func (p *Provider) TokenRequests() int {
 	return p.asked
 }
 
-// Reuses returns how often a refresh token was used that had been used before. Each time the login was ended.
+// Reuses returns how often a refresh token was used that had been used before. Each time the login
+// was ended.
 func (p *Provider) Reuses() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

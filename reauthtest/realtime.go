@@ -28,8 +28,8 @@ const (
 // maxFrame bounds what a client may send at once.
 const maxFrame = 1 << 20
 
-// realtime upgrades the connection to a WebSocket and talks on it until the client leaves: a greeting, and for each message
-// the words of the model, an event each. It needs a real connection.
+// realtime upgrades the connection to a WebSocket and talks on it until the client leaves: a
+// greeting, and for each message the words of the model, an event each. It needs a real connection.
 func realtime(w http.ResponseWriter, r *http.Request) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -63,7 +63,8 @@ func tell(w *bufio.Writer, format string, args ...any) {
 	writeFrame(w, frameText, fmt.Appendf(nil, format, args...))
 }
 
-// writeFrame sends one unmasked frame, as servers do, of at most 64 KiB. That the client has gone shows when it is read from.
+// writeFrame sends one unmasked frame, as servers do, of at most 64 KiB. That the client has gone
+// shows when it is read from.
 func writeFrame(w *bufio.Writer, kind byte, message []byte) {
 	head := []byte{0x80 | kind, byte(len(message))} //nolint:gosec // only when it fits
 	if len(message) > 125 {
@@ -73,7 +74,8 @@ func writeFrame(w *bufio.Writer, kind byte, message []byte) {
 	_ = w.Flush()
 }
 
-// readFrame returns one frame of a client, unmasked. A message in several frames is taken for several messages.
+// readFrame returns one frame of a client, unmasked. A message in several frames is taken for
+// several messages.
 func readFrame(r *bufio.Reader) (kind byte, message []byte, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

@@ -366,8 +366,8 @@ type deaf struct{ io.Reader }
 
 func (deaf) Close() error { return nil }
 
-// locked holds a lock while it reads. The lock is a channel: a goroutine that waits for a sync.Mutex
-// stops the clock of a bubble.
+// locked holds a lock while it reads. The lock is a channel: a goroutine that waits for a
+// sync.Mutex stops the clock of a bubble.
 type locked struct {
 	io.ReadCloser
 	lock chan struct{} // of size one

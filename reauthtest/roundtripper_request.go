@@ -312,7 +312,8 @@ func checkConcurrentUse(c *check) {
 	all.Wait()
 }
 
-// exchange sends a request and expects it back, while another goroutine reads what the request says.
+// exchange sends a request and expects it back, while another goroutine reads what the request
+// says.
 func (c *check) exchange(rt http.RoundTripper, id string, again bool) {
 	defer func() {
 		if v := recover(); v != nil {

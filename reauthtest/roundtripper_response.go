@@ -290,7 +290,8 @@ func (a *answers) base(status func(call int) int) baseFunc {
 	}
 }
 
-// of returns the body of the answer that was returned; answers that were replaced are another obligation's.
+// of returns the body of the answer that was returned; answers that were replaced are another
+// obligation's.
 func (a *answers) of(resp *http.Response) *tracked {
 	a.mu.Lock()
 	defer a.mu.Unlock()

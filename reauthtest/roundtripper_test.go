@@ -17,7 +17,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A base that is not wrapped keeps to everything, and so does one that adds a header for its own host.
+// A base that is not wrapped keeps to everything, and so does one that adds a header for its own
+// host.
 func TestRoundTripperKept(t *testing.T) {
 	t.Run("bare", func(t *testing.T) {
 		reauthtest.TestRoundTripper(t, func(base http.RoundTripper) http.RoundTripper { return base })

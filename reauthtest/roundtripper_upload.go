@@ -129,7 +129,8 @@ func checkBodyClosed(c *check) {
 	})
 }
 
-// sendAndClose sends a request, closes its answer, and expects every body of the request to be closed.
+// sendAndClose sends a request, closes its answer, and expects every body of the request to be
+// closed.
 func (c *check) sendAndClose(rt http.RoundTripper, req *http.Request, u *upload) {
 	if resp, _ := c.roundTrip(rt, req); resp != nil && resp.Body != nil {
 		_ = resp.Body.Close() // other obligations look at it

@@ -20,7 +20,8 @@ type Fault struct {
 	Answer *Answer
 }
 
-// TooManyRequests is the fault of a token endpoint that answers 429; after is what it asks to wait, in whole seconds.
+// TooManyRequests is the fault of a token endpoint that answers 429; after is what it asks to wait,
+// in whole seconds.
 func TooManyRequests(after time.Duration) Fault {
 	h := make(http.Header)
 	if after > 0 {
@@ -46,8 +47,9 @@ func (p *Provider) Fail(faults ...Fault) {
 	p.faults = append(p.faults, faults...)
 }
 
-// serveToken is a token endpoint: the grants of a login that begins, and the refresh grant of RFC 6749 §6, with rotation and,
-// as RFC 9700 §4.14.2 wants it, the end of a login whose refresh token is used twice.
+// serveToken is a token endpoint: the grants of a login that begins, and the refresh grant of RFC
+// 6749 §6, with rotation and, as RFC 9700 §4.14.2 wants it, the end of a login whose refresh token
+// is used twice.
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, how way) {
 	given := readGrant(r)
 	fault := p.nextFault()
@@ -83,7 +85,8 @@ func (p *Provider) nextFault() (f Fault) {
 	return f
 }
 
-// readGrant returns the parameters of a token request, sent as a form or as JSON; the refresh token may be in a header.
+// readGrant returns the parameters of a token request, sent as a form or as JSON; the refresh token
+// may be in a header.
 func readGrant(r *http.Request) map[string]string {
 	params := make(map[string]string)
 	if r.Header.Get("Content-Type") == "application/json" {

@@ -22,7 +22,8 @@ func TestOurs(t *testing.T) {
 	reauthtest.TestRoundTripper(t, peers[0].Wrap)
 }
 
-// What the table says of the peers holds for the versions in go.mod, and each claim has a reason that was read in the source.
+// What the table says of the peers holds for the versions in go.mod, and each claim has a reason
+// that was read in the source.
 func TestTable(t *testing.T) {
 	if raceDetector {
 		withoutRaceDetector(t)
@@ -61,8 +62,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// withoutRaceDetector runs the test in a process of its own: the detector fails a test for a race of a peer's, and some of
-// them write to the request that their caller may read.
+// withoutRaceDetector runs the test in a process of its own: the detector fails a test for a race
+// of a peer's, and some of them write to the request that their caller may read.
 func withoutRaceDetector(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run=^TestTable$", ".").CombinedOutput()
 	if err != nil {

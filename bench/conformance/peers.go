@@ -30,7 +30,8 @@ type Peer struct {
 	Setup  string // what it was set up with
 	Wrap   func(base http.RoundTripper) http.RoundTripper
 
-	// Reasons say why an obligation is not kept, by its name. Each has been read in the peer's source.
+	// Reasons say why an obligation is not kept, by its name. Each has been read in the peer's
+	// source.
 	Reasons map[string]Reason
 }
 
@@ -41,8 +42,8 @@ type Reason struct {
 	ByDesign bool   // the peer documents it, or it is what the peer is for
 }
 
-// Peers returns this library's transport and those it is compared with, each as its documentation sets it up. What waits
-// between sends waits for milliseconds.
+// Peers returns this library's transport and those it is compared with, each as its documentation
+// sets it up. What waits between sends waits for milliseconds.
 func Peers() ([]Peer, error) {
 	github, err := gitHubApp()
 	if err != nil {
@@ -119,7 +120,8 @@ func recovering(base http.RoundTripper) http.RoundTripper {
 	return reauth.NewRecoveringTransport(base, pool)
 }
 
-// retryable is the client's default but for its pauses, or set up to be a round tripper as far as its settings go.
+// retryable is the client's default but for its pauses, or set up to be a round tripper as far as
+// its settings go.
 func retryable(tuned bool) func(http.RoundTripper) http.RoundTripper {
 	return func(base http.RoundTripper) http.RoundTripper {
 		c := retryablehttp.NewClient()
@@ -140,7 +142,8 @@ func retryable(tuned bool) func(http.RoundTripper) http.RoundTripper {
 	}
 }
 
-// failsafe is the library's own policy for HTTP, or set up to be a round tripper as far as its settings go.
+// failsafe is the library's own policy for HTTP, or set up to be a round tripper as far as its
+// settings go.
 func failsafe(tuned bool) func(http.RoundTripper) http.RoundTripper {
 	policy := failsafehttp.NewRetryPolicyBuilder().WithBackoff(time.Millisecond, 4*time.Millisecond) //nolint:bodyclose // a policy for responses holds none
 	if tuned {

@@ -24,8 +24,9 @@ func ghinstallationReasons() map[string]Reason {
 	}
 }
 
-// retryableReasons are those of a package whose RoundTripper says that it “doesn't always act exactly as a RoundTripper
-// should” and that this depends on the client's settings; what the settings cannot change counts as broken.
+// retryableReasons are those of a package whose RoundTripper says that it “doesn't always act
+// exactly as a RoundTripper should” and that this depends on the client's settings; what the
+// settings cannot change counts as broken.
 func retryableReasons(tuned bool) map[string]Reason {
 	m := map[string]Reason{
 		"request_is_not_modified":          {Text: "the caller's own `Body` is replaced by a reader of a copy", Where: "client.go:703"},

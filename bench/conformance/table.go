@@ -22,8 +22,8 @@ func (r *Result) Broken() []reauthtest.Obligation {
 	return slices.DeleteFunc(slices.Clone(r.Obligations), func(o reauthtest.Obligation) bool { return len(o.Failures) == 0 })
 }
 
-// Run runs the suite on all peers at once, which takes about a minute: what hangs is waited for. It is called in this
-// module, and needs the go command for the versions.
+// Run runs the suite on all peers at once, which takes about a minute: what hangs is waited for. It
+// is called in this module, and needs the go command for the versions.
 func Run() ([]Result, error) {
 	peers, err := Peers()
 	if err != nil {
@@ -52,7 +52,8 @@ func Table() (string, error) {
 	return Markdown(results), nil
 }
 
-// versions returns the versions of the peers' modules. A test binary knows none of its dependencies, so go list is asked.
+// versions returns the versions of the peers' modules. A test binary knows none of its
+// dependencies, so go list is asked.
 func versions(peers []Peer) (map[string]string, error) {
 	args := []string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}
 	for _, p := range peers {
@@ -73,7 +74,8 @@ func versions(peers []Peer) (map[string]string, error) {
 	return m, nil
 }
 
-// Markdown writes results as a table of obligations and peers, the peers as they were set up, and why each one falls short.
+// Markdown writes results as a table of obligations and peers, the peers as they were set up, and
+// why each one falls short.
 func Markdown(results []Result) string {
 	var b strings.Builder
 	b.WriteString("| obligation |")

@@ -95,8 +95,8 @@ func (r *results) overheadChart() ([]byte, error) {
 	return svg(p, 7*vg.Inch, 3.5*vg.Inch)
 }
 
-// stormChart shows how many times the ideal it took until all calls had an answer. Where calls failed the bar is hollow:
-// to give up is quick.
+// stormChart shows how many times the ideal it took until all calls had an answer. Where calls
+// failed the bar is hollow: to give up is quick.
 func (r *results) stormChart() ([]byte, error) {
 	p := newPlot("A storm of refusals: time until all calls have an answer")
 	p.Y.Label.Text = "× the ideal"
@@ -162,7 +162,8 @@ func failures(r *results, by string) string {
 	return text + " calls failed"
 }
 
-// drawable keeps a figure that is missing from breaking the chart; the report fails for it at its end.
+// drawable keeps a figure that is missing from breaking the chart; the report fails for it at its
+// end.
 func drawable(v float64) float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0

@@ -1,10 +1,11 @@
-// Report runs the benchmarks of this module and writes README.md and two charts from what came out. It is run in the
-// module's folder:
+// Report runs the benchmarks of this module and writes README.md and two charts from what came out.
+// It is run in the module's folder:
 //
 //	go run ./report
 //
-// The benchmarks are run in passes, one sample of each per pass, so that what is compared is measured in turn and not one
-// after the other: A B A B, and a machine that slows down slows all of them.
+// The benchmarks are run in passes, one sample of each per pass, so that what is compared is
+// measured in turn and not one after the other: A B A B, and a machine that slows down slows all of
+// them.
 package main
 
 import (

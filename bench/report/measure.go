@@ -38,7 +38,8 @@ func groups(quick bool) []group {
 
 const passes = 10
 
-// measure builds the benchmarks and runs them, pass by pass. It returns everything they have printed.
+// measure builds the benchmarks and runs them, pass by pass. It returns everything they have
+// printed.
 func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "reauth-bench-")
 	if err != nil {

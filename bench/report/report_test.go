@@ -101,7 +101,8 @@ func TestMissingFigure(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Each target is met and missed by what is measured, and by nothing else. A row sets some figures; the rest are those recorded.
+// Each target is met and missed by what is measured, and by nothing else. A row sets some figures;
+// the rest are those recorded.
 func TestTargets(t *testing.T) {
 	const post = "BenchmarkOverhead/base=memory/body=2KiB/getbody=yes/by="
 	for _, row := range []struct {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// results are the samples of all benchmarks, in the order of the passes. Units are benchfmt's: sec/op, B/op, allocs/op, B/s.
+// results are the samples of all benchmarks, in the order of the passes. Units are benchfmt's:
+// sec/op, B/op, allocs/op, B/s.
 type results struct {
 	samples map[string]map[string][]float64 // name, unit
 	names   []string                        // in the order in which they came
@@ -65,7 +66,8 @@ func benchName(n benchfmt.Name) string {
 	return name
 }
 
-// of returns the samples of a benchmark. That there are none is noted, and fails the report at its end.
+// of returns the samples of a benchmark. That there are none is noted, and fails the report at its
+// end.
 func (r *results) of(unit, name string, args ...any) series {
 	name = fmt.Sprintf(name, args...)
 	list := r.samples[name][unit]
@@ -145,7 +147,8 @@ func (s series) median() float64 {
 	return s.summary().Center
 }
 
-// differs reports how likely it is that two figures differ by chance only, and whether that is unlikely.
+// differs reports how likely it is that two figures differ by chance only, and whether that is
+// unlikely.
 func (s series) differs(o series) (p float64, differs bool) {
 	c := benchmath.AssumeNothing.Compare(s.sample(), o.sample())
 	return c.P, c.P <= c.Alpha

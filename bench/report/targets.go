@@ -62,7 +62,8 @@ func (r *results) allocations() target {
 	return t
 }
 
-// copies tells how often a body is copied by how many bytes are allocated more for a long body than for a short one.
+// copies tells how often a body is copied by how many bytes are allocated more for a long body than
+// for a short one.
 func (r *results) copies(getBody string, limit float64, word string) target {
 	long, short := r.overhead("B/op", "1MiB", getBody, "reauth"), r.overhead("B/op", "2KiB", getBody, "reauth")
 	n := long.minus(short).times(1 / float64(1<<20-2<<10)).median()
@@ -72,7 +73,8 @@ func (r *results) copies(getBody string, limit float64, word string) target {
 
 const poolName = "Pool/%s/strategy=%s/by=reauth"
 
-// crowds compares the overhead with large pools and ones put aside to that with one credential, and takes the worst.
+// crowds compares the overhead with large pools and ones put aside to that with one credential, and
+// takes the worst.
 func (r *results) crowds() target {
 	worst := target{limit: "≤ 1.20"}
 	highest := math.Inf(-1)

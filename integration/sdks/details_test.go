@@ -44,7 +44,8 @@ func TestClassifyErrorKnowsTheClientsErrors(t *testing.T) {
 	}
 }
 
-// The official SDKs' errors can print the exchange in full, for debugging. What the transport put on the request is not in it.
+// The official SDKs' errors can print the exchange in full, for debugging. What the transport put
+// on the request is not in it.
 func TestErrorDumpsHoldNoCredential(t *testing.T) {
 	dump := func(err error) string {
 		if e, ok := errors.AsType[*openai.Error](err); ok {
@@ -85,7 +86,8 @@ func TestUploadWhoseTokenExpiresHalfWay(t *testing.T) {
 	assert.Equal(t, seen{calls: 2, sends: 3, exchanges: 1}, r.seen())
 }
 
-// A caller that leaves a recovered stream in its middle leaves nothing behind, and hears that it left.
+// A caller that leaves a recovered stream in its middle leaves nothing behind, and hears that it
+// left.
 func TestStreamThatIsLeft(t *testing.T) {
 	for _, c := range clients {
 		if c.lacks["stream"] != "" {

@@ -55,7 +55,8 @@ func (b *table) String() string {
 // document is where the tables are, each between a pair of comments with its name.
 const document = "sdks.md"
 
-// compare compares the table with the one in the document, or replaces that. A run of only some of the subtests compares nothing.
+// compare compares the table with the one in the document, or replaces that. A run of only some of
+// the subtests compares nothing.
 func (b *table) compare(t *testing.T, name string) {
 	t.Helper()
 	if t.Failed() || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {

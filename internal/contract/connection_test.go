@@ -19,7 +19,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 35: a refusal that is only closed costs its connection. Every token serves once here, so each request is refused and replayed.
+// 35: a refusal that is only closed costs its connection. Every token serves once here, so each
+// request is refused and replayed.
 func contractConnectionReuse(t *testing.T) {
 	for name, test := range map[string]struct{ size, connections int }{
 		"300 B":   {300, 1},
@@ -94,7 +95,8 @@ func contractConnectionReuse(t *testing.T) {
 	})
 }
 
-// 36: a context of the transport's own that ends with RoundTrip would cut the body off; the caller's own must still do so.
+// 36: a context of the transport's own that ends with RoundTrip would cut the body off; the
+// caller's own must still do so.
 func contractContextOfBody(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		for name, test := range map[string]struct {

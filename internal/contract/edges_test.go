@@ -20,7 +20,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 6: what a base was given stays what it was, so that its late Close does not close the replay's body.
+// 6: what a base was given stays what it was, so that its late Close does not close the replay's
+// body.
 func TestContract06OwnRequestPerSend(t *testing.T) {
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +82,8 @@ func TestContract07CloseTwice(t *testing.T) {
 	}
 }
 
-// 22: another provider's host is a stranger to this credential, and a credential's own host is none.
+// 22: another provider's host is a stranger to this credential, and a credential's own host is
+// none.
 func TestContract22AnotherProvidersHost(t *testing.T) {
 	base := &hops{to: map[string]string{contractURL: "https://other.example/"}}
 	c := newContract(t, base, refreshable(liveToken))

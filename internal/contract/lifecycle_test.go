@@ -21,7 +21,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 42: whoever starts an exchange may leave it, and whatever happens in it must not be waited for in vain.
+// 42: whoever starts an exchange may leave it, and whatever happens in it must not be waited for in
+// vain.
 func contractDetachedRefresh(t *testing.T) {
 	t.Run("the leader leaves", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -186,7 +187,8 @@ func contractErrors(t *testing.T) {
 	}
 }
 
-// 46: a program may make the recovering transport its default; the token endpoint may even be on the API's own host.
+// 46: a program may make the recovering transport its default; the token endpoint may even be on
+// the API's own host.
 func contractTokenCalls(t *testing.T) {
 	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// hops is a base that redirects from the URLs that are keys to those that are values. The provider's own host refuses
-// stale tokens first.
+// hops is a base that redirects from the URLs that are keys to those that are values. The
+// provider's own host refuses stale tokens first.
 type hops struct {
 	to  map[string]string
 	got []*http.Request
@@ -61,7 +61,8 @@ func follow(t *testing.T, rt http.RoundTripper, from string, header http.Header)
 	return resp
 }
 
-// 20: http.Client takes Authorization away on a hop to another domain; a transport that adds it to everything would put it back.
+// 20: http.Client takes Authorization away on a hop to another domain; a transport that adds it to
+// everything would put it back.
 func contractOwnHosts(t *testing.T) {
 	for _, elsewhere := range []string{
 		"https://stranger.example/", "https://api.example.com.stranger.example/", "https://sub.api.example.com/", "https://example.com/",
@@ -83,7 +84,8 @@ func contractOwnHosts(t *testing.T) {
 	}
 }
 
-// 21: http.Client compares hosts only: a header the caller set goes along from https to http, and to any port.
+// 21: http.Client compares hosts only: a header the caller set goes along from https to http, and
+// to any port.
 func contractSchemeAndPort(t *testing.T) {
 	for _, elsewhere := range []string{"http://api.example.com/", "https://api.example.com:8443/"} {
 		for name, test := range map[string]struct{ sent, want []string }{

@@ -183,7 +183,8 @@ func readFields(done context.Context, req *http.Request) {
 	}
 }
 
-// 18: SDKs set a key of their own whenever one is configured, under a name and a spelling of their own.
+// 18: SDKs set a key of their own whenever one is configured, under a name and a spelling of their
+// own.
 func contractCredentialHeaders(t *testing.T) {
 	const jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJFWEFNUExFIn0.RVhBTVBMRQ"
 	rivals := []string{
@@ -249,7 +250,8 @@ func contractCredentialHeaders(t *testing.T) {
 	}
 }
 
-// 19: http.Client makes Basic auth of it; with a credential in the pool that is the one that counts.
+// 19: http.Client makes Basic auth of it; with a credential in the pool that is the one that
+// counts.
 func contractUserinfo(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		base := &hops{}

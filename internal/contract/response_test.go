@@ -219,7 +219,8 @@ func contractPeek(t *testing.T) {
 	})
 }
 
-// 31: a caller that sets Accept-Encoding gets what was sent. xAI's 403 is a rejection by its body only.
+// 31: a caller that sets Accept-Encoding gets what was sent. xAI's 403 is a rejection by its body
+// only.
 func contractCompressed(t *testing.T) {
 	const xai = `{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`
 	packed := packedWith(t, xai)

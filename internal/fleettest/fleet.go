@@ -27,7 +27,8 @@ type Fleet struct {
 	pool     *reauth.Pool
 }
 
-// New makes a fleet of no workers yet, whose store this process shares. Credentials are logged in with Login.
+// New makes a fleet of no workers yet, whose store this process shares. Credentials are logged in
+// with Login.
 func New(t testing.TB, open Open, job Job, latency time.Duration) *Fleet {
 	t.Helper()
 	store, shut, err := open(t.Context(), job)

@@ -46,9 +46,9 @@ type killer struct {
 	lost   int // logins
 }
 
-// Kill kills workers at random moments of their refreshes. After each death the store must load. A login is lost only by a
-// death between an exchange and the storing of its pair; then the test logs in anew. Every other death costs nothing but a
-// short delay.
+// Kill kills workers at random moments of their refreshes. After each death the store must load. A
+// login is lost only by a death between an exchange and the storing of its pair; then the test logs
+// in anew. Every other death costs nothing but a short delay.
 func (f *Fleet) Kill(t *testing.T, k Killing) {
 	t.Helper()
 	x := &killer{Fleet: f, Killing: k, t: t}
@@ -199,8 +199,8 @@ func (x *killer) judge() {
 	}
 }
 
-// leftUnsaved reports whether the worker died after an exchange and before its pair was stored: it was not in the store
-// afterwards, and nobody else ever had it.
+// leftUnsaved reports whether the worker died after an exchange and before its pair was stored: it
+// was not in the store afterwards, and nobody else ever had it.
 func (x *killer) leftUnsaved(d killed, grants []Grant) bool {
 	last := ""
 	for _, g := range grants {
@@ -211,8 +211,8 @@ func (x *killer) leftUnsaved(d killed, grants []Grant) bool {
 	return last != "" && d.stored != last && !slices.ContainsFunc(grants, func(g Grant) bool { return g.Worker != d.worker && g.Spent == last })
 }
 
-// delays returns, sorted, how long after each death the token endpoint was asked next, where the credential's other worker
-// was at it all the time.
+// delays returns, sorted, how long after each death the token endpoint was asked next, where the
+// credential's other worker was at it all the time.
 func (x *killer) delays(grants []Grant) (list []time.Duration) {
 	for _, d := range x.deaths {
 		for _, s := range x.spells {

@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// PoolsOfOneProcess opens a pool over each of the stores, which are one, and requires that they spend each refresh token
-// once between them, as the pools of several processes do.
+// PoolsOfOneProcess opens a pool over each of the stores, which are one, and requires that they
+// spend each refresh token once between them, as the pools of several processes do.
 func PoolsOfOneProcess(t *testing.T, rounds int, stores ...reauth.Store) {
 	t.Helper()
 	p := NewProvider(t, 20*time.Millisecond)

@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Serve lets workers send requests for that long, while the access token expires every second, and requires that nobody
-// noticed: each expiry costs one exchange at most, whoever does it, and no request.
+// Serve lets workers send requests for that long, while the access token expires every second, and
+// requires that nobody noticed: each expiry costs one exchange at most, whoever does it, and no
+// request.
 func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 	t.Helper()
 	const id = "me"

@@ -241,8 +241,8 @@ func (w *worker) serve(ctx context.Context) {
 	senders.Wait()
 }
 
-// storm refreshes again and again. When a new login is needed it says so, waits until there is one, and opens the store
-// anew, as a program that was started again does.
+// storm refreshes again and again. When a new login is needed it says so, waits until there is one,
+// and opens the store anew, as a program that was started again does.
 func (w *worker) storm(ctx context.Context) {
 	for {
 		err := w.refresh(ctx, 30*time.Second)
@@ -271,7 +271,8 @@ type stepStore struct {
 	w *worker
 }
 
-// The steps at which a worker can be made to wait, in their order. The exchange itself is the provider's to hold.
+// The steps at which a worker can be made to wait, in their order. The exchange itself is the
+// provider's to hold.
 const (
 	StepLock    = "lock"    // nothing is held yet
 	StepReread  = "re-read" // the lock is held

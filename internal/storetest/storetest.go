@@ -16,10 +16,11 @@ import (
 
 // Backend is a place for credentials, empty at first.
 type Backend struct {
-	// Open returns a store in it. Each call opens it as another process would, where the kind of store allows that.
+	// Open returns a store in it. Each call opens it as another process would, where the kind of
+	// store allows that.
 	Open func(t testing.TB) reauth.Store
-	// Edit changes the JSON object in which a credential is kept, as a newer version of the package might; nil where
-	// there is none.
+	// Edit changes the JSON object in which a credential is kept, as a newer version of the package
+	// might; nil where there is none.
 	Edit func(t testing.TB, provider, id string, change func(members map[string]any))
 }
 

@@ -31,9 +31,10 @@ var (
 	stressSeeds = flag.Uint64("stress.seeds", 0, "number of choreographies; 0: 200, or 40 with -short")
 )
 
-// A choreography is half a minute of pools over one provider, random and repeatable by its seed: requests come and leave,
-// tokens expire, the token endpoint and the store fail, credentials come and go. What must hold whatever happens is
-// checked where it is seen: by each request, by the base, and on what is left when calm has returned.
+// A choreography is half a minute of pools over one provider, random and repeatable by its seed:
+// requests come and leave, tokens expire, the token endpoint and the store fail, credentials come
+// and go. What must hold whatever happens is checked where it is seen: by each request, by the
+// base, and on what is left when calm has returned.
 func TestChoreographies(t *testing.T) {
 	seeds := *stressSeeds
 	switch {
@@ -131,7 +132,8 @@ func (s *stress) newPool(strategy reauth.Strategy) *rig {
 	return &rig{pool: pool, client: &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(s.sent), pool)}}
 }
 
-// run plays the choreography and checks what is left. That every goroutine ends is synctest's to see.
+// run plays the choreography and checks what is left. That every goroutine ends is synctest's to
+// see.
 func (s *stress) run() {
 	plan := []func() func(){s.expire, s.expire, s.expire, s.refuse, s.fault, s.fault, s.come, s.leave, s.refresh, s.token, s.reset, s.trouble}
 	for range 15 + s.rnd.IntN(25) {
@@ -168,7 +170,8 @@ func (s *stress) later(f func()) {
 	})
 }
 
-// pause takes a random time: the same at the same place and moment, however goroutines are scheduled.
+// pause takes a random time: the same at the same place and moment, however goroutines are
+// scheduled.
 func (s *stress) pause(ctx context.Context, place string, most time.Duration) error {
 	h := fnv.New64a()
 	fmt.Fprintln(h, s.seed, place, time.Since(s.begin))
@@ -273,7 +276,8 @@ func (s *stress) login(r *rig, id string) {
 	s.latest[id], s.first = f, append(s.first, c)
 }
 
-// want notes that so many exchanges of id's tokens may follow, and runs f with its latest login, if there is one.
+// want notes that so many exchanges of id's tokens may follow, and runs f with its latest login, if
+// there is one.
 func (s *stress) want(id string, n int, f func(*family)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +287,8 @@ func (s *stress) want(id string, n int, f func(*family)) {
 	}
 }
 
-// What may happen. Each of these functions draws what it needs from the plan and returns what is to be done.
+// What may happen. Each of these functions draws what it needs from the plan and returns what is to
+// be done.
 
 func (s *stress) expire() func() {
 	id := s.anyID()
@@ -319,7 +324,8 @@ func (s *stress) fault() func() {
 	}
 }
 
-// come adds a new login, or the first one again, as programs do that take it from their environment.
+// come adds a new login, or the first one again, as programs do that take it from their
+// environment.
 func (s *stress) come() func() {
 	r, id, again := s.anyPool(), s.anyID(), s.rnd.IntN(2) == 0 && !s.removing
 	c := s.first[s.rnd.IntN(len(s.first))] // of the login it began with
@@ -382,7 +388,8 @@ func (s *stress) trouble() func() {
 	}
 }
 
-// recover lets everything rest, expires all tokens, and asks for each credential: its login must still serve.
+// recover lets everything rest, expires all tokens, and asks for each credential: its login must
+// still serve.
 func (s *stress) recover() {
 	time.Sleep(15 * time.Minute)
 	synctest.Wait()
@@ -419,7 +426,8 @@ func (s *stress) stored() map[string]*family {
 	return list
 }
 
-// checkLogins checks that no login has been lost, no token exchanged in vain, and no pool is behind the store.
+// checkLogins checks that no login has been lost, no token exchanged in vain, and no pool is behind
+// the store.
 func (s *stress) checkLogins() {
 	for _, f := range s.families {
 		assert.True(s.t, f.ended || s.fake.Alive(f.refresh), "a refresh token of %s was used twice", f.id)

@@ -16,8 +16,8 @@ import (
 // key names a credential in a store.
 type key struct{ provider, id string }
 
-// pacedStore is a reauth.Store in memory that takes its time and fails where it is told to. Its zero
-// value does neither.
+// pacedStore is a reauth.Store in memory that takes its time and fails where it is told to. Its
+// zero value does neither.
 type pacedStore struct {
 	pause func(ctx context.Context, place string) // nil: no operation takes any time
 
