@@ -84,7 +84,10 @@ func handOut(ctx context.Context, b *testing.B, pool *reauth.Pool) {
 func (c crowd) cliproxy(s reauth.Strategy) (cliproxy.Selector, []*cliproxy.Auth) {
 	auths := make([]*cliproxy.Auth, c.size)
 	for i := range auths {
-		a := &cliproxy.Auth{ID: keyID(i), Provider: "xai", Status: cliproxy.StatusActive, Attributes: map[string]string{"api_key": key(i)}}
+		a := &cliproxy.Auth{
+			ID: keyID(i), Provider: "xai", Status: cliproxy.StatusActive,
+			Attributes: map[string]string{"api_key": key(i)},
+		}
 		if c.aside && i < c.size-1 {
 			reset := time.Now().Add(24 * time.Hour)
 			a.Unavailable, a.NextRetryAfter = true, reset

@@ -35,7 +35,8 @@ func TestPeersSendTokenAndBody(t *testing.T) {
 				want = "Bearer placeholder" // bare, and those that know no tokens
 			}
 			if got != want || sent != 2<<10 {
-				t.Errorf("%s, GetBody %v: sent %q and %d bytes, want %q and %d", p.name, rewinds, got, sent, want, 2<<10)
+				t.Errorf("%s, GetBody %v: sent %q and %d bytes, want %q and %d",
+					p.name, rewinds, got, sent, want, 2<<10)
 			}
 		}
 	}

@@ -12,7 +12,8 @@ import (
 // left.
 func TestMain(m *testing.M) {
 	for _, pair := range os.Environ() {
-		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "ANTHROPIC_") || strings.HasPrefix(name, "OPENAI_") {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "ANTHROPIC_") || strings.HasPrefix(name, "OPENAI_") {
 			if err := os.Unsetenv(name); err != nil {
 				panic(err)
 			}

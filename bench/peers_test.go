@@ -59,7 +59,9 @@ func newPool(t testing.TB, s reauth.Strategy, n int) *reauth.Pool {
 		t.Fatal(err)
 	}
 	for i := range n {
-		if _, err := pool.Add(context.Background(), reauth.Credential{Provider: providerName, ID: keyID(i), AccessToken: key(i)}); err != nil {
+		if _, err := pool.Add(context.Background(), reauth.Credential{
+			Provider: providerName, ID: keyID(i), AccessToken: key(i),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,5 +124,8 @@ func (g *installation) RoundTrip(req *http.Request) (*http.Response, error) {
 		return g.base.RoundTrip(req)
 	}
 	body := fmt.Sprintf(`{"token":"ghs_EXAMPLE","expires_at":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339))
-	return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+	return &http.Response{
+		StatusCode: http.StatusCreated, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+		Request: req,
+	}, nil
 }

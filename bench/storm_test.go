@@ -110,9 +110,10 @@ func (s *stage) recovering(t testing.TB) http.RoundTripper {
 			t.Error(err)
 		}
 	})
-	p := reauth.Provider{Name: "storm", Hosts: []string{"127.0.0.1"}, Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
+	refresher := reauth.OAuth2Refresher(reauth.OAuth2Config{
 		TokenURL: s.origin + "/oauth2/token", ClientID: "bench", HTTPClient: &http.Client{Transport: s.base},
-	})}
+	})
+	p := reauth.Provider{Name: "storm", Hosts: []string{"127.0.0.1"}, Refresher: refresher}
 	if err := pool.Register(p); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,9 @@ func callAnthropic(_ testing.TB, s *stage) func() error {
 	return anthropicCall(anthropic.NewClient(
 		anthropicoption.WithBaseURL(s.origin),
 		anthropicoption.WithHTTPClient(&http.Client{Transport: s.base}),
-		anthropicoption.WithFederationTokenProvider(identity, anthropicoption.FederationOptions{FederationRuleID: "fdrl_EXAMPLE", OrganizationID: "org-EXAMPLE"}),
+		anthropicoption.WithFederationTokenProvider(identity, anthropicoption.FederationOptions{
+			FederationRuleID: "fdrl_EXAMPLE", OrganizationID: "org-EXAMPLE",
+		}),
 	))
 }
 
@@ -155,7 +158,10 @@ func anthropicCall(c anthropic.Client) func() error {
 // callOpenAI uses the SDK's own workload identity. Its token endpoint is a constant, so the client
 // below it knows the way.
 func callOpenAI(_ testing.TB, s *stage) func() error {
-	identity := auth.WorkloadIdentity{IdentityProviderID: "idp-EXAMPLE", ServiceAccountID: "sa-EXAMPLE", ClientID: "bench", Provider: subject{}}
+	identity := auth.WorkloadIdentity{
+		IdentityProviderID: "idp-EXAMPLE", ServiceAccountID: "sa-EXAMPLE", ClientID: "bench",
+		Provider: subject{},
+	}
 	return openaiCall(openai.NewClient(
 		openaioption.WithBaseURL(s.origin+"/v1"),
 		openaioption.WithHTTPClient(&http.Client{Transport: detour{s}}),

@@ -67,10 +67,13 @@ func (w *world) accepts(authorization string) bool {
 // The answers of the API and of the token endpoint. The refusal is a 401, the only one that the
 // SDKs recover from.
 const (
-	refusal    = `{"type":"error","error":{"type":"authentication_error","code":"token_expired","message":"The access token has expired."}}`
-	completion = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"example","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hello."}}]}`
-	message    = `{"id":"msg_1","type":"message","role":"assistant","model":"example","content":[{"type":"text","text":"Hello."}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`
-	grant      = `{"access_token":%q,"refresh_token":"rt-EXAMPLE-%d","token_type":"Bearer","expires_in":3600}`
+	refusal = `{"type":"error","error":{"type":"authentication_error","code":"token_expired",` +
+		`"message":"The access token has expired."}}`
+	completion = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"example","choices":[{"index":0,` +
+		`"finish_reason":"stop","message":{"role":"assistant","content":"Hello."}}]}`
+	message = `{"id":"msg_1","type":"message","role":"assistant","model":"example","content":[{"type":"text",` +
+		`"text":"Hello."}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`
+	grant = `{"access_token":%q,"refresh_token":"rt-EXAMPLE-%d","token_type":"Bearer","expires_in":3600}`
 )
 
 // answer is what the world says to a request whose body has been read.

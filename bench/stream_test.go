@@ -11,7 +11,8 @@ import (
 )
 
 // events is what a model says, as it comes over the wire: one token per event.
-var events = bytes.Repeat([]byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":" token"}}]}`+"\n\n"), 64)
+var events = bytes.Repeat([]byte(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk",`+
+	`"choices":[{"index":0,"delta":{"content":" token"}}]}`+"\n\n"), 64)
 
 // talk streams size bytes of events, flushed one block at a time.
 func talk(w http.ResponseWriter, r *http.Request, size int) {
@@ -77,7 +78,9 @@ func streams(b *testing.B, size int, run func(*testing.B, http.RoundTripper, *lo
 	for _, proto := range []string{"http1", "http2"} {
 		for _, p := range peers() {
 			b.Run(fmt.Sprintf("base=%s/by=%s", proto, p.name), func(b *testing.B) {
-				s := loopback(b, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { talk(w, r, size) }))
+				s := loopback(b, proto, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					talk(w, r, size)
+				}))
 				rt, l := p.wrap(b, s.base), newLoad(b, s.url, 2<<10, true)
 				b.ReportAllocs()
 				run(b, rt, l)

@@ -58,27 +58,34 @@ func Peers() ([]Peer, error) {
 			Name: "oauth2.Transport", Module: "golang.org/x/oauth2", Reasons: oauth2Reasons(),
 			Setup: "a static token source",
 			Wrap: func(base http.RoundTripper) http.RoundTripper {
-				return &oauth2.Transport{Base: base, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "at-EXAMPLE"})}
+				return &oauth2.Transport{
+					Base: base, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "at-EXAMPLE"}),
+				}
 			},
 		},
 		{
-			Name: "ghinstallation.Transport", Module: "github.com/bradleyfalzon/ghinstallation/v2", Reasons: ghinstallationReasons(), Wrap: github,
+			Name: "ghinstallation.Transport", Module: "github.com/bradleyfalzon/ghinstallation/v2",
+			Reasons: ghinstallationReasons(), Wrap: github,
 			Setup: "an app whose token requests GitHub answers",
 		},
 		{
-			Name: "retryablehttp.RoundTripper", Module: "github.com/hashicorp/go-retryablehttp", Reasons: retryableReasons(false), Wrap: retryable(false),
+			Name: "retryablehttp.RoundTripper", Module: "github.com/hashicorp/go-retryablehttp",
+			Reasons: retryableReasons(false), Wrap: retryable(false),
 			Setup: "`NewClient()`",
 		},
 		{
-			Name: "retryablehttp.RoundTripper, tuned", Module: "github.com/hashicorp/go-retryablehttp", Reasons: retryableReasons(true), Wrap: retryable(true),
+			Name: "retryablehttp.RoundTripper, tuned", Module: "github.com/hashicorp/go-retryablehttp",
+			Reasons: retryableReasons(true), Wrap: retryable(true),
 			Setup: "`PassthroughErrorHandler`, no redirects, failed sends not retried",
 		},
 		{
-			Name: "failsafehttp.NewRoundTripper", Module: "github.com/failsafe-go/failsafe-go", Reasons: failsafeReasons(false), Wrap: failsafe(false),
+			Name: "failsafehttp.NewRoundTripper", Module: "github.com/failsafe-go/failsafe-go",
+			Reasons: failsafeReasons(false), Wrap: failsafe(false),
 			Setup: "`NewRetryPolicyBuilder().Build()`",
 		},
 		{
-			Name: "failsafehttp.NewRoundTripper, tuned", Module: "github.com/failsafe-go/failsafe-go", Reasons: failsafeReasons(true), Wrap: failsafe(true),
+			Name: "failsafehttp.NewRoundTripper, tuned", Module: "github.com/failsafe-go/failsafe-go",
+			Reasons: failsafeReasons(true), Wrap: failsafe(true),
 			Setup: "`ReturnLastFailure()`, failed sends not retried",
 		},
 		{
@@ -91,9 +98,10 @@ func Peers() ([]Peer, error) {
 			},
 		},
 		{
-			Name: "otelhttp.NewTransport", Module: "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", Reasons: otelReasons(),
-			Setup: "no options",
-			Wrap:  func(base http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(base) },
+			Name: "otelhttp.NewTransport", Reasons: otelReasons(),
+			Module: "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
+			Setup:  "no options",
+			Wrap:   func(base http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(base) },
 		},
 		{
 			Name: "gzhttp.Transport", Module: "github.com/klauspost/compress", Reasons: gzhttpReasons(),
@@ -111,10 +119,14 @@ func recovering(base http.RoundTripper) http.RoundTripper {
 	fresh := func(context.Context, reauth.Credential) (reauth.Credential, error) {
 		return reauth.Credential{AccessToken: "at-EXAMPLE-fresh"}, nil
 	}
-	if err := pool.Register(reauth.Provider{Name: "example", Hosts: []string{"api.example.com"}, Refresher: reauth.RefresherFunc(fresh)}); err != nil {
+	if err := pool.Register(reauth.Provider{
+		Name: "example", Hosts: []string{"api.example.com"}, Refresher: reauth.RefresherFunc(fresh),
+	}); err != nil {
 		panic(err) // the suite reports it
 	}
-	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "example", AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE"}); err != nil {
+	if _, err := pool.Add(context.Background(), reauth.Credential{
+		Provider: "example", AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE",
+	}); err != nil {
 		panic(err)
 	}
 	return reauth.NewRecoveringTransport(base, pool)
@@ -145,9 +157,11 @@ func retryable(tuned bool) func(http.RoundTripper) http.RoundTripper {
 // failsafe is the library's own policy for HTTP, or set up to be a round tripper as far as its
 // settings go.
 func failsafe(tuned bool) func(http.RoundTripper) http.RoundTripper {
-	policy := failsafehttp.NewRetryPolicyBuilder().WithBackoff(time.Millisecond, 4*time.Millisecond) //nolint:bodyclose // a policy for responses holds none
+	//nolint:bodyclose // a policy for responses holds none
+	policy := failsafehttp.NewRetryPolicyBuilder().WithBackoff(time.Millisecond, 4*time.Millisecond)
 	if tuned {
-		policy = policy.ReturnLastFailure().AbortIf(func(_ *http.Response, err error) bool { return err != nil }) //nolint:bodyclose // a policy for responses holds none
+		//nolint:bodyclose // a policy for responses holds none
+		policy = policy.ReturnLastFailure().AbortIf(func(_ *http.Response, err error) bool { return err != nil })
 	}
 	retries := policy.Build() //nolint:bodyclose // a policy for responses holds none
 	return func(base http.RoundTripper) http.RoundTripper { return failsafehttp.NewRoundTripper(base, retries) }
@@ -181,8 +195,9 @@ func (e tokenEndpoint) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	body := fmt.Sprintf(`{"token":"ghs_EXAMPLE","expires_at":%q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	return &http.Response{
-		Status: "201 Created", StatusCode: http.StatusCreated, Header: http.Header{"Content-Type": {"application/json"}},
-		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
+		Status: "201 Created", StatusCode: http.StatusCreated,
+		Header: http.Header{"Content-Type": {"application/json"}},
+		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
 	}, nil
 }
 

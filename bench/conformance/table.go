@@ -19,7 +19,8 @@ type Result struct {
 
 // Broken returns the obligations that were not kept.
 func (r *Result) Broken() []reauthtest.Obligation {
-	return slices.DeleteFunc(slices.Clone(r.Obligations), func(o reauthtest.Obligation) bool { return len(o.Failures) == 0 })
+	return slices.DeleteFunc(slices.Clone(r.Obligations),
+		func(o reauthtest.Obligation) bool { return len(o.Failures) == 0 })
 }
 
 // Run runs the suite on all peers at once, which takes about a minute: what hangs is waited for. It
@@ -94,7 +95,8 @@ func Markdown(results []Result) string {
 	for _, r := range results {
 		fmt.Fprintf(&b, " **%d/%d** |", len(r.Obligations)-len(r.Broken()), len(r.Obligations))
 	}
-	b.WriteString("\n\n✓ kept · ✗ broken · ○ not kept by design, as the peer documents or as is its purpose\n\n")
+	b.WriteString("\n\n✓ kept · ✗ broken · " +
+		"○ not kept by design, as the peer documents or as is its purpose\n\n")
 	for i, r := range results {
 		fmt.Fprintf(&b, "- **%c** `%s`", 'A'+i, r.Name)
 		if r.Version != "" {
@@ -103,7 +105,8 @@ func Markdown(results []Result) string {
 		fmt.Fprintf(&b, ": %s\n", r.Setup)
 		for _, o := range r.Broken() {
 			why := r.Reasons[o.Name]
-			fmt.Fprintf(&b, "  - %s %s: %s (%s)\n", r.cell(o), strings.ReplaceAll(o.Name, "_", " "), why.Text, why.Where)
+			fmt.Fprintf(&b, "  - %s %s: %s (%s)\n",
+				r.cell(o), strings.ReplaceAll(o.Name, "_", " "), why.Text, why.Where)
 		}
 	}
 	return b.String()

@@ -27,7 +27,8 @@ func newPlot(title string) *plot.Plot {
 	p := plot.New()
 	sans := font.Font{Typeface: "Liberation", Variant: "Sans"}
 	for _, f := range []*font.Font{
-		&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font,
+		&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font,
+		&p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font,
 	} {
 		sans.Size = f.Size
 		*f = sans
@@ -176,7 +177,10 @@ type swatch struct{ line, fill color.Color }
 
 // Thumbnail implements plot.Thumbnailer.
 func (s swatch) Thumbnail(c *draw.Canvas) {
-	points := []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y}}
+	points := []vg.Point{
+		{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y},
+		{X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y},
+	}
 	c.FillPolygon(s.fill, points)
 	c.StrokeLines(draw.LineStyle{Color: s.line, Width: vg.Points(1)}, append(points, points[0]))
 }
@@ -184,7 +188,8 @@ func (s swatch) Thumbnail(c *draw.Canvas) {
 // charts are the files of the charts.
 func (r *results) charts() (map[string][]byte, error) {
 	files := make(map[string][]byte)
-	for name, drawn := range map[string]func() ([]byte, error){"overhead.svg": r.overheadChart, "storm.svg": r.stormChart} {
+	drawings := map[string]func() ([]byte, error){"overhead.svg": r.overheadChart, "storm.svg": r.stormChart}
+	for name, drawn := range drawings {
 		content, err := drawn()
 		if err != nil {
 			return nil, fmt.Errorf("drawing %s: %w", name, err)

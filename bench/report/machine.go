@@ -30,7 +30,8 @@ type version struct{ Path, Version string }
 func peerModules() []string {
 	return []string{
 		"golang.org/x/oauth2", "github.com/hashicorp/go-retryablehttp", "github.com/failsafe-go/failsafe-go",
-		"github.com/bradleyfalzon/ghinstallation/v2", "github.com/anthropics/anthropic-sdk-go", "github.com/openai/openai-go/v3",
+		"github.com/bradleyfalzon/ghinstallation/v2", "github.com/anthropics/anthropic-sdk-go",
+		"github.com/openai/openai-go/v3",
 		"github.com/router-for-me/CLIProxyAPI/v7",
 	}
 }
@@ -52,8 +53,9 @@ func describe(ctx context.Context) (environment, error) {
 		path, v, _ := strings.Cut(strings.TrimSpace(line), " ")
 		env.Versions = append(env.Versions, version{path, v})
 	}
-	if out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output(); err == nil {
-		env.Commit = strings.TrimSpace(string(out))
+	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err == nil {
+		env.Commit = strings.TrimSpace(string(commit))
 	}
 	return env, nil
 }

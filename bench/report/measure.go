@@ -59,14 +59,16 @@ func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 	start := time.Now()
 	for i := range n {
 		for _, g := range groups(quick) {
-			run := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", g.bench, "-test.benchtime", g.time) //nolint:gosec // as above
+			args := []string{"-test.run", "^$", "-test.bench", g.bench, "-test.benchtime", g.time}
+			run := exec.CommandContext(ctx, binary, args...) //nolint:gosec // as above
 			out, err := run.CombinedOutput()
 			if err != nil {
 				return nil, fmt.Errorf("running %s: %w\n%s", g.bench, err, out)
 			}
 			all.Write(out)
 		}
-		if _, err := fmt.Fprintf(log, "report: pass %d of %d, %s\n", i+1, n, time.Since(start).Round(time.Second)); err != nil {
+		took := time.Since(start).Round(time.Second)
+		if _, err := fmt.Fprintf(log, "report: pass %d of %d, %s\n", i+1, n, took); err != nil {
 			return nil, err
 		}
 	}

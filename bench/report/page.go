@@ -25,7 +25,8 @@ type figures struct {
 func render(r *results, env environment) (map[string][]byte, error) {
 	f := figures{
 		environment: env, CPU: r.cpu, Samples: r.passes(),
-		Targets: r.targetTable(), Overhead: r.overheadTable(), HTTP1: r.loopbackTable("http1"), HTTP2: r.loopbackTable("http2"),
+		Targets: r.targetTable(), Overhead: r.overheadTable(),
+		HTTP1: r.loopbackTable("http1"), HTTP2: r.loopbackTable("http2"),
 		Parallel: r.parallelTable(), Streams: r.streamTable(), Choose: r.chooseTable(), Pool: r.poolTable(),
 		Classify: r.classifyTable(), Storm: r.stormTable(), Memory: r.memoryTable(),
 	}

@@ -42,7 +42,10 @@ func strategies() []string { return []string{"fill-first", "round-robin", "least
 
 func crowds() []named {
 	return []named{
-		{"pool=1/aside=0", "1"}, {"pool=100/aside=0", "100"}, {"pool=10000/aside=0", "10,000"}, {"pool=10000/aside=9999", "10,000, 9,999 put aside"},
+		{"pool=1/aside=0", "1"},
+		{"pool=100/aside=0", "100"},
+		{"pool=10000/aside=0", "10,000"},
+		{"pool=10000/aside=9999", "10,000, 9,999 put aside"},
 	}
 }
 
@@ -88,15 +91,18 @@ func (r *results) overheadTable() string {
 	cells := []string{"the bare base"}
 	for _, b := range bodies() {
 		s := r.of("sec/op", overheadName, b[0], b[1], "bare")
-		cells = append(cells, fmt.Sprintf("%s, %s allocs", seconds(s.median()), thousands(r.of("allocs/op", overheadName, b[0], b[1], "bare").median())))
+		allocs := r.of("allocs/op", overheadName, b[0], b[1], "bare").median()
+		cells = append(cells, fmt.Sprintf("%s, %s allocs", seconds(s.median()), thousands(allocs)))
 	}
 	t.row(cells...)
 	for _, c := range contestants() {
 		cells := []string{c.title}
 		for _, b := range bodies() {
 			s := r.overhead("sec/op", b[0], b[1], c.name)
-			cells = append(cells, fmt.Sprintf("%s%s, %s allocs, %s", signed(seconds(s.median())), spread(s),
-				signed(thousands(r.overhead("allocs/op", b[0], b[1], c.name).median())), signed(size(r.overhead("B/op", b[0], b[1], c.name).median()))))
+			allocs := r.overhead("allocs/op", b[0], b[1], c.name).median()
+			bytes := r.overhead("B/op", b[0], b[1], c.name).median()
+			cells = append(cells, fmt.Sprintf("%s%s, %s allocs, %s",
+				signed(seconds(s.median())), spread(s), signed(thousands(allocs)), signed(size(bytes))))
 		}
 		t.row(cells...)
 	}
@@ -125,7 +131,10 @@ func (r *results) loopbackTable(base string) string {
 func (r *results) parallelTable() string {
 	t := newTable("on all cores", "time per request", "waited for a lock, of 1,000")
 	for _, c := range []named{
-		{"bare", "the bare base"}, {"reauth", "**reauth**"}, {"oauth2", "x/oauth2, a static token"}, {"oauth2-reused", "x/oauth2, one that expires (`ReuseTokenSource`)"},
+		{"bare", "the bare base"},
+		{"reauth", "**reauth**"},
+		{"oauth2", "x/oauth2, a static token"},
+		{"oauth2-reused", "x/oauth2, one that expires (`ReuseTokenSource`)"},
 	} {
 		s := r.of("sec/op", "Parallel/by=%s", c.name)
 		t.row(c.title, seconds(s.median())+spread(s), digits(r.of("waits/1000", "Parallel/by=%s", c.name).median()))
@@ -138,8 +147,10 @@ func (r *results) streamTable() string {
 	for _, c := range append([]named{{"bare", "the bare base"}}, contestants()...) {
 		cells := []string{c.title}
 		for _, base := range protocols() {
-			first, rate := r.of("first-sec/op", "FirstByte/base=%s/by=%s", base, c.name), r.of("B/s", "Throughput/base=%s/by=%s", base, c.name)
-			cells = append(cells, seconds(first.median())+spread(first), thousands(rate.median()/1e6)+" MB/s"+spread(rate))
+			first := r.of("first-sec/op", "FirstByte/base=%s/by=%s", base, c.name)
+			rate := r.of("B/s", "Throughput/base=%s/by=%s", base, c.name)
+			cells = append(cells, seconds(first.median())+spread(first),
+				thousands(rate.median()/1e6)+" MB/s"+spread(rate))
 		}
 		t.row(cells...)
 	}
@@ -148,7 +159,8 @@ func (r *results) streamTable() string {
 
 func (r *results) chooseTable() string {
 	ours := append(strategies(), "affinity")
-	t := newTable(append(append([]string{"to choose from"}, ours...), "CLIProxyAPI, fill-first", "CLIProxyAPI, round-robin")...)
+	head := append([]string{"to choose from"}, ours...)
+	t := newTable(append(head, "CLIProxyAPI, fill-first", "CLIProxyAPI, round-robin")...)
 	for _, c := range crowds() {
 		cells := []string{c.title}
 		for _, s := range ours {
@@ -211,7 +223,8 @@ func (r *results) classifyTable() string {
 	t := newTable("verdict", "answers", "fastest", "median", "slowest", "which is")
 	for _, j := range r.judged() {
 		n := len(j.costs)
-		t.row(j.verdict, fmt.Sprint(n), seconds(j.costs[0]), seconds(j.costs[n/2]), seconds(j.costs[n-1]), "`"+j.slowest+"`")
+		t.row(j.verdict, fmt.Sprint(n), seconds(j.costs[0]), seconds(j.costs[n/2]), seconds(j.costs[n-1]),
+			"`"+j.slowest+"`")
 	}
 	return t.text
 }

@@ -43,7 +43,8 @@ func atMost(what string, ratio series, limit float64) target {
 
 func (r *results) time() target {
 	ratio := r.overhead("sec/op", "2KiB", "yes", "reauth").over(r.overhead("sec/op", "2KiB", "yes", "oauth2"))
-	t := atMost("overhead of a request, as a multiple of x/oauth2's (in memory, POST of 2 KiB, 13 headers, GetBody)", ratio, 0.9)
+	t := atMost("overhead of a request, as a multiple of x/oauth2's (in memory, POST of 2 KiB, 13 headers, GetBody)",
+		ratio, 0.9)
 	if ratio.median() <= 0.8 {
 		t.note = ", and the aim of 0.80"
 	}
@@ -51,10 +52,12 @@ func (r *results) time() target {
 }
 
 func (r *results) allocations() target {
-	ours, theirs := r.overhead("allocs/op", "2KiB", "yes", "reauth").median(), r.overhead("allocs/op", "2KiB", "yes", "oauth2").median()
+	ours := r.overhead("allocs/op", "2KiB", "yes", "reauth").median()
+	theirs := r.overhead("allocs/op", "2KiB", "yes", "oauth2").median()
 	t := target{
 		what:  "allocations of that request above the bare base",
-		limit: fmt.Sprintf("< %s, x/oauth2's", signed(thousands(theirs))), got: signed(thousands(ours)), met: ours < theirs,
+		limit: fmt.Sprintf("< %s, x/oauth2's", signed(thousands(theirs))), got: signed(thousands(ours)),
+		met: ours < theirs,
 	}
 	if ours <= 6 {
 		t.note = ", and the aim of +6"
@@ -68,7 +71,10 @@ func (r *results) copies(getBody string, limit float64, word string) target {
 	long, short := r.overhead("B/op", "1MiB", getBody, "reauth"), r.overhead("B/op", "2KiB", getBody, "reauth")
 	n := long.minus(short).times(1 / float64(1<<20-2<<10)).median()
 	with := map[string]string{"yes": "with", "no": "without"}[getBody]
-	return target{what: "copies made of a body " + with + " GetBody", limit: word, got: fmt.Sprintf("%.2f", math.Abs(n)), met: n <= limit}
+	return target{
+		what: "copies made of a body " + with + " GetBody", limit: word,
+		got: fmt.Sprintf("%.2f", math.Abs(n)), met: n <= limit,
+	}
 }
 
 const poolName = "Pool/%s/strategy=%s/by=reauth"
@@ -90,7 +96,8 @@ func (r *results) crowds() target {
 			}
 		}
 	}
-	worst.what = "overhead with 100 or 10,000 credentials, or 9,999 of them put aside, as a multiple of that with one: the worst case"
+	worst.what = "overhead with 100 or 10,000 credentials, or 9,999 of them put aside, as a multiple of that with " +
+		"one: the worst case"
 	return worst
 }
 
@@ -121,7 +128,8 @@ func (r *results) throughput() target {
 func (r *results) firstByte() target {
 	t := target{what: "time to the first byte of a stream against the bare base's", limit: "within noise", met: true}
 	for _, base := range protocols() {
-		ours, bare := r.of("first-sec/op", "FirstByte/base=%s/by=reauth", base), r.of("first-sec/op", "FirstByte/base=%s/by=bare", base)
+		ours := r.of("first-sec/op", "FirstByte/base=%s/by=reauth", base)
+		bare := r.of("first-sec/op", "FirstByte/base=%s/by=bare", base)
 		if len(ours) == 0 || len(bare) == 0 {
 			return t // fails the report
 		}
@@ -143,7 +151,8 @@ func (r *results) ideals(s storm, by string) series {
 }
 
 func (r *results) storm(s storm) target {
-	t := atMost("storm of "+s.title()+": time until all have recovered, as a multiple of the ideal", r.ideals(s, "reauth"), 1.1)
+	t := atMost("storm of "+s.title()+": time until all have recovered, as a multiple of the ideal",
+		r.ideals(s, "reauth"), 1.1)
 	exchanges := r.of("exchanges/op", stormName, s.base, s.calls, "reauth")
 	failed := r.of("failed/op", stormName, s.base, s.calls, "reauth")
 	for i := range exchanges {
