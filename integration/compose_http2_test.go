@@ -138,7 +138,8 @@ func TestGoAwayWithoutGetBody(t *testing.T) {
 	g := newGoingAway(t, 1, new(origin))
 	transport := newComposed(t, g.server.Client().Transport, composeLive)
 	transport.MaxBodyBuffer = -1
-	_, err := transport.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, g.server.URL, strings.Repeat("x", long)))
+	_, err := transport.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, g.server.URL,
+		strings.Repeat("x", long)))
 	require.ErrorContains(t, err, "define Request.GetBody to avoid this error")
 }
 

@@ -37,7 +37,8 @@ func newTraced(t testing.TB) *traced {
 // around puts otelhttp around a transport.
 func (s *traced) around(rt http.RoundTripper) http.RoundTripper {
 	return otelhttp.NewTransport(rt, otelhttp.WithTracerProvider(s.provider),
-		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})))
+		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{},
+			propagation.Baggage{})))
 }
 
 // call sends a request within a span, with baggage, and returns the span's name in traceparent's
@@ -181,7 +182,11 @@ func TestContract38CookiesOfARefusal(t *testing.T) {
 		"returned": {attempts: 1, status: 401, sends: 1, want: []string{"ours=1", "refused=1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := &origin{serve: func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Set-Cookie", "served=1; Path=/") }}
+			o := &origin{
+				serve: func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Set-Cookie", "served=1; Path=/")
+				},
+			}
 			server := serveOrigin(t, o)
 			transport := newComposed(t, new(http.Transport), composeStale)
 			transport.MaxAttempts = c.attempts
@@ -191,7 +196,8 @@ func TestContract38CookiesOfARefusal(t *testing.T) {
 			require.NoError(t, err)
 			jar.SetCookies(u, []*http.Cookie{{Name: "ours", Value: "1"}})
 
-			resp, err := (&http.Client{Transport: transport, Jar: jar}).Do(plainRequest(t.Context(), t, http.MethodPost, server.URL, "body"))
+			resp, err := (&http.Client{Transport: transport, Jar: jar}).Do(plainRequest(t.Context(), t, http.MethodPost,
+				server.URL, "body"))
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
 			require.Equal(t, c.status, resp.StatusCode)

@@ -23,7 +23,9 @@ func front(t *testing.T, o http.Handler, token string) (*httptest.Server, *compo
 	u, err := url.Parse(serveOrigin(t, o).URL)
 	require.NoError(t, err)
 	c := newComposed(t, new(http.Transport), token)
-	return serveOrigin(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, Transport: c}), c
+	return serveOrigin(t, &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, Transport: c,
+	}), c
 }
 
 // client is what a program that was pointed at the proxy has, with a connection of its own.
@@ -62,7 +64,8 @@ func TestReverseProxyReturnsTheRefusal(t *testing.T) {
 		_, _ = io.WriteString(w, `{"error":{"message":"example","code":"model_not_found"}}`)
 	}}
 	proxy, _ := front(t, o, composeLive)
-	resp, body := mustAnswer(t, client(t).Transport, plainRequest(t.Context(), t, http.MethodPost, proxy.URL, "body"), 403)
+	resp, body := mustAnswer(t, client(t).Transport,
+		plainRequest(t.Context(), t, http.MethodPost, proxy.URL, "body"), 403)
 	assert.Equal(t, "req_EXAMPLE", resp.Header.Get("Request-Id"))
 	assert.JSONEq(t, `{"error":{"message":"example","code":"model_not_found"}}`, body)
 	assert.Len(t, o.arrivals(), 1)

@@ -51,7 +51,9 @@ func newComposed(t testing.TB, base http.RoundTripper, token string, hosts ...st
 			return reauth.Credential{AccessToken: composeLive}, nil
 		}),
 	}))
-	_, err := pool.Add(bounded(t), reauth.Credential{Provider: "example", ID: "me", AccessToken: token, RefreshToken: "rt-EXAMPLE"})
+	_, err := pool.Add(bounded(t), reauth.Credential{
+		Provider: "example", ID: "me", AccessToken: token, RefreshToken: "rt-EXAMPLE",
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		assert.NoError(t, pool.Close())

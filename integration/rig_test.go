@@ -38,7 +38,10 @@ func newRig(t testing.TB, fake *reauthtest.Provider, store reauth.Store, hook fu
 	t.Helper()
 	pool, err := reauth.OpenPool(bounded(t), store)
 	require.NoError(t, err)
-	r := &rig{fake: fake, pool: pool, client: &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}}
+	r := &rig{
+		fake: fake, pool: pool,
+		client: &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)},
+	}
 	pool.Observe = func(_ context.Context, e reauth.Event) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -66,14 +69,17 @@ func newRig(t testing.TB, fake *reauthtest.Provider, store reauth.Store, hook fu
 func (r *rig) login(t testing.TB) (access, refresh string) {
 	t.Helper()
 	access, refresh = r.fake.Login()
-	_, err := r.pool.Add(bounded(t), reauth.Credential{Provider: provider, ID: id, AccessToken: access, RefreshToken: refresh})
+	_, err := r.pool.Add(bounded(t), reauth.Credential{
+		Provider: provider, ID: id, AccessToken: access, RefreshToken: refresh,
+	})
 	require.NoError(t, err)
 	return access, refresh
 }
 
 // post sends a request and returns the status of its answer, 0 for none.
 func (r *rig) post(t testing.TB) int {
-	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, "https://api.x.ai/v1/chat/completions", strings.NewReader(`{}`))
+	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, "https://api.x.ai/v1/chat/completions",
+		strings.NewReader(`{}`))
 	if !assert.NoError(t, err) {
 		return 0
 	}
@@ -130,6 +136,7 @@ func one(t testing.TB, s reauth.Store) reauth.Entry {
 func put(t testing.TB, s reauth.Store, c reauth.Credential) {
 	t.Helper()
 	c.Provider, c.ID = provider, id
-	_, err := s.Update(bounded(t), provider, id, func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil })
+	_, err := s.Update(bounded(t), provider, id,
+		func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil })
 	require.NoError(t, err)
 }

@@ -112,7 +112,8 @@ func TestNewerFormatIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		mustExec(t, db, `UPDATE reauth_meta SET format = 2`)
 		_, err = reauth.NewSQLStore(bounded(t), db)
-		require.EqualError(t, err, "reauth: sql store: its tables have format 2, only 1 is known here; update the program")
+		require.EqualError(t, err,
+			"reauth: sql store: its tables have format 2, only 1 is known here; update the program")
 	})
 }
 

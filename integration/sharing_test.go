@@ -27,7 +27,8 @@ func TestPoolsShareWhatTheyKnow(t *testing.T) {
 		require.NotEqual(t, 200, a.post(t))
 		require.Equal(t, string(reauth.Aside), a.state())
 		fake.Restore(access) // so that only the mark can tell b
-		require.Eventually(t, func() bool { return !one(t, sa).Standing.AsideUntil.IsZero() }, patience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return !one(t, sa).Standing.AsideUntil.IsZero() }, patience,
+			10*time.Millisecond)
 		require.NoError(t, b.pool.Report(bounded(t), provider, id, access, reauth.Verdict{Kind: reauth.Pass}))
 
 		fake.Expire(access)

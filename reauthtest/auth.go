@@ -103,7 +103,8 @@ func (p *Provider) decide(userCode string, d consent) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("reauthtest: no login waits for the code %q: it is unknown, has expired, or was decided before", userCode)
+	return fmt.Errorf("reauthtest: no login waits for the code %q: it is unknown, has expired, or was decided before",
+		userCode)
 }
 
 // stand is what has been decided about a, by a person or by time. p.mu is held.
@@ -117,7 +118,10 @@ func (p *Provider) stand(a *ask) consent {
 // newAsk begins a login. p.mu is held.
 func (p *Provider) newAsk(w way, params map[string]string) *ask {
 	now := time.Now()
-	a := &ask{way: w, client: params["client_id"], challenge: params["code_challenge"], state: params["state"], redirect: params["redirect_uri"], born: now, polled: now}
+	a := &ask{
+		way: w, client: params["client_id"], challenge: params["code_challenge"], state: params["state"],
+		redirect: params["redirect_uri"], born: now, polled: now,
+	}
 	a.ends, a.every = now.Add(p.codeLifetime()), p.interval()
 	p.asks = append(p.asks, a)
 	return a
@@ -200,8 +204,9 @@ func origin(r *http.Request) string {
 func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	at := origin(r)
 	writeJSON(http.StatusOK, map[string]any{
-		"issuer": at, "authorization_endpoint": at + "/oauth/authorize", "device_authorization_endpoint": at + "/oauth2/device/code",
-		"token_endpoint": at + TokenPath, "code_challenge_methods_supported": []string{"S256"},
+		"issuer": at, "authorization_endpoint": at + "/oauth/authorize",
+		"device_authorization_endpoint": at + "/oauth2/device/code",
+		"token_endpoint":                at + TokenPath, "code_challenge_methods_supported": []string{"S256"},
 		"grant_types_supported": []string{"authorization_code", "refresh_token", deviceGrant},
 	}).write(w)
 }

@@ -137,12 +137,15 @@ func exhausted(t *testing.T, c client) string {
 // The providers' own words, as the fake has them.
 var (
 	exhaustedMessage = map[string]string{
-		"openai-api": "You exceeded your current quota", "xai-oauth": "You have run out of credits", "anthropic": "exceed your account's rate limit",
-		"gemini": "You exceeded your current quota",
+		"openai-api": "You exceeded your current quota", "xai-oauth": "You have run out of credits",
+		"anthropic": "exceed your account's rate limit",
+		"gemini":    "You exceeded your current quota",
 	}
 	forbiddenMessage = map[string]string{
-		"openai-api": "Project does not have access to model gpt-example", "xai-oauth": "Access to the chat endpoint is denied.",
-		"anthropic": "OAuth token does not meet scope requirement user:inference", "gemini": "The caller does not have permission",
+		"openai-api": "Project does not have access to model gpt-example",
+		"xai-oauth":  "Access to the chat endpoint is denied.",
+		"anthropic":  "OAuth token does not meet scope requirement user:inference",
+		"gemini":     "The caller does not have permission",
 	}
 )
 

@@ -75,7 +75,11 @@ func TestUploadWhoseTokenExpiresHalfWay(t *testing.T) {
 	r.login(t)
 	r.fake.Refuse = func(req *http.Request, token string) *reauthtest.Answer {
 		if token == r.token && req.Header.Get("X-Goog-Upload-Command") != "start" {
-			return &reauthtest.Answer{Status: 401, Body: `{"error":{"code":401,"message":"Request had invalid authentication credentials.","status":"UNAUTHENTICATED"}}`}
+			return &reauthtest.Answer{
+				Status: 401,
+				Body: `{"error":{"code":401,"message":"Request had invalid authentication credentials.",` +
+					`"status":"UNAUTHENTICATED"}}`,
+			}
 		}
 		return nil
 	}

@@ -40,12 +40,17 @@ var refusals = []struct {
 	}},
 	{"503", func(t testing.TB, r *rig) {
 		r.login(t)
-		r.fake.Refuse = func(*http.Request, string) *reauthtest.Answer { return &reauthtest.Answer{Status: 503, Body: `{}`} }
+		r.fake.Refuse = func(*http.Request, string) *reauthtest.Answer {
+			return &reauthtest.Answer{Status: 503, Body: `{}`}
+		}
 	}},
 }
 
 // insistent are the clients whose retries are told: one per code path of a library's.
-var insistent = []client{openaiChat, goOpenAI, anthropicSDK, langchainOpenAI, langchainAnthropic, genaiSDK, genaiRetrying, coderWebsocket}
+var insistent = []client{
+	openaiChat, goOpenAI, anthropicSDK, langchainOpenAI, langchainAnthropic, genaiSDK, genaiRetrying,
+	coderWebsocket,
+}
 
 // TestRetries finds out how often each client asks for what cannot be had, and what MarkFinal
 // changes about it.
@@ -114,7 +119,9 @@ func round(d time.Duration) string {
 // timedOut is a time-out of a second that ends in the middle of an exchange of 1.2 s. Nobody loses
 // the exchange: the client's next try finds the new token, and without one the caller's next call
 // does.
-func timedOut(t *testing.T, c client, open func(testing.TB, *http.Client, time.Duration) calls, whole time.Duration) (told string) {
+func timedOut(
+	t *testing.T, c client, open func(testing.TB, *http.Client, time.Duration) calls, whole time.Duration,
+) (told string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := memoryRig(t, c)
 		r.login(t)

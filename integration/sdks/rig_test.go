@@ -143,7 +143,10 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 // refresher is the provider's own, or, where the provider issues nothing but keys, that of an OAuth
 // server in front of it.
 func (r *rig) refresher(t testing.TB, provider string, base http.RoundTripper) reauth.Refresher {
-	cfg := reauth.OAuth2Config{TokenURL: "https://auth.example.com" + reauthtest.TokenPath, ClientID: "test", HTTPClient: &http.Client{Transport: base}}
+	cfg := reauth.OAuth2Config{
+		TokenURL: "https://auth.example.com" + reauthtest.TokenPath, ClientID: "test",
+		HTTPClient: &http.Client{Transport: base},
+	}
 	refresher, err := reauth.BuiltinRefresher(provider, cfg)
 	if err != nil {
 		refresher = reauth.OAuth2Refresher(cfg)
@@ -173,7 +176,9 @@ func (r *rig) hold() *gate {
 func (r *rig) login(t testing.TB) {
 	access, refresh := r.fake.Login()
 	r.token = access
-	_, err := r.pool.Add(bounded(t), reauth.Credential{Provider: r.provider, ID: "me", AccessToken: access, RefreshToken: refresh})
+	_, err := r.pool.Add(bounded(t), reauth.Credential{
+		Provider: r.provider, ID: "me", AccessToken: access, RefreshToken: refresh,
+	})
 	require.NoError(t, err)
 }
 

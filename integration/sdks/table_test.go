@@ -41,7 +41,8 @@ func (b *table) set(row, column, cell string) {
 // String renders the table as Markdown.
 func (b *table) String() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "| %s | %s |\n|%s\n", b.corner, strings.Join(b.columns, " | "), strings.Repeat("---|", len(b.columns)+1))
+	fmt.Fprintf(&s, "| %s | %s |\n|%s\n",
+		b.corner, strings.Join(b.columns, " | "), strings.Repeat("---|", len(b.columns)+1))
 	for _, row := range b.rows {
 		s.WriteString("| " + row + " |")
 		for _, column := range b.columns {
@@ -73,5 +74,6 @@ func (b *table) compare(t *testing.T, name string) {
 		require.NoError(t, os.WriteFile(document, []byte(before+first+b.String()+last+after), 0o644))
 		return
 	}
-	assert.Equal(t, want, b.String(), "%s tells something else than this run; if the run is right: go test -update", document)
+	assert.Equal(t, want, b.String(),
+		"%s tells something else than this run; if the run is right: go test -update", document)
 }

@@ -102,15 +102,22 @@ func contractBodyClosed(t *testing.T) {
 		"over the cap":   {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxBodyBuffer = 2 }},
 		"never kept":     {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxBodyBuffer = -1 }},
 		"never replayed": {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxAttempts = 1 }},
-		"base fails":     {creds: creds{live}, prepare: func(c *contract, _ *http.Request) { c.Base = testrig.RoundTripFunc(brokenBase) }, fails: true},
+		"base fails": {
+			creds:   creds{live},
+			prepare: func(c *contract, _ *http.Request) { c.Base = testrig.RoundTripFunc(brokenBase) },
+			fails:   true,
+		},
 		"GetBody fails": {creds: creds{stale}, prepare: func(_ *contract, r *http.Request) {
 			r.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("no") }
 		}},
 
-		"no pool":                        {prepare: func(c *contract, _ *http.Request) { c.Pool = nil }},
-		"no credential":                  {},
-		"no access token":                {creds: creds{empty}, prepare: refreshFails},
-		"a stranger's host":              {creds: creds{live}, prepare: func(_ *contract, r *http.Request) { r.URL.Host = "stranger.example" }},
+		"no pool":         {prepare: func(c *contract, _ *http.Request) { c.Pool = nil }},
+		"no credential":   {},
+		"no access token": {creds: creds{empty}, prepare: refreshFails},
+		"a stranger's host": {
+			creds:   creds{live},
+			prepare: func(_ *contract, r *http.Request) { r.URL.Host = "stranger.example" },
+		},
 		"the caller's own credential":    {creds: creds{live}, ctx: reauth.WithoutCredential},
 		"a credential that is not there": {creds: creds{live}, ctx: pinToNobody},
 

@@ -49,7 +49,9 @@ func contractConnectionReuse(t *testing.T) {
 			s.Start()
 			t.Cleanup(s.Close)
 			c := newContract(t, s.Client().Transport, refreshable(staleToken))
-			c.refresh = func(context.Context) (string, error) { return fmt.Sprint("at-EXAMPLE-", c.exchanges.Load()), nil }
+			c.refresh = func(context.Context) (string, error) {
+				return fmt.Sprint("at-EXAMPLE-", c.exchanges.Load()), nil
+			}
 			for range 10 {
 				req := withGetBody(contractRequest(t.Context(), t, nil), "body")
 				req.URL.Scheme, req.URL.Host = "http", s.Listener.Addr().String()
@@ -103,7 +105,8 @@ func contractContextOfBody(t *testing.T) {
 			cred   reauth.Credential
 			status int
 		}{
-			"served": {refreshable(liveToken), 200}, "replayed": {refreshable(staleToken), 200}, "refused": {staticKey(staleToken), 401},
+			"served": {refreshable(liveToken), 200}, "replayed": {refreshable(staleToken), 200},
+			"refused": {staticKey(staleToken), 401},
 		} {
 			t.Run(name, func(t *testing.T) {
 				more := make(chan struct{})

@@ -173,7 +173,10 @@ func contractRequestUnmodified(t *testing.T) {
 			assert.True(t, shallow.Body == req.Body, "the body is the caller's")
 			assert.NotNil(t, req.GetBody)
 			same := func(r *http.Request) []any {
-				return []any{r.Method, r.Host, r.ContentLength, r.TransferEncoding, r.Close, r.Proto, r.RequestURI, testrig.CancelOf(r), r.Context()}
+				return []any{
+					r.Method, r.Host, r.ContentLength, r.TransferEncoding, r.Close, r.Proto, r.RequestURI,
+					testrig.CancelOf(r), r.Context(),
+				}
 			}
 			assert.Equal(t, same(&shallow), same(req))
 		})

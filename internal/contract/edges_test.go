@@ -123,7 +123,8 @@ func TestContract30BrokenRefusal(t *testing.T) {
 	cut := fmt.Errorf("connection lost: %w", io.EOF)
 	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		resp := testrig.Answer(req, 401, "")
-		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("begin"), readerFunc(func([]byte) (int, error) { return 0, cut })))
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("begin"),
+			readerFunc(func([]byte) (int, error) { return 0, cut })))
 		resp.ContentLength = -1
 		return resp, nil
 	}), staticKey("a"))
@@ -140,7 +141,8 @@ func TestContract35ExactlyThePeek(t *testing.T) {
 	body := &contractBody{Reader: iotest.DataErrReader(bytes.NewReader(bytes.Repeat([]byte("x"), 64<<10)))} // as net/http does
 	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if isLive(req) {
-			assert.EqualValues(t, 1, body.closes.Load(), "closed before the replay, so that its connection serves again")
+			assert.EqualValues(t, 1, body.closes.Load(),
+				"closed before the replay, so that its connection serves again")
 			return refuseStale(req)
 		}
 		resp := testrig.Answer(req, 401, "")

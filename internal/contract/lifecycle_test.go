@@ -91,7 +91,9 @@ func contractNothingRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pool := reauth.NewPool() // without the rig, which closes its own
-				_, err := pool.Add(t.Context(), reauth.Credential{Provider: "xai", AccessToken: liveToken, RefreshToken: "rt-EXAMPLE"})
+				_, err := pool.Add(t.Context(), reauth.Credential{
+					Provider: "xai", AccessToken: liveToken, RefreshToken: "rt-EXAMPLE",
+				})
 				require.NoError(t, err)
 				rt := reauth.NewRecoveringTransport(testrig.RoundTripFunc(refuseStale), pool)
 				for range sends {
@@ -159,7 +161,10 @@ func contractErrors(t *testing.T) {
 			is: []error{context.Canceled, cause},
 		},
 	} {
-		for where, expiry := range map[string]time.Duration{"after a refusal": 0, "before the first send": -time.Minute} {
+		for where, expiry := range map[string]time.Duration{
+			"after a refusal":       0,
+			"before the first send": -time.Minute,
+		} {
 			t.Run(name+"/"+where, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					cred := refreshable(staleToken)

@@ -51,7 +51,9 @@ func newContract(t testing.TB, base http.RoundTripper, creds ...reauth.Credentia
 		return reauth.Credential{AccessToken: token}, err
 	}
 	hosts := []string{"api.example.com", "127.0.0.1"}
-	require.NoError(t, pool.Register(reauth.Provider{Name: "example", Hosts: hosts, Refresher: reauth.RefresherFunc(exchange)}))
+	require.NoError(t, pool.Register(reauth.Provider{
+		Name: "example", Hosts: hosts, Refresher: reauth.RefresherFunc(exchange),
+	}))
 	for _, cred := range creds {
 		cred.Provider = "example"
 		_, err := pool.Add(t.Context(), cred)

@@ -54,7 +54,9 @@ func suitePool(t *testing.T, creds []reauth.Credential) *reauth.Pool {
 	fresh := func(context.Context, reauth.Credential) (reauth.Credential, error) {
 		return reauth.Credential{AccessToken: "at-EXAMPLE-fresh"}, nil
 	}
-	require.NoError(t, pool.Register(reauth.Provider{Name: "example", Hosts: []string{"api.example.com"}, Refresher: reauth.RefresherFunc(fresh)}))
+	require.NoError(t, pool.Register(reauth.Provider{
+		Name: "example", Hosts: []string{"api.example.com"}, Refresher: reauth.RefresherFunc(fresh),
+	}))
 	for _, cred := range creds {
 		cred.Provider = "example"
 		_, err := pool.Add(t.Context(), cred)

@@ -47,7 +47,9 @@ func New(t testing.TB, open Open, job Job, latency time.Duration) *Fleet {
 // Login makes a new login, and puts it into the store under that ID.
 func (f *Fleet) Login(id string) error {
 	access, refresh := f.Provider.Login()
-	_, err := f.pool.Add(context.Background(), reauth.Credential{Provider: ProviderName, ID: id, AccessToken: access, RefreshToken: refresh})
+	_, err := f.pool.Add(context.Background(), reauth.Credential{
+		Provider: ProviderName, ID: id, AccessToken: access, RefreshToken: refresh,
+	})
 	return err
 }
 

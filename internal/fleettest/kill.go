@@ -193,7 +193,8 @@ func (x *killer) judge() {
 	assert.LessOrEqual(t, x.lost, unsaved, "logins lost without a death between exchange and persist")
 	assert.LessOrEqual(t, x.Provider.Reuses(), unsaved, "refresh tokens spent twice")
 	if assert.NotEmpty(t, delays) {
-		t.Logf("%d deaths, %d of workers that had asked the token endpoint: %d between exchange and persist, %d logins lost, %d exchanges, delays of the next exchange: median %v, most %v",
+		t.Logf("%d deaths, %d of workers that had asked the token endpoint: %d between exchange and persist, %d "+
+			"logins lost, %d exchanges, delays of the next exchange: median %v, most %v",
 			len(x.deaths), asked, unsaved, x.lost, x.Provider.Exchanges(), delays[len(delays)/2], delays[len(delays)-1])
 		assert.Less(t, delays[len(delays)-1], x.MaxDelay, "delay of the next exchange after a death")
 	}
@@ -208,7 +209,9 @@ func (x *killer) leftUnsaved(d killed, grants []Grant) bool {
 			last = g.Issued
 		}
 	}
-	return last != "" && d.stored != last && !slices.ContainsFunc(grants, func(g Grant) bool { return g.Worker != d.worker && g.Spent == last })
+	return last != "" && d.stored != last && !slices.ContainsFunc(grants, func(g Grant) bool {
+		return g.Worker != d.worker && g.Spent == last
+	})
 }
 
 // delays returns, sorted, how long after each death the token endpoint was asked next, where the

@@ -50,7 +50,10 @@ func NewProvider(t testing.TB, latency time.Duration) *Provider {
 	t.Helper()
 	fake := reauthtest.New(reauthtest.XAI)
 	fake.TokenLatency = latency
-	p := &Provider{Provider: fake, holds: make(map[string]*Hold), served: make(map[string]bool), news: make(chan struct{}, 1)}
+	p := &Provider{
+		Provider: fake, holds: make(map[string]*Hold), served: make(map[string]bool),
+		news: make(chan struct{}, 1),
+	}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.URL = server.URL

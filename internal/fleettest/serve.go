@@ -56,7 +56,8 @@ func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 		all.StoreFailed = append(all.StoreFailed, c.StoreFailed...)
 		all.Refused = append(all.Refused, c.Refused...)
 	}
-	t.Logf("%d processes, %v: %d expiries, %d exchanges, %d requests, %d adopted, %d failures", workers, d, expiries, f.Provider.Exchanges(), all.Requests, all.Adopted, len(all.Failures))
+	t.Logf("%d processes, %v: %d expiries, %d exchanges, %d requests, %d adopted, %d failures",
+		workers, d, expiries, f.Provider.Exchanges(), all.Requests, all.Adopted, len(all.Failures))
 	assert.GreaterOrEqual(t, expiries, fewest)
 	assert.LessOrEqual(t, f.Provider.Exchanges(), expiries, "exchanges")
 	assert.Equal(t, f.Provider.Exchanges(), all.Exchanges, "every exchange is told by an event")

@@ -230,7 +230,8 @@ func (w *worker) serve(ctx context.Context) {
 				w.mu.Lock()
 				w.counts.Requests++
 				if err != nil || status != http.StatusOK {
-					w.counts.Failures = append(w.counts.Failures, fmt.Sprintf("%s: status %d, %s", time.Now().Format("15:04:05.000"), status, textOf(err)))
+					w.counts.Failures = append(w.counts.Failures,
+						fmt.Sprintf("%s: status %d, %s", time.Now().Format("15:04:05.000"), status, textOf(err)))
 				}
 				w.mu.Unlock()
 			}
@@ -292,7 +293,9 @@ func (s *stepStore) at(step string) {
 }
 
 // Update implements reauth.Store.
-func (s *stepStore) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+func (s *stepStore) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
+) (reauth.Credential, error) {
 	s.at(StepLock)
 	c, err := s.Store.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
 		s.at(StepReread)

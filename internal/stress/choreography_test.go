@@ -96,7 +96,10 @@ type stress struct {
 }
 
 func newStress(t *testing.T, seed uint64) *stress {
-	s := &stress{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), fake: reauthtest.New(reauthtest.XAI)}
+	s := &stress{
+		t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(),
+		fake: reauthtest.New(reauthtest.XAI),
+	}
 	s.families, s.latest = make(map[string]*family), make(map[string]*family)
 	s.wanted, s.granted = make(map[string]int), make(map[string]int)
 	s.anchored, s.removing, s.fake.RefuseEarly = s.rnd.IntN(2) == 0, s.rnd.IntN(2) == 0, s.rnd.IntN(3) == 0
@@ -107,7 +110,9 @@ func newStress(t *testing.T, seed uint64) *stress {
 	strategy := reauth.Strategy(s.rnd.IntN(4))
 	s.rigs = append(s.rigs, s.newPool(strategy))
 	if s.anchored {
-		_, err := s.rigs[0].pool.Add(context.Background(), reauth.Credential{Provider: provider, ID: anchor, AccessToken: anchor, Priority: 9})
+		_, err := s.rigs[0].pool.Add(context.Background(), reauth.Credential{
+			Provider: provider, ID: anchor, AccessToken: anchor, Priority: 9,
+		})
 		require.NoError(t, err)
 	}
 	for i := range 1 + s.rnd.IntN(3) {
@@ -129,7 +134,10 @@ func (s *stress) newPool(strategy reauth.Strategy) *rig {
 	_, err = pool.Add(context.Background(), reauth.Credential{Provider: "other", ID: "other", AccessToken: otherKey})
 	require.NoError(s.t, err)
 	pool.Observe = func(context.Context, reauth.Event) { pool.Status() } // an observer may call the pool
-	return &rig{pool: pool, client: &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(s.sent), pool)}}
+	return &rig{
+		pool:   pool,
+		client: &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(s.sent), pool)},
+	}
 }
 
 // run plays the choreography and checks what is left. That every goroutine ends is synctest's to
@@ -203,7 +211,10 @@ func (s *stress) anyID() string { return fmt.Sprintf("c%d", s.rnd.IntN(3)) }
 func (s *stress) anyPool() *rig { return s.rigs[s.rnd.IntN(len(s.rigs))] }
 
 func (s *stress) anyAsk() ask {
-	a := ask{pool: s.rnd.IntN(len(s.rigs)), size: s.rnd.IntN(3000), once: s.rnd.IntN(2) == 0, cancel: s.rnd.IntN(2) == 0}
+	a := ask{
+		pool: s.rnd.IntN(len(s.rigs)), size: s.rnd.IntN(3000), once: s.rnd.IntN(2) == 0,
+		cancel: s.rnd.IntN(2) == 0,
+	}
 	switch s.rnd.IntN(8) {
 	case 0:
 		a.pinned = s.anyID()
@@ -316,7 +327,10 @@ func (s *stress) refuse() func() {
 }
 
 func (s *stress) fault() func() {
-	f := []reauthtest.Fault{reauthtest.TooManyRequests(0), reauthtest.Unavailable(), reauthtest.Page(403), {Cut: true}, {Lose: true}}[s.rnd.IntN(5)]
+	f := []reauthtest.Fault{
+		reauthtest.TooManyRequests(0), reauthtest.Unavailable(), reauthtest.Page(403), {Cut: true},
+		{Lose: true},
+	}[s.rnd.IntN(5)]
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -377,7 +391,8 @@ func (s *stress) reset() func() {
 
 // trouble makes the store fail for a while.
 func (s *stress) trouble() func() {
-	op, d := []string{"load", "claim", "mark", "delete", "persist"}[s.rnd.IntN(5)], time.Duration(s.rnd.Int64N(int64(10*time.Second)))
+	op := []string{"load", "claim", "mark", "delete", "persist"}[s.rnd.IntN(5)]
+	d := time.Duration(s.rnd.Int64N(int64(10 * time.Second)))
 	if op == "persist" && len(s.rigs) > 1 {
 		op = "load" // a pair that cannot be saved is known to one pool only
 	}
@@ -420,7 +435,8 @@ func (s *stress) stored() map[string]*family {
 	for _, e := range entries {
 		if f := s.family(e.Credential.RefreshToken); f != nil {
 			list[e.Credential.AccessToken] = f
-			assert.True(s.t, f.ended || s.fake.Current(e.Credential.RefreshToken), "the store holds an old pair of %s", f.id)
+			assert.True(s.t, f.ended || s.fake.Current(e.Credential.RefreshToken), "the store holds an old pair of %s",
+				f.id)
 		}
 	}
 	return list
@@ -436,7 +452,8 @@ func (s *stress) checkLogins() {
 	for access, f := range s.stored() {
 		for i, r := range s.rigs {
 			if !f.ended && !s.closed[i] {
-				assert.Equal(s.t, fingerprint(access), testrig.StatusOf(s.t, r.pool, provider, f.id).Fingerprint, "pool %d is behind the store", i)
+				assert.Equal(s.t, fingerprint(access), testrig.StatusOf(s.t, r.pool, provider, f.id).Fingerprint,
+					"pool %d is behind the store", i)
 			}
 		}
 	}

@@ -101,7 +101,9 @@ func (s *pacedStore) Load(ctx context.Context, version string) ([]reauth.Entry, 
 }
 
 // Update implements reauth.Store.
-func (s *pacedStore) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+func (s *pacedStore) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
+) (reauth.Credential, error) {
 	s.takeTime(ctx, "claim")
 	defer s.takeTime(context.Background(), "release") // the claim is free: others may be faster
 	if err := s.failure("claim"); err != nil {
