@@ -8,8 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain takes the machine's own credentials away from the SDKs, and fails when a goroutine is
-// left.
+// TestMain removes the credentials of this machine from the environment, where the SDKs look for
+// them. It fails when a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
@@ -19,5 +19,5 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // some packages start one when they are loaded
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // some packages start a goroutine in init
 }
