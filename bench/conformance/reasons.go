@@ -2,7 +2,7 @@ package conformance
 
 import "maps"
 
-// What falls short in more than one peer.
+// These reasons hold for more than one peer.
 const (
 	noIdle       = "it has no such method, and `http.Client.CloseIdleConnections` does nothing without it"
 	clonedMap    = "`Request.Clone` copies the Trailer map before it is filled in"
@@ -25,9 +25,10 @@ func ghinstallationReasons() map[string]Reason {
 	}
 }
 
-// retryableReasons are those of a package whose RoundTripper says that it “doesn't always act
-// exactly as a RoundTripper should” and that this depends on the client's settings; what the
-// settings cannot change counts as broken.
+// retryableReasons returns the reasons of a package whose documentation says that its RoundTripper
+// “doesn't always act exactly as a RoundTripper should”, and that this depends on the settings of
+// the client. If no setting keeps an obligation, the obligation counts as broken, not as unkept by
+// design.
 func retryableReasons(tuned bool) map[string]Reason {
 	m := map[string]Reason{
 		"request_is_not_modified": {

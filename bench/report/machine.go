@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// environment is where and of what the report was made.
+// environment describes the machine, the versions and the day of a report.
 type environment struct {
 	Quick    bool
 	Day      string
 	Cores    int
 	System   string // operating system and architecture
-	Load     string // of the machine when the report began; empty: not known here
+	Load     string // of the machine before the benchmarks; empty if unknown
 	Go       string
-	Commit   string // of the library; empty: not a repository
+	Commit   string // of the library; empty outside of a repository
 	Versions []version
-	Contract string // the table of who keeps which obligations; empty: not looked at
+	Contract string // the table of package conformance; empty in a quick pass
 }
 
 type version struct{ Path, Version string }
 
-// peerModules are the modules that are measured beside ours.
+// peerModules returns the modules that are measured beside reauth.
 func peerModules() []string {
 	return []string{
 		"golang.org/x/oauth2", "github.com/hashicorp/go-retryablehttp", "github.com/failsafe-go/failsafe-go",
@@ -36,6 +36,7 @@ func peerModules() []string {
 	}
 }
 
+// describe returns the environment of this run.
 func describe(ctx context.Context) (environment, error) {
 	env := environment{
 		Day: day(time.Now()), Cores: runtime.NumCPU(), Go: runtime.Version(),
@@ -60,7 +61,7 @@ func describe(ctx context.Context) (environment, error) {
 	return env, nil
 }
 
-// systemName is what a Linux distribution calls itself.
+// systemName returns the name that a Linux distribution gives itself, or "" on other systems.
 func systemName() string {
 	file, err := os.Open("/etc/os-release")
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 )
 
 //go:embed testdata/pass.txt
-var recorded string // one pass, with some of the fixtures
+var recorded string // one pass, in which some fixtures are judged
 
-// ten passes that all measured the same.
+// run10 returns the output of ten passes with the same figures.
 func run10() string { return strings.Repeat(recorded, passes) }
 
 func parsed(t *testing.T, text string) *results {
@@ -50,10 +50,10 @@ func TestRender(t *testing.T) {
 		require.Contains(t, string(files[chart]), "reauth")
 	}
 	require.Contains(t, string(files["storm.svg"]), "19, 999, 9,989 calls failed",
-		"that calls failed must be seen in the chart")
+		"the chart shows how many calls failed")
 }
 
-// requireTables makes sure that there are so many tables, and that no row lacks a cell.
+// requireTables checks the number of tables, and that no row lacks a cell.
 func requireTables(t *testing.T, text string, want int) {
 	t.Helper()
 	tables, cells := 0, 0
@@ -103,13 +103,13 @@ func TestMissingFigure(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Each target is met and missed by what is measured, and by nothing else. A row sets some figures;
-// the rest are those recorded.
+// Each target depends on its own figures only. A row sets some figures; the others are those of the
+// recorded pass.
 func TestTargets(t *testing.T) {
 	type figures = map[string]string
 	const mib = "BenchmarkOverhead/base=memory/body=1MiB/"
 	for _, row := range []struct {
-		target string // its beginning
+		target string // the beginning of its text
 		set    figures
 		met    bool
 		note   string
@@ -152,7 +152,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// change sets figures of benchmarks; several of one are separated by tabs.
+// change replaces figures of benchmarks in an output. Tabs separate several figures of one
+// benchmark.
 func change(t *testing.T, text string, set map[string]string) string {
 	t.Helper()
 	for name, figures := range set {
@@ -173,7 +174,7 @@ func posts(bare, reauth, oauth2 string) map[string]string {
 	return map[string]string{post + "bare": bare, post + "reauth": reauth, post + "oauth2": oauth2}
 }
 
-// pools sets the time of requests with all pools, and that with the last of them.
+// pools sets the time of a request for all pools, and another time for the last of them.
 func pools(all, last string) map[string]string {
 	set := map[string]string{"BenchmarkOverhead/base=memory/body=2KiB/getbody=yes/by=bare": "1000 ns/op"}
 	for _, s := range strategies() {

@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// named is a value as it stands in the name of a benchmark, and as a reader sees it.
+// named is a value in the name of a benchmark, and the title that a reader sees.
 type named struct{ name, title string }
 
+// contestants returns the libraries around the base, in the order of the report.
 func contestants() []named {
 	return []named{
 		{"reauth", "**reauth**"},
@@ -22,6 +23,7 @@ func contestants() []named {
 	}
 }
 
+// survivors returns the libraries in a storm, in the order of the report.
 func survivors() []named {
 	return []named{
 		{"reauth", "**reauth**"},
@@ -49,6 +51,7 @@ func crowds() []named {
 	}
 }
 
+// storm is one size of BenchmarkStorm.
 type storm struct {
 	base  string
 	calls int
@@ -64,7 +67,8 @@ func (s storm) title() string {
 	return thousands(float64(s.calls)) + " calls " + where
 }
 
-// bodies are the columns of the overhead tables.
+// bodies returns the columns of the tables of overhead: the length of the body, and whether the
+// request has GetBody.
 func bodies() [][2]string {
 	return [][2]string{{"2KiB", "yes"}, {"2KiB", "no"}, {"1MiB", "yes"}, {"1MiB", "no"}}
 }
@@ -85,7 +89,7 @@ func (r *results) targetTable() string {
 	return t.text
 }
 
-// overheadTable is what is added to a request in memory.
+// overheadTable shows what each library adds to a request in memory.
 func (r *results) overheadTable() string {
 	t := newTable(append([]string{"in memory"}, bodyTitles()...)...)
 	cells := []string{"the bare base"}
@@ -109,7 +113,7 @@ func (r *results) overheadTable() string {
 	return t.text
 }
 
-// loopbackTable is the whole time of requests over sockets.
+// loopbackTable shows the whole time of a request over sockets.
 func (r *results) loopbackTable(base string) string {
 	t := newTable(append([]string{protocolTitle(base)}, bodyTitles()...)...)
 	for _, c := range append([]named{{"bare", "the bare base"}}, contestants()...) {
@@ -189,7 +193,7 @@ func (r *results) poolTable() string {
 	return t.text
 }
 
-// judged is what the answers of one verdict cost.
+// judged is the time that the answers of one verdict take.
 type judged struct {
 	verdict string
 	costs   []float64 // sorted
@@ -253,7 +257,7 @@ func (r *results) stormTable() string {
 	return t.text
 }
 
-// exchanges writes how many there were, from the fewest to the most.
+// exchanges writes the number of exchanges, or the fewest and the most if the passes differ.
 func exchanges(s series) string {
 	if len(s) == 0 {
 		return "–"
@@ -283,8 +287,8 @@ func (r *results) memoryTable() string {
 // leastPasses is how many samples the confidence interval of a median needs.
 const leastPasses = 6
 
-// passes is how many samples there are of each figure.
+// passes returns the number of samples of each figure.
 func (r *results) passes() int { return len(r.of("sec/op", overheadName, "2KiB", "yes", "reauth")) }
 
-// plain is a title without Markdown.
+// plain returns a title without Markdown.
 func plain(title string) string { return strings.ReplaceAll(title, "**", "") }
