@@ -1,72 +1,13 @@
 package reauth
 
 import (
-	"fmt"
 	"io"
 	"net/http"
-	"strings"
 )
 
-// Account-bound requests. A file, a stored response, a batch or a container exists in the account that made it: with another
-// credential the provider answers that there is no such thing, which is worse than the refusal that made us switch.
-
-// boundPaths is Provider.BoundPaths as requests use it: whether a segment binds by itself, or only what is below it.
-type boundPaths map[string]bool
-
-func newBoundPaths(segments []string) boundPaths {
-	if len(segments) == 0 {
-		return nil
-	}
-	b := make(boundPaths, len(segments))
-	for _, s := range segments {
-		name, below := strings.CutSuffix(s, "/*")
-		b[name] = b[name] || !below
-	}
-	return b
-}
-
-// checkBoundPaths says what is wrong with a provider's BoundPaths.
-func checkBoundPaths(segments []string) error {
-	for _, s := range segments {
-		if name := strings.TrimSuffix(s, "/*"); name == "" || strings.ContainsAny(name, "/*?#% ") {
-			return fmt.Errorf(`bound path %q: it is one segment of a path, such as "files", or "responses/*" for what is below it`, s)
-		}
-	}
-	return nil
-}
-
-// computing are the names below a collection that compute something, and are no object.
-func computing(name string) bool {
-	switch name {
-	case "", "compact", "input_tokens", "count_tokens", "completions":
-		return true
-	}
-	return false
-}
-
-// of reports whether a request for the path belongs to one account, and whether its answer may name objects that do.
-func (b boundPaths) of(path string) (bound, names bool) {
-	if b == nil {
-		return false, false
-	}
-	for path != "" {
-		var segment string
-		segment, path, _ = strings.Cut(path, "/")
-		whole, ok := b[segment]
-		if !ok {
-			continue
-		}
-		next, _, _ := strings.Cut(path, "/")
-		if whole || !computing(next) {
-			return true, true
-		}
-		names = true
-	}
-	return false, names
-}
-
-// bind adds to what the caller asked for what the request itself asks for. With one credential there is nothing to choose.
-// The body, when it is not nil, is to be sent instead of the request's, which has been read.
+// bind adds to what the caller asked for what the request itself asks for. With one credential
+// there is nothing to choose. The body, when it is not nil, is to be sent instead of the request's,
+// which has been read.
 func (g *group) bind(s *registered, req *http.Request, d *destination, asked routing) (routing, io.ReadCloser) {
 	if asked.pinned || s.bound == nil && s.TrackObjects <= 0 || g.size.Load() < 2 {
 		return asked, nil
@@ -81,17 +22,3 @@ func (g *group) bind(s *registered, req *http.Request, d *destination, asked rou
 	}
 	return asked, body
 }
-
-// Segments of the APIs in the built-in table. What is generated and stored at once ("responses/*") binds only once it exists.
-var (
-	openAIObjects = []string{
-		"files", "uploads", "batches", "containers", "vector_stores", "assistants", "threads", "conversations", "fine_tuning", "evals", "skills",
-		"responses/*", "videos/*",
-	}
-	xaiObjects       = []string{"files", "batches", "collections", "deferred-completion", "responses/*", "videos/*"}
-	anthropicObjects = []string{"files", "batches", "skills"}
-	googleObjects    = []string{"files", "cachedContents", "batches", "tunedModels", "corpora", "fileSearchStores", "operations"}
-	vertexObjects    = []string{"cachedContents", "batchPredictionJobs", "tuningJobs", "operations"}
-	mistralObjects   = []string{"files", "batch", "fine_tuning", "libraries", "conversations/*", "agents/*"}
-	hostedObjects    = []string{"files", "batches", "fine_tuning", "fine-tunes", "responses/*"}
-)

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // NewPool returns a pool that lives in memory, for API keys and for tests. Tokens rotated in it are lost when the process
@@ -39,10 +41,10 @@ func (p *Pool) setup() {
 		}
 		p.work.stop = make(chan struct{})
 		p.view.loading = make(chan struct{}, 1)
-		for i := range builtinTable {
-			r := newRegistered(builtinTable[i].provider())
+		for row := range vendors.All() {
+			r := newRegistered(builtinProvider(row))
 			r.builtin = true
-			p.groupOf(builtinTable[i].name).provider.Store(r)
+			p.groupOf(row.Name).provider.Store(r)
 		}
 		p.rebuildHosts()
 	})
@@ -120,9 +122,9 @@ func (p *Pool) rebuildHosts() {
 	for _, name := range p.registered {
 		add(name)
 	}
-	for i := range builtinTable {
-		if name := builtinTable[i].name; !slices.Contains(p.registered, name) {
-			add(name)
+	for row := range vendors.All() {
+		if !slices.Contains(p.registered, row.Name) {
+			add(row.Name)
 		}
 	}
 	p.hosts.Store(m)

@@ -126,7 +126,7 @@ func (c Credential) normalized() (Credential, error) {
 			return c, err
 		}
 	}
-	if c.Provider == "copilot" && c.AccessToken == "" && isCopilotKey(c.RefreshToken) {
+	if c.AccessToken == "" && isKey(c.Provider, c.RefreshToken) {
 		c.AccessToken, c.RefreshToken = c.RefreshToken, "" // nothing can be minted from it, it is the key
 	}
 	c.fillFromJWT()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // addCmd adds a credential. A secret is never an argument: arguments are seen by every process of the host, and kept by shells.
@@ -43,7 +44,7 @@ func (c *addCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if catalogue[pr.Name].ownHost && len(c.Hosts) == 0 {
+	if vendors.Of(pr.Name).OwnHost && len(c.Hosts) == 0 {
 		return usagef("a key of %s is good at one resource only; name its host, as in --hosts my-resource.openai.azure.com", pr.Name)
 	}
 	cred, err := c.credential(a)

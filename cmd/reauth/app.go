@@ -17,6 +17,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // The exit codes. Of several things that went wrong the highest is told.
@@ -202,7 +203,7 @@ func wayIn(provider string) string {
 		return "log in with: reauth login " + provider
 	}
 	hosts := ""
-	if catalogue[provider].ownHost {
+	if vendors.Of(provider).OwnHost {
 		hosts = " --hosts my-resource.openai.azure.com"
 	}
 	return "add a key with: reauth add " + provider + " --key-stdin" + hosts

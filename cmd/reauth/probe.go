@@ -15,6 +15,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // probeCmd tries a provider.
@@ -55,7 +56,7 @@ func (c *probeCmd) Run(a *app) error {
 	}
 	ctx, stop := context.WithTimeout(a.ctx, c.Timeout)
 	defer stop()
-	req, err := c.request(ctx, a, pr, list)
+	req, err := c.request(ctx, a, vendors.Of(pr.Name), list)
 	if err != nil {
 		return err
 	}
@@ -71,42 +72,45 @@ func (c *probeCmd) Run(a *app) error {
 	return c.conclude(a, p, pr, story, resp, base.remove(body))
 }
 
-// request makes the provider's probe, for the credential named if there is one.
-func (c *probeCmd) request(ctx context.Context, a *app, pr reauth.Provider, list []reauth.CredentialStatus) (*http.Request, error) {
-	u, err := c.base(pr.Name)
-	if err != nil && catalogue[pr.Name].ownHost {
-		u, err = ownBase(ctx, a, list)
+// request makes the provider's probe, for the credential that the arguments name if they name one.
+func (c *probeCmd) request(
+	ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus,
+) (*http.Request, error) {
+	u, err := c.base(row)
+	if err != nil && row.OwnHost {
+		u, err = ownBase(ctx, a, row, list)
 	}
 	if err != nil {
 		return nil, err
 	}
-	row := catalogue[pr.Name].probe
-	if row.method == "" {
-		return nil, usagef("%s cannot be probed: %s", pr.Name, catalogue[pr.Name].missing)
+	if row.Probe.Method == "" {
+		return nil, usagef("%s cannot be probed: %s", row.Name, whyNoBase(row))
 	}
 	if c.ID != "" {
-		ctx = reauth.WithCredential(ctx, pr.Name, c.ID)
+		ctx = reauth.WithCredential(ctx, row.Name, c.ID)
 	}
 	var body io.Reader
-	if row.method == http.MethodPost {
+	if row.Probe.Method == http.MethodPost {
 		body = strings.NewReader("{}")
 	}
-	req, err := http.NewRequestWithContext(ctx, row.method, strings.TrimRight(u.String(), "/")+row.path, body)
+	target := strings.TrimRight(u.String(), "/") + row.Probe.Path
+	req, err := http.NewRequestWithContext(ctx, row.Probe.Method, target, body)
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if name, value, ok := strings.Cut(row.header, ": "); ok {
+	if name, value, ok := strings.Cut(row.Probe.Header, ": "); ok {
 		req.Header.Set(name, value)
 	}
 	req.Header.Set("User-Agent", "reauth/"+version())
 	return req, nil
 }
 
-// ownBase is the API of the resource that the first of the credentials is good at.
-func ownBase(ctx context.Context, a *app, list []reauth.CredentialStatus) (*url.URL, error) {
+// ownBase returns the base URL at the resource of the first of the credentials: the row's example
+// has its path.
+func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus) (*url.URL, error) {
 	s, err := a.open()
 	if err != nil {
 		return nil, err
@@ -119,9 +123,13 @@ func ownBase(ctx context.Context, a *app, list []reauth.CredentialStatus) (*url.
 		return e.Credential.Provider == list[0].Provider && e.Credential.ID == list[0].ID && len(e.Credential.Hosts) > 0
 	})
 	if i < 0 {
-		return nil, usagef("%s", catalogue[list[0].Provider].missing)
+		return nil, usagef("%s", whyNoBase(row))
 	}
-	return url.Parse("https://" + entries[i].Credential.Hosts[0] + "/openai/v1")
+	example, err := url.Parse(row.Own.Example)
+	if err != nil {
+		return nil, err
+	}
+	return url.Parse("https://" + entries[i].Credential.Hosts[0] + example.Path)
 }
 
 // conclude says what came of it, and how the command ends.
@@ -137,7 +145,7 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 	case v.Kind == reauth.Pass && resp.StatusCode < 400:
 		a.printf("%s accepts the credential\n", pr.Name)
 		return nil
-	case v.Kind == reauth.Pass && resp.StatusCode < 500 && catalogue[pr.Name].probe.method == http.MethodPost:
+	case v.Kind == reauth.Pass && resp.StatusCode < 500 && vendors.Of(pr.Name).Probe.Method == http.MethodPost:
 		a.printf("%s does not refuse the credential: it answers %d to a request that asks for nothing\n", pr.Name, resp.StatusCode)
 		return nil
 	}
@@ -156,7 +164,8 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 	return err
 }
 
-// wayOut says how to get a credential that is accepted: a login that is followed is renewed where it belongs.
+// wayOut says how to get a credential that is accepted: a login that is followed is renewed where
+// it belongs.
 func wayOut(p *reauth.Pool, provider, id string) string {
 	if s, ok := find(p.Status(), provider, id); ok && s.Follows != "" {
 		return "it is the login of " + programName(s.Follows) + ": use that program, or log in there again"
@@ -164,7 +173,8 @@ func wayOut(p *reauth.Pool, provider, id string) string {
 	return wayIn(provider)
 }
 
-// witness sees what credentials are sent, so that an answer that repeats one can be told without it.
+// witness sees what credentials are sent, so that an answer that repeats one can be told without
+// it.
 type witness struct {
 	http.RoundTripper
 	mu   sync.Mutex

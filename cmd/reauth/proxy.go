@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // proxyCmd lends a provider's credentials to programs in any language.
@@ -63,18 +65,18 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	base, err := c.base(pr)
+	api, err := c.api(pr)
 	if err != nil {
 		return err
 	}
-	upstream, err := url.Parse(base.Origin)
+	upstream, err := url.Parse(api.Origin)
 	if err != nil {
-		return usagef("--base-url: %s is no URL", base.Origin)
+		return usagef("--base-url: %s is no URL", api.Origin)
 	}
 	at := *upstream
-	at.Path = base.Path()
+	at.Path = api.Path()
 	if owner, ok := pool.ProviderFor(&at); !ok || owner.Name != pr.Name {
-		return usagef("%s is no address of %s: no credential would be sent there", base.Origin+base.Path(), pr.Name)
+		return usagef("%s is no address of %s: no credential would be sent there", api.BaseURL(), pr.Name)
 	}
 	if err := proxy.Check(pool, pr); err != nil {
 		return &exitError{exitLogin, err}
@@ -83,7 +85,7 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.serve(a, ln, pool, proxy.Config{Provider: pr, Upstream: upstream, ClientToken: token, BaseURLs: base.BaseURLs("http://" + c.shown(ln))})
+	return c.serve(a, ln, pool, proxy.Config{Provider: pr, Upstream: upstream, ClientToken: token, BaseURLs: proxy.BaseURLs(api, "http://"+c.shown(ln))})
 }
 
 // serve runs the proxy until the process is told to stop.
@@ -190,20 +192,21 @@ func (c *proxyCmd) shown(ln net.Listener) string {
 	return net.JoinHostPort(c.Host[0], port)
 }
 
-// base is where the provider is.
-func (c *proxyCmd) base(pr reauth.Provider) (proxy.Base, error) {
+// api is where the provider's API is: at the flag's address, of which only the path is known, else where it is documented.
+func (c *proxyCmd) api(pr reauth.Provider) (vendors.API, error) {
 	if c.BaseURL == "" {
-		b, ok := proxy.BaseOf(pr.Name)
-		if !ok {
-			return b, usagef("%s has no address that is the same for all accounts; say yours with --base-url", pr.Name)
+		api := vendors.Of(pr.Name).API
+		if api.BaseURL() == "" {
+			return api, usagef("%s has no address that is the same for all accounts; say yours with --base-url", pr.Name)
 		}
-		return b, nil
+		return api, nil
 	}
 	u, err := parseBase("--base-url", c.BaseURL)
 	if err != nil {
-		return proxy.Base{}, err
+		return vendors.API{}, err
 	}
-	return proxy.At(u.Scheme+"://"+u.Host, strings.TrimRight(u.EscapedPath(), "/")), nil
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	return vendors.API{Origin: u.Scheme + "://" + u.Host, Native: cmp.Or(path, "/")}, nil
 }
 
 func (c *proxyCmd) logger(a *app) *slog.Logger {
