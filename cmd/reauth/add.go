@@ -44,8 +44,8 @@ func (c *addCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if vendors.Of(pr.Name).OwnHost && len(c.Hosts) == 0 {
-		return usagef("a key of %s is good at one resource only; name its host, as in --hosts my-resource.openai.azure.com", pr.Name)
+	if row := vendors.Of(pr.Name); row.OwnHost && len(c.Hosts) == 0 {
+		return usagef("a key of %s is good at one resource only; name its host, as in --hosts %s", pr.Name, row.Own.Host())
 	}
 	cred, err := c.credential(a)
 	if err != nil {

@@ -203,8 +203,8 @@ func wayIn(provider string) string {
 		return "log in with: reauth login " + provider
 	}
 	hosts := ""
-	if vendors.Of(provider).OwnHost {
-		hosts = " --hosts my-resource.openai.azure.com"
+	if row := vendors.Of(provider); row.OwnHost {
+		hosts = " --hosts " + row.Own.Host()
 	}
 	return "add a key with: reauth add " + provider + " --key-stdin" + hosts
 }
