@@ -36,24 +36,25 @@ func (e Entry) LogValue() slog.Value { return e.Credential.LogValue() }
 // not be stored.
 var ErrNotStored = errors.New("reauth: not stored")
 
-// Store keeps credentials for the pools of one process, one host or a fleet. It must make sure that a
-// refresh token is spent once: of all the pools that share the store, one at a time is inside Update
-// for a credential.
+// Store keeps credentials for the pools of one process, one host or a fleet. It must make sure that
+// a refresh token is spent once: of all the pools that share the store, one at a time is inside
+// Update for a credential.
 //
 // Its methods may be called from several goroutines. The pool has normalized the providers and IDs
 // that it passes.
 type Store interface {
-	// Load returns all entries and their version, or no entries when version is still current ("" always
-	// loads). Pools call it often, so Load must be cheap when nothing has changed.
+	// Load returns all entries and their version, or no entries when version is still current (""
+	// always loads). Pools call it often, so Load must be cheap when nothing has changed.
 	Load(ctx context.Context, version string) (entries []Entry, current string, err error)
-	// Update claims the credential, reads it, calls fn at most once, stores fn's result and releases the
-	// claim. ctx bounds the wait for the claim and nothing after it. found is false when the credential
-	// is not there. fn may take as long as a token exchange; it may call Mark, and no other method. When
-	// fn fails, Update returns fn's error as it is and stores nothing. When fn succeeded and storing
-	// failed, Update returns fn's credential and an error matching ErrNotStored.
+	// Update claims the credential, reads it, calls fn at most once, stores fn's result and
+	// releases the claim. ctx bounds the wait for the claim and nothing after it. found is false
+	// when the credential is not there. fn may take as long as a token exchange; it may call Mark,
+	// and no other method. When fn fails, Update returns fn's error as it is and stores nothing.
+	// When fn succeeded and storing failed, Update returns fn's credential and an error matching
+	// ErrNotStored.
 	Update(ctx context.Context, provider, id string, fn func(c Credential, found bool) (Credential, error)) (Credential, error)
-	// Mark writes a standing at once: it never waits for Update and never touches a token. Of two marks
-	// the one with the newer At stays. A mark of a credential that is not there is dropped.
+	// Mark writes a standing at once: it never waits for Update and never touches a token. Of two
+	// marks the one with the newer At stays. A mark of a credential that is not there is dropped.
 	Mark(ctx context.Context, provider, id string, s Standing) error
 	// Delete removes a credential, after any Update of it that is under way; ctx bounds that wait.
 	// Deleting a credential that is not there is no error.
@@ -161,7 +162,8 @@ func (e *memEntry) lock(ctx context.Context) error {
 
 func (e *memEntry) unlock() { <-e.claim }
 
-// entry returns the entry of key, and makes it if need be: a credential is claimed before it is there.
+// entry returns the entry of key, and makes it if need be: a credential is claimed before it is
+// there.
 func (s *memStore) entry(key credentialKey) *memEntry {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,19 +10,19 @@ import (
 	"github.com/reauth-go/reauth/internal/privatefile"
 )
 
-// FileStore is a Store in one JSON file, which the processes of one host share. The operating system's
-// locks keep them apart: one lock per credential, held over a whole exchange, and one for the file,
-// held while it is rewritten. The kernel releases them when a process dies.
+// FileStore is a Store in one JSON file, which the processes of one host share. The operating
+// system's locks keep them apart: one lock per credential, held over a whole exchange, and one for
+// the file, held while it is rewritten. The kernel releases them when a process dies.
 //
 // The file holds tokens in the clear. It is made with mode 0600, and a file that others can read or
 // write is refused. It is replaced as a whole, synced to disk first, so that a reader finds the old
 // content or the new. The store keeps members that this version does not know, and never writes a
 // file that it cannot read.
 //
-// The locks are files beside it, "<name>.lock" and "<name>.locks/". They hold nothing and stay; do not
-// remove them while a process uses the store. A symbolic link is followed once, to the file it names.
-// The file must be on a file system of this host, because the locks of network file systems cannot be
-// relied upon; use SQLStore there.
+// The locks are files beside it, "<name>.lock" and "<name>.locks/". They hold nothing and stay; do
+// not remove them while a process uses the store. A symbolic link is followed once, to the file it
+// names. The file must be on a file system of this host, because the locks of network file systems
+// cannot be relied upon; use SQLStore there.
 //
 // Its methods may be called from several goroutines, and several FileStores of one path may be used
 // side by side.
@@ -35,9 +35,9 @@ type FileStore struct {
 	seen privatefile.Snapshot // the file as it was read last; guarded by mu
 }
 
-// NewFileStore returns a store in the file at path. Nothing is read or created before it is used: OpenPool
-// tells whether the file can be read, and the first credential added creates it, and its folder with mode
-// 0700.
+// NewFileStore returns a store in the file at path. Nothing is read or created before it is used:
+// OpenPool tells whether the file can be read, and the first credential added creates it, and its
+// folder with mode 0700.
 func NewFileStore(path string) *FileStore {
 	s := &FileStore{path: path}
 	if path == "" {

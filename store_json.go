@@ -82,8 +82,8 @@ func overlay(old json.RawMessage, v any) (json.RawMessage, error) {
 	return json.Marshal(members)
 }
 
-// fileVersion is the version of the format of a FileStore's file. A newer version is refused, because
-// we cannot know what its members mean.
+// fileVersion is the version of the format of a FileStore's file. A newer version is refused,
+// because we cannot know what its members mean.
 const fileVersion = 1
 
 // fileDocument is the content of a FileStore's file. It keeps the members that it does not know.
@@ -104,8 +104,8 @@ type fileEntryJSON struct {
 	Standing *storedStanding `json:"standing,omitempty"`
 }
 
-// parseDocument reads the content of a file; nil stands for a file that is not there. Its errors name
-// the place where the file is wrong and never quote it.
+// parseDocument reads the content of a file; nil stands for a file that is not there. Its errors
+// name the place where the file is wrong and never quote it.
 func parseDocument(b []byte) (*fileDocument, error) {
 	d := &fileDocument{members: make(map[string]json.RawMessage)}
 	if b == nil {
@@ -166,7 +166,8 @@ func (d *fileDocument) check(i int, c Credential) error {
 	case c.ID == "":
 		return fmt.Errorf(`credentials[%d], of %s, has no ID; give it an "id" of its own`, i, c.Provider)
 	case d.find(c.Provider, c.ID) != nil:
-		return fmt.Errorf("credentials[%d] has the same ID as another of %s, %q; remove one of them", i, c.Provider, c.ID)
+		return fmt.Errorf("credentials[%d] has the same ID as another of %s, %q; remove one of them",
+			i, c.Provider, c.ID)
 	}
 	return nil
 }

@@ -114,8 +114,8 @@ func (a *attempt) getBody() (io.ReadCloser, error) {
 	return b, nil
 }
 
-// exact makes the reads of a rewound body fail if its length differs from that of the first body. It
-// checks nothing while the length of the first body is unknown.
+// exact makes the reads of a rewound body fail if its length differs from that of the first body.
+// It checks nothing while the length of the first body is unknown.
 func (a *attempt) exact(body io.ReadCloser) io.ReadCloser {
 	if a.caller.ContentLength > 0 {
 		return rewind.NewExactBody(body, a.caller.ContentLength)
@@ -174,8 +174,8 @@ func callerLeft(req *http.Request) bool {
 	}
 }
 
-// canceled returns the channel by which http.Client.Timeout ends a request when http.Client does not
-// know the transport, as it knows *http.Transport. It is nil where http.Client has not set it.
+// canceled returns the channel by which http.Client.Timeout ends a request when http.Client does
+// not know the transport, as it knows *http.Transport. It is nil where http.Client has not set it.
 func canceled(req *http.Request) <-chan struct{} {
 	//lint:ignore SA1019 Client.Timeout sets it on transports it does not know
 	return req.Cancel //nolint:staticcheck // Client.Timeout sets it on transports it does not know

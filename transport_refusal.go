@@ -28,8 +28,8 @@ type refusal struct {
 	verdict Verdict
 }
 
-// peek reads the beginning of resp's body. A body that ends within it is closed at once, so that the
-// connection is free for the replay, and kept in memory.
+// peek reads the beginning of resp's body. A body that ends within it is closed at once, so that
+// the connection is free for the replay, and kept in memory.
 func peek(ctx context.Context, resp *http.Response) *refusal {
 	return peekUntil(ctx, resp, peekTimeout, nil)
 }
@@ -110,9 +110,9 @@ func isEventStream(resp *http.Response) bool {
 	return kind == "text/event-stream"
 }
 
-// peekEvent is peek for a stream of events. Some providers answer 200, begin a stream, and refuse in
-// its first event. peekEvent reads until that event is there, but for at most d (Provider.FirstEvent).
-// A slower stream goes to the caller as it comes, unchanged and unjudged.
+// peekEvent is peek for a stream of events. Some providers answer 200, begin a stream, and refuse
+// in its first event. peekEvent reads until that event is there, but for at most d
+// (Provider.FirstEvent). A slower stream goes to the caller as it comes, unchanged and unjudged.
 func peekEvent(ctx context.Context, resp *http.Response, d time.Duration) *refusal {
 	r := peekUntil(ctx, resp, d, hasEvent)
 	if end := eventEnd(r.prefix); end > 0 || r.rest != nil { // else the stream ended in its first event
@@ -125,8 +125,8 @@ func hasEvent(b []byte) bool { return eventEnd(b) > 0 }
 
 // eventEnd returns where the first event in b that has data ends, behind the blank line after its
 // fields, or 0. Without data there is no event, but a comment that keeps the connection alive, or a
-// retry time (WHATWG HTML, section 9.2.6). eventEnd does not take a lone carriage return for the end
-// of a line; of a stream that is written so, the time limit decides.
+// retry time (WHATWG HTML, section 9.2.6). eventEnd does not take a lone carriage return for the
+// end of a line; of a stream that is written so, the time limit decides.
 func eventEnd(b []byte) (end int) {
 	data := false
 	for line := range bytes.Lines(b) {

@@ -72,8 +72,8 @@ func ownAsFolder(path string) error {
 	return keepOwner(path, info)
 }
 
-// Replace makes content the content of the file at path, and makes the file, with mode 0600, if need
-// be. It syncs the content to disk before the file has its name. The file keeps its owner.
+// Replace makes content the content of the file at path, and makes the file, with mode 0600, if
+// need be. It syncs the content to disk before the file has its name. The file keeps its owner.
 //
 // The caller holds a lock that excludes other calls of Replace: temporary files beside the file are
 // taken for those of writers that died, and are removed.
@@ -110,7 +110,8 @@ func fill(tmp *os.File, path string, content []byte) error {
 	return errors.Join(tmp.Sync(), tmp.Close())
 }
 
-// removeLeftovers removes the temporary files of writers that were killed, because they hold tokens.
+// removeLeftovers removes the temporary files of writers that were killed, because they hold
+// tokens.
 func removeLeftovers(dir, prefix string) {
 	entries, _ := os.ReadDir(dir) // Replace will tell what is wrong with a folder that cannot be read
 	for _, e := range entries {

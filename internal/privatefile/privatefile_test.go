@@ -31,7 +31,8 @@ func TestFollowLinks(t *testing.T) {
 	require.NoError(t, os.WriteFile(at("folder", "file"), nil, 0o600))
 	for link, target := range map[string]string{
 		"relative": filepath.Join("folder", "file"), "absolute": at("folder", "file"), "chain": "relative",
-		"dangling": filepath.Join("folder", "later"), "nowhere": filepath.Join("no folder", "later"), "linked folder": "folder",
+		"dangling": filepath.Join("folder", "later"), "nowhere": filepath.Join("no folder", "later"),
+		"linked folder": "folder",
 	} {
 		require.NoError(t, os.Symlink(target, at(link)))
 	}

@@ -29,11 +29,11 @@ type Snapshot struct {
 	settled bool // the file was old enough that any later change shows in its time stamp
 }
 
-// Read returns the content of the file at path. While the file is as it was when last was read, Read
-// returns last, and costs one stat(2).
+// Read returns the content of the file at path. While the file is as it was when last was read,
+// Read returns last, and costs one stat(2).
 //
-// It refuses a file that others can read or write, one that is no regular file, and one of more than
-// 64 MiB.
+// It refuses a file that others can read or write, one that is no regular file, and one of more
+// than 64 MiB.
 func Read(path string, last Snapshot) (Snapshot, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -49,7 +49,8 @@ func Read(path string, last Snapshot) (Snapshot, error) {
 
 // sameFile reports whether a file is, by all that stat(2) tells, as it was.
 func sameFile(was, is fs.FileInfo) bool {
-	return os.SameFile(was, is) && was.Size() == is.Size() && was.ModTime().Equal(is.ModTime()) && was.Mode() == is.Mode()
+	return os.SameFile(was, is) && was.Mode() == is.Mode() &&
+		was.Size() == is.Size() && was.ModTime().Equal(is.ModTime())
 }
 
 // readFile reads the content of the file, and what identifies it, through one descriptor: another

@@ -111,8 +111,8 @@ func (b *SentBody) doneChan() <-chan struct{} {
 func (b *SentBody) Length() (n int64, known bool) { return b.n.Load(), b.eof.Load() }
 
 // ExactBody is a rewound body that must be as long as the one that was sent before. A middleware
-// above may have set another Body and forgotten GetBody. ExactBody holds the last bytes back until it
-// knows that nothing follows them, so that no server takes a wrong body for a whole one.
+// above may have set another Body and forgotten GetBody. ExactBody holds the last bytes back until
+// it knows that nothing follows them, so that no server takes a wrong body for a whole one.
 type ExactBody struct {
 	io.ReadCloser
 	left int64
