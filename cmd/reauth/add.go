@@ -16,7 +16,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// addCmd adds a credential. A secret is never an argument: arguments are seen by every process of the host, and kept by shells.
+// addCmd adds a credential. A secret is never an argument: arguments are seen by every process of
+// the host, and kept by shells.
 type addCmd struct {
 	Provider   string   `arg:"" help:"The provider, such as openrouter."`
 	KeyFromEnv string   `help:"Take the key from this environment variable." placeholder:"NAME" xor:"key"`

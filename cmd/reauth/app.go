@@ -38,7 +38,8 @@ type app struct {
 	closers []func() error
 }
 
-// storeInWords is where the credentials are when nobody says, as the help has it: the same on every machine.
+// storeInWords is where the credentials are when nobody says, as the help has it: the same on every
+// machine.
 const storeInWords = "reauth/auth.json in $$XDG_CONFIG_HOME, or in the system's folder for settings, such as ~/.config"
 
 // defaultStore is the file that is used when none is named.
@@ -126,7 +127,8 @@ func (a *app) pool() (*reauth.Pool, error) {
 	return p, nil
 }
 
-// close gives back what was opened, the last first. It returns an exit code: what could not be ended may be lost.
+// close gives back what was opened, the last first. It returns an exit code: what could not be
+// ended may be lost.
 func (a *app) close() int {
 	code := exitGood
 	for i := len(a.closers) - 1; i >= 0; i-- {
@@ -188,7 +190,8 @@ func lookup(name string) (reauth.Provider, error) {
 	return pr, nil
 }
 
-// quoted repeats an argument, unless it is longer than any name: then it may be a key in the wrong place.
+// quoted repeats an argument, unless it is longer than any name: then it may be a key in the wrong
+// place.
 func quoted(arg string) string {
 	if len(arg) > 24 {
 		return "(not repeated, it may be a secret)"

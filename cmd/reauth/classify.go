@@ -232,8 +232,8 @@ func (j *judged) writeJSON(w io.Writer) error {
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// writeFixture writes the answer as a file of the repository's fixtures. It is written only if the rules still say the
-// same of what is left, and never over another file.
+// writeFixture writes the answer as a file of the repository's fixtures. It is written only if the
+// rules still say the same of what is left, and never over another file.
 func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	clean, dropped := j.resp.Redacted()
 	v := clean.Verdict(j.provider)

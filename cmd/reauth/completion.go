@@ -33,7 +33,8 @@ func (c *completionCmd) Run(a *app) error {
 	return nil
 }
 
-// completionScripts hand the words before the cursor to the command and take the lines it prints: a word, a tab, what it is.
+// completionScripts hand the words before the cursor to the command and take the lines it prints: a
+// word, a tab, what it is.
 var completionScripts = map[string]string{ //nolint:gochecknoglobals // a table
 	"bash": `_reauth() {
 	local IFS=$'\n'
@@ -61,7 +62,8 @@ type completeCmd struct {
 	Words []string `arg:"" optional:""`
 }
 
-// Run implements the command: the last word is the one to complete. What goes wrong leaves nothing to choose from.
+// Run implements the command: the last word is the one to complete. What goes wrong leaves nothing
+// to choose from.
 func (c *completeCmd) Run(a *app) error {
 	if len(c.Words) == 0 {
 		return nil

@@ -78,7 +78,8 @@ func (c *loginCmd) Run(a *app) error {
 	return c.store(a, p, got)
 }
 
-// store keeps what the provider has given, even when Ctrl-C comes now: it is the only pair there is.
+// store keeps what the provider has given, even when Ctrl-C comes now: it is the only pair there
+// is.
 func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(a.ctx), 20*time.Second)
 	defer stop()
@@ -114,7 +115,8 @@ func readHeaders(given []string) (http.Header, error) {
 	return h, nil
 }
 
-// terminal is the person at it. A terminal has a line that shows how the waiting stands; anything else gets plain lines.
+// terminal is the person at it. A terminal has a line that shows how the waiting stands; anything
+// else gets plain lines.
 type terminal struct {
 	app   *app
 	in    *bufio.Reader

@@ -1,11 +1,12 @@
-// Command reauth gets credentials of LLM providers into a store, shows how they stand, tries them, and lends them to
-// programs in any language through a local proxy.
+// Command reauth gets credentials of LLM providers into a store, shows how they stand, tries them,
+// and lends them to programs in any language through a local proxy.
 //
 //	reauth login xai-oauth
 //	reauth status
 //	reauth proxy xai-oauth
 //
-// The store is a file by default; the programs that open the same file with reauth.NewFileStore share its logins.
+// The store is a file by default; the programs that open the same file with reauth.NewFileStore
+// share its logins.
 package main
 
 //go:generate go run . man --output ../../docs/reauth.1.md
@@ -30,8 +31,8 @@ func main() {
 	os.Exit(code)
 }
 
-// commands is the command line. Each command is a struct with a Run(*app) error method and a Help() with an example, in a
-// file of its own.
+// commands is the command line. Each command is a struct with a Run(*app) error method and a Help()
+// with an example, in a file of its own.
 type commands struct {
 	Store string `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
 
@@ -56,7 +57,8 @@ type commands struct {
 
 const description = "Credentials of LLM providers that keep working: get them in, see how they stand, try them, lend them."
 
-// newParser declares the command line. exit is called when a flag such as --help has said everything.
+// newParser declares the command line. exit is called when a flag such as --help has said
+// everything.
 func newParser(cli *commands, stdout, stderr io.Writer, exit func(int)) *kong.Kong {
 	parser, err := kong.New(cli,
 		kong.Name("reauth"),
@@ -94,8 +96,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return max(code, a.close())
 }
 
-// misused tells how the command line is wrong. It repeats no argument that may be a key: what a person pastes by mistake
-// must not go into a log as well.
+// misused tells how the command line is wrong. It repeats no argument that may be a key: what a
+// person pastes by mistake must not go into a log as well.
 func (a *app) misused(err error) int {
 	text, try, named := err.Error(), "reauth --help", false
 	var wrong *kong.ParseError

@@ -29,7 +29,8 @@ Examples:
 `
 }
 
-// Run implements the command. One credential that fails does not keep the others from being renewed.
+// Run implements the command. One credential that fails does not keep the others from being
+// renewed.
 func (c *refreshCmd) Run(a *app) error {
 	p, err := a.pool()
 	if err != nil {
@@ -104,7 +105,8 @@ func afterRefresh(s reauth.CredentialStatus, err error) error {
 	return err
 }
 
-// worse tells the error that matters less, and returns the other one: a new login that is needed counts most.
+// worse tells the error that matters less, and returns the other one: a new login that is needed
+// counts most.
 func worse(a *app, one, other error) error {
 	var login *exitError
 	if one == nil {

@@ -58,7 +58,8 @@ func ofProvider(name string) string {
 	return " of " + name
 }
 
-// only returns the credentials of a provider, by name or alias, and of those the one of that ID. An empty name is any.
+// only returns the credentials of a provider, by name or alias, and of those the one of that ID. An
+// empty name is any.
 func only(list []reauth.CredentialStatus, provider, id string) ([]reauth.CredentialStatus, error) {
 	if provider != "" {
 		name := provider
@@ -73,7 +74,8 @@ func only(list []reauth.CredentialStatus, provider, id string) ([]reauth.Credent
 	return list, nil
 }
 
-// chosen returns the credentials that a command names; that there is none is an error with the exit code given.
+// chosen returns the credentials that a command names; that there is none is an error with the exit
+// code given.
 func (a *app) chosen(p *reauth.Pool, provider, id string, code int) ([]reauth.CredentialStatus, error) {
 	all := p.Status()
 	list, err := only(slices.Clone(all), provider, id)

@@ -164,7 +164,8 @@ func (s *screen) end() {
 	}
 }
 
-// cut shortens a line to the width of the screen, whose last column is left alone: there terminals differ.
+// cut shortens a line to the width of the screen, whose last column is left alone: there terminals
+// differ.
 func cut(line string, width int) string {
 	if width < 1 {
 		return ""

@@ -11,7 +11,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// call is what is known of one request. The transport tells of it by events, perhaps from another goroutine.
+// call is what is known of one request. The transport tells of it by events, perhaps from another
+// goroutine.
 type call struct {
 	mu       sync.Mutex
 	id       string // of the credential used last
@@ -74,7 +75,8 @@ func (c *call) note(what string) {
 	c.what = what
 }
 
-// answer is a ResponseWriter that knows what was written. Flush and Hijack are found through Unwrap.
+// answer is a ResponseWriter that knows what was written. Flush and Hijack are found through
+// Unwrap.
 type answer struct {
 	http.ResponseWriter
 	status int

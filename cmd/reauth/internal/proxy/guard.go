@@ -9,15 +9,17 @@ import (
 	"strings"
 )
 
-// guard decides who may use the proxy. Whoever reaches it spends the account, and a web page that the user has open can
-// reach a loopback port too: by a form or a script of its own, or under a name of its own that it points at 127.0.0.1.
+// guard decides who may use the proxy. Whoever reaches it spends the account, and a web page that
+// the user has open can reach a loopback port too: by a form or a script of its own, or under a
+// name of its own that it points at 127.0.0.1.
 type guard struct {
 	hosts map[string]bool // the proxy's own addresses, as a Host header says them, in lower case
 	token *[sha256.Size]byte
 }
 
-// newGuard makes a guard for a listener at addr. names are further hosts by which clients reach it, each with a port of its
-// own or else with the listener's, or with none. An empty token lets every program in.
+// newGuard makes a guard for a listener at addr. names are further hosts by which clients reach it,
+// each with a port of its own or else with the listener's, or with none. An empty token lets every
+// program in.
 func newGuard(addr net.Addr, names []string, token string) *guard {
 	g := &guard{hosts: make(map[string]bool)}
 	host, port, err := net.SplitHostPort(addr.String())
@@ -80,7 +82,8 @@ func denialCodes() []string {
 	return []string{deniedMethod, deniedTarget, deniedHost, deniedOrigin, deniedSite, deniedToken}
 }
 
-// check returns why a request is refused whatever it asks for, or nil. Of a client's token it knows nothing: see admits.
+// check returns why a request is refused whatever it asks for, or nil. Of a client's token it knows
+// nothing: see admits.
 func (g *guard) check(r *http.Request) *denial {
 	switch {
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace: // the one is no API's, the other would show the credential
@@ -109,8 +112,9 @@ func (g *guard) owns(origin string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && g.hosts[strings.ToLower(u.Host)]
 }
 
-// admits reports whether the request carries the client token, if one is wanted, in any of the headers in which SDKs send
-// a key. A person's browser sends it as the password of HTTP Basic, which is taken for the proxy's own pages only.
+// admits reports whether the request carries the client token, if one is wanted, in any of the
+// headers in which SDKs send a key. A person's browser sends it as the password of HTTP Basic,
+// which is taken for the proxy's own pages only.
 func (g *guard) admits(r *http.Request, page bool) bool {
 	if g.token == nil {
 		return true

@@ -15,8 +15,9 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// metrics are what the proxy counts. Every label has a fixed or bounded set of values: codes, kinds, and the reasons of
-// verdicts, which are the names of rules; nothing that a client sends becomes one.
+// metrics are what the proxy counts. Every label has a fixed or bounded set of values: codes,
+// kinds, and the reasons of verdicts, which are the names of rules; nothing that a client sends
+// becomes one.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -62,7 +63,8 @@ func newMetrics(pool *reauth.Pool, provider string) *metrics {
 	return m
 }
 
-// zero makes the series with known labels exist from the start, so that rates and alerts do not miss the first event.
+// zero makes the series with known labels exist from the start, so that rates and alerts do not
+// miss the first event.
 func (m *metrics) zero() {
 	for _, code := range denialCodes() {
 		m.denied.WithLabelValues(code)

@@ -1,8 +1,9 @@
-// Package proxy lends the credentials of a pool to programs in any language: a reverse proxy over reauth's transport, with
-// a status page and metrics.
+// Package proxy lends the credentials of a pool to programs in any language: a reverse proxy over
+// reauth's transport, with a status page and metrics.
 //
-// It serves the provider's origin path for path: /v1/models of the proxy is /v1/models of the provider. Its own paths are
-// "/", "/healthz", "/metrics" and what begins with "/-/"; no API of a provider has these.
+// It serves the provider's origin path for path: /v1/models of the proxy is /v1/models of the
+// provider. Its own paths are "/", "/healthz", "/metrics" and what begins with "/-/"; no API of a
+// provider has these.
 package proxy
 
 import (
@@ -271,7 +272,8 @@ func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }
 // ErrNoCredential is returned by Check when the pool has no credential of the provider.
 var ErrNoCredential = errors.New("no credential")
 
-// Check returns an error matching ErrNoCredential, which names the way out, when the pool has none of the provider.
+// Check returns an error matching ErrNoCredential, which names the way out, when the pool has none
+// of the provider.
 func Check(pool *reauth.Pool, pr reauth.Provider) error {
 	for _, s := range pool.Status() {
 		if s.Provider == pr.Name {

@@ -18,9 +18,9 @@ type Limits struct {
 	Grace       time.Duration // how long requests that run may go on after that
 }
 
-// Serve takes requests from ln until ctx ends, and then stops: /healthz says 503, after the drain no request is taken any
-// more, those that run go on for the grace period, and what is left then is cut, as it is at once when now ends. It closes
-// ln. The pool is the caller's to close.
+// Serve takes requests from ln until ctx ends, and then stops: /healthz says 503, after the drain
+// no request is taken any more, those that run go on for the grace period, and what is left then is
+// cut, as it is at once when now ends. It closes ln. The pool is the caller's to close.
 func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error {
 	defer p.stop()
 	defer p.forward.Transport.(timed).base.(interface{ CloseIdleConnections() }).CloseIdleConnections()

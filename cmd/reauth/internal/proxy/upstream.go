@@ -16,12 +16,13 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// placeholder stands in the header in which the client had its own key: the transport puts the credential there. It never
-// leaves the process; see authorizedOnly.
+// placeholder stands in the header in which the client had its own key: the transport puts the
+// credential there. It never leaves the process; see authorizedOnly.
 const placeholder = "to-be-set-by-reauth"
 
-// NewTransport returns a transport for many requests to one host that take as long as they take. Answers stay compressed as
-// the client asked for, and a connection that has died is noticed by pings and not by a time limit on answers.
+// NewTransport returns a transport for many requests to one host that take as long as they take.
+// Answers stay compressed as the client asked for, and a connection that has died is noticed by
+// pings and not by a time limit on answers.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -39,8 +40,9 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// rewrite turns a client's request into the provider's: same method, path, query and body, another host, and nothing that
-// is the client's own affair. X-Forwarded-* and hop-by-hop headers are gone when it is called.
+// rewrite turns a client's request into the provider's: same method, path, query and body, another
+// host, and nothing that is the client's own affair. X-Forwarded-* and hop-by-hop headers are gone
+// when it is called.
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	out := r.Out
 	out.URL.Scheme, out.URL.Host, out.Host = p.upstream.Scheme, p.upstream.Host, ""
@@ -72,7 +74,8 @@ func (p *Proxy) query(raw string) string {
 	}), "&")
 }
 
-// keyProtocol begins the websocket subprotocol in which clients of OpenAI's realtime API may send their key.
+// keyProtocol begins the websocket subprotocol in which clients of OpenAI's realtime API may send
+// their key.
 const keyProtocol = "openai-insecure-api-key."
 
 func withoutKeyProtocol(h http.Header) {
@@ -95,8 +98,8 @@ func withoutKeyProtocol(h http.Header) {
 // errNotAuthorized is a request that the transport had no credential for.
 var errNotAuthorized = errors.New("no credential")
 
-// authorizedOnly keeps requests that carry no credential from leaving: they would be refused by the provider, for a reason
-// that the client could not guess.
+// authorizedOnly keeps requests that carry no credential from leaving: they would be refused by the
+// provider, for a reason that the client could not guess.
 type authorizedOnly struct{ base http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -177,8 +180,8 @@ func (p *Proxy) noCredential() *denial {
 	return &denial{http.StatusUnauthorized, "no_credential", "the store holds no credential of " + p.provider.Name + " any more; " + wayIn(p.provider)}
 }
 
-// upstreamError says what kept an answer away in words of ours, wherever it is shown: the error's own text may quote what
-// is secret, such as the address of a proxy with its password.
+// upstreamError says what kept an answer away in words of ours, wherever it is shown: the error's
+// own text may quote what is secret, such as the address of a proxy with its password.
 type upstreamError struct {
 	what string
 	err  error

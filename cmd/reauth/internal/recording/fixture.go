@@ -18,11 +18,13 @@ type Fixture struct {
 	Reset  string // "after 42s" or "at <Unix seconds>"; empty: it does not say
 }
 
-// The header lines that a rule, or the search for a reset time, may read. Others may tell who somebody is, and are dropped.
+// The header lines that a rule, or the search for a reset time, may read. Others may tell who
+// somebody is, and are dropped.
 var kept = regexp.MustCompile(`(?i)^(?:Content-Type|Www-Authenticate|Proxy-Authenticate|Server|X-Should-Retry|X-Openai-Authorization-Error|X-Error-Json|` +
 	`Cf-Mitigated|X-Vercel-(?:Mitigated|Error)|X-Amzn-(?:Errortype|Waf-Action))$|ratelimit|rate-limit|retry-after|reset|^X-Codex-(?:Primary|Secondary|Active)-`)
 
-// Redacted returns the response without what identifies somebody, and the names of the header lines that were dropped.
+// Redacted returns the response without what identifies somebody, and the names of the header lines
+// that were dropped.
 func (r *Response) Redacted() (clean *Response, dropped []string) {
 	clean = &Response{Status: r.Status, Header: make(http.Header), Notes: make(http.Header), Encoding: r.Encoding, Opaque: r.Opaque}
 	for name, values := range r.Header {

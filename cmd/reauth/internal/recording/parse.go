@@ -48,8 +48,9 @@ const Max = 8 << 20
 
 var statusLine = regexp.MustCompile(`^HTTP/[0-9](?:\.[0-9])? ([1-9][0-9]{2})(?: .*)?$`)
 
-// Parse reads a response as "curl -i" prints it: any version of HTTP, with CRLF or LF, after header blocks of answers that
-// were not the last one. A body that is chunked or compressed still is decoded.
+// Parse reads a response as "curl -i" prints it: any version of HTTP, with CRLF or LF, after header
+// blocks of answers that were not the last one. A body that is chunked or compressed still is
+// decoded.
 func Parse(b []byte) (*Response, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	b = bytes.TrimLeft(b, " \t\r\n")
@@ -64,7 +65,8 @@ func Parse(b []byte) (*Response, error) {
 			return nil, err
 		}
 		b = rest
-		// The body of an answer that was not the last one is not printed: the next status line follows at once.
+		// The body of an answer that was not the last one is not printed: the next status line
+		// follows at once.
 		if line, _, _ := bytes.Cut(b, []byte("\n")); !statusLine.Match(bytes.TrimRight(line, "\r")) {
 			break
 		}
@@ -153,7 +155,8 @@ func (r *Response) take(z io.Reader, err error) {
 	r.Opaque = len(r.Body) == 0
 }
 
-// unchunk undoes the chunked coding, if that is what b is; curl has undone it, other recorders have not.
+// unchunk undoes the chunked coding, if that is what b is; curl has undone it, other recorders have
+// not.
 func unchunk(b []byte) ([]byte, bool) {
 	if !regexp.MustCompile(`^[0-9A-Fa-f]+(?:;[^\r\n]*)?\r?\n`).Match(b) {
 		return nil, false

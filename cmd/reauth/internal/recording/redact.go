@@ -6,8 +6,9 @@ import (
 	"unicode"
 )
 
-// Whatever identifies somebody, or lets somebody in, is replaced by what obviously is not real: EXAMPLE, example.com, 192.0.2.1.
-// Words are left, for the rules read words. A name inside a sentence is not recognized: a person must read the result.
+// Whatever identifies somebody, or lets somebody in, is replaced by what obviously is not real:
+// EXAMPLE, example.com, 192.0.2.1. Words are left, for the rules read words. A name inside a
+// sentence is not recognized: a person must read the result.
 
 // replacement is one kind of text and what stands in its place.
 type replacement struct {
@@ -17,7 +18,8 @@ type replacement struct {
 
 func with(s string) func(string) string { return func(string) string { return s } }
 
-// prefixed keeps the telling prefix of an id or a key, up to its first hyphen or underscore, if what follows is not a word.
+// prefixed keeps the telling prefix of an id or a key, up to its first hyphen or underscore, if
+// what follows is not a word.
 func prefixed(match string) string {
 	match, dots := strings.TrimRight(match, "."), match[len(strings.TrimRight(match, ".")):]
 	if i := strings.IndexAny(match, "-_"); random(match[i+1:]) {
@@ -26,7 +28,8 @@ func prefixed(match string) string {
 	return match + dots
 }
 
-// random tells an id from words: somewhere in it a run of letters and digits mixes the two, or cases, or is masked.
+// random tells an id from words: somewhere in it a run of letters and digits mixes the two, or
+// cases, or is masked.
 func random(s string) bool {
 	if strings.Contains(s, "**") {
 		return true
