@@ -10,7 +10,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// refreshCmd renews credentials.
+// refreshCmd refreshes one credential, or all of a provider, without waiting for a request to need
+// it.
 type refreshCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; without it, all of the provider."`
@@ -29,14 +30,16 @@ Examples:
 `
 }
 
-// Run implements the command. One credential that fails does not keep the others from being
-// renewed.
+// Run implements the command. It refreshes every credential that the arguments name, even after one
+// has failed. Then it returns the error that matters most: see worse.
 func (c *refreshCmd) Run(a *app) error {
 	p, err := a.pool()
 	if err != nil {
 		return err
 	}
-	var how sync.Map // credential → what brought its new tokens; events come from any goroutine
+	// how maps "provider/id" to the type of the event that brought new tokens. The pool calls
+	// Observe from any goroutine.
+	var how sync.Map
 	p.Observe = func(_ context.Context, e reauth.Event) {
 		switch e.Type {
 		case reauth.Refreshed, reauth.Adopted:
@@ -56,8 +59,12 @@ func (c *refreshCmd) Run(a *app) error {
 	var worst error
 	renewed := 0
 	for _, s := range list {
+		// A followed login belongs to another program, which refreshes it. Without an ID it is
+		// passed over, as is an API key. With one, the user asked for it: Refresh takes newer
+		// tokens from that program, or says why it has none.
 		if s.Follows != "" && c.ID == "" {
-			a.printf("%s/%s: left alone, it is the login of %s, which refreshes it\n", s.Provider, s.ID, programName(s.Follows))
+			a.printf("%s/%s: left alone, it is the login of %s, which refreshes it\n",
+				s.Provider, s.ID, programName(s.Follows))
 			continue
 		}
 		switch err := p.Refresh(a.ctx, s.Provider, s.ID); {
@@ -71,13 +78,15 @@ func (c *refreshCmd) Run(a *app) error {
 			worst = worse(a, worst, afterRefresh(s, err))
 		}
 	}
+	// A script that asked for a refresh must not take this for one.
 	if worst == nil && renewed == 0 && c.ID == "" {
 		return fmt.Errorf("reauth: there was nothing to refresh of %s", list[0].Provider)
 	}
 	return worst
 }
 
-// renewal says what has become of a credential.
+// renewal describes the outcome of a refresh: the new token's fingerprint, when it expires, and
+// whether this process exchanged the refresh token or adopted tokens that another one had stored.
 func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adopted bool) string {
 	now, _ := find(all, before.Provider, before.ID)
 	what := "refreshed"
@@ -91,7 +100,8 @@ func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adop
 	return text
 }
 
-// afterRefresh adds the way out to the error of a refresh.
+// afterRefresh adds to the error of a refresh what the user can do about it. A refresh token that
+// the provider has refused for good ends the command with exitLogin.
 func afterRefresh(s reauth.CredentialStatus, err error) error {
 	var refused *reauth.RefreshError
 	switch {
@@ -105,8 +115,9 @@ func afterRefresh(s reauth.CredentialStatus, err error) error {
 	return err
 }
 
-// worse tells the error that matters less, and returns the other one: a new login that is needed
-// counts most.
+// worse returns that one of two errors that determines the exit code, and prints the other. An
+// error that asks for a new login wins, because its exit code is the highest. one is nil as long as
+// nothing has failed.
 func worse(a *app, one, other error) error {
 	var login *exitError
 	if one == nil {
@@ -119,7 +130,7 @@ func worse(a *app, one, other error) error {
 	return other
 }
 
-// resetCmd lifts marks.
+// resetCmd lifts the marks of credentials that are put aside or retired.
 type resetCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; without it, all of the provider."`
@@ -136,7 +147,8 @@ Examples:
 `
 }
 
-// Run implements the command.
+// Run implements the command. It resets also those in good standing, since their refresh may be
+// backing off.
 func (c *resetCmd) Run(a *app) error {
 	p, err := a.pool()
 	if err != nil {
@@ -159,7 +171,8 @@ func (c *resetCmd) Run(a *app) error {
 	return nil
 }
 
-// removeCmd removes a credential.
+// removeCmd removes one credential from the store. It never removes several at once: without an ID
+// the provider must have exactly one.
 type removeCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; it may be left out when the provider has one only."`
