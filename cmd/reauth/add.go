@@ -60,6 +60,7 @@ func (c *addCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	// Add reports only the ID. outcome compares the status before and after.
 	before := p.Status()
 	id, err := p.Add(a.ctx, cred)
 	if err != nil {
@@ -69,14 +70,14 @@ func (c *addCmd) Run(a *app) error {
 	return nil
 }
 
-// outcome says in words what Pool.Add did. Add reports only the ID, so outcome compares the status
-// before with the status after.
+// outcome says in words what Pool.Add did to the credential with this ID.
 func outcome(before, after []reauth.CredentialStatus, provider, id string) string {
 	old, had := find(before, provider, id)
 	now, _ := find(after, provider, id)
 	switch {
 	case !had:
 		return "added"
+	// Follows changes when the store begins to follow another program's login, or takes it over.
 	case old.Fingerprint != now.Fingerprint || old.Follows != now.Follows:
 		return "replaced the login of"
 	case old.Priority != now.Priority:
@@ -111,6 +112,7 @@ func (c *addCmd) credential(a *app) (reauth.Credential, error) {
 		return reauth.Credential{}, usagef("say where the secret comes from: " +
 			"--key-from-env NAME, --key-stdin or --token-stdin")
 	}
+	// A value that a script has read from a file often ends with a line break, which no key has.
 	key := strings.TrimSpace(os.Getenv(c.KeyFromEnv))
 	if key == "" {
 		return reauth.Credential{}, usagef("the environment variable that --key-from-env names is not set, or empty")
@@ -124,6 +126,7 @@ func readKey(a *app) (string, error) {
 	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return askKey(a, int(f.Fd()))
 	}
+	// The limit keeps a file that is given by mistake from filling the memory.
 	line, err := bufio.NewReader(io.LimitReader(a.stdin, 1<<20)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("reauth: read the key: %w", err)
@@ -143,6 +146,7 @@ func askKey(a *app, fd int) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reauth: read the key: %w", err)
 	}
+	// The buffer lets the goroutine end after askKey has returned.
 	given := make(chan answer, 1)
 	a.notef("Key (not shown): ")
 	defer a.notef("\n")
@@ -167,9 +171,10 @@ func askKey(a *app, fd int) (string, error) {
 // own errors, and so the terminal and logs, quote nothing of the answer.
 func readTokenAnswer(r io.Reader) (reauth.Credential, error) {
 	var answer struct {
-		AccessToken  string  `json:"access_token"`
-		RefreshToken string  `json:"refresh_token"`
-		ExpiresIn    float64 `json:"expires_in"`
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+		// RFC 8259 allows 3600.0 and 3.6e3 for a whole number, which an int would reject.
+		ExpiresIn float64 `json:"expires_in"`
 	}
 	b, err := io.ReadAll(io.LimitReader(r, 1<<20))
 	if err != nil {

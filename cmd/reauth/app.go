@@ -81,6 +81,7 @@ func (a *app) where() (place string, database bool, err error) {
 		return place, false, err
 	case strings.HasPrefix(place, "postgres://"), strings.HasPrefix(place, "postgresql://"):
 		return place, true, nil
+	// Only the scheme is repeated: the rest may hold a password.
 	case strings.Contains(place, "://"):
 		scheme, _, _ := strings.Cut(place, "://")
 		return "", false, usagef("the store %s://… is none that is known; name a file, or a postgres:// URL", scheme)
@@ -121,6 +122,7 @@ func (a *app) open() (reauth.Store, error) {
 		return nil, fmt.Errorf("reauth: open the store: %w", withoutPassword(err, place))
 	}
 	a.closers = append(a.closers, db.Close)
+	// sql.Open has not connected yet. This is the first error of an unreachable database.
 	s, err := reauth.NewSQLStore(a.ctx, db)
 	if err != nil {
 		return nil, withoutPassword(err, place)
@@ -181,6 +183,7 @@ func (a *app) exit(err error) int {
 	if err == nil {
 		return exitGood
 	}
+	// After Ctrl-C the error says little more than "context canceled".
 	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		a.notef("reauth: interrupted\n")
 		return exitFailed

@@ -73,6 +73,7 @@ func (c *classifyCmd) Run(a *app) error {
 // judge reads and parses the response, finds its provider and classifies it.
 func (c *classifyCmd) judge(a *app) (*judged, error) {
 	j := new(judged)
+	// An unknown name is a usage error; without one, guess tries.
 	if c.Provider != "" {
 		pr, err := lookup(c.Provider)
 		if err != nil {
@@ -245,6 +246,7 @@ func (j *judged) writeJSON(w io.Writer) error {
 		Transport string     `json:"transport"`
 	}{j.resp.Status, j.provider, j.verdict.Kind.String(), j.verdict.Reason, nil, j.does()}
 	if r := j.verdict.Reset; !r.IsZero() {
+		// Below a second there is only the time that this process took.
 		r = r.UTC().Truncate(time.Second)
 		doc.Reset = &r
 	}
@@ -275,6 +277,7 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	if what == "" {
 		return usagef("--name wants letters or digits")
 	}
+	// No provider has this name, so the tests apply the generic rules to such a fixture.
 	provider := cmp.Or(j.provider, "generic")
 	path := filepath.Join(c.Dir, v.Kind.String(), fmt.Sprintf("%s-%d-%s.http", provider, clean.Status, what))
 	host := j.resp.Notes.Get("Fixture-Host")
@@ -319,6 +322,7 @@ func resetNote(provider string, r *recording.Response, v reauth.Verdict) string 
 		return ""
 	}
 	now := time.Now()
+	// earlier shares the body with r, which the rules only read. Its header is a copy.
 	earlier := *r
 	earlier.Header = r.Header.Clone()
 	earlier.Header.Set("Date", now.Add(-2*time.Minute).UTC().Format(http.TimeFormat))

@@ -85,6 +85,8 @@ func (c *completeCmd) Run(a *app) error {
 // candidates returns everything that can follow the words, as lines of completionScripts. It reads
 // the words by itself, because kong rejects a line that is not complete yet.
 func (a *app) candidates(words []string) []string {
+	// node is the command that the words have named so far, args are its arguments, and open is a
+	// flag whose value is still to come.
 	node, args, open := a.model.Node, []string{}, (*kong.Flag)(nil)
 	for _, word := range words {
 		switch {
@@ -97,6 +99,7 @@ func (a *app) candidates(words []string) []string {
 			open = nil
 		case strings.HasPrefix(word, "-"):
 			open = valued(node, word)
+		// The first word that is no flag names the command. Behind an unknown one nothing is known.
 		case node == a.model.Node:
 			i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == word })
 			if i < 0 {
@@ -107,6 +110,7 @@ func (a *app) candidates(words []string) []string {
 			args = append(args, word)
 		}
 	}
+	// Only a value can follow, and only an enum has values that are known.
 	if open != nil {
 		return strings.FieldsFunc(open.Enum, func(r rune) bool { return r == ',' })
 	}

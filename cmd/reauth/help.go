@@ -63,6 +63,7 @@ func writeMan(w io.Writer, model *kong.Application) {
 			continue
 		}
 		p("\n### reauth %s\n\n%s\n\n    reauth %s\n", n.Name, n.Help, n.Summary())
+		// Markdown needs an empty line between the code block and the list.
 		if len(n.Positional)+len(n.Flags) > 0 {
 			p("\n")
 		}
@@ -83,6 +84,7 @@ func writeMan(w io.Writer, model *kong.Application) {
 		p("- `%s`: %s%s\n", f.String(), f.Help, envOf(f))
 	}
 	p("\n## Exit status\n\n")
+	// Two spaces separate code and meaning; the title has none.
 	for line := range strings.Lines(exitCodes) {
 		if code, what, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
 			p("- %s: %s\n", code, what)

@@ -69,8 +69,10 @@ func (c *loginCmd) Run(a *app) error {
 		Provider: c.Provider, Flow: login.Flow(c.Flow), Issuer: c.Issuer, ClientID: c.ClientID,
 		Scope: c.Scope, Port: c.Port, Header: header, Person: person,
 	}.Run(a.ctx)
+	// The countdown must be gone before anything else is printed.
 	person.done()
 	switch {
+	// A provider without logins, or a flow that it does not have, is wrong usage.
 	case errors.Is(err, login.ErrUnsupported):
 		return &exitError{exitUsage, err}
 	case err != nil && a.ctx.Err() != nil:
@@ -121,6 +123,7 @@ func readHeaders(given []string) (http.Header, error) {
 		if !ok || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(value, "\r\n") {
 			return nil, usagef("--header takes NAME:VALUE, as in --header 'Editor-Version: acme/1.0'")
 		}
+		// A header may be given twice, as HTTP allows.
 		h.Add(name, strings.TrimSpace(value))
 	}
 	return h, nil
@@ -169,6 +172,7 @@ func (t *terminal) Waiting(left time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	// The countdown has minutes and seconds, as 4:07.
 	case t.live:
 		t.draw(fmt.Sprintf("Waiting for your consent, %d:%02d left (Ctrl-C ends it) ",
 			int(left.Minutes()), int(left.Seconds())%60))

@@ -81,6 +81,8 @@ func (c *proxyCmd) Run(a *app) error {
 	if owner, ok := pool.ProviderFor(&at); !ok || owner.Name != pr.Name {
 		return usagef("%s is no address of %s: no credential would be sent there", base.Origin+base.Path(), pr.Name)
 	}
+	// Without a credential every request would fail. The user learns it now, and a script by the
+	// exit code.
 	if err := proxy.Check(pool, pr); err != nil {
 		return &exitError{exitLogin, err}
 	}
@@ -97,6 +99,7 @@ func (c *proxyCmd) Run(a *app) error {
 // and Grace allow; a second signal cuts them.
 func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config proxy.Config) error {
 	logger := c.logger(a)
+	// The pool logs its own work, such as refreshes in the background, in the same place.
 	pool.Logger = logger
 	config.Pool, config.Logger, config.Addr, config.Names = pool, logger, ln.Addr(), c.Host
 	p := proxy.New(config)
@@ -121,6 +124,7 @@ func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config prox
 func untilSecondSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	now, end := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, func() {
+		// signal.Notify does not wait for a receiver; the buffer keeps the signal.
 		second := make(chan os.Signal, 1)
 		signal.Notify(second, os.Interrupt, syscall.SIGTERM)
 		defer signal.Stop(second)
@@ -146,6 +150,7 @@ func (c *proxyCmd) clientToken() (string, error) {
 	if c.ClientTokenEnv == "" {
 		return "", nil
 	}
+	// A value that a script has read from a file often ends with a line break.
 	token := strings.TrimSpace(os.Getenv(c.ClientTokenEnv))
 	switch {
 	case token == "":
@@ -171,6 +176,7 @@ func (c *proxyCmd) mayListen() error {
 			return usagef("--allow-remote needs --client-token-env: " +
 				"without a token everybody who reaches the port could spend the account")
 		}
+		// An empty host, as in ":8787", means every address too.
 		if ip, err := netip.ParseAddr(host); len(c.Host) == 0 && (host == "" || err == nil && ip.IsUnspecified()) {
 			return usagef("--listen %s takes any address: name those by which clients reach the proxy with --host",
 				c.Listen)
@@ -211,6 +217,7 @@ func (c *proxyCmd) shown(ln net.Listener) string {
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() || len(c.Host) == 0 {
 		return addr
 	}
+	// This name has a port of its own, that of a TLS proxy, for example.
 	if strings.Contains(c.Host[0], ":") {
 		return c.Host[0]
 	}
@@ -230,6 +237,7 @@ func (c *proxyCmd) base(pr reauth.Provider) (proxy.Base, error) {
 	if err != nil {
 		return proxy.Base{}, err
 	}
+	// Clients append paths such as /models, so a slash at the end would be doubled.
 	return proxy.At(u.Scheme+"://"+u.Host, strings.TrimRight(u.EscapedPath(), "/")), nil
 }
 
@@ -258,6 +266,7 @@ func (c *proxyCmd) announce(a *app, ln net.Listener, config proxy.Config) {
 		}
 		a.printf("  %-20s%s\n", name, b.URL)
 	}
+	// SDKs insist on a key. The proxy replaces it.
 	key := "any: the proxy puts the credential"
 	if c.ClientTokenEnv != "" {
 		key = "the value of " + c.ClientTokenEnv

@@ -49,6 +49,7 @@ func (c *refreshCmd) Run(a *app) error {
 		default:
 		}
 	}
+	// --base-url and --issuer replace the provider's own addresses.
 	if _, err := c.apply(p, c.Provider); err != nil {
 		return err
 	}
@@ -69,6 +70,7 @@ func (c *refreshCmd) Run(a *app) error {
 		}
 		switch err := p.Refresh(a.ctx, s.Provider, s.ID); {
 		case err == nil:
+			// list is from before the refresh, so renewal reads the status again.
 			renewed++
 			by, _ := how.Load(s.Provider + "/" + s.ID)
 			a.printf("%s\n", renewal(s, p.Status(), by == reauth.Adopted))
@@ -88,6 +90,7 @@ func (c *refreshCmd) Run(a *app) error {
 // renewal describes the outcome of a refresh: the new token's fingerprint, when it expires, and
 // whether this process exchanged the refresh token or adopted tokens that another one had stored.
 func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adopted bool) string {
+	// The credential is still there: this process has just refreshed it.
 	now, _ := find(all, before.Provider, before.ID)
 	what := "refreshed"
 	if adopted {
@@ -162,6 +165,7 @@ func (c *resetCmd) Run(a *app) error {
 		if err := p.Reset(a.ctx, s.Provider, s.ID); err != nil {
 			return err
 		}
+		// s is from before the reset.
 		was := "was in good standing already"
 		if s.State != reauth.Good {
 			was = "is in good standing again; it was " + stateOf(s, time.Now())
@@ -202,6 +206,7 @@ func (c *removeCmd) Run(a *app) error {
 	if len(list) > 1 {
 		return usagef("%s has %d credentials; name one of %s", list[0].Provider, len(list), idsOf(list))
 	}
+	// Remove waits for a refresh of this credential that another process has begun.
 	if err := p.Remove(a.ctx, list[0].Provider, list[0].ID); err != nil {
 		return err
 	}

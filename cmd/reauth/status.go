@@ -41,6 +41,7 @@ func (c *statusCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	// JSON is written for an empty store too: a program can rely on its form.
 	if c.JSON {
 		return writeStatusJSON(a.stdout, a.storeName(), list)
 	}
@@ -86,6 +87,7 @@ func only(list []reauth.CredentialStatus, provider, id string) ([]reauth.Credent
 // the IDs that exist.
 func (a *app) chosen(p *reauth.Pool, provider, id string, code int) ([]reauth.CredentialStatus, error) {
 	all := p.Status()
+	// only overwrites its list, and the error below needs all of it.
 	list, err := only(slices.Clone(all), provider, id)
 	if err != nil || len(list) > 0 {
 		return list, err
@@ -115,6 +117,7 @@ func idsOf(list []reauth.CredentialStatus) string {
 func writeStatus(w io.Writer, list []reauth.CredentialStatus, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) {
+		// An empty cell would be hard to see, and awk would miscount the columns.
 		for i := range cells {
 			cells[i] = cmp.Or(printable(cells[i]), "-")
 		}
@@ -149,6 +152,7 @@ func printable(s string) string {
 func stateOf(s reauth.CredentialStatus, now time.Time) string {
 	var parts []string
 	switch s.State {
+	// The reason names the rule that decided: reauth classify explains it.
 	case reauth.Aside:
 		until := fmt.Sprintf("put aside until %s (%s)",
 			s.AsideUntil.Local().Format(stampFor(s.AsideUntil, now)), in(s.AsideUntil, now))
@@ -214,13 +218,17 @@ func short(d time.Duration) string {
 // statusJSON is a credential in the output of --json. Programs parse it: names and meanings stay.
 // Times are in UTC and whole seconds (RFC 3339); an unknown time is absent.
 type statusJSON struct {
-	Provider    string     `json:"provider"`
-	ID          string     `json:"id"`
-	Account     string     `json:"account,omitempty"`
-	Fingerprint string     `json:"fingerprint"`
-	State       string     `json:"state"`
-	Reason      string     `json:"reason,omitempty"`
-	Follows     string     `json:"follows,omitempty"`
+	Provider string `json:"provider"`
+	ID       string `json:"id"`
+	Account  string `json:"account,omitempty"`
+	// Fingerprint is the beginning of the access token's digest.
+	Fingerprint string `json:"fingerprint"`
+	// State is "good", "aside" or "retired". Reason is the rule that decided; absent when good.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// Follows is the kind of program whose login it is, as "reauth import" names it.
+	Follows string `json:"follows,omitempty"`
+	// Priority: lower is preferred.
 	Priority    int        `json:"priority"`
 	Expiry      *time.Time `json:"expiry,omitempty"`
 	AsideUntil  *time.Time `json:"aside_until,omitempty"`

@@ -42,6 +42,7 @@ const (
 // process carry the label "provider", so that several proxies can share a dashboard.
 func newMetrics(pool *reauth.Pool, provider string) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
+	// Everything that is registered through reg gets the label.
 	reg := prometheus.WrapRegistererWith(prometheus.Labels{"provider": provider}, m.registry)
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "reauth", Name: name, Help: help}, labels)
@@ -98,6 +99,7 @@ func (m *metrics) handler() http.Handler {
 func (m *metrics) observe(e reauth.Event) {
 	switch e.Type {
 	case reauth.Judged:
+		// The reason of a Judged event is the kind of the verdict, a colon, and the rule.
 		kind, reason, _ := strings.Cut(e.Reason, ":")
 		m.verdicts.WithLabelValues(kind, reason).Inc()
 	case reauth.Refreshed:
@@ -178,6 +180,7 @@ func (c *credentials) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *credentials) Collect(ch chan<- prometheus.Metric) {
+	// The values below are constant metrics: the collector keeps no state of its own.
 	states, waiting := c.desc()
 	// States that no credential is in must show 0, not disappear.
 	count := map[reauth.State]int{reauth.Good: 0, reauth.Aside: 0, reauth.Retired: 0}

@@ -35,15 +35,19 @@ const contentSecurity = "default-src 'none'; style-src 'self'; script-src 'self'
 
 // status is what the page shows: the state of the proxy at one moment. It holds no secret.
 type status struct {
+	// Now is when the page was rendered. Relative times on it count from Now.
 	Now, Started time.Time
 	Provider     string
-	Upstream     string
-	Version      string
-	Stopping     bool
-	BaseURLs     []BaseURL
-	Counters     []counter
-	Credentials  []reauth.CredentialStatus
-	Decisions    []decision
+	// Upstream is the provider's origin, and Version the command's.
+	Upstream string
+	Version  string
+	// Stopping: running requests finish, and the page says so.
+	Stopping    bool
+	BaseURLs    []BaseURL
+	Counters    []counter
+	Credentials []reauth.CredentialStatus
+	// Decisions are the last events, the newest first.
+	Decisions []decision
 }
 
 // counter is the sum of a metric since the start of the proxy.
@@ -65,6 +69,7 @@ func (p *Proxy) status() status {
 		Upstream: p.upstream.Scheme + "://" + p.upstream.Host,
 		Version:  version(), Stopping: p.draining.Load(), BaseURLs: p.baseURLs,
 	}
+	// The registry is the only place where numbers are kept: the page and /metrics agree.
 	for _, c := range []struct{ name, metric string }{
 		{"Requests", "reauth_proxy_requests_total"},
 		{"In flight", "reauth_proxy_requests_in_flight"},
@@ -82,6 +87,8 @@ func (p *Proxy) status() status {
 	for _, e := range p.decisions.last() {
 		d := decision{Event: e}
 		switch {
+		// Err is one of ours or of the library, without secrets: see upstreamError and
+		// reauth.RefreshError.
 		case e.Err != nil:
 			d.Text = e.Err.Error()
 		case !e.Until.IsZero():
@@ -111,6 +118,7 @@ func (p *Proxy) render(w http.ResponseWriter, name string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", contentSecurity)
+	// Links on the page must not tell other hosts where the proxy listens.
 	h.Set("Referrer-Policy", "no-referrer")
 	// A browser that has gone needs no answer.
 	_, _ = w.Write(out.Bytes())
