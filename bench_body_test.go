@@ -55,7 +55,8 @@ func BenchmarkKeptMemory(b *testing.B) {
 	}
 }
 
-// heapInFlight returns the bytes on the heap while so many requests wait for an answer, their bodies sent.
+// heapInFlight returns the bytes on the heap while so many requests wait for an answer, their
+// bodies sent.
 func heapInFlight(b *testing.B, requests int, size int64) float64 {
 	var sent, answered sync.WaitGroup
 	hold := make(chan struct{})

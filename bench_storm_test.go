@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// A storm: all requests in flight are refused, one exchange recovers them. It is compared with the same choreography
-// without a library: as many refusals, the time of one exchange, as many replays.
+// A storm: all requests in flight are refused, one exchange recovers them. It is compared with the
+// same choreography without a library: as many refusals, the time of one exchange, as many replays.
 func BenchmarkStorm(b *testing.B) {
 	for _, n := range []int{20, 1000} {
 		b.Run(fmt.Sprintf("loopback/%d", n), func(b *testing.B) {
@@ -36,8 +36,8 @@ func BenchmarkStorm(b *testing.B) {
 
 const exchangeTakes = 200 * time.Millisecond
 
-// storm is an API that accepts the newest token only, as a server or as a base, and holds its refusals back until
-// everybody has been refused.
+// storm is an API that accepts the newest token only, as a server or as a base, and holds its
+// refusals back until everybody has been refused.
 type storm struct {
 	newest    atomic.Int64
 	exchanges atomic.Int64

@@ -37,7 +37,8 @@ func (s secrets) add(tokens ...string) {
 	}
 }
 
-// assertAbsent looks for each secret, whole, by halves, and as the verbs and encoders of logs write it.
+// assertAbsent looks for each secret, whole, by halves, and as the verbs and encoders of logs write
+// it.
 func (s secrets) assertAbsent(t *testing.T, where, text string) {
 	t.Helper()
 	require.NotEmpty(t, s)
@@ -261,7 +262,8 @@ func (s *story) assertNothingTold(t *testing.T, statuses string) {
 	}
 }
 
-// What the answer says of its request is what the caller sent: an SDK's dump of it holds the placeholder.
+// What the answer says of its request is what the caller sent: an SDK's dump of it holds the
+// placeholder.
 func TestAnswerShowsTheCallersRequest(t *testing.T) {
 	for _, d := range []reauthtest.Dialect{reauthtest.XAI, reauthtest.OpenAI, reauthtest.Anthropic} {
 		r, hidden := newRig(t, d), make(secrets)

@@ -111,7 +111,8 @@ func TestXAISendsNoTokenToAStranger(t *testing.T) {
 	}
 }
 
-// Discovery only tells whether the endpoint has moved: while it is down, the one that is known is asked.
+// Discovery only tells whether the endpoint has moved: while it is down, the one that is known is
+// asked.
 func TestXAIDiscoveryThatIsDown(t *testing.T) {
 	silent := func(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()

@@ -16,7 +16,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A program with an expired token of xAI. Any SDK that takes an http.Client gets the same by being handed client.
+// A program with an expired token of xAI. Any SDK that takes an http.Client gets the same by being
+// handed client.
 func Example() {
 	fake := reauthtest.New(reauthtest.XAI) // stands in for api.x.ai and its token endpoint
 	accessToken, refreshToken := fake.Login()
@@ -103,8 +104,8 @@ func ExamplePool_Register() {
 	fmt.Println(err)
 	fmt.Println(pool.Register(reauth.Provider{Name: "everybody", Hosts: []string{"*.com"}}))
 	// Output:
-	// <nil>
-	// reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
+	// <nil> reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last
+	// two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
 }
 
 // What an answer says about the credential.
@@ -186,10 +187,9 @@ func ExamplePool_observe() {
 		log.Fatal(err)
 	}
 	// Output:
-	// sent anthropic 403
-	// judged anthropic 403 forbidden:permission
-	// gave-up anthropic 403 forbidden:permission
-	// {"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}
+	// sent anthropic 403 judged anthropic 403 forbidden:permission gave-up anthropic 403
+	// forbidden:permission {"type":"error","error":{"type":"permission_error","message":"OAuth
+	// token does not meet scope requirement user:inference"}}
 }
 
 // Requests that mention what one account has made stay with it.

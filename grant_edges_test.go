@@ -33,7 +33,8 @@ func TestNoVerbShowsASecretOfAWrappedError(t *testing.T) {
 	}
 }
 
-// A Retry-After in seconds counts from receipt (RFC 9110 §10.2.3), whatever the Date; a date is of the server's clock.
+// A Retry-After in seconds counts from receipt (RFC 9110 §10.2.3), whatever the Date; a date is of
+// the server's clock.
 func TestRetryAfterAndAClockThatIsOff(t *testing.T) {
 	for _, skew := range []time.Duration{-3 * time.Hour, -4 * time.Minute, 0, 4 * time.Minute, 3 * time.Hour} {
 		for name, c := range map[string]struct {

@@ -131,7 +131,8 @@ func TestRedirectOfTheTokenEndpointIsRefused(t *testing.T) {
 	}
 }
 
-// The client of our own, over real sockets: it speaks to loopback, follows nothing and leaves nothing behind.
+// The client of our own, over real sockets: it speaks to loopback, follows nothing and leaves
+// nothing behind.
 func TestOwnClient(t *testing.T) {
 	var paths []string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -151,7 +152,8 @@ func TestOwnClient(t *testing.T) {
 	assert.Equal(t, []string{"/token", "/moved"}, paths)
 }
 
-// A refresh token that rotates is sent again only when it provably was not, or when the endpoint has asked for it.
+// A refresh token that rotates is sent again only when it provably was not, or when the endpoint
+// has asked for it.
 func TestWhatIsRepeated(t *testing.T) {
 	badCertificate := httpmock.NewErrorResponder(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}})
 	reset := httpmock.NewErrorResponder(&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET})
@@ -249,7 +251,8 @@ func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
 	}
 }
 
-// What may have been sent is repeated once, within 2 s, when the access token is refused anyway: there is less to lose then.
+// What may have been sent is repeated once, within 2 s, when the access token is refused anyway:
+// there is less to lose then.
 func TestLostExchangeIsRepeatedOnceForARefusedToken(t *testing.T) {
 	ways := map[string]func(*testing.T, *reauth.Pool) error{
 		"refused": func(_ *testing.T, pool *reauth.Pool) error {

@@ -16,7 +16,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// keysOf is a rig of one provider's API keys "key-a", "key-b" and "key-c", over a fake of that dialect.
+// keysOf is a rig of one provider's API keys "key-a", "key-b" and "key-c", over a fake of that
+// dialect.
 func keysOf(t testing.TB, provider, base string, d reauthtest.Dialect) *rig {
 	t.Helper()
 	r := &rig{fake: reauthtest.New(d), provider: provider, url: base, pool: reauth.NewPool(), events: new(eventLog)}
@@ -158,7 +159,8 @@ func TestBoundPathsOfOnesOwn(t *testing.T) {
 	assert.Equal(t, []string{"jobs"}, p.BoundPaths)
 }
 
-// A conversation is not moved to try out a credential whose quota may be back, unless it is at home there.
+// A conversation is not moved to try out a credential whose quota may be back, unless it is at home
+// there.
 func TestAffinityIsNotProbedAway(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
 		home := make(map[string]string)
