@@ -10,8 +10,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// A stream of 16 MiB over loopback: time and time to its first byte, as multiples of the bare
-// base's.
+// BenchmarkStream reads a stream of 16 MiB over loopback. It reports the throughput and the time to
+// the first byte, each as a multiple of the bare base's.
 func BenchmarkStream(b *testing.B) {
 	const turns, events = 31, 512
 	event := make([]byte, 32<<10)

@@ -16,10 +16,10 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A program with an expired token of xAI. Any SDK that takes an http.Client gets the same by being
-// handed client.
+// A program has an expired token of xAI. The transport refreshes it. Any SDK that takes an
+// http.Client works the same way with client.
 func Example() {
-	fake := reauthtest.New(reauthtest.XAI) // stands in for api.x.ai and its token endpoint
+	fake := reauthtest.New(reauthtest.XAI) // stands for api.x.ai and its token endpoint
 	accessToken, refreshToken := fake.Login()
 	fake.Expire(accessToken)
 
@@ -27,12 +27,14 @@ func Example() {
 	defer pool.Close()
 	useFake(pool, fake)
 	ctx := context.Background()
-	if _, err := pool.Add(ctx, reauth.Credential{Provider: "xai-oauth", AccessToken: accessToken, RefreshToken: refreshToken}); err != nil {
+	login := reauth.Credential{Provider: "xai-oauth", AccessToken: accessToken, RefreshToken: refreshToken}
+	if _, err := pool.Add(ctx, login); err != nil {
 		log.Fatal(err)
 	}
 	client := &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}
 
-	resp, err := client.Post("https://api.x.ai/v1/chat/completions", "application/json", strings.NewReader(`{"model":"grok-4"}`))
+	body := strings.NewReader(`{"model":"grok-4"}`)
+	resp, err := client.Post("https://api.x.ai/v1/chat/completions", "application/json", body)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -45,14 +47,15 @@ func Example() {
 func useFake(pool *reauth.Pool, fake *reauthtest.Provider) {
 	xai, _ := reauth.LookupProvider("xai-oauth")
 	xai.Refresher, _ = reauth.BuiltinRefresher("xai-oauth", reauth.OAuth2Config{
-		TokenURL: "https://auth.example.com" + reauthtest.TokenPath, HTTPClient: &http.Client{Transport: fake.Transport()},
+		TokenURL:   "https://auth.example.com" + reauthtest.TokenPath,
+		HTTPClient: &http.Client{Transport: fake.Transport()},
 	})
 	if err := pool.Register(xai); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// Several API keys: when one is exhausted, the next one serves.
+// A pool holds several API keys. When one is exhausted, the next one serves.
 func ExampleNewPool() {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	fake.AddKey("sk-EXAMPLE-1")
@@ -62,8 +65,8 @@ func ExampleNewPool() {
 	pool := reauth.NewPool()
 	defer pool.Close()
 	for i, key := range []string{"sk-EXAMPLE-1", "sk-EXAMPLE-2"} {
-		_, err := pool.Add(context.Background(), reauth.Credential{Provider: "openai", ID: fmt.Sprint("key ", i+1), AccessToken: key})
-		if err != nil {
+		c := reauth.Credential{Provider: "openai", ID: fmt.Sprint("key ", i+1), AccessToken: key}
+		if _, err := pool.Add(context.Background(), c); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -83,7 +86,7 @@ func ExampleNewPool() {
 	// key 2 is good
 }
 
-// A provider of one's own: its hosts, how it refuses, how its tokens are refreshed.
+// A program registers a provider of its own: its hosts, how it refuses, how it refreshes tokens.
 func ExamplePool_Register() {
 	pool := reauth.NewPool()
 	defer pool.Close()
@@ -94,7 +97,7 @@ func ExamplePool_Register() {
 			if resp.StatusCode == http.StatusTeapot {
 				return reauth.Verdict{Kind: reauth.Rejected, Reason: "gateway:teapot"}, true
 			}
-			return reauth.Verdict{}, false // the generic rules
+			return reauth.Verdict{}, false // the generic rules decide
 		},
 		MayRefuse: func(resp *http.Response) bool { return resp.StatusCode >= 400 && resp.StatusCode < 500 },
 		Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
@@ -104,15 +107,16 @@ func ExamplePool_Register() {
 	fmt.Println(err)
 	fmt.Println(pool.Register(reauth.Provider{Name: "everybody", Hosts: []string{"*.com"}}))
 	// Output:
-	// <nil> reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last
-	// two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
+	// <nil>
+	// reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
 }
 
-// What an answer says about the credential.
+// Classify tells what an answer says about the credential.
 func ExampleClassify() {
 	for _, body := range []string{
 		`{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`,
-		`{"code":"personal-team-blocked:spending-limit","error":"You have run out of credits or need a Grok subscription."}`,
+		`{"code":"personal-team-blocked:spending-limit",` +
+			`"error":"You have run out of credits or need a Grok subscription."}`,
 		`{"code":"permission-denied","error":"Access to the chat endpoint is denied."}`,
 	} {
 		v := reauth.Classify("xai", &http.Response{StatusCode: http.StatusForbidden}, []byte(body))
@@ -124,7 +128,7 @@ func ExampleClassify() {
 	// forbidden status:403
 }
 
-// A client that is not HTTP takes a token, uses it, and tells how it fared.
+// A client that does not use HTTP takes a token from the pool, uses it, and reports the outcome.
 func ExamplePool_Token() {
 	fake := reauthtest.New(reauthtest.XAI)
 	pool := reauth.NewPool()
@@ -132,7 +136,8 @@ func ExamplePool_Token() {
 	useFake(pool, fake)
 	accessToken, refreshToken := fake.Login()
 	ctx := context.Background()
-	if _, err := pool.Add(ctx, reauth.Credential{Provider: "xai", ID: "me", AccessToken: accessToken, RefreshToken: refreshToken}); err != nil {
+	login := reauth.Credential{Provider: "xai", ID: "me", AccessToken: accessToken, RefreshToken: refreshToken}
+	if _, err := pool.Add(ctx, login); err != nil {
 		log.Fatal(err)
 	}
 
@@ -140,7 +145,8 @@ func ExamplePool_Token() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	rpcError := fmt.Errorf("rpc error: code = Unauthenticated desc = unauthenticated:bad-credentials") // what a call with c.AccessToken said
+	// A call with c.AccessToken failed with this error.
+	rpcError := fmt.Errorf("rpc error: code = Unauthenticated desc = unauthenticated:bad-credentials")
 	if err := pool.Report(ctx, c.Provider, c.ID, c.AccessToken, reauth.ClassifyError(rpcError)); err != nil {
 		log.Fatal(err)
 	}
@@ -152,19 +158,26 @@ func ExamplePool_Token() {
 	// Output: another token: true
 }
 
-// Any source of golang.org/x/oauth2 as a refresher.
+// A token source of golang.org/x/oauth2 serves as a refresher.
 func ExampleTokenSourceRefresher() {
-	config := &oauth2.Config{ClientID: "agents", Endpoint: oauth2.Endpoint{TokenURL: "https://login.corp.example/token", AuthStyle: oauth2.AuthStyleInParams}}
+	config := &oauth2.Config{
+		ClientID: "agents",
+		Endpoint: oauth2.Endpoint{
+			TokenURL: "https://login.corp.example/token", AuthStyle: oauth2.AuthStyleInParams,
+		},
+	}
 	refresher := reauth.TokenSourceRefresher(func(ctx context.Context, c reauth.Credential) oauth2.TokenSource {
 		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: c.RefreshToken})
 	})
 	pool := reauth.NewPool()
 	defer pool.Close()
-	fmt.Println(pool.Register(reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, Refresher: refresher}))
+	fmt.Println(pool.Register(reauth.Provider{
+		Name: "gateway", Hosts: []string{"llm.corp.example"}, Refresher: refresher,
+	}))
 	// Output: <nil>
 }
 
-// The transport's decisions, as they are made.
+// An observer gets the transport's decisions when they are made.
 func ExamplePool_observe() {
 	fake := reauthtest.New(reauthtest.Anthropic)
 	fake.AddKey("sk-ant-api-EXAMPLE")
@@ -174,7 +187,8 @@ func ExamplePool_observe() {
 	pool.Observe = func(_ context.Context, e reauth.Event) {
 		fmt.Println(strings.TrimSpace(fmt.Sprint(e.Type, " ", e.Provider, " ", e.Status, " ", e.Reason)))
 	}
-	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "anthropic", AccessToken: "sk-ant-api-EXAMPLE"}); err != nil {
+	key := reauth.Credential{Provider: "anthropic", AccessToken: "sk-ant-api-EXAMPLE"}
+	if _, err := pool.Add(context.Background(), key); err != nil {
 		log.Fatal(err)
 	}
 	client := &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}
@@ -187,31 +201,34 @@ func ExamplePool_observe() {
 		log.Fatal(err)
 	}
 	// Output:
-	// sent anthropic 403 judged anthropic 403 forbidden:permission gave-up anthropic 403
-	// forbidden:permission {"type":"error","error":{"type":"permission_error","message":"OAuth
-	// token does not meet scope requirement user:inference"}}
+	// sent anthropic 403
+	// judged anthropic 403 forbidden:permission
+	// gave-up anthropic 403 forbidden:permission
+	// {"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}
 }
 
-// Requests that mention what one account has made stay with it.
+// A request that names a file or another object goes to the credential whose account made the
+// object.
 func ExampleProvider_trackObjects() {
 	pool := reauth.NewPool()
 	defer pool.Close()
 
 	openai, _ := reauth.LookupProvider("openai")
-	openai.TrackObjects = 10_000 // ids of files, responses, batches, … and which credential made them
+	// The pool remembers so many ids of files, responses, batches, and which credential made them.
+	openai.TrackObjects = 10_000
 	err := pool.Register(openai)
 
 	fmt.Println(openai.BoundPaths[:4], err)
 	// Output: [files uploads batches containers] <nil>
 }
 
-// Codex may refuse in the first event of a stream that began with 200.
+// Codex may refuse in the first event of a stream whose status is 200.
 func ExampleProvider_firstEvent() {
 	pool := reauth.NewPool()
 	defer pool.Close()
 
 	codex, _ := reauth.LookupProvider("openai-codex")
-	codex.FirstEvent = 2 * time.Second // how long an event stream may take to show it
+	codex.FirstEvent = 2 * time.Second // how long the transport waits for that event
 	err := pool.Register(codex)
 
 	fmt.Println(err)
