@@ -93,8 +93,8 @@ func (p *hostPattern) parsePath(path string) error {
 	return nil
 }
 
-// checkPlainHTTP makes sure that a pattern which lets a credential go over the wire in the clear names
-// exactly where.
+// checkPlainHTTP makes sure that a pattern which lets a credential go over the wire in the clear
+// names exactly where.
 func (p *hostPattern) checkPlainHTTP() error {
 	switch {
 	case !p.http || p.loopback:
