@@ -126,6 +126,7 @@ type member struct {
 	place      atomic.Pointer[place]
 	inFlight   atomic.Int64
 	rejections atomic.Int32 // in a row, since a provider last accepted the credential
+	unproven   atomic.Int32 // those of unproven tokens, likewise
 	gone       atomic.Bool  // removed
 
 	pool     *Pool
