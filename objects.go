@@ -1,7 +1,6 @@
 package reauth
 
 import (
-	"bytes"
 	"container/list"
 	"encoding/json"
 	"io"
@@ -9,6 +8,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/reauth-go/reauth/internal/loosejson"
+	"github.com/reauth-go/reauth/internal/sse"
 )
 
 // Tracking objects, for providers that ask for it (Provider.TrackObjects): which credential made the file, response, batch
@@ -183,7 +185,7 @@ func (g *group) track(s *spec, req *http.Request, resp *http.Response, m *member
 		resp.Header.Get("Content-Encoding") != "" && !resp.Uncompressed {
 		return
 	}
-	stream := isEventStream(resp)
+	stream := sse.IsStream(resp)
 	if !stream && !isJSON(resp.Header) {
 		return
 	}
@@ -218,7 +220,7 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 	switch {
 	case err != nil || len(b.seen) == maxPeek:
 		b.finish()
-	case b.stream && !b.told && hasEvent(b.seen): // a response is polled, or cancelled, while it streams
+	case b.stream && !b.told && sse.End(b.seen) > 0: // a response is polled, or cancelled, while it streams
 		b.told = true
 		b.learn(b.seen)
 	}
@@ -249,59 +251,25 @@ func objectNames(b []byte, stream, own bool) []string {
 		w.read(b)
 		return w.names
 	}
-	for line := range bytes.Lines(b) {
-		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
-			w.read(data)
-		}
+	for _, data := range sse.Events(b) {
+		w.read(data)
 	}
 	return w.names
 }
 
-// nameWalker reads JSON token by token, so that what stands before a cut still counts.
 type nameWalker struct {
 	own   bool
 	names []string
-	dec   *json.Decoder
 }
 
 func (w *nameWalker) read(b []byte) {
-	w.dec = json.NewDecoder(bytes.NewReader(b))
-	_ = w.value("", "", 0) // an error is the end of what there is
+	_, _ = loosejson.Walk(b, w.visit) // an error is the end of what there is
 }
 
-// value reads the value of a member of an object that is itself the value of another, or an element of such.
-func (w *nameWalker) value(within, key string, depth int) error {
-	tok, err := w.dec.Token()
-	if err != nil {
-		return err
+func (w *nameWalker) visit(within, key string, depth int, tok json.Token) {
+	if s, ok := tok.(string); ok && len(s) <= maxName && w.isName(within, key, s, depth) {
+		w.names = append(w.names, s)
 	}
-	switch v := tok.(type) {
-	case json.Delim:
-		if depth > maxDepth {
-			return errTooDeep
-		}
-		for w.dec.More() {
-			member := key // an array's elements stand under the array's key
-			if v == '{' {
-				name, err := w.dec.Token()
-				if err != nil {
-					return err
-				}
-				within = key
-				member, _ = name.(string)
-			}
-			if err := w.value(within, member, depth+1); err != nil {
-				return err
-			}
-		}
-		_, err = w.dec.Token()
-		return err
-	case string:
-		if len(v) <= maxName && w.isName(within, key, v, depth) {
-			w.names = append(w.names, v)
-		}
-	}
-	return nil
 }
 
 // isName tells an object's name: what the keys of several APIs say is one, and in an answer about objects also its own

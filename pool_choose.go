@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/sse"
 )
 
 // spec is a provider as requests use it: its defaults resolved. It is replaced as a whole by Register.
@@ -28,7 +30,7 @@ func newSpec(p Provider) *spec {
 	}
 	if p.FirstEvent > 0 {
 		by := s.mayRefuse
-		s.mayRefuse = func(resp *http.Response) bool { return isEventStream(resp) || by(resp) }
+		s.mayRefuse = func(resp *http.Response) bool { return sse.IsStream(resp) || by(resp) }
 	}
 	return s
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/loosejson"
 )
 
 // builtinRefreshers makes the refreshers of the built-in providers. Client ids are the vendors' public ones, of their own
@@ -61,7 +63,7 @@ func anthropicRefresher(cfg OAuth2Config) Refresher {
 func codexRefresher(cfg OAuth2Config) Refresher {
 	g := newGrant("openai-codex", cfg, OAuth2Config{TokenURL: "https://auth.openai.com/oauth/token", ClientID: "app_EMoamEEZ73f0CkXaXp7hrann", JSON: true})
 	g.read = func(a *tokenAnswer) {
-		for _, t := range []string{a.AccessToken, text(a.raw["id_token"])} {
+		for _, t := range []string{a.AccessToken, loosejson.Text(a.raw["id_token"])} {
 			if claims, ok := readJWT(t); ok && a.AccountID == "" {
 				a.AccountID = claims.OpenAI.AccountID
 			}
@@ -82,7 +84,7 @@ func nousRefresher(cfg OAuth2Config) Refresher {
 		return req, nil
 	}
 	g.read = func(a *tokenAnswer) {
-		if u, err := url.Parse(text(a.raw["inference_base_url"])); err == nil && u.Scheme == "https" && u.Host == "inference-api.nousresearch.com" {
+		if u, err := url.Parse(loosejson.Text(a.raw["inference_base_url"])); err == nil && u.Scheme == "https" && u.Host == "inference-api.nousresearch.com" {
 			a.Metadata = map[string]string{"base_url": u.String()}
 		}
 	}
@@ -102,7 +104,7 @@ func qwenRefresher(cfg OAuth2Config) Refresher {
 
 // note keeps a text member of the answer in the credential's metadata.
 func (a *tokenAnswer) note(member string) {
-	if s := text(a.raw[member]); s != "" {
+	if s := loosejson.Text(a.raw[member]); s != "" {
 		if a.Metadata == nil {
 			a.Metadata = make(map[string]string)
 		}
@@ -116,13 +118,13 @@ func minimaxRefresher(cfg OAuth2Config, name, endpoint string) Refresher {
 	g := newGrant(name, cfg, OAuth2Config{TokenURL: endpoint, ClientID: "78257093-7e40-4613-99e0-527b14b39113"})
 	g.read = func(a *tokenAnswer) {
 		a.note("resource_url")
-		if s := text(a.raw["status"]); s != "" && s != "success" {
+		if s := loosejson.Text(a.raw["status"]); s != "" && s != "success" {
 			a.failed = true
 		}
-		if msg := text(a.nested("base_resp", "status_msg")); msg != "" && (a.failed || a.status != http.StatusOK) && a.Code == "" {
+		if msg := loosejson.Text(a.nested("base_resp", "status_msg")); msg != "" && (a.failed || a.status != http.StatusOK) && a.Code == "" {
 			a.Code = msg
 		}
-		switch n, ok := number(a.raw["expired_in"]); {
+		switch n, ok := loosejson.Number(a.raw["expired_in"]); {
 		case !ok || n <= 0:
 		case n < 1e9:
 			a.ExpiresIn = &n
@@ -243,11 +245,11 @@ func copilotRefresher(cfg OAuth2Config) Refresher {
 		return req, nil
 	}
 	g.read = func(a *tokenAnswer) {
-		a.AccessToken = text(a.raw["token"])
-		if n, ok := number(a.raw["expires_at"]); ok {
+		a.AccessToken = loosejson.Text(a.raw["token"])
+		if n, ok := loosejson.Number(a.raw["expires_at"]); ok {
 			a.ExpiresAt = unixSeconds(n)
 		}
-		if api := text(a.nested("endpoints", "api")); api != "" {
+		if api := loosejson.Text(a.nested("endpoints", "api")); api != "" {
 			a.Metadata = map[string]string{"endpoint": api}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/sse"
 )
 
 // recovery is one request after its first answer turned out to be, perhaps, a refusal.
@@ -75,7 +77,7 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 
 // peek looks into an answer: into the first event of a stream where the provider says so.
 func (r *recovery) peek(resp *http.Response) *refusal {
-	if r.spec.FirstEvent > 0 && isEventStream(resp) {
+	if r.spec.FirstEvent > 0 && sse.IsStream(resp) {
 		return peekEvent(r.req.Context(), canceled(r.req), resp, r.spec.FirstEvent)
 	}
 	return peek(r.req.Context(), canceled(r.req), resp)
