@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"hash/fnv"
+	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/objects"
 	"github.com/reauth-go/reauth/internal/sse"
 )
 
@@ -45,7 +47,7 @@ type group struct {
 	size atomic.Int64           // number of members
 
 	version atomic.Uint64 // of all standings
-	objects objects
+	objects objects.Memory
 
 	mu      sync.Mutex // guards what follows; held for memory work only
 	members []*member  // by priority, then in the order in which they came
@@ -379,4 +381,30 @@ func mix(x uint64) uint64 {
 	x ^= x >> 33
 	x *= 0xc4ceb9fe1a85ec53
 	return x ^ x>>33
+}
+
+// bind adds to what the caller asked for what the request itself asks for. With one credential there is nothing to choose.
+// The body, when it is not nil, is to be sent instead of the request's, which has been read.
+func (g *group) bind(s *spec, req *http.Request, d *destination, asked choice) (choice, io.ReadCloser) {
+	if asked.pinned || s.bound == nil && s.TrackObjects <= 0 || g.size.Load() < 2 {
+		return asked, nil
+	}
+	asked.bound, _ = s.bound.of(req.URL.Path)
+	if s.TrackObjects <= 0 {
+		return asked, nil
+	}
+	account, body := g.objects.MentionedBy(req)
+	if m := g.find(account); m != nil && m.serves(d) {
+		asked.owner = m
+	}
+	return asked, body
+}
+
+// track makes the answer tell which objects belong to m. Its body is handed on as it comes, wrapped.
+func (g *group) track(s *spec, req *http.Request, resp *http.Response, m *member) {
+	if s.TrackObjects <= 0 {
+		return
+	}
+	_, names := s.bound.of(req.URL.Path)
+	resp.Body = objects.Track(resp, names, func(name string) { g.objects.Add(name, m.id, s.TrackObjects) })
 }
