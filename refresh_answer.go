@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth/internal/loosejson"
+	"github.com/reauth-go/reauth/internal/verdict"
 )
 
 // tokenAnswer is what a token endpoint said, in any of the forms seen: RFC 6749 §5's, an API's error object, MiniMax's
@@ -136,7 +137,7 @@ func (a *tokenAnswer) refusal(c Credential, g *grant) *RefreshError {
 	e.Code, e.Description = redact(a.Code, secrets...), redact(a.Description, secrets...)
 	e.RetryAfter, _ = retryAfter(a.header, time.Now())
 	if e.RetryAfter == 0 {
-		if n, ok := loosejson.Number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < maxReset.Seconds() {
+		if n, ok := loosejson.Number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < verdict.MaxReset.Seconds() {
 			e.RetryAfter = time.Duration(n * float64(time.Second))
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth/internal/sse"
+	"github.com/reauth-go/reauth/internal/verdict"
 )
 
 const (
@@ -97,7 +98,7 @@ func (r *refusal) decoded() []byte {
 	if r.resp.Uncompressed {
 		return r.prefix
 	}
-	return decode(r.resp.Header.Get("Content-Encoding"), r.prefix)
+	return verdict.Decode(r.resp.Header.Get("Content-Encoding"), r.prefix)
 }
 
 // discard gives the answer up. What is left of a longer one is drained, within bounds, so that the connection can serve
