@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/fixturetest"
+	"github.com/reauth-go/reauth/internal/verdict"
 )
 
 // verdictNames are the folders in which a fixture may lie.
@@ -44,7 +46,8 @@ func TestClassifyFixtures(t *testing.T) {
 	}
 }
 
-// A row must not rest on what happens to stand in one recording: ids, names, numbers, the order of members, the envelope.
+// A row must not rest on what happens to stand in one recording: ids, names, numbers, the order of
+// members, the envelope.
 func TestClassifyKeepsItsVerdictWhenTheRecordingVaries(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	variants := 0
@@ -102,7 +105,8 @@ func encode(v any) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// innermost returns the object that says something: the value of "error" where that is an object without company.
+// innermost returns the object that says something: the value of "error" where that is an object
+// without company.
 func innermost(doc any) map[string]any {
 	switch v := doc.(type) {
 	case []any:
@@ -236,4 +240,22 @@ func TestKindString(t *testing.T) {
 	} {
 		assert.Equal(t, want, k.String())
 	}
+}
+
+// The constants are written down twice, in the public package and in the classifier's.
+func TestKindsAreTheClassifiers(t *testing.T) {
+	for public, internal := range map[reauth.Kind]verdict.Kind{
+		reauth.Pass: verdict.Pass, reauth.Rejected: verdict.Rejected, reauth.Dead: verdict.Dead, reauth.Exhausted: verdict.Exhausted, reauth.Forbidden: verdict.Forbidden,
+	} {
+		assert.EqualValues(t, internal, public)
+		assert.Equal(t, internal.String(), public.String())
+	}
+	assert.Equal(t, "unknown", verdict.Kind(5).String(), "there is no further kind")
+}
+
+func TestClassifyCountsFromNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := reauth.Classify("openai", &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"42"}}}, nil)
+		assert.Equal(t, 42*time.Second, time.Until(v.Reset))
+	})
 }

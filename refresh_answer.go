@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/verdict"
+
 	"github.com/reauth-go/reauth/internal/loosejson"
 )
 
@@ -172,7 +174,7 @@ func (a *tokenAnswer) retryAfter() time.Duration {
 	if wait, _ := retryAfter(a.header, time.Now()); wait > 0 {
 		return wait
 	}
-	if n, ok := loosejson.Number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < maxReset.Seconds() {
+	if n, ok := loosejson.Number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < verdict.MaxReset.Seconds() {
 		return time.Duration(n * float64(time.Second))
 	}
 	return 0
