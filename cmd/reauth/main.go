@@ -69,7 +69,8 @@ type commands struct {
 }
 
 // description is the first line of the help and of the manual page.
-const description = "Credentials of LLM providers that keep working: get them in, see how they stand, try them, lend them."
+const description = "Credentials of LLM providers that keep working: " +
+	"get them in, see how they stand, try them, lend them."
 
 // newParser declares the command line. kong calls exit after a flag such as --help, which needs no
 // command, has printed its text.
