@@ -37,15 +37,19 @@ func TestClassify(t *testing.T) {
 		{quota, []string{"-p", "groq"}},
 		{"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" +
 			"HTTP/1.1 402 Payment Required\r\n\r\n{}", []string{"-p", "openrouter"}},
-		{"HTTP/1.1 403 Forbidden\n\n" + `{"error":{"type":"permission_error","message":"no"}}`,
-			[]string{"-p", "anthropic"}},
+		{
+			"HTTP/1.1 403 Forbidden\n\n" + `{"error":{"type":"permission_error","message":"no"}}`,
+			[]string{"-p", "anthropic"},
+		},
 		{"HTTP/1.1 401 Unauthorized\n\n" + `{"error":{"code":"account_deactivated"}}`, []string{"-p", "openai"}},
 		{"HTTP/1.1 401 Unauthorized\n\n" + `{"error":{"code":"invalid_api_key"}}`, []string{"-p", "openai"}},
 		{"HTTP/2 200\n\n" + `{"ok":true}`, []string{"-p", "openai"}},
 		{"HTTP/2 529\n\noverloaded", []string{"-p", "anthropic"}},
 		{"HTTP/2 401\ncontent-encoding: br\n\n\x1b\x0f\x00\x00\x84", []string{"-p", "openai"}},
-		{"HTTP/1.1 429\n\n" + `{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}`,
-			[]string{"-p", "openai"}},
+		{
+			"HTTP/1.1 429\n\n" + `{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}`,
+			[]string{"-p", "openai"},
+		},
 		{`{"error":"pasted without its header"}`, []string{"-p", "openai"}},
 		{"HTTP/1.1 100 Continue\n\n", nil},
 	} {
@@ -104,15 +108,19 @@ func TestClassifyWritesAFixture(t *testing.T) {
 		"set-cookie: __cf_bm=" + marker + "; path=/\r\n" +
 		"x-ratelimit-limit-requests: 500\r\nx-request-id: req_" + marker + "\r\nretry-after: 20\r\n\r\n" +
 		zipped.String()
-	args := []string{"classify", "-p", "openai", "--fixture",
-		"--source", "https://github.com/reauth-go/reauth/issues/1"}
+	args := []string{
+		"classify", "-p", "openai", "--fixture",
+		"--source", "https://github.com/reauth-go/reauth/issues/1",
+	}
 	s.golden("classify-fixture", s.run(raw, args...).ok())
 	path := filepath.Join(s.home, "fixtures", "exhausted", "openai-api-429-rate-limit.http")
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
 	checkSecrets(t, "the fixture", string(b))
-	for _, gone := range []string{who, "jane", "org-Ab12", "Date:",
-		"Openai-Organization", "Set-Cookie", "Content-Length", "Content-Encoding"} {
+	for _, gone := range []string{
+		who, "jane", "org-Ab12", "Date:",
+		"Openai-Organization", "Set-Cookie", "Content-Length", "Content-Encoding",
+	} {
 		assert.NotContains(t, string(b), gone)
 	}
 	compareGolden(t, "fixture-http", string(b))

@@ -111,7 +111,8 @@ func TestImportFromElsewhere(t *testing.T) {
 			"codex":       "CODEX_HOME",
 			"claude-code": "CLAUDE_CONFIG_DIR",
 			"qwen":        "QWEN_HOME",
-			"grok":        "GROK_HOME"}[p.Kind], filepath.Dir(file))
+			"grok":        "GROK_HOME",
+		}[p.Kind], filepath.Dir(file))
 		assert.Contains(t, s.run("", "import", p.Kind).ok(), "follows")
 		assert.Contains(t, s.run("", "status").ok(), "follows "+p.Kind)
 	}

@@ -89,18 +89,30 @@ var loginCases = []struct {
 	provider, tokenPath, shown, want string
 	dialect                          reauthtest.Dialect
 }{
-	{"xai-oauth", "/oauth2/token", openThis("/device?user_code=CODE"),
-		"logged in: xai-oauth/user-1" + goodForAnHour, reauthtest.XAI},
-	{"nous", "/api/oauth/token", openThis("/device?user_code=CODE"),
-		"logged in: nous/user-1" + goodForAnHour, reauthtest.OpenAI},
-	{"qwen-oauth", "/api/v1/oauth2/token", openThis("/authorize?user_code=CODE"),
-		"logged in: qwen-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI},
-	{"copilot", "/copilot_internal/v2/token", openThis("/login/device"),
-		"logged in: copilot/octocat" + goodForAnHour, reauthtest.OpenAI},
-	{"minimax-oauth", "/oauth2/token", openThis("/oauth-authorize?user_code=CODE"),
-		"logged in: minimax-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI},
-	{"openai-codex", "/oauth/token", openThis("/codex/device"),
-		"logged in: openai-codex/account-1" + goodForAnHour, reauthtest.OpenAI},
+	{
+		"xai-oauth", "/oauth2/token", openThis("/device?user_code=CODE"),
+		"logged in: xai-oauth/user-1" + goodForAnHour, reauthtest.XAI,
+	},
+	{
+		"nous", "/api/oauth/token", openThis("/device?user_code=CODE"),
+		"logged in: nous/user-1" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
+		"qwen-oauth", "/api/v1/oauth2/token", openThis("/authorize?user_code=CODE"),
+		"logged in: qwen-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
+		"copilot", "/copilot_internal/v2/token", openThis("/login/device"),
+		"logged in: copilot/octocat" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
+		"minimax-oauth", "/oauth2/token", openThis("/oauth-authorize?user_code=CODE"),
+		"logged in: minimax-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
+		"openai-codex", "/oauth/token", openThis("/codex/device"),
+		"logged in: openai-codex/account-1" + goodForAnHour, reauthtest.OpenAI,
+	},
 }
 
 func loginOnThePage(t *testing.T, w *loginWorld) {

@@ -26,8 +26,10 @@ func TestProxyRefusesStrangers(t *testing.T) {
 		{"its own address", 200, "/v1/models", nil},
 		{"localhost", 200, "/v1/models", []string{"Host: LocalHost" + port}},
 		{"IPv6", 200, "/v1/models", []string{"Host: [::1]" + port}},
-		{"its own origin", 200, "/v1/models",
-			[]string{"Origin: http://localhost" + port, "Sec-Fetch-Site: same-origin"}},
+		{
+			"its own origin", 200, "/v1/models",
+			[]string{"Origin: http://localhost" + port, "Sec-Fetch-Site: same-origin"},
+		},
 		{"typed by a person", 200, "/v1/models", []string{"Sec-Fetch-Site: none"}},
 		{"a name that was pointed here", 403, "/v1/models", []string{"Host: evil.example" + port}},
 		{"the same for the page", 403, "/", []string{"Host: evil.example" + port}},
@@ -41,8 +43,10 @@ func TestProxyRefusesStrangers(t *testing.T) {
 		{"an extension", 403, "/v1/models", []string{"Origin: chrome-extension://abc"}},
 		{"an image of a page", 403, "/v1/models", []string{"Sec-Fetch-Site: cross-site"}},
 		{"a page of the same site", 403, "/", []string{"Sec-Fetch-Site: same-site"}},
-		{"a second origin", 403, "/v1/models",
-			[]string{"Origin: http://localhost" + port, "Origin: https://evil.example"}},
+		{
+			"a second origin", 403, "/v1/models",
+			[]string{"Origin: http://localhost" + port, "Origin: https://evil.example"},
+		},
 	} {
 		resp, body := p.do(t, http.MethodGet, c.path, "", c.headers...)
 		assert.Equal(t, c.code, resp.StatusCode, c.what)
@@ -100,18 +104,30 @@ func TestProxyWantsItsClientToken(t *testing.T) {
 		{"the page with a password", 200, "/", []string{"Authorization: " + basic(clientToken)}},
 		{"the metrics with the token", 200, "/metrics", []string{"Authorization: Bearer " + clientToken}},
 		{"health needs none", 200, "/healthz", nil},
-		{"a name it was given", 200, "/v1/models",
-			[]string{"Host: proxy.example" + port, "Authorization: Bearer " + clientToken}},
-		{"that name behind TLS", 200, "/v1/models",
-			[]string{"Host: proxy.example", "Authorization: Bearer " + clientToken}},
-		{"a name with its own port", 200, "/v1/models",
-			[]string{"Host: edge.example:443", "Authorization: Bearer " + clientToken}},
-		{"that name with another", 403, "/v1/models",
-			[]string{"Host: edge.example" + port, "Authorization: Bearer " + clientToken}},
-		{"a name it was not given", 403, "/v1/models",
-			[]string{"Host: evil.example" + port, "Authorization: Bearer " + clientToken}},
-		{"a page that has it", 403, "/v1/models",
-			[]string{"Origin: https://evil.example", "Authorization: Bearer " + clientToken}},
+		{
+			"a name it was given", 200, "/v1/models",
+			[]string{"Host: proxy.example" + port, "Authorization: Bearer " + clientToken},
+		},
+		{
+			"that name behind TLS", 200, "/v1/models",
+			[]string{"Host: proxy.example", "Authorization: Bearer " + clientToken},
+		},
+		{
+			"a name with its own port", 200, "/v1/models",
+			[]string{"Host: edge.example:443", "Authorization: Bearer " + clientToken},
+		},
+		{
+			"that name with another", 403, "/v1/models",
+			[]string{"Host: edge.example" + port, "Authorization: Bearer " + clientToken},
+		},
+		{
+			"a name it was not given", 403, "/v1/models",
+			[]string{"Host: evil.example" + port, "Authorization: Bearer " + clientToken},
+		},
+		{
+			"a page that has it", 403, "/v1/models",
+			[]string{"Origin: https://evil.example", "Authorization: Bearer " + clientToken},
+		},
 	} {
 		resp, _ := p.do(t, http.MethodGet, c.path, "", c.headers...)
 		assert.Equal(t, c.code, resp.StatusCode, c.what)
@@ -139,24 +155,47 @@ func TestProxyDoesNotStart(t *testing.T) {
 		says []string
 		args []string
 	}{
-		{"a busy port", 1, []string{taken.Addr().String() + " is in use", "--listen 127.0.0.1:0"},
-			[]string{"xai-oauth", "--listen", taken.Addr().String()}},
-		{"no credential", 3, []string{"no credential of nous", "reauth login nous", "reauth add nous"},
-			[]string{"nous"}},
+		{
+			"a busy port", 1,
+			[]string{taken.Addr().String() + " is in use", "--listen 127.0.0.1:0"},
+			[]string{"xai-oauth", "--listen", taken.Addr().String()},
+		},
+		{
+			"no credential", 3,
+			[]string{"no credential of nous", "reauth login nous", "reauth add nous"},
+			[]string{"nous"},
+		},
 		{"no credential, a key", 3, []string{"no credential of groq", "run: reauth add groq"}, []string{"groq"}},
 		{"an unknown provider", 2, []string{`"nobody" is unknown`}, []string{"nobody"}},
-		{"an address for others", 2, []string{"not a loopback address", "--allow-remote"},
-			[]string{"xai-oauth", "--listen", "0.0.0.0:0"}},
+		{
+			"an address for others", 2,
+			[]string{"not a loopback address", "--allow-remote"},
+			[]string{"xai-oauth", "--listen", "0.0.0.0:0"},
+		},
 		{"an empty host", 2, []string{"not a loopback address"}, []string{"xai-oauth", "--listen", ":0"}},
-		{"remote without a token", 2, []string{"--allow-remote needs --client-token-env"},
-			[]string{"xai-oauth", "--listen", "0.0.0.0:0", "--allow-remote"}},
-		{"remote without a name", 2, []string{"--host"},
-			[]string{"xai-oauth", "--listen", "0.0.0.0:0", "--allow-remote",
-				"--client-token-env", "REAUTH_TEST_CLIENT_TOKEN"}},
-		{"no such variable", 2, []string{"REAUTH_TEST_NOTHING, for the client token, is not set"},
-			[]string{"xai-oauth", "--client-token-env", "REAUTH_TEST_NOTHING"}},
-		{"a short token", 2, []string{"openssl rand"},
-			[]string{"xai-oauth", "--client-token-env", "REAUTH_TEST_SHORT"}},
+		{
+			"remote without a token", 2,
+			[]string{"--allow-remote needs --client-token-env"},
+			[]string{"xai-oauth", "--listen", "0.0.0.0:0", "--allow-remote"},
+		},
+		{
+			"remote without a name", 2,
+			[]string{"--host"},
+			[]string{
+				"xai-oauth", "--listen", "0.0.0.0:0", "--allow-remote",
+				"--client-token-env", "REAUTH_TEST_CLIENT_TOKEN",
+			},
+		},
+		{
+			"no such variable", 2,
+			[]string{"REAUTH_TEST_NOTHING, for the client token, is not set"},
+			[]string{"xai-oauth", "--client-token-env", "REAUTH_TEST_NOTHING"},
+		},
+		{
+			"a short token", 2,
+			[]string{"openssl rand"},
+			[]string{"xai-oauth", "--client-token-env", "REAUTH_TEST_SHORT"},
+		},
 		{"no single address", 2, []string{"--base-url"}, []string{"azure-foundry"}},
 		{"a base URL that is none", 2, []string{"--base-url"}, []string{"xai-oauth", "--base-url", "gateway"}},
 	} {

@@ -81,22 +81,41 @@ func TestRewritePutsTheCredentialInPlaceOfTheClients(t *testing.T) {
 		headers          []string
 		url, name, value string
 	}{
-		{"groq", "/openai/v1/models?a=1;b&key=mine", []string{"Authorization: Bearer mine"},
+		{
+			"groq", "/openai/v1/models?a=1;b&key=mine",
+			[]string{"Authorization: Bearer mine"},
 			"https://api.groq.com/openai/v1/models?a=1;b&key=mine",
-			"Authorization", "Bearer theirs"},
-		{"groq", "/openai/v1/a%2Fb//c", []string{"X-Api-Key: mine"},
-			"https://api.groq.com/openai/v1/a%2Fb//c", "Authorization", "Bearer theirs"},
-		{"opencode-zen", "/zen/v1/messages", []string{"X-Api-Key: mine"},
-			"https://opencode.ai/zen/v1/messages", "X-Api-Key", "theirs"},
-		{"opencode-zen", "/zen/v1/models/x", []string{"X-Goog-Api-Key: mine"},
-			"https://opencode.ai/zen/v1/models/x", "X-Goog-Api-Key", "theirs"},
-		{"opencode-zen", "/zen/v1/chat/completions", nil,
-			"https://opencode.ai/zen/v1/chat/completions", "Authorization", "Bearer theirs"},
-		{"anthropic", "/v1/messages", []string{"Authorization: Bearer mine"},
-			"https://api.anthropic.com/v1/messages", "X-Api-Key", "theirs"},
-		{"gemini", "/v1beta/models/x:generateContent?key=mine&alt=sse&access_token=mine", nil,
+			"Authorization", "Bearer theirs",
+		},
+		{
+			"groq", "/openai/v1/a%2Fb//c",
+			[]string{"X-Api-Key: mine"},
+			"https://api.groq.com/openai/v1/a%2Fb//c", "Authorization", "Bearer theirs",
+		},
+		{
+			"opencode-zen", "/zen/v1/messages",
+			[]string{"X-Api-Key: mine"},
+			"https://opencode.ai/zen/v1/messages", "X-Api-Key", "theirs",
+		},
+		{
+			"opencode-zen", "/zen/v1/models/x",
+			[]string{"X-Goog-Api-Key: mine"},
+			"https://opencode.ai/zen/v1/models/x", "X-Goog-Api-Key", "theirs",
+		},
+		{
+			"opencode-zen", "/zen/v1/chat/completions", nil,
+			"https://opencode.ai/zen/v1/chat/completions", "Authorization", "Bearer theirs",
+		},
+		{
+			"anthropic", "/v1/messages",
+			[]string{"Authorization: Bearer mine"},
+			"https://api.anthropic.com/v1/messages", "X-Api-Key", "theirs",
+		},
+		{
+			"gemini", "/v1beta/models/x:generateContent?key=mine&alt=sse&access_token=mine", nil,
 			"https://generativelanguage.googleapis.com/v1beta/models/x:generateContent?alt=sse",
-			"X-Goog-Api-Key", "theirs"},
+			"X-Goog-Api-Key", "theirs",
+		},
 	} {
 		e := &echo{}
 		w := serve(newProxy(t, c.provider, reauth.Credential{AccessToken: "theirs"}, e),
@@ -265,8 +284,11 @@ func TestTimesForPeople(t *testing.T) {
 		d    time.Duration
 		want string
 	}{
-		{30 * time.Second, "in 30 s"}, {-90 * time.Second, "1 min ago"},
-		{119 * time.Minute, "in 119 min"}, {26 * time.Hour, "in 26 h"}, {-72 * time.Hour, "3 days ago"},
+		{30 * time.Second, "in 30 s"},
+		{-90 * time.Second, "1 min ago"},
+		{119 * time.Minute, "in 119 min"},
+		{26 * time.Hour, "in 26 h"},
+		{-72 * time.Hour, "3 days ago"},
 	} {
 		assert.Equal(t, c.want, when(now.Add(c.d), now))
 	}
