@@ -96,7 +96,9 @@ func ExamplePool_Register() {
 			return reauth.Verdict{}, false // the generic rules
 		},
 		MayRefuse: func(resp *http.Response) bool { return resp.StatusCode >= 400 && resp.StatusCode < 500 },
-		Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: "https://login.corp.example/token", ClientID: "agents"}),
+		Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
+			TokenURL: "https://login.corp.example/token", ClientID: "agents",
+		}),
 	})
 	fmt.Println(err)
 	fmt.Println(pool.Register(reauth.Provider{Name: "everybody", Hosts: []string{"*.com"}}))

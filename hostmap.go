@@ -2,6 +2,7 @@ package reauth
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -21,59 +22,89 @@ type hostPattern struct {
 	loopback bool
 }
 
-// parseHostPattern reads a pattern and says precisely what is wrong with a bad one:
-// a pattern that matches too much sends a secret to a stranger, so nothing is guessed.
+// parseHostPattern reads a pattern and says precisely what is wrong with a bad one. It guesses
+// nothing: a pattern that matches too much sends a secret to a stranger.
 func parseHostPattern(text string) (hostPattern, error) {
-	fail := func(format string, args ...any) (hostPattern, error) {
-		return hostPattern{}, fmt.Errorf("host pattern %q: %s", text, fmt.Sprintf(format, args...))
-	}
 	p := hostPattern{text: text}
-	rest := text
-	if scheme, after, ok := strings.Cut(rest, "://"); ok {
-		switch strings.ToLower(scheme) {
-		case "https":
-		case "http":
-			p.http = true
-		default:
-			return fail("scheme %q is neither https nor http", scheme)
+	if err := p.parse(text); err != nil {
+		if i := strings.LastIndexByte(text, '@'); i >= 0 { // before it a password may stand
+			text = text[i+1:]
 		}
-		rest = after
+		return hostPattern{}, fmt.Errorf("host pattern %q: %w", text, err)
 	}
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 { // perhaps a password: not repeated
-		text = rest[i+1:]
-		return fail("a pattern holds no user name; write the host alone")
+	return p, nil
+}
+
+// parse reads the parts of a pattern in turn.
+func (p *hostPattern) parse(text string) error {
+	rest, err := p.parseScheme(text)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(rest, "@") {
+		return errors.New("a pattern holds no user name; write the host alone")
 	}
 	if strings.ContainsAny(rest, "?# \\") {
-		return fail("only a host, a port and a path may stand in a pattern")
+		return errors.New("only a host, a port and a path may stand in a pattern")
 	}
 	authority, path, hasPath := strings.Cut(rest, "/")
 	if hasPath {
-		p.path = strings.TrimRight("/"+path, "/")
-		switch {
-		case strings.ContainsAny(p.path, "%*"):
-			return fail("a path is written plainly, without %% and without wildcards")
-		case climbs(p.path):
-			return fail("a path must not contain %q", "..")
+		if err := p.parsePath(path); err != nil {
+			return err
 		}
 	}
 	host, port, err := splitAuthority(authority)
 	if err != nil {
-		return fail("%v", err)
+		return err
 	}
 	p.host, p.port = normalHost(host), port
 	if err := checkHost(p.host); err != nil {
-		return fail("%v", err)
+		return err
 	}
 	p.loopback = isLoopback(p.host)
-	if p.http && !p.loopback {
-		if p.port == "" {
-			return fail("plain http outside loopback must name its port, as in %q", "http://name:4000")
-		}
-		if strings.Contains(p.host, "*") {
-			return fail("plain http outside loopback must name one host exactly")
-		}
+	return p.checkPlainHTTP()
+}
+
+// parseScheme returns the pattern without its scheme, if it has one.
+func (p *hostPattern) parseScheme(text string) (rest string, err error) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return text, nil
 	}
-	return p, nil
+	switch strings.ToLower(scheme) {
+	case "https":
+	case "http":
+		p.http = true
+	default:
+		return "", fmt.Errorf("scheme %q is neither https nor http", scheme)
+	}
+	return rest, nil
+}
+
+// parsePath reads what stands behind the first slash.
+func (p *hostPattern) parsePath(path string) error {
+	p.path = strings.TrimRight("/"+path, "/")
+	switch {
+	case strings.ContainsAny(p.path, "%*"):
+		return errors.New("a path is written plainly, without % and without wildcards")
+	case climbs(p.path):
+		return fmt.Errorf("a path must not contain %q", "..")
+	}
+	return nil
+}
+
+// checkPlainHTTP makes sure that a pattern which lets a credential go over the wire in the clear
+// names exactly where.
+func (p *hostPattern) checkPlainHTTP() error {
+	switch {
+	case !p.http || p.loopback:
+		return nil
+	case p.port == "":
+		return fmt.Errorf("plain http outside loopback must name its port, as in %q", "http://name:4000")
+	case strings.Contains(p.host, "*"):
+		return errors.New("plain http outside loopback must name one host exactly")
+	}
+	return nil
 }
 
 // parsePatterns reads several patterns.
@@ -382,14 +413,14 @@ func (m *hostMap[T]) lookup(d *destination) (owner T, ok bool) {
 	if d.host == "" {
 		return owner, false
 	}
-	if owner, ok = first(m.exact[d.host], d); ok {
+	if owner, ok = firstMatch(m.exact[d.host], d); ok {
 		return owner, true
 	}
-	return first(m.wild[lastTwoLabels(d.host)], d)
+	return firstMatch(m.wild[lastTwoLabels(d.host)], d)
 }
 
-// first returns the owner of the first entry that matches d; the longest stand first.
-func first[T any](list []hostEntry[T], d *destination) (owner T, ok bool) {
+// firstMatch returns the owner of the first entry that matches d; the longest stand first.
+func firstMatch[T any](list []hostEntry[T], d *destination) (owner T, ok bool) {
 	for i := range list {
 		if list[i].matches(d) {
 			return list[i].owner, true

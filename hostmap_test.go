@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // A bad pattern is refused with words that say what to write instead.
@@ -261,14 +263,14 @@ func TestFirstOfEqualPatternsWins(t *testing.T) {
 
 func TestBuiltinPatternsAreGoodAndNobodyElses(t *testing.T) {
 	owner := make(map[string]string)
-	for _, b := range builtinTable {
-		for _, text := range b.hosts {
+	for row := range vendors.All() {
+		for _, text := range row.Hosts {
 			p, err := parseHostPattern(text)
-			require.NoError(t, err, b.name)
+			require.NoError(t, err, row.Name)
 			assert.False(t, p.http, "%s: plain http is the registrant's decision", text)
 			key := p.host + ":" + p.port + p.path
-			assert.Empty(t, owner[key], "%s is claimed by %s too", text, b.name)
-			owner[key] = b.name
+			assert.Empty(t, owner[key], "%s is claimed by %s too", text, row.Name)
+			owner[key] = row.Name
 		}
 	}
 }

@@ -8,9 +8,7 @@ import (
 )
 
 const (
-	claimTimeout    = 45 * time.Second // waiting for the credential's lock: longer than any exchange
-	exchangeTimeout = 30 * time.Second
-	storeTimeout    = 10 * time.Second // reading the store, and marking
+	claimTimeout = 45 * time.Second // waiting for the credential's lock: longer than any exchange
 )
 
 var (

@@ -3,7 +3,6 @@ package reauth_test
 import (
 	"context"
 	"encoding/base64"
-	"fmt"
 	"net/http"
 	"net/url"
 	"sync"
@@ -22,136 +21,6 @@ import (
 func jwt(claims string) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("EXAMPLE"))
-}
-
-func TestAddTwiceIsOneCredential(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		access, refresh := r.fake.Login()
-		c := reauth.Credential{Provider: "grok", AccessToken: access, RefreshToken: refresh}
-		first, err := r.pool.Add(context.Background(), c)
-		require.NoError(t, err)
-		second, err := r.pool.Add(context.Background(), c)
-		require.NoError(t, err)
-		assert.Equal(t, first, second)
-		assert.Len(t, r.pool.Status(), 1)
-	})
-}
-
-// Programs add the login from their environment at every start. The pair there has long been
-// rotated away.
-func TestStaleLoginAddedAtEveryStart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := reauth.NewMemStore()
-		fake := reauthtest.New(reauthtest.XAI)
-		access, refresh := fake.Login()
-		for start := range 50 {
-			pool, err := reauth.OpenPool(context.Background(), store)
-			require.NoError(t, err)
-			r := newRigOn(t, reauthtest.XAI, pool)
-			r.fake, r.transport.Base = fake, fake.Transport()
-			r.refreshAt(t, fake)
-			_, err = pool.Add(context.Background(), reauth.Credential{Provider: "xai", AccessToken: access, RefreshToken: refresh})
-			require.NoError(t, err)
-			require.Len(t, pool.Status(), 1)
-			fake.Expire()
-			status, _ := r.mustPost(t)
-			require.Equal(t, 200, status, "start %d", start)
-			require.NoError(t, pool.Close())
-		}
-		assert.Equal(t, 50, fake.Exchanges())
-		assert.Zero(t, fake.Reuses())
-		assert.True(t, fake.Alive(refresh))
-	})
-}
-
-func TestAddOfAnOlderPairOfTheSameLogin(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		ctx := context.Background()
-		var pairs []reauth.Credential
-		r.login(t, "me")
-		for range 20 {
-			a, b := r.current(t)
-			pairs = append(pairs, reauth.Credential{ID: "me", AccessToken: a, RefreshToken: b})
-			require.NoError(t, r.pool.Refresh(ctx, r.provider, "me"))
-		}
-		access, refresh := r.current(t)
-		for i, p := range pairs[4:] { // the last sixteen spent tokens are remembered
-			r.add(t, p)
-			a, b := r.current(t)
-			require.Equal(t, access, a, "pair %d", i)
-			require.Equal(t, refresh, b)
-		}
-		r.add(t, reauth.Credential{ID: "me", AccessToken: access})
-		_, b := r.current(t)
-		assert.Equal(t, refresh, b, "the access token alone does not cost the refresh token")
-		r.add(t, reauth.Credential{ID: "me", AccessToken: "stale one", RefreshToken: refresh})
-		a, _ := r.current(t)
-		assert.Equal(t, access, a, "another access token of the same pair is no newer one")
-	})
-}
-
-func TestNewLoginReplacesPairAndMarks(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		old, _ := r.login(t, "me")
-		r.fake.Block(old)
-		r.mustPost(t)
-		require.EqualValues(t, reauth.Retired, r.status(t, "me").State)
-		fresh, _ := r.login(t, "me")
-		assert.Equal(t, reauth.Good, r.status(t, "me").State)
-		r.mustPost(t)
-		seen := r.tokens()
-		assert.Equal(t, fresh, seen[len(seen)-1])
-	})
-}
-
-func TestAddChangesWhatIsTheProgramsToSay(t *testing.T) {
-	r := newRig(t, reauthtest.XAI)
-	r.key(t, "a", "key-a")
-	r.fake.Block("key-a")
-	r.mustPost(t)
-	r.add(t, reauth.Credential{ID: "a", AccessToken: "key-a", Priority: 7, Hosts: []string{"eu.api.x.ai"}})
-	s := r.status(t, "a")
-	assert.Equal(t, 7, s.Priority)
-	assert.EqualValues(t, reauth.Retired, s.State, "the same key again is no reason to forget its marks")
-	r.mustPost(t)
-	assert.Equal(t, "set by the transport", r.tokens()[len(r.tokens())-1], "it serves another host now")
-}
-
-func TestMetadataIsClonedAtEveryBorder(t *testing.T) {
-	r := newRig(t, reauthtest.XAI)
-	mine := map[string]string{"k": "v"}
-	hosts := []string{"api.x.ai"}
-	r.fake.AddKey("key-a")
-	r.add(t, reauth.Credential{ID: "a", AccessToken: "key-a", Metadata: mine, Hosts: hosts})
-	mine["k"], hosts[0] = "changed", "changed"
-	c, err := r.pool.Token(context.Background(), r.provider)
-	require.NoError(t, err)
-	assert.Equal(t, map[string]string{"k": "v"}, c.Metadata)
-	assert.Equal(t, []string{"api.x.ai"}, c.Hosts)
-	c.Metadata["k"], c.Hosts[0] = "changed", "changed"
-	c, err = r.pool.Token(context.Background(), r.provider)
-	require.NoError(t, err)
-	assert.Equal(t, "v", c.Metadata["k"])
-}
-
-func TestSpentTokensAreNotHandedOut(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		r.login(t, "me")
-		var handed reauth.Credential
-		r.register(t, func(p *reauth.Provider) {
-			p.Refresher = reauth.RefresherFunc(func(_ context.Context, c reauth.Credential) (reauth.Credential, error) {
-				handed = c
-				return reauth.Credential{AccessToken: c.AccessToken + "+", RefreshToken: c.RefreshToken + "+"}, nil
-			})
-		})
-		for range 3 {
-			require.NoError(t, r.pool.Refresh(context.Background(), r.provider, "me"))
-		}
-		c, err := r.pool.Token(context.Background(), r.provider)
-		require.NoError(t, err)
-		assert.Empty(t, c.Metadata)
-		assert.Empty(t, handed.Metadata)
-	})
 }
 
 func TestRemove(t *testing.T) {
@@ -194,64 +63,6 @@ func TestRemoveHonoursItsContext(t *testing.T) {
 	})
 }
 
-func TestTokenForOtherClients(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		ctx := context.Background()
-		access, refresh := r.fake.Login()
-		r.add(t, reauth.Credential{ID: "me", AccessToken: access, RefreshToken: refresh, Expiry: time.Now().Add(-time.Second)})
-		c, err := r.pool.Token(ctx, "grok")
-		require.NoError(t, err)
-		assert.NotEqual(t, access, c.AccessToken, "refreshed when it has expired")
-		assert.Equal(t, "me", c.ID)
-
-		time.Sleep(2 * time.Minute) // it has been in use
-		r.fake.Expire()
-		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, c.AccessToken, reauth.Verdict{Kind: reauth.Rejected}))
-		next, err := r.pool.Token(ctx, "xai")
-		require.NoError(t, err)
-		assert.NotEqual(t, c.AccessToken, next.AccessToken, "renewed when it was rejected")
-		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, c.AccessToken, reauth.Verdict{Kind: reauth.Rejected}))
-		assert.Equal(t, 2, r.fake.Exchanges(), "a late report of a replaced token does nothing")
-
-		reset := time.Now().Add(time.Hour)
-		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, next.AccessToken, reauth.Verdict{Kind: reauth.Exhausted, Reset: reset}))
-		assert.WithinDuration(t, reset, r.status(t, "me").AsideUntil, 0)
-		time.Sleep(time.Second)
-		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, next.AccessToken, reauth.Verdict{}))
-		assert.Equal(t, reauth.Good, r.status(t, "me").State, "accepted after all")
-		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, next.AccessToken, reauth.Verdict{Kind: reauth.Forbidden}))
-		assert.Equal(t, reauth.Good, r.status(t, "me").State)
-		require.ErrorContains(t, r.pool.Report(ctx, "xai", "nobody", "x", reauth.Verdict{}), "no credential")
-	})
-}
-
-func TestReportOfARejectedKey(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		r.key(t, "a", "key-a")
-		r.key(t, "b", "key-b")
-		err := r.pool.Report(context.Background(), "xai", "a", "key-a", reauth.Verdict{Kind: reauth.Rejected, Reason: "test"})
-		require.ErrorIs(t, err, reauth.ErrNotRefreshable)
-		assert.Equal(t, reauth.Aside, r.status(t, "a").State)
-		c, err := r.pool.Token(context.Background(), "xai")
-		require.NoError(t, err)
-		assert.Equal(t, "b", c.ID)
-	})
-}
-
-func TestTokenHonoursItsContext(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		r.fake.TokenLatency = time.Second
-		access, refresh := r.fake.Login()
-		r.add(t, reauth.Credential{AccessToken: access, RefreshToken: refresh, Expiry: time.Now().Add(-time.Second)})
-		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-		defer cancel()
-		begin := time.Now()
-		_, err := r.pool.Token(ctx, "xai")
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Equal(t, 50*time.Millisecond, time.Since(begin))
-	})
-}
-
 func TestCredentialWithoutAccessTokenIsRefreshedFirst(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		_, refresh := r.fake.Login()
@@ -272,35 +83,6 @@ func TestWithoutAnyAccessTokenNoEmptyHeaderIsSent(t *testing.T) {
 		r.key(t, "spare", "key-spare")
 		status, _ := r.mustPost(t)
 		assert.Equal(t, 200, status)
-	})
-}
-
-func TestStatus(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		expiry := time.Now().Add(time.Hour).Truncate(time.Second)
-		access := jwt(fmt.Sprintf(`{"sub":"user-1","exp":%d}`, expiry.Unix()))
-		r.add(t, reauth.Credential{AccountID: "acct", AccessToken: access, RefreshToken: "rt", Priority: 3})
-		r.add(t, reauth.Credential{ID: "b", AccessToken: "key-b", Priority: 1})
-		list := r.pool.Status()
-		require.Len(t, list, 2)
-		assert.Equal(t, "b", list[0].ID, "by priority")
-		s := list[1]
-		assert.Equal(t, "acct:user-1", s.ID)
-		assert.Equal(t, "acct", s.AccountID)
-		assert.Equal(t, reauth.Good, s.State)
-		assert.WithinDuration(t, expiry, s.Expiry, 0)
-		assert.Len(t, s.Fingerprint, 8)
-		assert.NotContains(t, access, s.Fingerprint)
-		assert.Zero(t, s.LastRefresh)
-	})
-}
-
-func TestLastRefreshIsTold(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		r.login(t, "me")
-		time.Sleep(time.Hour)
-		require.NoError(t, r.pool.Refresh(context.Background(), r.provider, "me"))
-		assert.WithinDuration(t, time.Now(), r.status(t, "me").LastRefresh, 0)
 	})
 }
 

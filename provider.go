@@ -1,51 +1,68 @@
 package reauth
 
 import (
+	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
 
-// Provider is everything the package knows about one provider of an API: one value, so that there is no second table to
-// forget. The fields must not change after Register.
+// Provider is everything the package knows about one provider of an API. The fields must not change
+// after Register.
 type Provider struct {
-	// Name is what credentials, events and metrics call the provider. Names are compared trimmed and in lower case.
+	// Name is what credentials, events and metrics call the provider. Names are compared trimmed
+	// and in lower case.
 	Name string
-	// Hosts are the patterns of the URLs that get this provider's credentials: a host ("api.x.ai"), perhaps with a port
-	// ("gateway.corp:8443") and a path prefix that ends at a segment ("opencode.ai/zen/go"). The longest match wins.
-	// A "*" stands for one label or a part of one, never for a dot, and not in the last two labels
-	// ("bedrock-runtime.*.amazonaws.com"). Without a port a pattern means https's default, on loopback any. Plain http
-	// is for loopback, and for a pattern that says so with its exact port ("http://litellm:4000").
+	// Hosts are the patterns of the URLs that get this provider's credentials: a host ("api.x.ai"),
+	// perhaps with a port ("gateway.corp:8443") and a path prefix that ends at a segment
+	// ("opencode.ai/zen/go"). The longest match wins. A "*" stands for one label or a part of one,
+	// never for a dot, and not in the last two labels ("bedrock-runtime.*.amazonaws.com"). Without
+	// a port a pattern means https's default, on loopback any. Plain http is for loopback, and for
+	// a pattern that says so with its exact port ("http://litellm:4000").
 	Hosts []string
-	// Authorize puts c on the header of a request about to be sent, and removes what would rival it, such as the
-	// placeholder an SDK was given. It is called with a header of its own for each send. nil sets
-	// "Authorization: Bearer <access token>" and removes the other headers that carry keys.
+	// BaseURL is where the provider documents its OpenAI-compatible API, or else its own, to be:
+	// what a program gives its SDK. LookupProvider sets it; it is empty where each customer has
+	// their own. The pool does not use it.
+	BaseURL string
+	// Authorize puts c on the header of a request about to be sent, and removes the headers that
+	// would rival it, such as the placeholder that an SDK was given. It is called with a header of
+	// its own for each send. nil sets "Authorization: Bearer <access token>" and removes the other
+	// headers that carry keys.
 	Authorize func(h http.Header, c Credential)
-	// Classify judges an answer before the generic rules do; false leaves it to them, as nil does.
+	// Classify judges an answer before the generic rules do. If it returns false, they judge; nil
+	// always returns false.
 	Classify func(resp *http.Response, body []byte) (Verdict, bool)
-	// MayRefuse tells, by status and header alone, which answers are looked into. nil: 400 to 404, 410, 412 and 429.
+	// MayRefuse reports, by status and header alone, whether an answer may be a refusal; only the
+	// bodies of such answers are read. nil: 400 to 404, 410, 412 and 429.
 	MayRefuse func(resp *http.Response) bool
-	// Refresher obtains new tokens. nil: the credentials are static keys; a rejection re-reads the store, then switches.
+	// Refresher obtains new tokens. nil: the credentials are static keys; after a rejection the
+	// pool reads the store again, then switches.
 	Refresher Refresher
-	// Strategy says which of several credentials in good standing is used. The zero value is FillFirst.
+	// Strategy says which of several credentials in good standing is used. The zero value is
+	// FillFirst.
 	Strategy Strategy
 
-	// FirstEvent is for providers that answer 200 and refuse in the first event of the stream: it is how long an event
-	// stream may take to show that event before the answer goes to the caller. A refusal in it is recovered from like any
-	// other. Later events are never looked at, and no byte is changed. 0: streams are not looked at. A compressed one never is.
+	// FirstEvent is for providers that answer 200 and refuse in the first event of the stream: it
+	// is how long the transport waits for that event before it returns the answer. It recovers from
+	// a refusal there as from any other. It never reads later events or compressed streams, and
+	// never changes a byte. 0: it reads no event stream.
 	FirstEvent time.Duration
-	// BoundPaths are the segments of the API's paths under which objects of one account live: "files" for that segment and
-	// all below it, "responses/*" only for what is below. A request for one is refreshed, never switched: another account
-	// would not find the object. Without WithCredential it goes to the first credential in good standing, whatever the Strategy.
+	// BoundPaths are the segments of the API's paths under which objects of one account live:
+	// "files" for that segment and all below it, "responses/*" only for the paths below it. A
+	// request for one is refreshed, never switched: another account would not find the object.
+	// Without WithCredential it goes to the first credential in good standing, whatever the
+	// Strategy.
 	BoundPaths []string
-	// TrackObjects is how many such objects the pool remembers, with the credential whose answer named them; it is then
-	// that credential's requests that mention them, by path or in a JSON body with GetBody. For this alone the bodies of
-	// successes are looked at, as they pass by. The memory is this process's; the oldest object is forgotten first. 0: none.
+	// TrackObjects is how many such objects the pool remembers, each with the credential whose
+	// answer named it. Requests that mention one of these objects, in the path or in a JSON body
+	// with GetBody, go to the credential that owns it. To learn the names, the transport reads the
+	// bodies of successes as they pass by. The memory is this process's; the oldest object is
+	// forgotten first. 0: none.
 	TrackObjects int
 }
 
-// Strategy is how a pool chooses among the credentials of a provider that are in good standing and share the best priority.
+// Strategy is how a pool chooses among the credentials of a provider that are in good standing and
+// share the best priority.
 type Strategy uint8
 
 // The strategies.
@@ -75,110 +92,79 @@ func mayRefuse(resp *http.Response) bool {
 	}
 }
 
-// mayHide also takes answers that say 200 and may be a refusal all the same. An event stream is left alone, and so is what
-// is too long for an error: the answer must not wait to be looked at.
+// maxHiddenRefusal is the longest answer, in bytes, that may be a refusal although it says 200.
+const maxHiddenRefusal = 8 << 10
+
+// mayHide is the MayRefuse of providers that refuse in a 200 too. It leaves event streams alone,
+// and answers that are too long to be a refusal: a success must not wait until its body has been
+// read.
 func mayHide(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusOK {
 		return mayRefuse(resp)
 	}
 	kind := resp.Header.Get("Content-Type")
-	return (kind == "" || strings.Contains(kind, "json")) && resp.ContentLength <= 8<<10
+	return (kind == "" || strings.Contains(kind, "json")) && resp.ContentLength <= maxHiddenRefusal
 }
 
-// LookupProvider returns the built-in provider of that name or alias. To extend one, change the copy and Register it.
-func LookupProvider(name string) (Provider, bool) {
-	name = canonicalName(name)
-	i := slices.IndexFunc(builtinTable, func(b builtin) bool { return b.name == name })
-	if i < 0 {
-		return Provider{}, false
+// boundPaths is Provider.BoundPaths, made for lookups. The value of a segment says whether it binds
+// by itself; if not, only the paths below it do. An object (a file, a stored response, a batch, a
+// container) exists in the account that made it: with another credential the provider answers that
+// there is no such object, which is worse than the refusal.
+type boundPaths map[string]bool
+
+func newBoundPaths(segments []string) boundPaths {
+	if len(segments) == 0 {
+		return nil
 	}
-	return builtinTable[i].provider(), true
-}
-
-// ProviderNames returns the names of the built-in providers, sorted. Aliases are not among them.
-func ProviderNames() []string {
-	names := make([]string, 0, len(builtinTable))
-	for _, b := range builtinTable {
-		names = append(names, b.name)
+	b := make(boundPaths, len(segments))
+	for _, s := range segments {
+		name, below := strings.CutSuffix(s, "/*")
+		b[name] = b[name] || !below
 	}
-	slices.Sort(names)
-	return names
+	return b
 }
 
-// builtin is a row of the table of providers.
-type builtin struct {
-	name      string
-	hosts     []string
-	authorize func(http.Header, Credential) // nil: Bearer
-	hides     bool                          // refusals may hide in a 200
-	ownHost   bool                          // a credential must name its own hosts
-	objects   []string                      // BoundPaths
-}
-
-func (b builtin) provider() Provider {
-	p := Provider{Name: b.name, Hosts: slices.Clone(b.hosts), Authorize: b.authorize, BoundPaths: slices.Clone(b.objects)}
-	name := b.name
-	p.Classify = func(resp *http.Response, body []byte) (Verdict, bool) { return classify(name, resp, body), true }
-	if b.hides {
-		p.MayRefuse = mayHide
+// checkBoundPaths returns an error that says what is wrong with a provider's BoundPaths.
+func checkBoundPaths(segments []string) error {
+	for _, s := range segments {
+		name := strings.TrimSuffix(s, "/*")
+		if name != "" && !strings.ContainsAny(name, "/*?#% ") {
+			continue
+		}
+		const want = `it is one segment of a path, such as "files", or "responses/*" for what is below it`
+		return fmt.Errorf("bound path %q: %s", s, want)
 	}
-	if r, ok := builtinRefreshers[name]; ok {
-		p.Refresher = r(OAuth2Config{})
+	return nil
+}
+
+// of reports whether a request for the path belongs to one account, and whether its answer may name
+// objects that do.
+func (b boundPaths) of(path string) (bound, names bool) {
+	if b == nil {
+		return false, false
 	}
-	return p
+	for path != "" {
+		var segment string
+		segment, path, _ = strings.Cut(path, "/")
+		whole, ok := b[segment]
+		if !ok {
+			continue
+		}
+		next, _, _ := strings.Cut(path, "/")
+		if whole || !isOperation(next) {
+			return true, true
+		}
+		names = true
+	}
+	return false, names
 }
 
-// needsOwnHost reports whether a credential of the provider is good at one resource only.
-func needsOwnHost(provider string) bool {
-	return slices.ContainsFunc(builtinTable, func(b builtin) bool { return b.name == provider && b.ownHost })
-}
-
-// builtinTable holds the built-in providers. A host that does more than inference is claimed by path.
-// The base URLs are those the providers document.
-var builtinTable = []builtin{
-	{name: "ai-gateway", hosts: []string{"ai-gateway.vercel.sh"}, authorize: authorizeAsAsked},
-	{name: "alibaba", hosts: []string{"dashscope-intl.aliyuncs.com", "dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"}, hides: true, objects: hostedObjects},
-	{name: "alibaba-coding-plan", hosts: []string{"coding-intl.dashscope.aliyuncs.com", "coding.dashscope.aliyuncs.com"}, hides: true},
-	{name: "anthropic", hosts: []string{"api.anthropic.com"}, authorize: authorizeAnthropic, objects: anthropicObjects},
-	{name: "arcee", hosts: []string{"api.arcee.ai"}},
-	{name: "azure-foundry", hosts: []string{"*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"}, authorize: authorizeAzure, ownHost: true, objects: openAIObjects},
-	{name: "bedrock", hosts: []string{"bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com", "bedrock-runtime.*.amazonaws.com.cn", "bedrock-mantle.*.api.aws"}},
-	{name: "cerebras", hosts: []string{"api.cerebras.ai"}},
-	{name: "cloudflare", hosts: []string{"gateway.ai.cloudflare.com"}},
-	{name: "cohere", hosts: []string{"api.cohere.com", "api.cohere.ai"}},
-	{name: "copilot", hosts: []string{"*.githubcopilot.com", "api.*.githubcopilot.com", "copilot-api.*.ghe.com"}},
-	{name: "copilot-acp"}, // speaks to a local process, not over HTTP: known by name, claims no host
-	{name: "deepinfra", hosts: []string{"api.deepinfra.com"}, objects: hostedObjects},
-	{name: "deepseek", hosts: []string{"api.deepseek.com"}},
-	{name: "fireworks", hosts: []string{"api.fireworks.ai"}, objects: hostedObjects},
-	{name: "gemini", hosts: []string{"generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"}, authorize: authorizeGoogle, objects: googleObjects},
-	{name: "gmi", hosts: []string{"api.gmi-serving.com"}},
-	{name: "groq", hosts: []string{"api.groq.com"}, objects: hostedObjects},
-	{name: "huggingface", hosts: []string{"router.huggingface.co", "api-inference.huggingface.co"}},
-	{name: "kilocode", hosts: []string{"api.kilo.ai/api/gateway", "kilocode.ai/api/openrouter"}},
-	{name: "kimi-coding", hosts: []string{"api.moonshot.ai", "api.kimi.com/coding"}, objects: hostedObjects},
-	{name: "kimi-coding-cn", hosts: []string{"api.moonshot.cn"}, objects: hostedObjects},
-	{name: "lmstudio", hosts: []string{"127.0.0.1:1234", "localhost:1234", "[::1]:1234"}},
-	{name: "minimax-cn", hosts: []string{"api.minimaxi.com"}, hides: true, objects: hostedObjects},
-	{name: "minimax-oauth", hosts: []string{"api.minimax.io"}, hides: true, objects: hostedObjects},
-	{name: "mistral", hosts: []string{"api.mistral.ai"}, objects: mistralObjects},
-	{name: "nous", hosts: []string{"inference-api.nousresearch.com", "welcome-api.nousresearch.com"}},
-	{name: "novita", hosts: []string{"api.novita.ai"}},
-	{name: "nvidia", hosts: []string{"integrate.api.nvidia.com"}},
-	{name: "ollama-cloud", hosts: []string{"ollama.com/v1", "ollama.com/api"}},
-	{name: "openai-api", hosts: []string{"api.openai.com", "*.api.openai.com"}, objects: openAIObjects},
-	{name: "openai-codex", hosts: []string{"chatgpt.com/backend-api"}, authorize: authorizeCodex, objects: openAIObjects},
-	{name: "opencode-go", hosts: []string{"opencode.ai/zen/go"}, authorize: authorizeAsAsked},
-	{name: "opencode-zen", hosts: []string{"opencode.ai/zen"}, authorize: authorizeAsAsked},
-	{name: "openrouter", hosts: []string{"openrouter.ai/api"}},
-	{name: "perplexity", hosts: []string{"api.perplexity.ai"}},
-	{name: "qwen-oauth", hosts: []string{"portal.qwen.ai"}, hides: true},
-	{name: "stepfun", hosts: []string{"api.stepfun.ai", "api.stepfun.com"}},
-	{name: "tencent-tokenhub", hosts: []string{"tokenhub.tencentmaas.com"}},
-	{name: "together", hosts: []string{"api.together.xyz", "api.together.ai"}, objects: hostedObjects},
-	{name: "upstage", hosts: []string{"api.upstage.ai"}},
-	{name: "vertex", hosts: []string{"aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com"}, objects: vertexObjects},
-	{name: "xai-oauth", hosts: []string{"api.x.ai", "*.api.x.ai", "cli-chat-proxy.grok.com"}, objects: xaiObjects},
-	{name: "xiaomi", hosts: []string{"api.xiaomimimo.com"}},
-	{name: "zai", hosts: []string{"api.z.ai", "open.bigmodel.cn"}, hides: true, objects: hostedObjects},
+// isOperation reports whether the segment below a collection names an operation (or nothing)
+// instead of an object.
+func isOperation(name string) bool {
+	switch name {
+	case "", "compact", "input_tokens", "count_tokens", "completions":
+		return true
+	}
+	return false
 }

@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// isCredentialHeader tells the headers that carry a key with one provider or another. What an SDK put there is a
-// placeholder, or the user's own key, and must not travel beside the pool's credential. It compares as HTTP does: a map
-// may hold a key that is not in canonical form.
+// isCredentialHeader reports whether a header carries a key with one provider or another. An SDK
+// puts a placeholder there, or the user's own key, and neither may travel beside the pool's
+// credential. The name is compared as HTTP does, without case: a map may hold a name that is not in
+// canonical form.
 func isCredentialHeader(name string) bool {
-	switch len(name) { // no two of them are of one length: most headers are told by it
+	switch len(name) { // no two of them have one length, so most headers are told apart by it
 	case len("Api-Key"):
 		return strings.EqualFold(name, "Api-Key")
 	case len("X-Api-Key"):
@@ -39,15 +40,18 @@ func authorizeBearer(h http.Header, c Credential) {
 	h["Authorization"] = []string{"Bearer " + c.AccessToken}
 }
 
+// authorizeWith puts a key into a header of the provider's choice, alone.
 func authorizeWith(h http.Header, name, value string) {
 	removeCredentials(h)
 	h[name] = []string{value}
 }
 
+// anthropicOAuthBeta is the beta that Anthropic's API wants beside an OAuth token.
 const anthropicOAuthBeta = "oauth-2025-04-20"
 
-// authorizeAnthropic sends an API key as x-api-key and an OAuth token as Bearer. The latter needs a beta, which joins the
-// caller's own: without it Anthropic answers "OAuth authentication is currently not supported".
+// authorizeAnthropic sends an API key as x-api-key and an OAuth token as Bearer. An OAuth token
+// needs a beta, which joins the caller's own: without it Anthropic answers "OAuth authentication is
+// currently not supported".
 func authorizeAnthropic(h http.Header, c Credential) {
 	if !isAnthropicOAuth(c) {
 		authorizeWith(h, "X-Api-Key", c.AccessToken)
@@ -69,10 +73,12 @@ func authorizeAnthropic(h http.Header, c Credential) {
 			}
 		}
 	}
-	// One line, not a second one: not every proxy joins repeated headers.
+	// One line instead of a second one: not every proxy joins repeated headers.
 	h["Anthropic-Beta"] = []string{strings.Join(append(betas[:len(betas):len(betas)], anthropicOAuthBeta), ",")}
 }
 
+// isAnthropicOAuth reports whether the credential is an OAuth token. Anthropic's prefixes tell;
+// without one, a refresh token does.
 func isAnthropicOAuth(c Credential) bool {
 	t := c.AccessToken
 	switch {
@@ -84,7 +90,8 @@ func isAnthropicOAuth(c Credential) bool {
 	return c.RefreshToken != ""
 }
 
-// authorizeAzure sends a resource's key as api-key and an Entra ID token, which is a JWT, as Bearer.
+// authorizeAzure sends a resource's key as api-key and an Entra ID token, which is a JWT, as
+// Bearer.
 func authorizeAzure(h http.Header, c Credential) {
 	if isJWT(c.AccessToken) || c.RefreshToken != "" {
 		authorizeBearer(h, c)
@@ -93,8 +100,8 @@ func authorizeAzure(h http.Header, c Credential) {
 	authorizeWith(h, "Api-Key", c.AccessToken)
 }
 
-// authorizeGoogle sends an API key as x-goog-api-key, which Google takes at every endpoint, and an OAuth token as Bearer.
-// Both at once are refused.
+// authorizeGoogle sends an API key as x-goog-api-key, which Google takes at every endpoint, and an
+// OAuth token as Bearer. Google refuses a request with both.
 func authorizeGoogle(h http.Header, c Credential) {
 	if t := c.AccessToken; strings.HasPrefix(t, "ya29.") || isJWT(t) || c.RefreshToken != "" {
 		authorizeBearer(h, c)
@@ -103,7 +110,8 @@ func authorizeGoogle(h http.Header, c Credential) {
 	authorizeWith(h, "X-Goog-Api-Key", c.AccessToken)
 }
 
-// authorizeCodex names the account beside the token: without it chatgpt.com's edge answers with a page.
+// authorizeCodex names the account beside the token: without it the edge of chatgpt.com answers
+// with a page.
 func authorizeCodex(h http.Header, c Credential) {
 	authorizeBearer(h, c)
 	if c.AccountID != "" {
@@ -111,7 +119,8 @@ func authorizeCodex(h http.Header, c Credential) {
 	}
 }
 
-// authorizeAsAsked is for gateways that speak several dialects on one host: the key goes where the SDK put its placeholder.
+// authorizeAsAsked is for gateways that speak several dialects on one host: the key goes into the
+// header where the SDK put its placeholder.
 func authorizeAsAsked(h http.Header, c Credential) {
 	for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key"} {
 		for placed, values := range h {

@@ -11,10 +11,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/loosejson"
 )
 
-// tokenAnswer is what a token endpoint said, in any of the forms seen: RFC 6749 §5's, an API's error object, MiniMax's
-// status, GitHub's token and form.
+// maxAnswer bounds the body of a token endpoint's answer, in bytes.
+const maxAnswer = 1 << 20
+
+// tokenAnswer is what a token endpoint said, in any of the forms that are known: RFC 6749 §5's, an
+// API's error object, MiniMax's status, GitHub's token and form.
 type tokenAnswer struct {
 	status int
 	header http.Header
@@ -28,11 +33,24 @@ type tokenAnswer struct {
 
 	Code, Description string
 	failed            bool // it says that it is a failure, whatever its status
-	html              bool
+	html              bool // it is a page for a person
 	raw               map[string]json.RawMessage
 }
 
-// read takes in a body. What is no JSON and no form leaves the answer empty.
+// answerRules are what one token endpoint says in its own way. The zero value is for an endpoint of
+// which nothing is known.
+type answerRules struct {
+	provider     string // named in errors; empty: the credential's
+	clientSecret string // kept out of errors
+	// permanent reports, of an answer without a known code, that the grant is dead. nil: no other
+	// answer says so.
+	permanent func(a *tokenAnswer) bool
+	// temporary reports that a refusal says nothing about the grant, even with a known code. nil:
+	// every known code counts.
+	temporary func(a *tokenAnswer) bool
+}
+
+// read takes in a body. A body that is neither JSON nor a form leaves the answer empty.
 func (a *tokenAnswer) read(body []byte) {
 	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")) // malformed: JSON is tried
 	trimmed := strings.TrimSpace(string(body))
@@ -40,23 +58,26 @@ func (a *tokenAnswer) read(body []byte) {
 	case strings.HasPrefix(trimmed, "<"):
 		a.html = true
 		return
-	case json.Unmarshal(body, &a.raw) == nil: // under whatever type: the pair in it may be the only one there is
+	case json.Unmarshal(body, &a.raw) == nil: // whatever the content type says: the body may hold the only pair
 	case kind == "text/html":
 		a.html = true
 		return
-	case kind == "application/x-www-form-urlencoded", kind == "text/plain" && strings.HasPrefix(trimmed, "access_token="):
+	case kind == "application/x-www-form-urlencoded",
+		kind == "text/plain" && strings.HasPrefix(trimmed, "access_token="):
 		a.readForm(trimmed)
 		return
 	default:
 		return
 	}
-	a.AccessToken, a.RefreshToken = text(a.raw["access_token"]), text(a.raw["refresh_token"])
-	if n, ok := number(a.raw["expires_in"]); ok {
+	a.AccessToken, a.RefreshToken = loosejson.Text(a.raw["access_token"]), loosejson.Text(a.raw["refresh_token"])
+	if n, ok := loosejson.Number(a.raw["expires_in"]); ok {
 		a.ExpiresIn = &n
 	}
 	a.readError()
 }
 
+// readForm takes in a body in the form application/x-www-form-urlencoded, which GitHub's endpoint
+// answers with.
 func (a *tokenAnswer) readForm(s string) {
 	form, err := url.ParseQuery(s)
 	if err != nil {
@@ -70,83 +91,74 @@ func (a *tokenAnswer) readForm(s string) {
 	a.failed = a.Code != ""
 }
 
-// readError finds code and description: a string, or an object with code, type and message (RFC 6749's error or an API's).
+// readError finds code and description. "error" is a string (RFC 6749 §5.2), or an object with
+// code, type and message (an API's error).
 func (a *tokenAnswer) readError() {
-	a.Code, a.Description = text(a.raw["error"]), text(a.raw["error_description"])
+	a.Code, a.Description = loosejson.Text(a.raw["error"]), loosejson.Text(a.raw["error_description"])
 	var nested map[string]json.RawMessage
 	for _, key := range []string{"error", "detail"} {
 		if json.Unmarshal(a.raw[key], &nested) == nil && nested != nil {
 			break
 		}
 	}
-	for _, s := range []string{text(nested["code"]), text(nested["type"]), text(a.raw["code"])} {
+	for _, s := range []string{loosejson.Text(nested["code"]), loosejson.Text(nested["type"]), loosejson.Text(a.raw["code"])} {
 		if a.Code == "" {
 			a.Code = s
 		}
 	}
-	for _, s := range []string{text(nested["message"]), text(a.raw["message"]), text(a.raw["detail"])} {
+	for _, s := range []string{loosejson.Text(nested["message"]), loosejson.Text(a.raw["message"]), loosejson.Text(a.raw["detail"])} {
 		if a.Description == "" {
 			a.Description = s
 		}
 	}
-	a.failed = present(a.raw["error"])
+	a.failed = loosejson.Present(a.raw["error"])
 }
 
-// number reads a number, or a string that holds one.
-func number(raw json.RawMessage) (float64, bool) {
-	var n float64
-	if json.Unmarshal(raw, &n) == nil && len(raw) > 0 && string(raw) != "null" {
-		return n, true
+// note keeps a text member of the answer in the credential's metadata.
+func (a *tokenAnswer) note(member string) {
+	if s := loosejson.Text(a.raw[member]); s != "" {
+		if a.Metadata == nil {
+			a.Metadata = make(map[string]string)
+		}
+		a.Metadata[member] = s
 	}
-	n, err := strconv.ParseFloat(text(raw), 64)
-	return n, err == nil && !math.IsNaN(n)
 }
 
-// unanswered reports whether the exchange may or may not have happened: no answer, or one of something in between.
-func (a *tokenAnswer) unanswered(err error) bool {
-	return err != nil || a.status >= 500
+// nested returns a member of an object inside the answer.
+func (a *tokenAnswer) nested(key, member string) json.RawMessage {
+	var m map[string]json.RawMessage
+	_ = json.Unmarshal(a.raw[key], &m) // no object: no member
+	return m[member]
 }
 
-// Codes by which token endpoints say that a grant is dead: RFC 6749's, and the spellings of OpenAI, MiniMax, GitHub and others.
+// deadGrantCodes are the codes by which token endpoints say that a grant is dead: RFC 6749's, and
+// the spellings of OpenAI, MiniMax, GitHub and others.
 var deadGrantCodes = []string{
-	"invalid_grant", "invalid_refresh_token", "invalid_token", "bad_refresh_token", "expired_token", "token_expired", "token_revoked",
-	"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated", "refresh_token_revoked", "refresh_token_not_found",
+	"invalid_grant", "invalid_refresh_token", "invalid_token", "bad_refresh_token", "expired_token",
+	"token_expired", "token_revoked", "refresh_token_expired", "refresh_token_reused",
+	"refresh_token_invalidated", "refresh_token_revoked", "refresh_token_not_found",
 	"app_session_terminated", "app_session_expired",
 }
 
-// isDead reports whether the answer is a definite word on the grant.
-func (a *tokenAnswer) isDead(g *grant) bool {
+// isDead reports whether the answer says definitely that the grant is dead.
+func (a *tokenAnswer) isDead(r answerRules) bool {
 	switch {
 	case a.status >= 500, a.status == http.StatusTooManyRequests, a.html:
 		return false
-	case g != nil && g.temporary != nil && g.temporary(a):
+	case r.temporary != nil && r.temporary(a):
 		return false
 	case slices.Contains(deadGrantCodes, strings.ToLower(a.Code)):
 		return true
-	case g == nil:
-		return false
-	case slices.Contains(g.cfg.Permanent, a.Code):
-		return true
-	// Not RFC 6749's word, which has invalid_client for that: Kimi's for a dead login.
-	case a.status == http.StatusUnauthorized && a.Code == "unauthorized":
-		return true
 	}
-	return g.permanent != nil && g.permanent(a)
+	return r.permanent != nil && r.permanent(a)
 }
 
 // refusal is the answer as an error.
-func (a *tokenAnswer) refusal(c Credential, g *grant) *RefreshError {
-	e := &RefreshError{Provider: c.Provider, Status: a.status, Permanent: a.isDead(g)}
-	secrets := secretsOf(c)
-	if g != nil {
-		e.Provider, secrets = cmp.Or(g.provider, c.Provider), secretsOf(c, g.cfg.ClientSecret)
-	}
-	e.Code, e.Description = redact(a.Code, secrets...), redact(a.Description, secrets...)
-	e.RetryAfter, _ = retryAfter(a.header, time.Now())
-	if e.RetryAfter == 0 {
-		if n, ok := number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < maxReset.Seconds() {
-			e.RetryAfter = time.Duration(n * float64(time.Second))
-		}
+func (a *tokenAnswer) refusal(c Credential, r answerRules) *RefreshError {
+	secrets := secretsOf(c, r.clientSecret)
+	e := &RefreshError{
+		Provider: cmp.Or(r.provider, c.Provider), Status: a.status, Permanent: a.isDead(r), RetryAfter: a.retryAfter(),
+		Code: redact(a.Code, secrets...), Description: redact(a.Description, secrets...),
 	}
 	if a.html && e.Description == "" {
 		e.Description = "the answer is a page, not of the token endpoint"
@@ -154,45 +166,61 @@ func (a *tokenAnswer) refusal(c Credential, g *grant) *RefreshError {
 	return e
 }
 
-func (a *tokenAnswer) nested(key, member string) json.RawMessage {
-	var m map[string]json.RawMessage
-	_ = json.Unmarshal(a.raw[key], &m) // no object: no member
-	return m[member]
+// retryAfter is how long the answer asks to wait: by its header, else by OpenAI's
+// error.resets_in_seconds. 0: it does not ask.
+func (a *tokenAnswer) retryAfter() time.Duration {
+	if wait, _ := retryAfter(a.header, time.Now()); wait > 0 {
+		return wait
+	}
+	if n, ok := loosejson.Number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < maxReset.Seconds() {
+		return time.Duration(n * float64(time.Second))
+	}
+	return 0
 }
 
-// credential is what the answer gives. What was rotated comes along with an error too: the provider has forgotten the rest.
-func (a *tokenAnswer) credential(c Credential, g *grant, now time.Time) (Credential, error) {
+// credential is the credential in the answer. Beside an error it holds a refresh token that came
+// with it: the provider has rotated to that one and forgotten the old.
+func (a *tokenAnswer) credential(c Credential, r answerRules, now time.Time) (Credential, error) {
 	if a.status < 200 || a.status > 299 || a.failed {
-		return Credential{}, a.refusal(c, g)
+		return Credential{}, a.refusal(c, r)
 	}
-	got := Credential{AccessToken: a.AccessToken, RefreshToken: a.RefreshToken, AccountID: a.AccountID, Metadata: a.Metadata}
+	got := Credential{
+		AccessToken: a.AccessToken, RefreshToken: a.RefreshToken, AccountID: a.AccountID, Metadata: a.Metadata,
+	}
 	switch {
 	case a.AccessToken == "":
-		e := a.refusal(c, g)
+		e := a.refusal(c, r)
 		if e.Code == "" {
 			e.Code, e.Description = "no_access_token", "the token endpoint gave no access token"
 		}
 		return got, e
 	case a.ExpiresIn != nil && *a.ExpiresIn <= 0:
-		e := a.refusal(c, g)
+		e := a.refusal(c, r)
 		e.Code, e.Description = "expired_on_arrival", "the token endpoint gave a token that has expired"
 		return got, e
-	case a.ExpiresIn != nil:
-		got.Expiry = now.Add(time.Duration(min(*a.ExpiresIn, maxLifetime.Seconds()) * float64(time.Second)))
-	default:
-		at := a.ExpiresAt
-		if at.IsZero() {
-			claims, _ := readJWT(a.AccessToken) // no JWT: no expiry
-			at = claims.expiry()
-		}
-		got.Expiry = a.ourClock(at, now)
 	}
+	got.Expiry = a.expiry(now)
 	return got, nil
 }
 
+// maxLifetime bounds expires_in, so that it fits into a time.Duration.
 const maxLifetime = 10 * 365 * 24 * time.Hour
 
-// ourClock moves an instant of the server's clock to ours, by the Date the answer carries.
+// expiry is when the access token expires, by our clock: as the answer says, else as the token
+// does. Zero: neither says.
+func (a *tokenAnswer) expiry(now time.Time) time.Time {
+	if a.ExpiresIn != nil {
+		return now.Add(time.Duration(min(*a.ExpiresIn, maxLifetime.Seconds()) * float64(time.Second)))
+	}
+	at := a.ExpiresAt
+	if at.IsZero() {
+		claims, _ := readJWT(a.AccessToken) // no JWT: no expiry
+		at = claims.expiry()
+	}
+	return a.ourClock(at, now)
+}
+
+// ourClock moves an instant of the server's clock to ours, by the Date of the answer.
 func (a *tokenAnswer) ourClock(at, now time.Time) time.Time {
 	if at.IsZero() {
 		return at
@@ -200,5 +228,25 @@ func (a *tokenAnswer) ourClock(at, now time.Time) time.Time {
 	if date, err := http.ParseTime(a.header.Get("Date")); err == nil {
 		return now.Add(at.Sub(date))
 	}
-	return now.Add(at.Sub(now)) // with a monotonic reading
+	return now.Add(at.Sub(now)) // keeps the monotonic reading of now
+}
+
+// maxRetryAfter bounds the wait that a token endpoint may ask for.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter reads the header Retry-After (RFC 9110 §10.2.3). Seconds count from receipt. An
+// instant is of the server's clock, which the answer's Date tells.
+func retryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
+	said := h.Get("Retry-After")
+	if n, err := strconv.ParseFloat(said, 64); err == nil && n >= 0 {
+		wait = time.Duration(min(n, maxRetryAfter.Seconds()) * float64(time.Second))
+	} else if at, err := http.ParseTime(said); err == nil {
+		if date, err := http.ParseTime(h.Get("Date")); err == nil {
+			now = date
+		}
+		wait = at.Sub(now)
+	} else {
+		return 0, false
+	}
+	return max(min(wait, maxRetryAfter), 0), true
 }

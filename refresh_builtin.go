@@ -1,9 +1,11 @@
 package reauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,68 +13,84 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/loosejson"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// builtinRefreshers makes the refreshers of the built-in providers. Client ids are the vendors' public ones, of their own
-// programs; Credential.ClientID and OAuth2Config replace them.
-var builtinRefreshers = map[string]func(OAuth2Config) Refresher{
-	"anthropic": anthropicRefresher,
-	"copilot":   copilotRefresher,
-	"minimax-cn": func(cfg OAuth2Config) Refresher {
-		return minimaxRefresher(cfg, "minimax-cn", "https://account.minimaxi.com/oauth2/token")
-	},
-	"minimax-oauth": func(cfg OAuth2Config) Refresher {
-		return minimaxRefresher(cfg, "minimax-oauth", "https://account.minimax.io/oauth2/token")
-	},
-	"nous":         nousRefresher,
-	"openai-codex": codexRefresher,
-	"qwen-oauth":   qwenRefresher,
-	"xai-oauth":    xaiRefresher,
-}
-
-// newGrant is a grant with the provider's defaults where cfg leaves them.
-func newGrant(provider string, cfg, defaults OAuth2Config) *grant {
-	endpoints := []string{defaults.TokenURL}
+// BuiltinRefresher returns the refresher of a built-in provider, by name or alias. Each field of
+// cfg that is not its zero value replaces the provider's setting. The provider's quirks, such as a
+// header for the refresh token, stay.
+func BuiltinRefresher(name string, cfg OAuth2Config) (Refresher, error) {
+	row := vendors.Of(name)
+	if row.Auth == nil {
+		const wayOut = "use OAuth2Refresher or static keys"
+		return nil, fmt.Errorf("reauth: provider %q has no refresher of its own; %s", vendors.Canonical(name), wayOut)
+	}
 	if cfg.TokenURL != "" {
-		endpoints = []string{cfg.TokenURL}
+		if err := checkTokenURL(cfg.TokenURL); err != nil {
+			return nil, fmt.Errorf("reauth: refresher of %s: %w", row.Name, err)
+		}
 	}
-	if cfg.ClientID == "" {
-		cfg.ClientID = defaults.ClientID
-	}
-	cfg.JSON = cfg.JSON || defaults.JSON
-	cfg.Reusable = cfg.Reusable || defaults.Reusable
-	return &grant{provider: provider, cfg: cfg, endpoints: endpoints}
+	return builtinRefresher(row, cfg), nil
 }
 
-// anthropicRefresher: two endpoints, of which the older one is asked only when the newer one cannot have spent the token.
-// An API's error object may answer instead of RFC 6749's. The endpoint answers 429 to some User-Agents, not to ours.
-func anthropicRefresher(cfg OAuth2Config) Refresher {
-	g := newGrant("anthropic", cfg, OAuth2Config{TokenURL: "https://platform.claude.com/v1/oauth/token", ClientID: "9d1c250a-e61b-44d9-88ed-5944d1962f5e", JSON: true})
-	if cfg.TokenURL == "" {
-		g.endpoints = append(g.endpoints, "https://console.anthropic.com/v1/oauth/token")
+// quirks adapt a grant to what an authorization server does in its own way.
+var quirks = map[vendors.Dialect]func(g *grant, row vendors.Vendor){
+	vendors.Anthropic: anthropicQuirks,
+	vendors.Codex:     codexQuirks,
+	vendors.Copilot:   copilotQuirks,
+	vendors.MiniMax:   minimaxQuirks,
+	vendors.Nous:      nousQuirks,
+	vendors.Qwen:      qwenQuirks,
+	vendors.XAI:       xaiQuirks,
+}
+
+// builtinRefresher makes the refresher of a row that has an authorization server, with the row's
+// settings where cfg has none.
+func builtinRefresher(row vendors.Vendor, cfg OAuth2Config) Refresher {
+	g := &grant{provider: row.Name, endpoints: []string{row.Auth.TokenURL}}
+	switch {
+	case cfg.TokenURL != "":
+		g.endpoints = []string{cfg.TokenURL}
+	case row.Auth.OlderTokenURL != "":
+		g.endpoints = append(g.endpoints, row.Auth.OlderTokenURL)
+	case row.Auth.Domain != "":
+		g.discover = newDiscovery(row).endpoint
 	}
-	g.permanent = func(a *tokenAnswer) bool {
-		return a.status == http.StatusUnauthorized && a.Code == "authentication_error"
+	if !row.Auth.Mints {
+		cfg.ClientID = cmp.Or(cfg.ClientID, row.Auth.ClientID)
 	}
+	cfg.JSON = cfg.JSON || row.Auth.JSON
+	cfg.Reusable = cfg.Reusable || row.Auth.Mints
+	g.cfg = cfg
+	quirks[row.Auth.Dialect](g, row)
 	return g
 }
 
-// codexRefresher: the account is told by a claim of the tokens.
-func codexRefresher(cfg OAuth2Config) Refresher {
-	g := newGrant("openai-codex", cfg, OAuth2Config{TokenURL: "https://auth.openai.com/oauth/token", ClientID: "app_EMoamEEZ73f0CkXaXp7hrann", JSON: true})
+// anthropicQuirks: an API's error object may answer instead of RFC 6749's. The endpoint answers 429
+// to some User-Agents, but not to ours.
+func anthropicQuirks(g *grant, _ vendors.Vendor) {
+	g.permanent = func(a *tokenAnswer) bool {
+		return a.status == http.StatusUnauthorized && a.Code == "authentication_error"
+	}
+}
+
+// codexQuirks: a claim of the tokens names the account.
+func codexQuirks(g *grant, _ vendors.Vendor) {
 	g.read = func(a *tokenAnswer) {
-		for _, t := range []string{a.AccessToken, text(a.raw["id_token"])} {
+		for _, t := range []string{a.AccessToken, loosejson.Text(a.raw["id_token"])} {
 			if claims, ok := readJWT(t); ok && a.AccountID == "" {
 				a.AccountID = claims.OpenAI.AccountID
 			}
 		}
 	}
-	return g
 }
 
-// nousRefresher: the refresh token goes into a header, and only there.
-func nousRefresher(cfg OAuth2Config) Refresher {
-	g := newGrant("nous", cfg, OAuth2Config{TokenURL: "https://portal.nousresearch.com/api/oauth/token", ClientID: "hermes-cli"})
+// nousQuirks: the refresh token goes into a header, and only there. The answer names the base URL,
+// which is kept if it is at the API's own host.
+func nousQuirks(g *grant, row vendors.Vendor) {
 	g.build = func(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error) {
 		req, err := buildParams(ctx, endpoint, c, cfg, map[string]string{"grant_type": "refresh_token"})
 		if err != nil {
@@ -81,127 +99,182 @@ func nousRefresher(cfg OAuth2Config) Refresher {
 		req.Header.Set("X-Nous-Refresh-Token", c.RefreshToken)
 		return req, nil
 	}
+	origin := row.API.Origin
 	g.read = func(a *tokenAnswer) {
-		if u, err := url.Parse(text(a.raw["inference_base_url"])); err == nil && u.Scheme == "https" && u.Host == "inference-api.nousresearch.com" {
+		u, err := url.Parse(loosejson.Text(a.raw["inference_base_url"]))
+		if err == nil && u.Scheme+"://"+u.Host == origin {
 			a.Metadata = map[string]string{"base_url": u.String()}
 		}
 	}
 	g.permanent = func(a *tokenAnswer) bool { return strings.Contains(strings.ToLower(a.Description), "reuse") }
-	return g
 }
 
-// qwenRefresher: a dead grant is an invalid_request there. The endpoint wants some User-Agent, else its edge answers with a page.
-func qwenRefresher(cfg OAuth2Config) Refresher {
-	g := newGrant("qwen-oauth", cfg, OAuth2Config{TokenURL: "https://chat.qwen.ai/api/v1/oauth2/token", ClientID: "f0304373b74a44d2b584a3fb70ca9e56"})
+// qwenQuirks: the endpoint answers invalid_request to a dead grant. Without a User-Agent its edge
+// answers with a page.
+func qwenQuirks(g *grant, _ vendors.Vendor) {
 	g.read = func(a *tokenAnswer) { a.note("resource_url") }
 	g.permanent = func(a *tokenAnswer) bool {
 		return a.Code == "invalid_request" && strings.Contains(strings.ToLower(a.Description), "invalid refresh token")
 	}
-	return g
 }
 
-// note keeps a text member of the answer in the credential's metadata.
-func (a *tokenAnswer) note(member string) {
-	if s := text(a.raw[member]); s != "" {
-		if a.Metadata == nil {
-			a.Metadata = make(map[string]string)
-		}
-		a.Metadata[member] = s
-	}
-}
-
-// minimaxRefresher: "status" tells success, a failure may come with HTTP 200, and "expired_in" is a number of seconds or an
-// instant in seconds or milliseconds. The account hosts are asked directly: the older ones answer with a redirect.
-func minimaxRefresher(cfg OAuth2Config, name, endpoint string) Refresher {
-	g := newGrant(name, cfg, OAuth2Config{TokenURL: endpoint, ClientID: "78257093-7e40-4613-99e0-527b14b39113"})
+// minimaxQuirks: "status" tells success, and a failure may come with HTTP 200.
+func minimaxQuirks(g *grant, _ vendors.Vendor) {
 	g.read = func(a *tokenAnswer) {
 		a.note("resource_url")
-		if s := text(a.raw["status"]); s != "" && s != "success" {
+		if s := loosejson.Text(a.raw["status"]); s != "" && s != "success" {
 			a.failed = true
 		}
-		if msg := text(a.nested("base_resp", "status_msg")); msg != "" && (a.failed || a.status != http.StatusOK) && a.Code == "" {
+		msg := loosejson.Text(a.nested("base_resp", "status_msg"))
+		if a.Code == "" && (a.failed || a.status != http.StatusOK) {
 			a.Code = msg
 		}
-		switch n, ok := number(a.raw["expired_in"]); {
-		case !ok || n <= 0:
-		case n < 1e9:
-			a.ExpiresIn = &n
-		case n < 1e12:
-			a.ExpiresAt = time.Unix(int64(n), 0)
-		default:
-			a.ExpiresAt = time.UnixMilli(int64(min(n, 1e16)))
-		}
+		a.readExpiredIn()
 	}
+	deadWords := []string{"invalid_grant", "refresh_token_reused", "invalid_refresh_token"}
 	g.permanent = func(a *tokenAnswer) bool {
-		return slices.ContainsFunc([]string{"invalid_grant", "refresh_token_reused", "invalid_refresh_token"}, func(s string) bool {
-			return strings.Contains(a.Code+" "+a.Description, s)
-		})
+		said := a.Code + " " + a.Description
+		return slices.ContainsFunc(deadWords, func(word string) bool { return strings.Contains(said, word) })
 	}
-	return g
 }
 
-// xaiRefresher finds its endpoint by discovery. A 403 there is about the account's tier: a new login does not help, and
-// the grant is not dead.
-func xaiRefresher(cfg OAuth2Config) Refresher {
-	g := newGrant("xai-oauth", cfg, OAuth2Config{TokenURL: "https://auth.x.ai/oauth2/token", ClientID: "b1a00492-073a-47ea-816f-4c329264a828"})
-	if cfg.TokenURL == "" {
-		d := &discovery{url: "https://auth.x.ai/.well-known/openid-configuration", hosts: []string{"x.ai", "*.x.ai"}, known: "https://auth.x.ai/oauth2/token"}
-		g.discover = d.endpoint
+// readExpiredIn reads MiniMax's "expired_in": a number of seconds, or an instant in seconds or
+// milliseconds.
+func (a *tokenAnswer) readExpiredIn() {
+	switch n, ok := loosejson.Number(a.raw["expired_in"]); {
+	case !ok || n <= 0:
+	case n < 1e9:
+		a.ExpiresIn = &n
+	case n < 1e12:
+		a.ExpiresAt = time.Unix(int64(n), 0)
+	default:
+		a.ExpiresAt = time.UnixMilli(int64(min(n, 1e16)))
 	}
+}
+
+// xaiQuirks: a 403 is about the account's tier. A new login does not help, and the grant is not
+// dead.
+func xaiQuirks(g *grant, _ vendors.Vendor) {
 	g.temporary = func(a *tokenAnswer) bool { return a.status == http.StatusForbidden }
 	g.read = func(a *tokenAnswer) {
 		if a.status == http.StatusForbidden && a.Code == "" {
 			a.Code, a.Description = "tier_denied", "the account's tier has no access; a new login does not change that"
 		}
 	}
-	return g
 }
 
-// discovery asks an issuer for its token endpoint (OpenID Connect Discovery 1.0 §4) and accepts only one of its own hosts.
+// copilotQuirks: RefreshToken holds a GitHub token, which is not spent. The endpoint mints an
+// access token for it and answers in its own form. It may want the version of an editor in a
+// header, which the user sets in OAuth2Config.Header.
+func copilotQuirks(g *grant, row vendors.Vendor) {
+	g.build = func(ctx context.Context, endpoint string, c Credential, _ OAuth2Config) (*http.Request, error) {
+		if row.IsKey(c.RefreshToken) {
+			return nil, ErrNotRefreshable
+		}
+		return buildMint(ctx, endpoint, c)
+	}
+	g.read = func(a *tokenAnswer) {
+		a.AccessToken = loosejson.Text(a.raw["token"])
+		if n, ok := loosejson.Number(a.raw["expires_at"]); ok {
+			a.ExpiresAt = unixSeconds(n)
+		}
+		if api := loosejson.Text(a.nested("endpoints", "api")); api != "" {
+			a.Metadata = map[string]string{"endpoint": api}
+		}
+	}
+	g.permanent = func(a *tokenAnswer) bool {
+		// The token has been revoked, or is of a kind that cannot mint.
+		return a.status == http.StatusUnauthorized || a.status == http.StatusNotFound
+	}
+}
+
+// buildMint is the request that mints one of Copilot's tokens for a GitHub token.
+func buildMint(ctx context.Context, endpoint string, c Credential) (*http.Request, error) {
+	if err := checkTokenURL(endpoint); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
+	if err != nil {
+		return nil, errors.New("the token URL is malformed")
+	}
+	req.Header.Set("Authorization", "token "+c.RefreshToken)
+	return req, nil
+}
+
+// discovery asks an issuer for its token endpoint (OpenID Connect Discovery 1.0 §4) and accepts
+// only one of its own hosts.
 type discovery struct {
-	url   string
-	hosts []string
-	known string // used while the issuer's metadata cannot be had
+	provider string
+	url      string
+	hosts    []string // patterns
+	known    string   // used while the issuer's metadata cannot be read
 
 	mu    sync.Mutex
 	found string
 	until time.Time
 }
 
-const discoveryLasts = 24 * time.Hour
+func newDiscovery(row vendors.Vendor) *discovery {
+	return &discovery{
+		provider: row.Name, url: row.Auth.Issuer + "/.well-known/openid-configuration",
+		hosts: []string{row.Auth.Domain, "*." + row.Auth.Domain}, known: row.Auth.TokenURL,
+	}
+}
 
-// endpoint returns the token endpoint. A metadata document that names a stranger is an error: no token is sent then.
-func (d *discovery) endpoint(ctx context.Context, call func(*http.Request) (*http.Response, error)) (string, error) {
+const (
+	discoveryTimeout = 10 * time.Second // well within exchangeTimeout
+	discoveryLasts   = 24 * time.Hour
+)
+
+// endpoint returns the token endpoint. If the issuer's metadata names a stranger's, that is an
+// error: no token is sent then.
+func (d *discovery) endpoint(
+	ctx context.Context, call func(*http.Request) (*http.Response, error),
+) (string, error) {
 	if found := d.cached(); found != "" {
 		return found, nil
 	}
-	ctx, stop := context.WithTimeout(ctx, 10*time.Second) // a refresh has 30 s in all
+	named := d.ask(ctx, call)
+	switch {
+	case named == "":
+		return d.known, nil // the metadata only tells whether the endpoint has moved
+	case !d.owns(named):
+		return "", &RefreshError{
+			Provider: d.provider, Code: "discovery_invalid",
+			Description: "the issuer's metadata names a token endpoint that is not its own",
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.found, d.until = named, time.Now().Add(discoveryLasts)
+	return named, nil
+}
+
+// ask returns the token endpoint that the issuer's metadata names. It is empty if the metadata
+// cannot be read.
+func (d *discovery) ask(ctx context.Context, call func(*http.Request) (*http.Response, error)) string {
+	ctx, stop := context.WithTimeout(ctx, discoveryTimeout)
 	defer stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url, nil)
 	if err != nil {
-		return "", errors.New("the discovery URL is malformed")
+		return ""
 	}
 	resp, err := call(req)
 	if err != nil {
-		return d.known, nil // discovery only tells whether it has moved
+		return ""
 	}
 	defer resp.Body.Close()
 	var doc struct {
 		TokenEndpoint string `json:"token_endpoint"`
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, &doc) != nil || doc.TokenEndpoint == "" {
-		return d.known, nil
+	if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(body, &doc) != nil {
+		return ""
 	}
-	if !d.owns(doc.TokenEndpoint) {
-		return "", &RefreshError{Provider: "xai-oauth", Code: "discovery_invalid", Description: "the issuer's metadata names a token endpoint that is not its own"}
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.found, d.until = doc.TokenEndpoint, time.Now().Add(discoveryLasts)
-	return d.found, nil
+	return doc.TokenEndpoint
 }
 
+// cached returns the endpoint that was found within discoveryLasts, else nothing.
 func (d *discovery) cached() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -211,6 +284,7 @@ func (d *discovery) cached() string {
 	return d.found
 }
 
+// owns reports whether an endpoint is at one of the issuer's hosts.
 func (d *discovery) owns(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.User != nil {
@@ -222,40 +296,3 @@ func (d *discovery) owns(endpoint string) bool {
 		return err == nil && p.matches(&dest)
 	})
 }
-
-// copilotRefresher mints: RefreshToken holds a GitHub token, which is not spent, and the answer is a token of its own form.
-// A GitHub token of an OAuth app cannot mint and is sent as it is. The mint may want an editor's version header; which
-// one, is the user's to say (OAuth2Config.Header).
-func copilotRefresher(cfg OAuth2Config) Refresher {
-	g := newGrant("copilot", cfg, OAuth2Config{TokenURL: "https://api.github.com/copilot_internal/v2/token", Reusable: true})
-	g.build = func(ctx context.Context, endpoint string, c Credential, _ OAuth2Config) (*http.Request, error) {
-		if isCopilotKey(c.RefreshToken) {
-			return nil, ErrNotRefreshable
-		}
-		if err := checkTokenURL(endpoint); err != nil {
-			return nil, err
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
-		if err != nil {
-			return nil, errors.New("the token URL is malformed")
-		}
-		req.Header.Set("Authorization", "token "+c.RefreshToken)
-		return req, nil
-	}
-	g.read = func(a *tokenAnswer) {
-		a.AccessToken = text(a.raw["token"])
-		if n, ok := number(a.raw["expires_at"]); ok {
-			a.ExpiresAt = unixSeconds(n)
-		}
-		if api := text(a.nested("endpoints", "api")); api != "" {
-			a.Metadata = map[string]string{"endpoint": api}
-		}
-	}
-	g.permanent = func(a *tokenAnswer) bool {
-		return a.status == http.StatusUnauthorized || a.status == http.StatusNotFound // revoked, or of a kind that cannot mint
-	}
-	return g
-}
-
-// isCopilotKey tells a GitHub token that Copilot's API takes as it is.
-func isCopilotKey(token string) bool { return strings.HasPrefix(token, "gho_") }

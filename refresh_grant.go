@@ -4,40 +4,58 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"golang.org/x/oauth2"
+
 	"github.com/reauth-go/reauth/internal/wait"
 )
 
-// version is what token calls say we are.
+// version is what token requests give as ours in User-Agent.
 const version = "0.1.0"
 
-// grant exchanges refresh tokens at the token endpoint of one provider: RFC 6749 §6 with what differs there.
-type grant struct {
-	provider  string
-	cfg       OAuth2Config
-	endpoints []string // the next only after a 404 or a request provably not sent
-	discover  func(ctx context.Context, call func(*http.Request) (*http.Response, error)) (string, error)
-	build     func(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error) // nil: buildGrant
-	read      func(a *tokenAnswer)                                                                              // reads what the provider says in its own way
-	permanent func(a *tokenAnswer) bool                                                                         // refusals beyond the known codes
-	temporary func(a *tokenAnswer) bool                                                                         // refusals that are no word on the grant
+// OAuth2Refresher refreshes at any token endpoint of RFC 6749 §6, as a public or a confidential
+// client.
+//
+// Only a definite refusal, such as invalid_grant, is Permanent. 429, 5xx, a page of HTML, a
+// time-out or a success without access token are temporary. A request that was provably not sent,
+// or was answered with 429, is repeated. Any other request without an answer, or with a 5xx, is
+// repeated once, within 2 s, and only when the access token has been refused already: to repeat an
+// exchange spends a rotating refresh token twice. Answers are bounded at 1 MiB and redirects
+// refused.
+func OAuth2Refresher(cfg OAuth2Config) Refresher {
+	return &grant{cfg: cfg, endpoints: []string{cfg.TokenURL}}
+}
 
-	once   sync.Once
+// grant exchanges refresh tokens at the token endpoint of one provider: RFC 6749 §6, and how the
+// provider differs.
+type grant struct {
+	provider string
+	cfg      OAuth2Config
+	// endpoints are asked in turn. The next is asked only if nothing was spent at the one before:
+	// it answered 404, or the request was provably not sent.
+	endpoints []string
+	// discover finds the one endpoint. nil: endpoints are those.
+	discover func(ctx context.Context, call func(*http.Request) (*http.Response, error)) (string, error)
+	// build makes the token request. nil: buildGrant.
+	build func(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error)
+	// read takes from an answer what the provider says in its own way. nil: nothing.
+	read func(a *tokenAnswer)
+	// permanent and temporary are those of answerRules.
+	permanent, temporary func(a *tokenAnswer) bool
+
+	once   sync.Once // makes client at the first refresh: a refresher costs nothing before
 	client *retryablehttp.Client
 }
 
@@ -53,10 +71,7 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	}
 	endpoints := g.endpoints
 	if g.discover != nil {
-		endpoint, err := g.discover(ctx, func(req *http.Request) (*http.Response, error) {
-			g.introduce(req)
-			return g.do(req)
-		})
+		endpoint, err := g.discover(ctx, g.do)
 		if err != nil {
 			return Credential{}, g.failure(c, err)
 		}
@@ -73,20 +88,32 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	return got, err
 }
 
-// exchange asks one endpoint. elsewhere: nothing was spent there, another one may be asked.
-func (g *grant) exchange(ctx context.Context, endpoint string, c Credential) (got Credential, elsewhere bool, err error) {
+// exchange asks one endpoint. If elsewhere is true, nothing was spent there and another endpoint
+// may be asked.
+func (g *grant) exchange(
+	ctx context.Context, endpoint string, c Credential,
+) (got Credential, elsewhere bool, err error) {
 	a, err := g.ask(ctx, endpoint, c)
-	if refused, _ := ctx.Value(refusedKey{}).(bool); refused && a.unanswered(err) && !isUnsent(err) && wait.For(ctx, time.Second) {
+	if refused, _ := ctx.Value(refusedKey{}).(bool); refused && isLost(a, err) && wait.For(ctx, time.Second) {
 		a, err = g.ask(ctx, endpoint, c)
 	}
 	if err != nil {
 		return Credential{}, isUnsent(err), g.failure(c, err)
 	}
 	if a.status == http.StatusNotFound {
-		return Credential{}, true, a.refusal(c, g)
+		return Credential{}, true, a.refusal(c, g.rules())
 	}
-	got, err = a.credential(c, g, time.Now())
+	got, err = a.credential(c, g.rules(), time.Now())
 	return got, false, err
+}
+
+// isLost reports whether nobody can tell if the exchange happened: no answer, or one of a server in
+// between.
+func isLost(a *tokenAnswer, err error) bool {
+	if err != nil {
+		return !isUnsent(err)
+	}
+	return a.status >= 500
 }
 
 // ask sends the request and reads the answer, whatever it says.
@@ -101,7 +128,6 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 		return nil, &unsentError{err}
 	}
 	req.Header.Set("Accept", "application/json")
-	g.introduce(req)
 	resp, err := g.do(req)
 	if err != nil {
 		if trace.unsent(err) {
@@ -122,19 +148,10 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 	return a, nil
 }
 
-// introduce says who we are, and what the user adds to that.
-func (g *grant) introduce(req *http.Request) {
-	req.Header.Set("User-Agent", "reauth/"+version)
-	for name, values := range g.cfg.Header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
-}
-
-const maxAnswer = 1 << 20
-
-// do sends through go-retryablehttp, which repeats only what checkRetry allows.
+// do sends a request with our headers. It may be sent again, as checkRetry says.
 func (g *grant) do(req *http.Request) (*http.Response, error) {
 	g.once.Do(func() { g.client = newTokenClient(g.cfg) })
+	g.setHeaders(req)
 	r, err := retryablehttp.FromRequest(req)
 	if err != nil {
 		return nil, err
@@ -142,137 +159,31 @@ func (g *grant) do(req *http.Request) (*http.Response, error) {
 	return g.client.Do(r)
 }
 
-// newTokenClient is made at the first refresh: a refresher costs nothing before.
-func newTokenClient(cfg OAuth2Config) *retryablehttp.Client {
-	own := ownTokenClient()
-	if cfg.HTTPClient != nil {
-		c := *cfg.HTTPClient
-		own = &c
-	}
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // a refresh token is posted to nobody else
-	return &retryablehttp.Client{
-		HTTPClient:   own,
-		RetryMax:     2,
-		RetryWaitMin: 250 * time.Millisecond,
-		RetryWaitMax: maxRetryWait,
-		CheckRetry:   checkRetry(cfg.Reusable),
-		Backoff:      backoff,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+// setHeaders sets our User-Agent, and the headers that the configuration adds or replaces.
+func (g *grant) setHeaders(req *http.Request) {
+	req.Header.Set("User-Agent", "reauth/"+version)
+	for name, values := range g.cfg.Header {
+		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
 }
 
-const maxRetryWait = 4 * time.Second
-
-// ownTokenClient keeps no connection: exchanges are hours apart.
-func ownTokenClient() *http.Client {
-	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 20 * time.Second,
-		ForceAttemptHTTP2:     true,
-		DisableKeepAlives:     true,
-	}
-	return &http.Client{Transport: t, Timeout: exchangeTimeout}
-}
-
-// checkRetry repeats what was provably not sent, and 429 when the wait is short. A token that does not rotate may also be
-// sent again when no answer came.
-func checkRetry(reusable bool) retryablehttp.CheckRetry {
-	return func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if ctx.Err() != nil {
-			if err == nil {
-				return false, nil // an answer that came with the deadline is an answer: the token has been spent for it
-			}
-			return false, ctx.Err()
-		}
-		var cert *tls.CertificateVerificationError
-		switch {
-		case errors.As(err, &cert):
-			return false, nil
-		case err != nil:
-			trace, _ := ctx.Value(traceKey{}).(*sendTrace)
-			return reusable || trace.unsent(err), nil
-		case resp.StatusCode == http.StatusTooManyRequests, reusable && resp.StatusCode >= 500:
-			wait, _ := retryAfter(resp.Header, time.Now()) // none: a short one
-			return wait <= maxRetryWait, nil
-		}
-		return false, nil
+// rules are how the endpoint's answers are read.
+func (g *grant) rules() answerRules {
+	return answerRules{
+		provider: g.provider, clientSecret: g.cfg.ClientSecret, permanent: g.isPermanent, temporary: g.temporary,
 	}
 }
 
-// backoff waits as long as the endpoint asks; checkRetry has found that short.
-func backoff(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
-	if resp != nil {
-		if wait, ok := retryAfter(resp.Header, time.Now()); ok {
-			return min(wait, most)
-		}
-	}
-	return retryablehttp.DefaultBackoff(least, most, attempt, nil)
-}
-
-// retryAfter reads RFC 9110 §10.2.3's header. Seconds count from receipt; an instant is of the server's clock, which its
-// Date header tells.
-func retryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
-	said := h.Get("Retry-After")
-	if n, err := strconv.ParseFloat(said, 64); err == nil && n >= 0 {
-		wait = time.Duration(min(n, maxRetryAfter.Seconds()) * float64(time.Second))
-	} else if at, err := http.ParseTime(said); err == nil {
-		if date, err := http.ParseTime(h.Get("Date")); err == nil {
-			now = date
-		}
-		wait = at.Sub(now)
-	} else {
-		return 0, false
-	}
-	return max(min(wait, maxRetryAfter), 0), true
-}
-
-const maxRetryAfter = 24 * time.Hour
-
-// sendTrace proves that a request was not sent: net/http was looking for a connection and never got one.
-type sendTrace struct {
-	mu             sync.Mutex
-	looked, gotten bool
-}
-
-type traceKey struct{}
-
-func (t *sendTrace) context(ctx context.Context) context.Context {
-	set := func(b *bool) {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		*b = true
-	}
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { set(&t.looked) },
-		GotConn: func(httptrace.GotConnInfo) { set(&t.gotten) },
-	})
-	return context.WithValue(ctx, traceKey{}, t)
-}
-
-func (t *sendTrace) unsent(err error) bool {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
+// isPermanent reports whether an answer without a known code says that the grant is dead: to the
+// configuration, or to the provider.
+func (g *grant) isPermanent(a *tokenAnswer) bool {
+	switch {
+	case slices.Contains(g.cfg.Permanent, a.Code):
 		return true
+	case a.status == http.StatusUnauthorized && a.Code == "unauthorized":
+		return true // Kimi says so of a dead login; of an unknown client RFC 6749 says invalid_client
 	}
-	if t == nil {
-		return false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.looked && !t.gotten
-}
-
-// unsentError is an error of a request that provably did not leave.
-type unsentError struct{ err error }
-
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
-
-func isUnsent(err error) bool {
-	var u *unsentError
-	return errors.As(err, &u)
+	return g.permanent != nil && g.permanent(a)
 }
 
 // failure is the error of an exchange without an answer.
@@ -285,22 +196,25 @@ func (g *grant) failure(c Credential, err error) error {
 	if errors.As(err, &u) {
 		err = fmt.Errorf("%s: %w", u.Op, u.Err)
 	}
-	return &RefreshError{Provider: cmp.Or(g.provider, c.Provider), Err: newRedactedError(err, secretsOf(c, g.cfg.ClientSecret)...)}
+	secrets := secretsOf(c, g.cfg.ClientSecret)
+	return &RefreshError{Provider: cmp.Or(g.provider, c.Provider), Err: newRedactedError(err, secrets...)}
 }
 
 // buildGrant is RFC 6749 §6's request, as a form or as JSON.
 func buildGrant(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error) {
-	return buildParams(ctx, endpoint, c, cfg, map[string]string{"grant_type": "refresh_token", "refresh_token": c.RefreshToken})
+	params := map[string]string{"grant_type": "refresh_token", "refresh_token": c.RefreshToken}
+	return buildParams(ctx, endpoint, c, cfg, params)
 }
 
-func buildParams(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config, params map[string]string) (*http.Request, error) {
+// buildParams is a token request with these parameters, and those that tell who the client is and
+// which scopes it wants.
+func buildParams(
+	ctx context.Context, endpoint string, c Credential, cfg OAuth2Config, params map[string]string,
+) (*http.Request, error) {
 	if err := checkTokenURL(endpoint); err != nil {
 		return nil, err
 	}
-	client := cfg.ClientID
-	if c.ClientID != "" {
-		client = c.ClientID
-	}
+	client := cmp.Or(c.ClientID, cfg.ClientID)
 	if client != "" && !cfg.BasicAuth {
 		params["client_id"] = client
 		if cfg.ClientSecret != "" {
@@ -310,17 +224,7 @@ func buildParams(ctx context.Context, endpoint string, c Credential, cfg OAuth2C
 	if len(cfg.Scopes) > 0 {
 		params["scope"] = strings.Join(cfg.Scopes, " ")
 	}
-	kind, body := "application/x-www-form-urlencoded", []byte(nil)
-	if cfg.JSON {
-		kind = "application/json"
-		body, _ = json.Marshal(params) // strings always encode
-	} else {
-		form := make(url.Values)
-		for k, v := range params {
-			form.Set(k, v)
-		}
-		body = []byte(form.Encode())
-	}
+	kind, body := encodeParams(params, cfg.JSON)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
 		return nil, errors.New("the token URL is malformed") // the parser's error would repeat it
@@ -330,4 +234,55 @@ func buildParams(ctx context.Context, endpoint string, c Credential, cfg OAuth2C
 		req.SetBasicAuth(url.QueryEscape(client), url.QueryEscape(cfg.ClientSecret)) // RFC 6749 §2.3.1
 	}
 	return req, nil
+}
+
+// encodeParams returns the content type and the body of a request with these parameters.
+func encodeParams(params map[string]string, asJSON bool) (kind string, body []byte) {
+	if asJSON {
+		body, _ = json.Marshal(params) // strings always encode
+		return "application/json", body
+	}
+	form := make(url.Values)
+	for k, v := range params {
+		form.Set(k, v)
+	}
+	return "application/x-www-form-urlencoded", []byte(form.Encode())
+}
+
+// TokenSourceRefresher refreshes through golang.org/x/oauth2. It calls f anew for each refresh. f
+// must return a source that does not hand out a cached token, such as Config.TokenSource with the
+// credential's refresh token and no access token. f gets the context of the exchange; a source that
+// ignores its end holds the credential's claim until it returns.
+//
+// Set Endpoint.AuthStyle: to find out the style, x/oauth2 posts the refresh token a second time
+// after any failure. Give it, by oauth2.HTTPClient, a client that refuses redirects: its own client
+// follows them with the token.
+func TokenSourceRefresher(f func(context.Context, Credential) oauth2.TokenSource) Refresher {
+	return RefresherFunc(func(ctx context.Context, c Credential) (Credential, error) {
+		src := f(ctx, c)
+		if src == nil {
+			return Credential{}, ErrNotRefreshable
+		}
+		t, err := src.Token()
+		if err != nil {
+			return Credential{}, fromOAuth2(c, err)
+		}
+		return Credential{AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, Expiry: t.Expiry}, nil
+	})
+}
+
+// fromOAuth2 reads x/oauth2's error as our own.
+func fromOAuth2(c Credential, err error) error {
+	var retrieve *oauth2.RetrieveError
+	if !errors.As(err, &retrieve) {
+		return &RefreshError{Provider: c.Provider, Err: newRedactedError(err, secretsOf(c)...)}
+	}
+	a := tokenAnswer{Code: retrieve.ErrorCode, Description: retrieve.ErrorDescription}
+	if retrieve.Response != nil {
+		a.status, a.header = retrieve.Response.StatusCode, retrieve.Response.Header
+	}
+	if a.Code == "" {
+		a.read(retrieve.Body)
+	}
+	return a.refusal(c, answerRules{})
 }

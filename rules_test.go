@@ -192,11 +192,6 @@ func TestCanonicalName(t *testing.T) {
 	} {
 		assert.Equal(t, want, canonicalName(in), in)
 	}
-	for alias, name := range aliasTable {
-		assert.NotContains(t, aliasTable, name, "%s leads to another alias", alias)
-		_, ok := LookupProvider(alias)
-		assert.True(t, ok, alias)
-	}
 	for _, name := range []string{"generic", "litellm", "elevenlabs", "github-models", "aws-kiro", "vllm"} {
 		_, ok := LookupProvider(name)
 		assert.False(t, ok, name)

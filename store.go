@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Standing is what holders of a credential tell each other about it, apart from its tokens. The zero value is good standing.
+// Standing is what the holders of a credential tell each other about it, apart from its tokens. The
+// zero value is good standing.
 type Standing struct {
 	AsideUntil  time.Time // not preferred until then
 	Retired     bool      // not used until it has new tokens, is Reset or is accepted after all
@@ -31,46 +32,57 @@ type Entry struct {
 // LogValue is what slog shows: the credential without its secrets.
 func (e Entry) LogValue() slog.Value { return e.Credential.LogValue() }
 
-// ErrNotStored is matched by the error of an Update whose function succeeded while its result could not be stored.
+// ErrNotStored is matched by the error of an Update whose function succeeded while its result could
+// not be stored.
 var ErrNotStored = errors.New("reauth: not stored")
 
-// Store keeps credentials for the pools of one process, one host or a fleet. What it must make sure of is that a refresh
-// token is spent once: of all pools that share it, one at a time is inside Update for a credential.
+// Store keeps credentials for the pools of one process, one host or a fleet. It must make sure that
+// a refresh token is spent once: of all the pools that share the store, one at a time is inside
+// Update for a credential.
 //
-// Its methods may be called from several goroutines. Providers and IDs are as the pool has normalized them.
+// Its methods may be called from several goroutines. The pool has normalized the providers and IDs
+// that it passes.
 type Store interface {
-	// Load returns all entries and their version, or no entries when version is still current ("" always loads).
-	// Unchanged is cheap.
+	// Load returns all entries and their version, or no entries when version is still current (""
+	// always loads). Pools call it often, so Load must be cheap when nothing has changed.
 	Load(ctx context.Context, version string) (entries []Entry, current string, err error)
-	// Update claims the credential (ctx bounds this wait and nothing after), reads it, calls fn at most once, stores its
-	// result and releases. found is false when it is not there. fn may take as long as a token exchange, may call Mark,
-	// and calls no other method. fn's error is returned as it is and nothing is stored. When fn succeeded and storing
-	// failed, Update returns fn's credential and an error matching ErrNotStored.
-	Update(ctx context.Context, provider, id string, fn func(c Credential, found bool) (Credential, error)) (Credential, error)
-	// Mark writes a standing at once: it never waits for Update and never touches a token. Of two marks the one with
-	// the newer At stays. A mark of a credential that is not there is dropped.
+	// Update claims the credential, reads it, calls fn at most once, stores fn's result and
+	// releases the claim. ctx bounds the wait for the claim and nothing after it. found is false
+	// when the credential is not there. fn may take as long as a token exchange; it may call Mark,
+	// and no other method. When fn fails, Update returns fn's error as it is and stores nothing.
+	// When fn succeeded and storing failed, Update returns fn's credential and an error matching
+	// ErrNotStored.
+	Update(ctx context.Context, provider, id string,
+		fn func(c Credential, found bool) (Credential, error)) (Credential, error)
+	// Mark writes a standing at once: it never waits for Update and never touches a token. Of two
+	// marks the one with the newer At stays. A mark of a credential that is not there is dropped.
 	Mark(ctx context.Context, provider, id string, s Standing) error
-	// Delete removes a credential, after an Update of it that is under way; ctx bounds that wait. To delete what is not
-	// there is no error.
+	// Delete removes a credential, after any Update of it that is under way; ctx bounds that wait.
+	// Deleting a credential that is not there is no error.
 	Delete(ctx context.Context, provider, id string) error
 }
 
-// memStore is the Store of NewPool: as durable as the process.
+const (
+	storeTimeout   = 10 * time.Second // for reading, and for marking
+	persistTimeout = 10 * time.Second // for writing tokens
+)
+
+type credentialKey struct{ provider, id string }
+
+// memStore is the Store of NewPool. It lasts as long as the process.
 type memStore struct {
 	mu      sync.Mutex
 	version int
-	added   int // entries ever added; their order
+	added   int // how many entries were ever added; it orders them
 	entries map[credentialKey]*memEntry
 }
 
 type memEntry struct {
 	Entry
 	order   int
-	present bool          // false: only claimed, or deleted
-	claim   chan struct{} // of size one: a lock that respects a context
+	present bool          // false: the credential was deleted, or is only claimed so far
+	claim   chan struct{} // of size one: a lock whose wait a context can end
 }
-
-type credentialKey struct{ provider, id string }
 
 func newMemStore() *memStore {
 	return &memStore{entries: make(map[credentialKey]*memEntry)}
@@ -78,6 +90,7 @@ func newMemStore() *memStore {
 
 var _ Store = (*memStore)(nil)
 
+// Load implements Store.
 func (s *memStore) Load(_ context.Context, version string) ([]Entry, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,23 +112,36 @@ func (s *memStore) Load(_ context.Context, version string) ([]Entry, string, err
 	return entries, current, nil
 }
 
-func (s *memStore) Update(ctx context.Context, provider, id string, fn func(Credential, bool) (Credential, error)) (Credential, error) {
+// Update implements Store.
+func (s *memStore) Update(
+	ctx context.Context, provider, id string, fn func(Credential, bool) (Credential, error),
+) (Credential, error) {
 	e := s.entry(credentialKey{provider, id})
 	if err := e.lock(ctx); err != nil {
 		return Credential{}, err
 	}
 	defer e.unlock()
-	s.mu.Lock()
-	c, found := e.Credential.clone(), e.present
-	s.mu.Unlock()
-	c, err := fn(c, found)
+	old, found := s.read(e)
+	got, err := fn(old, found)
 	if err != nil {
 		return Credential{}, err
 	}
+	return got, s.write(e, got, found)
+}
+
+// read returns a copy of e's credential.
+func (s *memStore) read(e *memEntry) (c Credential, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if found && !e.present { // deleted meanwhile: it does not come back
-		return c, ErrNotStored
+	return e.Credential.clone(), e.present
+}
+
+// write stores c in e, unless a credential that was found there has been deleted meanwhile.
+func (s *memStore) write(e *memEntry, c Credential, found bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if found && !e.present {
+		return ErrNotStored
 	}
 	if !e.present {
 		e.present, e.order, e.Standing = true, s.added, Standing{}
@@ -123,7 +149,7 @@ func (s *memStore) Update(ctx context.Context, provider, id string, fn func(Cred
 	}
 	e.Credential = c.clone()
 	s.version++
-	return c, nil
+	return nil
 }
 
 func (e *memEntry) lock(ctx context.Context) error {
@@ -137,7 +163,8 @@ func (e *memEntry) lock(ctx context.Context) error {
 
 func (e *memEntry) unlock() { <-e.claim }
 
-// entry returns the entry of key, made if need be: a claim comes before the credential.
+// entry returns the entry of key, and makes it if need be: a credential is claimed before it is
+// there.
 func (s *memStore) entry(key credentialKey) *memEntry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,16 +176,19 @@ func (s *memStore) entry(key credentialKey) *memEntry {
 	return e
 }
 
+// Mark implements Store.
 func (s *memStore) Mark(_ context.Context, provider, id string, standing Standing) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.entries[credentialKey{provider, id}]; e != nil && e.present && !standing.At.Before(e.Standing.At) {
+	e := s.entries[credentialKey{provider, id}]
+	if e != nil && e.present && !standing.At.Before(e.Standing.At) {
 		e.Standing = standing
 		s.version++
 	}
 	return nil
 }
 
+// Delete implements Store.
 func (s *memStore) Delete(ctx context.Context, provider, id string) error {
 	e := s.entry(credentialKey{provider, id})
 	if err := e.lock(ctx); err != nil {
@@ -167,8 +197,8 @@ func (s *memStore) Delete(ctx context.Context, provider, id string) error {
 	defer e.unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.present {
-		e.present, e.Credential, e.Standing = false, Credential{}, Standing{} // the claim stays: somebody may hold it
+	if e.present { // the entry stays, because others may wait for its claim
+		e.present, e.Credential, e.Standing = false, Credential{}, Standing{}
 		s.version++
 	}
 	return nil

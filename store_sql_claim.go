@@ -11,40 +11,69 @@ import (
 	"github.com/reauth-go/reauth/internal/wait"
 )
 
-// errClaimLost ends an exchange before it has begun.
-var errClaimLost = errors.New("the claim on the credential ran out before the exchange; this process was suspended, or cut off from the database")
+const (
+	defaultClaim = 20 * time.Second
+	longestClaim = 45 * time.Second
+	dropTimeout  = time.Second // for a caller that has stopped waiting and must not be kept for long
+)
 
-// sqlClaim is the part of this store in the claims on one credential. Callers of one store take turns without asking the
-// database, so at most one of its claims is there at a time.
+// errClaimLost ends an exchange before the refresh token is spent.
+var errClaimLost = errors.New("the claim on the credential ran out before the exchange; " +
+	"this process was suspended, or cut off from the database")
+
+// sqlClaim is this store's claim on one credential. Callers of the same store queue on turn, so the
+// database sees at most one claim per store.
 type sqlClaim struct {
-	turn chan struct{} // of size one: a lock that respects a context
+	turn chan struct{} // of size one: a lock whose wait a context can end
 
 	mu     sync.Mutex
-	holder string // of the claim that is held; empty: none
+	holder string // the claim's name in the database; empty: the store does not hold it; guarded by mu
 
-	// The result of an Update that the database did not take; guarded by turn. Its claim is left to run out, and its
-	// holder is let in again at once: whoever came in between would read, and spend, a token that is spent.
+	// unsaved is the result of an Update that the database did not take; nil: none. It is guarded
+	// by turn. Its claim is left to run out, and its holder may take the claim again at once:
+	// another process would read, and spend, a refresh token that is spent.
 	unsaved *sqlUnsaved
 }
 
 type sqlUnsaved struct {
-	holder string
+	holder string // of the claim under which it was made
 	was    sqlRow
 	got    Credential
 }
 
-func (c *sqlClaim) holds(holder string) {
+func (c *sqlClaim) setHolder(holder string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.holder = holder
 }
 
-func (c *sqlClaim) held() string {
+func (c *sqlClaim) currentHolder() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.holder
 }
 
+// takeTurn waits until no other caller of this store is inside the claim.
+func (c *sqlClaim) takeTurn(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the claim: %w", context.Cause(ctx))
+	}
+}
+
+func (c *sqlClaim) endTurn() { <-c.turn }
+
+// nextHolder returns the name under which to take the claim: a new one, unless a result is unsaved.
+func (c *sqlClaim) nextHolder() string {
+	if c.unsaved != nil {
+		return c.unsaved.holder
+	}
+	return rand.Text()
+}
+
+// claimOf returns this store's claim on a credential, whether or not the store holds it.
 func (s *SQLStore) claimOf(key credentialKey) *sqlClaim {
 	c, ok := s.claims.Load(key)
 	if !ok {
@@ -53,51 +82,47 @@ func (s *SQLStore) claimOf(key credentialKey) *sqlClaim {
 	return c.(*sqlClaim)
 }
 
-func (s *SQLStore) claimFor() time.Duration {
+// claimDuration is how long a claim lasts that is not renewed.
+func (s *SQLStore) claimDuration() time.Duration {
 	if s.Claim <= 0 {
 		return defaultClaim
 	}
 	return min(s.Claim, longestClaim)
 }
 
-// claim waits until the credential is free, claims it, and renews the claim until release, which keeps it when a result is
-// left unsaved.
+// claim waits until the credential is free, claims it, and renews the claim in the background until
+// release is called. release gives the claim back, unless a result is unsaved.
 func (s *SQLStore) claim(ctx context.Context, key credentialKey) (c *sqlClaim, release func(), err error) {
 	c = s.claimOf(key)
-	select {
-	case c.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, nil, fmt.Errorf("waiting for the claim: %w", context.Cause(ctx))
-	}
-	holder := rand.Text()
-	if c.unsaved != nil {
-		holder = c.unsaved.holder
-	}
-	if err := s.await(ctx, key, holder); err != nil {
-		if c.unsaved == nil {
-			s.drop(ctx, key, holder, dropTimeout) // it may have been taken, and only the answer been lost
-		}
-		<-c.turn
+	if err := c.takeTurn(ctx); err != nil {
 		return nil, nil, err
 	}
-	c.holds(holder)
-	stop := s.hold(ctx, key, holder)
+	holder := c.nextHolder()
+	if err := s.waitForClaim(ctx, key, holder); err != nil {
+		if c.unsaved == nil {
+			s.dropClaim(ctx, key, holder, dropTimeout) // it may have been taken, and only the answer been lost
+		}
+		c.endTurn()
+		return nil, nil, err
+	}
+	c.setHolder(holder)
+	stop := s.renewInBackground(ctx, key, holder)
 	return c, func() {
 		stop()
-		c.holds("")
+		c.setHolder("")
 		if c.unsaved != nil {
 			c.unsaved.holder = holder
 		} else {
-			s.drop(ctx, key, holder, storeTimeout)
+			s.dropClaim(ctx, key, holder, storeTimeout)
 		}
-		<-c.turn
+		c.endTurn()
 	}, nil
 }
 
-// await takes the claim as soon as it is free.
-func (s *SQLStore) await(ctx context.Context, key credentialKey, holder string) error {
+// waitForClaim takes the claim as soon as it is free.
+func (s *SQLStore) waitForClaim(ctx context.Context, key credentialKey, holder string) error {
 	for times := 0; ; times++ {
-		taken, err := s.take(ctx, key, holder)
+		taken, err := s.tryClaim(ctx, key, holder)
 		switch {
 		case taken && ctx.Err() == nil:
 			return nil
@@ -111,12 +136,15 @@ func (s *SQLStore) await(ctx context.Context, key credentialKey, holder string) 
 	}
 }
 
-// take claims the credential if it is free: never claimed, released, or its claim has run out, and not because the database
-// was down until just now, so that its holder could not renew it. A claim that ends later than any can is one of before the
-// database's clock was set back.
-func (s *SQLStore) take(ctx context.Context, key credentialKey, holder string) (bool, error) {
+// tryClaim claims the credential if it is free, and reports whether it did. A credential is free
+// when nobody has claimed it, when its claim was given back, and when its claim has run out. A
+// claim that has run out is still respected for one duration after a start of the database, because
+// its holder could not renew it before. A claim further ahead than longestClaim was made before the
+// database's clock was set back; it is ignored.
+func (s *SQLStore) tryClaim(ctx context.Context, key credentialKey, holder string) (bool, error) {
 	now := s.dialect.now
-	// A statement that is cut off may still be carried out, after the claim was given back: it gets time to end.
+	// The database may still carry out a statement that is cut off, after dropClaim. So the
+	// statement gets time to end when ctx does.
 	statement, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(dropTimeout, cancel) })()
@@ -126,40 +154,43 @@ func (s *SQLStore) take(ctx context.Context, key credentialKey, holder string) (
 		WHERE reauth_claims.holder = excluded.holder
 		OR reauth_claims.until > `+now+` + CAST($5 AS BIGINT)
 		OR reauth_claims.until < `+now+` AND `+s.dialect.started+` NOT BETWEEN `+now+` - CAST($4 AS BIGINT) AND `+now,
-		key.provider, key.id, holder, s.claimFor().Milliseconds(), longestClaim.Milliseconds())
+		key.provider, key.id, holder, s.claimDuration().Milliseconds(), longestClaim.Milliseconds())
 	return n > 0, err
 }
 
-// renew prolongs a claim that is still there; it reports whether it was.
-func (s *SQLStore) renew(ctx context.Context, key credentialKey, holder string) (bool, error) {
+// renewClaim prolongs a claim that is still there, and reports whether it was.
+func (s *SQLStore) renewClaim(ctx context.Context, key credentialKey, holder string) (bool, error) {
 	n, err := s.exec(ctx, `UPDATE reauth_claims SET until = `+s.dialect.now+` + CAST($1 AS BIGINT)
-		WHERE provider = $2 AND id = $3 AND holder = $4`, s.claimFor().Milliseconds(), key.provider, key.id, holder)
+		WHERE provider = $2 AND id = $3 AND holder = $4`,
+		s.claimDuration().Milliseconds(), key.provider, key.id, holder)
 	return n > 0, err
 }
 
-// confirm prolongs the claim that this store holds, and fails when it has lost it: the credential may have other tokens
-// by now, and the refresh token that was read may be spent.
-func (s *SQLStore) confirm(ctx context.Context, key credentialKey) error {
-	holder := s.claimOf(key).held()
-	if holder == "" { // no exchange of this store: the mark only repeats that one has left its pair unsaved
+// confirmClaim prolongs the claim that this store holds. It fails when the store has lost the
+// claim: the credential may have other tokens by now, and the refresh token that was read may be
+// spent.
+func (s *SQLStore) confirmClaim(ctx context.Context, key credentialKey) error {
+	holder := s.claimOf(key).currentHolder()
+	if holder == "" { // there is no exchange: the mark only repeats that an earlier pair is unsaved
 		return nil
 	}
-	still, err := s.renew(ctx, key, holder)
+	still, err := s.renewClaim(ctx, key, holder)
 	if err == nil && !still {
-		err = errClaimLost
+		return errClaimLost
 	}
 	return err
 }
 
-// hold renews the claim in the background, so that it is no longer than a dead holder may delay the others, and still
-// outlasts an exchange.
-func (s *SQLStore) hold(ctx context.Context, key credentialKey, holder string) (stop func()) {
-	renewing, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestClaim-s.claimFor())
+// renewInBackground renews the claim until stop is called, but for no longer than an exchange may
+// take. So a claim can be short, in order that a dead holder does not delay the others for long,
+// and can still outlast an exchange.
+func (s *SQLStore) renewInBackground(ctx context.Context, key credentialKey, holder string) (stop func()) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestClaim-s.claimDuration())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for wait.For(renewing, s.claimFor()/3) {
-			if still, err := s.renew(renewing, key, holder); err == nil && !still {
+		for wait.For(ctx, s.claimDuration()/3) {
+			if still, err := s.renewClaim(ctx, key, holder); err == nil && !still {
 				return
 			}
 		}
@@ -170,11 +201,10 @@ func (s *SQLStore) hold(ctx context.Context, key credentialKey, holder string) (
 	}
 }
 
-const dropTimeout = time.Second // who has stopped waiting does not wait for long
-
-// drop gives a claim back. Where this fails, it runs out by itself.
-func (s *SQLStore) drop(ctx context.Context, key credentialKey, holder string, timeout time.Duration) {
+// dropClaim gives a claim back. If that fails, the claim runs out by itself.
+func (s *SQLStore) dropClaim(ctx context.Context, key credentialKey, holder string, timeout time.Duration) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer stop()
-	_, _ = s.exec(ctx, `DELETE FROM reauth_claims WHERE provider = $1 AND id = $2 AND holder = $3`, key.provider, key.id, holder)
+	_, _ = s.exec(ctx, `DELETE FROM reauth_claims WHERE provider = $1 AND id = $2 AND holder = $3`,
+		key.provider, key.id, holder)
 }

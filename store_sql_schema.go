@@ -14,15 +14,15 @@ import (
 // sqlDialect is what differs between the databases.
 type sqlDialect struct {
 	name     string
-	probe    string // succeeds on this database only
+	probe    string // a query that succeeds on this database only
 	now      string // the database's clock, in ms since 1970
 	started  string // when the server was started, on that clock: while it was down no claim could be renewed
 	triggers []string
 }
 
-// The version of the content is counted by triggers, so that every change is one statement: a process that is suspended in
-// the middle of a transaction would keep all others waiting. All writers change the one row of reauth_meta, which is what
-// makes changes visible in the order of their versions.
+// Triggers count the version of the content, so that every change is one statement: a process that
+// is suspended in the middle of a transaction would keep all others waiting. All writers change the
+// one row of reauth_meta, so changes become visible in the order of their versions.
 var (
 	postgreSQL = sqlDialect{
 		name:    "PostgreSQL",
@@ -30,9 +30,12 @@ var (
 		now:     `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
 		started: `CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000 AS bigint)`,
 		triggers: []string{
-			`CREATE FUNCTION reauth_count() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE reauth_meta SET version = version + 1; RETURN NULL; END'`,
-			`CREATE TRIGGER reauth_count AFTER INSERT OR UPDATE OR DELETE ON reauth_credentials FOR EACH STATEMENT EXECUTE FUNCTION reauth_count()`,
-			`CREATE TRIGGER reauth_count AFTER INSERT OR UPDATE OR DELETE ON reauth_standings FOR EACH STATEMENT EXECUTE FUNCTION reauth_count()`,
+			`CREATE FUNCTION reauth_count() RETURNS trigger LANGUAGE plpgsql
+				AS 'BEGIN UPDATE reauth_meta SET version = version + 1; RETURN NULL; END'`,
+			`CREATE TRIGGER reauth_count AFTER INSERT OR UPDATE OR DELETE ON reauth_credentials
+				FOR EACH STATEMENT EXECUTE FUNCTION reauth_count()`,
+			`CREATE TRIGGER reauth_count AFTER INSERT OR UPDATE OR DELETE ON reauth_standings
+				FOR EACH STATEMENT EXECUTE FUNCTION reauth_count()`,
 		},
 	}
 	sqlite = sqlDialect{
@@ -40,30 +43,37 @@ var (
 		probe:    `SELECT sqlite_version()`,
 		now:      `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`,
 		started:  `0`,
-		triggers: eachChange(),
+		triggers: triggersOfSQLite(),
 	}
 )
 
-// eachChange makes a trigger for every kind of change of every table: SQLite has none per statement.
-func eachChange() (triggers []string) {
+// triggersOfSQLite makes a trigger for each kind of change of each table, because SQLite has none
+// for several kinds at once.
+func triggersOfSQLite() (triggers []string) {
 	for _, table := range []string{"reauth_credentials", "reauth_standings"} {
 		for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
-			triggers = append(triggers, fmt.Sprintf(
-				`CREATE TRIGGER %[1]s_%[2]s AFTER %[2]s ON %[1]s BEGIN UPDATE reauth_meta SET version = version + 1; END`, table, change))
+			triggers = append(triggers, fmt.Sprintf(`CREATE TRIGGER %[1]s_%[2]s AFTER %[2]s ON %[1]s
+				BEGIN UPDATE reauth_meta SET version = version + 1; END`, table, change))
 		}
 	}
 	return triggers
 }
 
-// sqlFormat is the version of the schema. What a newer one means is not to be guessed.
+// sqlFormat is the version of the schema. A newer version is refused, because we cannot know what
+// its tables mean.
 const sqlFormat = 1
 
-// sqlTables are made in one transaction. Tokens and standings are apart, so that a mark cannot touch a token.
+// sqlTables are made in one transaction. Tokens and standings are apart, so that a mark cannot
+// touch a token.
 var sqlTables = []string{
-	`CREATE TABLE reauth_meta (one INTEGER PRIMARY KEY CHECK (one = 1), format BIGINT NOT NULL, version BIGINT NOT NULL)`,
-	`CREATE TABLE reauth_credentials (provider TEXT NOT NULL, id TEXT NOT NULL, position BIGINT NOT NULL, version BIGINT NOT NULL, credential TEXT NOT NULL, PRIMARY KEY (provider, id))`,
-	`CREATE TABLE reauth_standings (provider TEXT NOT NULL, id TEXT NOT NULL, at BIGINT NOT NULL, standing TEXT NOT NULL, PRIMARY KEY (provider, id))`,
-	`CREATE TABLE reauth_claims (provider TEXT NOT NULL, id TEXT NOT NULL, holder TEXT NOT NULL, until BIGINT NOT NULL, PRIMARY KEY (provider, id))`,
+	`CREATE TABLE reauth_meta (one INTEGER PRIMARY KEY CHECK (one = 1), format BIGINT NOT NULL,
+		version BIGINT NOT NULL)`,
+	`CREATE TABLE reauth_credentials (provider TEXT NOT NULL, id TEXT NOT NULL, position BIGINT NOT NULL,
+		version BIGINT NOT NULL, credential TEXT NOT NULL, PRIMARY KEY (provider, id))`,
+	`CREATE TABLE reauth_standings (provider TEXT NOT NULL, id TEXT NOT NULL, at BIGINT NOT NULL,
+		standing TEXT NOT NULL, PRIMARY KEY (provider, id))`,
+	`CREATE TABLE reauth_claims (provider TEXT NOT NULL, id TEXT NOT NULL, holder TEXT NOT NULL,
+		until BIGINT NOT NULL, PRIMARY KEY (provider, id))`,
 	fmt.Sprintf(`INSERT INTO reauth_meta (one, format, version) VALUES (1, %d, 1)`, sqlFormat),
 }
 
@@ -79,7 +89,7 @@ func dialectOf(ctx context.Context, db *sql.DB) (sqlDialect, error) {
 		if err == nil {
 			return d, nil
 		}
-		if ctx.Err() != nil || isPrepareTrouble(err) { // that says nothing about the kind
+		if ctx.Err() != nil || isPrepareTrouble(err) { // neither says which database it is
 			return sqlDialect{}, err
 		}
 		failed = append(failed, fmt.Errorf("as %s: %w", d.name, err))
@@ -87,13 +97,15 @@ func dialectOf(ctx context.Context, db *sql.DB) (sqlDialect, error) {
 	return sqlDialect{}, fmt.Errorf("the database is neither PostgreSQL nor SQLite: %w; %w", failed[0], failed[1])
 }
 
-// isPrepareTrouble reports whether a prepared statement was looked for, or found, on the wrong connection.
+// isPrepareTrouble reports whether a prepared statement was looked for, or found, on the wrong
+// connection.
 func isPrepareTrouble(err error) bool {
 	var coded interface{ SQLState() string }
 	return errors.As(err, &coded) && (coded.SQLState() == "42P05" || coded.SQLState() == "26000")
 }
 
-// openSchema makes the tables, unless they are there. Of many that do so at once one succeeds, and the others find its.
+// openSchema makes the tables, unless they are there. If several processes do so at once, one of
+// them succeeds and the others find its tables.
 func openSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 	return retryBusy(ctx, func() error {
 		there, err := checkSchema(ctx, db)
@@ -104,8 +116,8 @@ func openSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 		if made == nil {
 			return nil
 		}
-		if there, err := checkSchema(ctx, db); there {
-			return err // somebody else was faster
+		if there, err := checkSchema(ctx, db); there { // another process was faster
+			return err
 		}
 		if isBusy(made) {
 			return made
@@ -114,6 +126,8 @@ func openSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 	})
 }
 
+// checkSchema reports whether the tables are there. If they are, err says whether they are of
+// another format.
 func checkSchema(ctx context.Context, db *sql.DB) (there bool, err error) {
 	var format int
 	err = db.QueryRowContext(ctx, `SELECT format FROM reauth_meta`).Scan(&format)
@@ -121,7 +135,8 @@ func checkSchema(ctx context.Context, db *sql.DB) (there bool, err error) {
 	case err != nil:
 		return false, err
 	case format != sqlFormat:
-		return true, fmt.Errorf("its tables have format %d, only %d is known here; update the program", format, sqlFormat)
+		return true, fmt.Errorf("its tables have format %d, only %d is known here; update the program",
+			format, sqlFormat)
 	}
 	return true, nil
 }
@@ -142,7 +157,7 @@ func makeSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 	return tx.Commit()
 }
 
-// retryBusy repeats f while the database asks for that, until ctx ends.
+// retryBusy repeats f while the database is busy, until ctx ends.
 func retryBusy(ctx context.Context, f func() error) error {
 	for times := 0; ; times++ {
 		err := f()
@@ -155,8 +170,8 @@ func retryBusy(ctx context.Context, f func() error) error {
 	}
 }
 
-// isBusy reports whether the statement did nothing and may succeed when it is repeated: two of them met, as they may under
-// the isolation that the caller's database has by default.
+// isBusy reports whether a statement did nothing and may succeed when it is repeated: two
+// statements met, as they may under the default isolation of the caller's database.
 func isBusy(err error) bool {
 	if err == nil {
 		return false
@@ -170,5 +185,10 @@ func isBusy(err error) bool {
 		return false
 	}
 	text := err.Error() // the drivers of SQLite have no error type in common
-	return strings.Contains(text, "SQLITE_BUSY") || strings.Contains(text, "database is locked") || strings.Contains(text, "table is locked")
+	for _, busy := range []string{"SQLITE_BUSY", "database is locked", "table is locked"} {
+		if strings.Contains(text, busy) {
+			return true
+		}
+	}
+	return false
 }

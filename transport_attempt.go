@@ -50,8 +50,8 @@ func newAttempt(req *http.Request, header http.Header, limit int64) *attempt {
 
 var errNoAnswer = errors.New("reauth: the base returned neither a response nor an error")
 
-// send authorizes the request with the tokens of m and sends it. An error comes from the base; without an error
-// the response and its body are not nil.
+// send authorizes the request with the tokens of m and sends it. An error comes from the base;
+// without an error the response and its body are not nil.
 func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *registered) (*http.Response, error) {
 	out := &a.out
 	if a.sends++; a.sends > 1 { // the base may still hold the request of the send before
@@ -114,8 +114,8 @@ func (a *attempt) getBody() (io.ReadCloser, error) {
 	return b, nil
 }
 
-// exact makes the reads of a rewound body fail if its length differs from that of the first body. It
-// checks nothing while the length of the first body is unknown.
+// exact makes the reads of a rewound body fail if its length differs from that of the first body.
+// It checks nothing while the length of the first body is unknown.
 func (a *attempt) exact(body io.ReadCloser) io.ReadCloser {
 	if a.caller.ContentLength > 0 {
 		return rewind.NewExactBody(body, a.caller.ContentLength)
@@ -174,8 +174,8 @@ func callerLeft(req *http.Request) bool {
 	}
 }
 
-// canceled returns the channel by which http.Client.Timeout ends a request when http.Client does not
-// know the transport, as it knows *http.Transport. It is nil where http.Client has not set it.
+// canceled returns the channel by which http.Client.Timeout ends a request when http.Client does
+// not know the transport, as it knows *http.Transport. It is nil where http.Client has not set it.
 func canceled(req *http.Request) <-chan struct{} {
 	//lint:ignore SA1019 Client.Timeout sets it on transports it does not know
 	return req.Cancel //nolint:staticcheck // Client.Timeout sets it on transports it does not know

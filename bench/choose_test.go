@@ -12,10 +12,10 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// crowd is a pool of credentials to choose from.
+// crowd describes a pool of credentials to choose from.
 type crowd struct {
 	size  int
-	aside bool // all but the last one are put aside
+	aside bool // whether all credentials but the last are put aside
 }
 
 func (c crowd) String() string {
@@ -31,7 +31,8 @@ func strategies() []reauth.Strategy {
 	return []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random}
 }
 
-// pool makes a pool of the crowd's size and standing.
+// pool makes a pool of the crowd's size. The credentials that are put aside have an exhausted
+// quota.
 func (c crowd) pool(t testing.TB, s reauth.Strategy) *reauth.Pool {
 	pool := newPool(t, s, c.size)
 	if !c.aside {
@@ -46,7 +47,8 @@ func (c crowd) pool(t testing.TB, s reauth.Strategy) *reauth.Pool {
 	return pool
 }
 
-// BenchmarkChoose is what it costs to be handed a credential: by Pool.Token, and by the selectors that CLIProxyAPI exports.
+// BenchmarkChoose measures how long it takes to get a credential, from Pool.Token and from the
+// selectors that CLIProxyAPI exports.
 func BenchmarkChoose(b *testing.B) {
 	ctx := context.Background()
 	for _, c := range crowds() {
@@ -70,6 +72,7 @@ func BenchmarkChoose(b *testing.B) {
 	}
 }
 
+// handOut measures Pool.Token.
 func handOut(ctx context.Context, b *testing.B, pool *reauth.Pool) {
 	b.ReportAllocs()
 	for b.Loop() {
@@ -79,11 +82,14 @@ func handOut(ctx context.Context, b *testing.B, pool *reauth.Pool) {
 	}
 }
 
-// cliproxy makes CLIProxyAPI's selector for a strategy, and the crowd as it wants it.
+// cliproxy returns CLIProxyAPI's selector for a strategy, and the crowd as that selector takes it.
 func (c crowd) cliproxy(s reauth.Strategy) (cliproxy.Selector, []*cliproxy.Auth) {
 	auths := make([]*cliproxy.Auth, c.size)
 	for i := range auths {
-		a := &cliproxy.Auth{ID: keyID(i), Provider: "xai", Status: cliproxy.StatusActive, Attributes: map[string]string{"api_key": key(i)}}
+		a := &cliproxy.Auth{
+			ID: keyID(i), Provider: "xai", Status: cliproxy.StatusActive,
+			Attributes: map[string]string{"api_key": key(i)},
+		}
 		if c.aside && i < c.size-1 {
 			reset := time.Now().Add(24 * time.Hour)
 			a.Unavailable, a.NextRetryAfter = true, reset
@@ -99,7 +105,7 @@ func (c crowd) cliproxy(s reauth.Strategy) (cliproxy.Selector, []*cliproxy.Auth)
 
 func cliproxyOptions() executor.Options { return executor.Options{} }
 
-// BenchmarkPool is a whole request, in memory, with a credential of pools of every size and standing.
+// BenchmarkPool measures a whole request in memory, with pools of every size and standing.
 func BenchmarkPool(b *testing.B) {
 	for _, s := range strategies() {
 		for _, c := range crowds() {

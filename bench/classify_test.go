@@ -15,9 +15,9 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// recording is an answer from the fixtures of the library.
+// recording is a recorded answer, one of the library's fixtures.
 type recording struct {
-	name     string // verdict/provider-status-what
+	name     string // verdict/provider-status-subject
 	provider string
 	resp     *http.Response
 	body     []byte
@@ -25,7 +25,7 @@ type recording struct {
 
 var recordingName = regexp.MustCompile(`^(.+?)-\d{3}-`)
 
-// recordings reads the fixtures, those of token endpoints excepted.
+// recordings reads all fixtures but those of token endpoints.
 func recordings(t testing.TB) (list []recording) {
 	t.Helper()
 	root := filepath.Join("..", "fixtures")
@@ -47,7 +47,7 @@ func recordings(t testing.TB) (list []recording) {
 			return err
 		}
 		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close() // it is in memory
+		_ = resp.Body.Close() // a body in memory does not fail
 		m := recordingName.FindStringSubmatch(d.Name())
 		if err != nil || m == nil {
 			t.Fatalf("%s: %v", path, err)
@@ -70,8 +70,9 @@ func recordings(t testing.TB) (list []recording) {
 	return list
 }
 
-// BenchmarkClassify is what it costs to judge one answer, for every recorded one. The library remembers the last rejection, so
-// that a storm of equal ones is judged once: here no answer equals the one before it.
+// BenchmarkClassify measures the judging of one answer, for each recorded answer. The library
+// remembers the last rejection, so that it judges a storm of equal answers only once. Here two
+// bodies take turns, so that no answer equals the one before it.
 func BenchmarkClassify(b *testing.B) {
 	for _, r := range recordings(b) {
 		b.Run("fixture="+r.name, func(b *testing.B) {

@@ -9,7 +9,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// The peers must do the same work, else comparing them says nothing: every one sends its own token and the whole body.
+// The comparison is fair only if all peers do the same work. Each one sends its own token and the
+// whole body.
 func TestPeersSendTokenAndBody(t *testing.T) {
 	for _, p := range peers() {
 		for _, rewinds := range []bool{true, false} {
@@ -17,7 +18,7 @@ func TestPeersSendTokenAndBody(t *testing.T) {
 			var sent int64
 			base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
 				got = req.Header.Get("Authorization")
-				sent, _ = io.Copy(io.Discard, req.Body) // it is in memory
+				sent, _ = io.Copy(io.Discard, req.Body) // a body in memory does not fail
 				return instant{}.RoundTrip(req)
 			})
 			l := newLoad(t, inMemory().url, 2<<10, rewinds)
@@ -31,10 +32,11 @@ func TestPeersSendTokenAndBody(t *testing.T) {
 				"oauth2": "Bearer " + key(0), "reauth": "Bearer " + key(0), "ghinstallation": "token ghs_EXAMPLE",
 			}[p.name]
 			if want == "" {
-				want = "Bearer placeholder" // bare, and those that know no tokens
+				want = "Bearer placeholder" // by the base alone, and by peers without tokens of their own
 			}
 			if got != want || sent != 2<<10 {
-				t.Errorf("%s, GetBody %v: sent %q and %d bytes, want %q and %d", p.name, rewinds, got, sent, want, 2<<10)
+				t.Errorf("%s, GetBody %v: sent %q and %d bytes, want %q and %d",
+					p.name, rewinds, got, sent, want, 2<<10)
 			}
 		}
 	}
@@ -44,7 +46,7 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// A crowd of which all but one are put aside must still be served by that one.
+// When all credentials but one are put aside, each strategy chooses that one.
 func TestCrowdAside(t *testing.T) {
 	c := crowd{size: 20, aside: true}
 	for _, s := range strategies() {
@@ -62,13 +64,13 @@ func TestCrowdAside(t *testing.T) {
 	}
 }
 
-// The storm is what it is said to be: everybody is refused once, nobody more than once, and what recovers makes one exchange.
+// In a storm each call is refused exactly once, and the library makes one exchange.
 func TestStorm(t *testing.T) {
 	const calls = 50
 	for _, where := range []string{"http1", "memory"} {
 		for _, who := range survivors() {
 			if who.name == "anthropic-sdk-go" {
-				continue // does not recover everybody
+				continue // does not recover all calls
 			}
 			t.Run(where+"/"+who.name, func(t *testing.T) {
 				s := newStage(t, where, calls)

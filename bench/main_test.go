@@ -8,14 +8,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain takes the machine's own credentials away from the SDKs, and fails when a goroutine is left.
+// TestMain removes the credentials of this machine from the environment, where the SDKs look for
+// them. It fails when a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	for _, pair := range os.Environ() {
-		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "ANTHROPIC_") || strings.HasPrefix(name, "OPENAI_") {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "ANTHROPIC_") || strings.HasPrefix(name, "OPENAI_") {
 			if err := os.Unsetenv(name); err != nil {
 				panic(err)
 			}
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // some packages start one when they are loaded
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // some packages start a goroutine in init
 }

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// sizes are the bodies of requests: a short conversation, and one with files in it.
+// sizes returns the lengths of the bodies by name: a short conversation, and one with files in it.
 func sizes() map[string]int { return map[string]int{"2KiB": 2 << 10, "1MiB": 1 << 20} }
 
-// BenchmarkOverhead is what a request that succeeds costs, with one of the peers around the base or none.
+// BenchmarkOverhead measures a request that succeeds, with each peer around the base and with none.
 func BenchmarkOverhead(b *testing.B) {
 	for _, base := range []string{"memory", "http1", "http2"} {
 		for _, body := range []string{"2KiB", "1MiB"} {
@@ -36,8 +36,8 @@ func BenchmarkOverhead(b *testing.B) {
 	}
 }
 
-// BenchmarkParallel is BenchmarkOverhead on all cores at once, in memory. Beside the time it reports how often a request
-// had to wait for a lock that another one held.
+// BenchmarkParallel is BenchmarkOverhead on all cores at once, in memory. It also reports how many
+// of a thousand requests had to wait for a lock that another request held.
 func BenchmarkParallel(b *testing.B) {
 	list := append(peers()[:3:3], peer{"oauth2-reused", wrapOAuth2Reused})
 	for _, p := range list {
@@ -60,7 +60,8 @@ func BenchmarkParallel(b *testing.B) {
 	}
 }
 
-// contention returns how many of a thousand requests, on all cores, had to wait for a lock. It is not part of what is timed.
+// contention returns how many of a thousand requests, sent on all cores, had to wait for a lock.
+// The caller has stopped the timer: to record every wait costs time.
 func contention(b *testing.B, rt http.RoundTripper, url string) float64 {
 	const each = 20_000
 	before := lockWaits()
@@ -82,7 +83,7 @@ func contention(b *testing.B, rt http.RoundTripper, url string) float64 {
 	return float64(lockWaits()-before) / float64(each*workers) * 1000
 }
 
-// lockWaits returns how often a goroutine has waited for a sync.Mutex or RWMutex since that was first recorded.
+// lockWaits returns how many waits for a sync.Mutex or sync.RWMutex the runtime's profile holds.
 func lockWaits() (n int64) {
 	var records []runtime.BlockProfileRecord
 	for size := 64; ; size *= 2 {

@@ -22,13 +22,14 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// peer is something that goes around a base.
+// peer is a library that wraps a transport.
 type peer struct {
 	name string
 	wrap func(t testing.TB, base http.RoundTripper) http.RoundTripper
 }
 
-// peers are those that a program would put in reauth's place, each as its documentation shows it.
+// peers returns the bare base, and the libraries that a program would use in place of reauth. Each
+// is set up as its documentation shows.
 func peers() []peer {
 	return []peer{
 		{"bare", func(_ testing.TB, base http.RoundTripper) http.RoundTripper { return base }},
@@ -42,9 +43,11 @@ func peers() []peer {
 	}
 }
 
+// providerName is a built-in provider, whose requests may go to api.x.ai.
 const providerName = "xai-oauth"
 
-// newPool makes a pool of n API keys that are also good on loopback.
+// newPool makes a pool of n API keys. Their provider also claims loopback, where the servers of the
+// benchmarks listen.
 func newPool(t testing.TB, s reauth.Strategy, n int) *reauth.Pool {
 	pool := reauth.NewPool()
 	t.Cleanup(func() {
@@ -59,7 +62,9 @@ func newPool(t testing.TB, s reauth.Strategy, n int) *reauth.Pool {
 		t.Fatal(err)
 	}
 	for i := range n {
-		if _, err := pool.Add(context.Background(), reauth.Credential{Provider: providerName, ID: keyID(i), AccessToken: key(i)}); err != nil {
+		if _, err := pool.Add(context.Background(), reauth.Credential{
+			Provider: providerName, ID: keyID(i), AccessToken: key(i),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,17 +74,20 @@ func newPool(t testing.TB, s reauth.Strategy, n int) *reauth.Pool {
 func keyID(i int) string { return fmt.Sprintf("key-%05d", i) }
 func key(i int) string   { return fmt.Sprintf("xai-EXAMPLE-%05d", i) }
 
-// wrapOAuth2 uses the cheapest source there is: a token that never expires and needs no lock.
+// wrapOAuth2 uses the cheapest source of tokens. Its token never expires, so that it reads no clock
+// and takes no lock.
 func wrapOAuth2(_ testing.TB, base http.RoundTripper) http.RoundTripper {
 	return &oauth2.Transport{Base: base, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: key(0)})}
 }
 
-// wrapOAuth2Reused uses the source that Config.Client does: it looks at the clock, under a lock.
+// wrapOAuth2Reused uses the source that Config.Client uses. For each request it takes a lock and
+// compares the expiry with the clock.
 func wrapOAuth2Reused(_ testing.TB, base http.RoundTripper) http.RoundTripper {
 	token := &oauth2.Token{AccessToken: key(0), Expiry: time.Now().Add(time.Hour)}
 	return &oauth2.Transport{Base: base, Source: oauth2.ReuseTokenSource(token, nil)}
 }
 
+// wrapRetryable uses the default settings, but without a log.
 func wrapRetryable(_ testing.TB, base http.RoundTripper) http.RoundTripper {
 	c := retryablehttp.NewClient()
 	c.HTTPClient = &http.Client{Transport: base}
@@ -87,11 +95,13 @@ func wrapRetryable(_ testing.TB, base http.RoundTripper) http.RoundTripper {
 	return &retryablehttp.RoundTripper{Client: c}
 }
 
+// wrapFailsafe uses the library's own policy for HTTP.
 func wrapFailsafe(_ testing.TB, base http.RoundTripper) http.RoundTripper {
 	return failsafehttp.NewRoundTripper(base, failsafehttp.NewRetryPolicyBuilder().Build())
 }
 
-// wrapGitHub takes ghinstallation through the exchange of its first token, so that what is measured is what follows.
+// wrapGitHub lets ghinstallation fetch its first token, so that a benchmark measures only the
+// requests after that.
 func wrapGitHub(t testing.TB, base http.RoundTripper) http.RoundTripper {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -110,7 +120,8 @@ func wrapGitHub(t testing.TB, base http.RoundTripper) http.RoundTripper {
 	return tr
 }
 
-// installation is a base that answers as GitHub's token endpoint does until it is opened.
+// installation is a base that answers as GitHub's token endpoint does. Once it is open, it passes
+// requests to its own base.
 type installation struct {
 	base http.RoundTripper
 	open atomic.Bool
@@ -121,5 +132,8 @@ func (g *installation) RoundTrip(req *http.Request) (*http.Response, error) {
 		return g.base.RoundTrip(req)
 	}
 	body := fmt.Sprintf(`{"token":"ghs_EXAMPLE","expires_at":%q}`, time.Now().Add(time.Hour).Format(time.RFC3339))
-	return &http.Response{StatusCode: http.StatusCreated, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+	return &http.Response{
+		StatusCode: http.StatusCreated, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+		Request: req,
+	}, nil
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// survivor is somebody who goes through a storm: it returns what one call is, with a good token in hand already.
+// survivor is a library that goes through a storm. call sets it up and returns a function that
+// makes one call.
 type survivor struct {
 	name string
 	call func(t testing.TB, s *stage) func() error
@@ -37,8 +38,9 @@ func survivors() []survivor {
 	}
 }
 
-// BenchmarkStorm is the time from the moment at which n calls with an expired token set out until the last of them has
-// returned. It also reports the exchanges that were made and the calls that failed.
+// BenchmarkStorm measures the time from the moment at which n calls with an expired token begin
+// until the last of them returns. It also reports how many exchanges were made and how many calls
+// failed.
 func BenchmarkStorm(b *testing.B) {
 	for _, at := range []struct {
 		where string
@@ -48,7 +50,7 @@ func BenchmarkStorm(b *testing.B) {
 			b.Run(fmt.Sprintf("base=%s/calls=%d/by=%s", at.where, at.calls, who.name), func(b *testing.B) {
 				s := newStage(b, at.where, at.calls)
 				call := who.call(b, s)
-				if err := call(); err != nil { // has everybody get a token first
+				if err := call(); err != nil { // the library fetches its first token
 					b.Fatal(err)
 				}
 				var failed int
@@ -65,8 +67,9 @@ func BenchmarkStorm(b *testing.B) {
 	}
 }
 
-// callIdeal is the storm without a library: n refusals, one wait as long as the token endpoint takes, from the first refusal
-// on, and n replays. Nobody can be faster who does not know beforehand.
+// callIdeal is the storm without a library: n refusals, one wait as long as the token endpoint
+// takes, from the first refusal on, and n replays. No client can be faster that learns of the
+// expiry from a refusal.
 func callIdeal(_ testing.TB, s *stage) func() error {
 	type wait struct {
 		once  sync.Once
@@ -99,7 +102,7 @@ func callIdeal(_ testing.TB, s *stage) func() error {
 	}
 }
 
-// recovering returns our transport over a login whose token endpoint is the stage's.
+// recovering returns this library's transport over a login whose token endpoint is the stage's.
 func (s *stage) recovering(t testing.TB) http.RoundTripper {
 	pool := reauth.NewPool()
 	t.Cleanup(func() {
@@ -107,9 +110,10 @@ func (s *stage) recovering(t testing.TB) http.RoundTripper {
 			t.Error(err)
 		}
 	})
-	p := reauth.Provider{Name: "storm", Hosts: []string{"127.0.0.1"}, Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
+	refresher := reauth.OAuth2Refresher(reauth.OAuth2Config{
 		TokenURL: s.origin + "/oauth2/token", ClientID: "bench", HTTPClient: &http.Client{Transport: s.base},
-	})}
+	})
+	p := reauth.Provider{Name: "storm", Hosts: []string{"127.0.0.1"}, Refresher: refresher}
 	if err := pool.Register(p); err != nil {
 		t.Fatal(err)
 	}
@@ -120,16 +124,20 @@ func (s *stage) recovering(t testing.TB) http.RoundTripper {
 	return reauth.NewRecoveringTransport(s.base, pool)
 }
 
-// callAnthropic uses the SDK's own federated login, which replays a 401 with a new token.
+// callAnthropic uses the SDK's own federated login, which replays a request after a 401 with a new
+// token.
 func callAnthropic(_ testing.TB, s *stage) func() error {
 	identity := func(context.Context) (string, error) { return "identity-EXAMPLE", nil }
 	return anthropicCall(anthropic.NewClient(
 		anthropicoption.WithBaseURL(s.origin),
 		anthropicoption.WithHTTPClient(&http.Client{Transport: s.base}),
-		anthropicoption.WithFederationTokenProvider(identity, anthropicoption.FederationOptions{FederationRuleID: "fdrl_EXAMPLE", OrganizationID: "org-EXAMPLE"}),
+		anthropicoption.WithFederationTokenProvider(identity, anthropicoption.FederationOptions{
+			FederationRuleID: "fdrl_EXAMPLE", OrganizationID: "org-EXAMPLE",
+		}),
 	))
 }
 
+// callAnthropicOverReauth leaves the recovery to this library's transport.
 func callAnthropicOverReauth(t testing.TB, s *stage) func() error {
 	return anthropicCall(anthropic.NewClient(
 		anthropicoption.WithBaseURL(s.origin),
@@ -149,9 +157,13 @@ func anthropicCall(c anthropic.Client) func() error {
 	}
 }
 
-// callOpenAI uses the SDK's own workload identity. Its token endpoint is a constant, so the client below it knows the way.
+// callOpenAI uses the SDK's own workload identity. The URL of its token endpoint is a constant, so
+// that detour has to send its requests to the stage.
 func callOpenAI(_ testing.TB, s *stage) func() error {
-	identity := auth.WorkloadIdentity{IdentityProviderID: "idp-EXAMPLE", ServiceAccountID: "sa-EXAMPLE", ClientID: "bench", Provider: subject{}}
+	identity := auth.WorkloadIdentity{
+		IdentityProviderID: "idp-EXAMPLE", ServiceAccountID: "sa-EXAMPLE", ClientID: "bench",
+		Provider: subject{},
+	}
 	return openaiCall(openai.NewClient(
 		openaioption.WithBaseURL(s.origin+"/v1"),
 		openaioption.WithHTTPClient(&http.Client{Transport: detour{s}}),
@@ -159,6 +171,7 @@ func callOpenAI(_ testing.TB, s *stage) func() error {
 	))
 }
 
+// callOpenAIOverReauth leaves the recovery to this library's transport.
 func callOpenAIOverReauth(t testing.TB, s *stage) func() error {
 	return openaiCall(openai.NewClient(
 		openaioption.WithBaseURL(s.origin+"/v1"),
@@ -178,7 +191,7 @@ func openaiCall(c openai.Client) func() error {
 	}
 }
 
-// subject is who the workload says it is.
+// subject is the source of the token with which the workload identifies itself.
 type subject struct{}
 
 func (subject) TokenType() auth.SubjectTokenType { return auth.SubjectTokenTypeJWT }
@@ -187,7 +200,7 @@ func (subject) GetToken(context.Context, auth.HTTPDoer) (string, error) {
 	return "subject-EXAMPLE", nil
 }
 
-// detour takes requests for OpenAI's token endpoint to the stage's.
+// detour is a transport that sends requests for OpenAI's token endpoint to the stage's.
 type detour struct{ *stage }
 
 func (d detour) RoundTrip(req *http.Request) (*http.Response, error) {

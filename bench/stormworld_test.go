@@ -13,20 +13,21 @@ import (
 	"time"
 )
 
-// tokenLatency is how long the token endpoint takes.
+// tokenLatency is how long the token endpoint takes to answer.
 const tokenLatency = 200 * time.Millisecond
 
-// world is an API and its token endpoint, in the smallest form that all who take part in a storm can talk to. Tokens belong
-// to a generation; those of a past one are refused, all at the same moment: when the last of the crowd has arrived.
+// world is an API and its token endpoint, in the smallest form that all libraries in a storm can
+// talk to. Each token belongs to a generation. The API refuses the tokens of past generations, and
+// refuses all of them at the same moment: when the last request of the crowd has arrived.
 type world struct {
-	generation atomic.Int64
-	serial     atomic.Int64
-	exchanges  atomic.Int64
-	refused    atomic.Int64
-	crowd      atomic.Pointer[crowdGate]
+	generation atomic.Int64              // of the tokens that the API accepts
+	serial     atomic.Int64              // of the last token
+	exchanges  atomic.Int64              // requests to the token endpoint
+	refused    atomic.Int64              // requests to the API with a token of a past generation
+	crowd      atomic.Pointer[crowdGate] // holds refusals until the whole crowd has arrived
 }
 
-// crowdGate holds requests until n of them have come.
+// crowdGate holds requests until n of them have arrived.
 type crowdGate struct {
 	left atomic.Int64
 	open chan struct{}
@@ -38,6 +39,7 @@ func newCrowdGate(n int) *crowdGate {
 	return g
 }
 
+// pass blocks until the last of the n requests arrives, or ctx ends.
 func (g *crowdGate) pass(ctx context.Context) {
 	if g.left.Add(-1) == 0 {
 		close(g.open)
@@ -48,12 +50,13 @@ func (g *crowdGate) pass(ctx context.Context) {
 	}
 }
 
-// mint makes a token that is good until the next expiry.
+// mint makes a token that the API accepts until the next call of expire.
 func (w *world) mint() string {
 	return fmt.Sprintf("at-EXAMPLE-%d-%d", w.generation.Load(), w.serial.Add(1))
 }
 
-// expire makes all tokens useless to the next n requests, which are held until they are all there.
+// expire makes the API refuse all tokens that exist. It holds the next n requests until all of them
+// have arrived.
 func (w *world) expire(n int) {
 	w.crowd.Store(newCrowdGate(n))
 	w.generation.Add(1)
@@ -63,15 +66,19 @@ func (w *world) accepts(authorization string) bool {
 	return strings.HasPrefix(authorization, fmt.Sprintf("Bearer at-EXAMPLE-%d-", w.generation.Load()))
 }
 
-// The answers of the API and of the token endpoint. The refusal is a 401, the only one that the SDKs recover from.
+// These are the answers of the API and of the token endpoint. The refusal is a 401, because the
+// SDKs recover from no other status.
 const (
-	refusal    = `{"type":"error","error":{"type":"authentication_error","code":"token_expired","message":"The access token has expired."}}`
-	completion = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"example","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hello."}}]}`
-	message    = `{"id":"msg_1","type":"message","role":"assistant","model":"example","content":[{"type":"text","text":"Hello."}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`
-	grant      = `{"access_token":%q,"refresh_token":"rt-EXAMPLE-%d","token_type":"Bearer","expires_in":3600}`
+	refusal = `{"type":"error","error":{"type":"authentication_error","code":"token_expired",` +
+		`"message":"The access token has expired."}}`
+	completion = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"example","choices":[{"index":0,` +
+		`"finish_reason":"stop","message":{"role":"assistant","content":"Hello."}}]}`
+	message = `{"id":"msg_1","type":"message","role":"assistant","model":"example","content":[{"type":"text",` +
+		`"text":"Hello."}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`
+	grant = `{"access_token":%q,"refresh_token":"rt-EXAMPLE-%d","token_type":"Bearer","expires_in":3600}`
 )
 
-// answer is what the world says to a request whose body has been read.
+// answer returns the answer to a request whose body has been read.
 func (w *world) answer(ctx context.Context, path, authorization string) (status int, body string) {
 	switch {
 	case strings.HasSuffix(path, "/token"):
@@ -91,6 +98,7 @@ func (w *world) answer(ctx context.Context, path, authorization string) (status 
 	return http.StatusOK, completion
 }
 
+// pause waits for d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -102,17 +110,17 @@ func pause(ctx context.Context, d time.Duration) {
 
 // ServeHTTP serves the world over sockets.
 func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // a client that has gone needs no answer
+	_, _ = io.Copy(io.Discard, r.Body) // a client that has left needs no answer
 	status, body := w.answer(r.Context(), r.URL.Path, r.Header.Get("Authorization"))
 	rw.Header().Set("Content-Type", "application/json")
 	rw.WriteHeader(status)
 	_, _ = io.WriteString(rw, body)
 }
 
-// RoundTrip serves it in memory.
+// RoundTrip serves the world in memory.
 func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
-		_, _ = io.Copy(io.Discard, req.Body) // the bodies here do not fail
+		_, _ = io.Copy(io.Discard, req.Body) // bodies in memory do not fail
 		_ = req.Body.Close()
 	}
 	status, body := w.answer(req.Context(), req.URL.Path, req.Header.Get("Authorization"))
@@ -123,14 +131,15 @@ func (w *world) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// stage is a world and how to get there.
+// stage is a world and the way to reach it.
 type stage struct {
 	*world
-	origin string // of its URLs
+	origin string // scheme and host of its URLs
 	base   http.RoundTripper
 }
 
-// newStage sets a world up, with n connections open when it is on loopback.
+// newStage sets up a world. On loopback it also opens n connections, so that a storm does not
+// measure how long it takes to dial.
 func newStage(t testing.TB, where string, n int) *stage {
 	w := new(world)
 	if where == "memory" {
@@ -145,9 +154,10 @@ func newStage(t testing.TB, where string, n int) *stage {
 	return st
 }
 
+// question is the body of a call, of 2 KiB.
 var question = bytes.Repeat([]byte(" "), 2<<10)
 
-// post makes a request of 2 KiB with GetBody and reads the answer.
+// post sends a POST of 2 KiB with GetBody through rt and reads the answer.
 func (s *stage) post(rt http.RoundTripper, path, token string) error {
 	req, err := http.NewRequest(http.MethodPost, s.origin+path, bytes.NewReader(question))
 	if err != nil {
@@ -160,14 +170,15 @@ func (s *stage) post(rt http.RoundTripper, path, token string) error {
 		return err
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close() // nothing of it is needed any more
+	_ = resp.Body.Close() // it has been read
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return err
 }
 
-// all makes n calls at once and returns how many failed. started is called when everybody is ready to go.
+// all makes n calls at once and returns how many failed. It calls started when all goroutines are
+// ready, just before the first call.
 func all(n int, call func() error, started func()) int {
 	var failed atomic.Int64
 	var ready, done sync.WaitGroup

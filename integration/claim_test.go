@@ -27,9 +27,11 @@ func clockOf(t testing.TB, d database, db *sql.DB) int64 {
 
 func until(t testing.TB, db *sql.DB) int64 { return number(t, db, `SELECT until FROM reauth_claims`) }
 
-// abandon leaves a claim behind, as a holder does that dies: it ends in the given time on the database's clock.
+// abandon leaves a claim behind, as a holder does that dies: it ends in the given time on the
+// database's clock.
 func abandon(t testing.TB, d database, db *sql.DB, ends time.Duration) {
-	mustExec(t, db, `INSERT INTO reauth_claims (provider, id, holder, until) VALUES ($1, $2, 'the dead', $3)`, provider, id, clockOf(t, d, db)+ends.Milliseconds())
+	mustExec(t, db, `INSERT INTO reauth_claims (provider, id, holder, until) VALUES ($1, $2, 'the dead', $3)`, provider,
+		id, clockOf(t, d, db)+ends.Milliseconds())
 }
 
 func TestClaimOfTheDeadIsTakenOverWhenItRunsOut(t *testing.T) {
@@ -95,7 +97,8 @@ func TestLostClaimEndsTheExchangeBeforeItBegins(t *testing.T) {
 		for _, loss := range []string{`UPDATE reauth_claims SET holder = 'another'`, `DELETE FROM reauth_claims`} {
 			_, err := s.Update(bounded(t), provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
 				mustExec(t, db, loss)
-				require.NoError(t, s.Mark(bounded(t), provider, id, reauth.Standing{At: time.Now()}), "a mark that spends nothing needs no claim")
+				require.NoError(t, s.Mark(bounded(t), provider, id, reauth.Standing{At: time.Now()}),
+					"a mark that spends nothing needs no claim")
 				return c, s.Mark(bounded(t), provider, id, reauth.Standing{At: time.Now(), Spending: "digest"})
 			})
 			require.ErrorContains(t, err, "the claim on the credential ran out")
@@ -174,7 +177,9 @@ type interposed struct {
 	inside func()
 }
 
-func (s *interposed) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+func (s *interposed) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
+) (reauth.Credential, error) {
 	return s.Store.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
 		if s.inside != nil {
 			s.inside()
@@ -192,7 +197,8 @@ func TestGivingUpLeavesNoClaim(t *testing.T) {
 			ctx, stop := context.WithTimeout(context.Background(), time.Duration(i)*100*time.Microsecond)
 			_, err := s.Update(ctx, provider, id, keep)
 			if err != nil {
-				assert.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, reauth.ErrNotStored), "%v", err)
+				assert.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, reauth.ErrNotStored), "%v",
+					err)
 			}
 			stop()
 			require.Zero(t, number(t, db, `SELECT count(*) FROM reauth_claims`), "after %d: %v", i, err)

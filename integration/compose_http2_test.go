@@ -15,8 +15,9 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// goingAway listens for an HTTP/2 server. Its first connections, as many as it is told, do not reach the server: they are
-// closed gracefully while a request's body is on its way, and GOAWAY says that the request was not looked at.
+// goingAway listens for an HTTP/2 server. Its first connections, as many as it is told, do not
+// reach the server: they are closed gracefully while a request's body is on its way, and GOAWAY
+// says that the request was not looked at.
 type goingAway struct {
 	net.Listener
 	t      testing.TB
@@ -50,8 +51,8 @@ func (g *goingAway) Accept() (net.Conn, error) {
 	}
 }
 
-// goAway reads the beginning of a request and closes the connection as RFC 9113 §6.8 wants it. No window is opened, so the
-// client cannot have sent a long body as a whole.
+// goAway reads the beginning of a request and closes the connection as RFC 9113 §6.8 wants it. No
+// window is opened, so the client cannot have sent a long body as a whole.
 func (g *goingAway) goAway(conn *tls.Conn) {
 	defer conn.Close()
 	_, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
@@ -75,8 +76,9 @@ func (g *goingAway) goAway(conn *tls.Conn) {
 
 const long = 1 << 20
 
-// The body is sent again from its beginning on a new connection, by net/http and through the GetBody that it was given,
-// also where the caller has none: before a refusal, after one, and when both happen.
+// The body is sent again from its beginning on a new connection, by net/http and through the
+// GetBody that it was given, also where the caller has none: before a refusal, after one, and when
+// both happen.
 func TestGoAwayInTheMiddleOfABody(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", long/16)
 	for name, c := range map[string]struct {
@@ -136,7 +138,8 @@ func TestGoAwayWithoutGetBody(t *testing.T) {
 	g := newGoingAway(t, 1, new(origin))
 	transport := newComposed(t, g.server.Client().Transport, composeLive)
 	transport.MaxBodyBuffer = -1
-	_, err := transport.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, g.server.URL, strings.Repeat("x", long)))
+	_, err := transport.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, g.server.URL,
+		strings.Repeat("x", long)))
 	require.ErrorContains(t, err, "define Request.GetBody to avoid this error")
 }
 

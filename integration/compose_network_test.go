@@ -19,7 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// httpProxy is a forward proxy that leads to one origin, whatever it is asked for: by CONNECT, or plainly in absolute form.
+// httpProxy is a forward proxy that leads to one origin, whatever it is asked for: by CONNECT, or
+// plainly in absolute form.
 type httpProxy struct {
 	t      testing.TB
 	to     *url.URL
@@ -40,7 +41,10 @@ func (p *httpProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodConnect:
 		p.tunnel(w)
 	default:
-		(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(p.to) }, Transport: &http.Transport{DisableKeepAlives: true}}).ServeHTTP(w, r)
+		(&httputil.ReverseProxy{
+			Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(p.to) },
+			Transport: &http.Transport{DisableKeepAlives: true},
+		}).ServeHTTP(w, r)
 	}
 }
 
@@ -98,7 +102,8 @@ func TestConnectProxy(t *testing.T) {
 	require.Len(t, got, 1, "the replay goes over the connection of the first send")
 	assert.Equal(t, "example.com:443", got[0].Host)
 	assert.Empty(t, got[0].Header.Get("Authorization"))
-	assert.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte(proxyCredential)), got[0].Header.Get("Proxy-Authorization"))
+	assert.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte(proxyCredential)),
+		got[0].Header.Get("Proxy-Authorization"))
 	for _, a := range o.arrivals() {
 		assert.Empty(t, a.Header.Get("Proxy-Authorization"), "the proxy's credential is the proxy's")
 	}
@@ -110,7 +115,8 @@ func TestConnectProxy(t *testing.T) {
 	assert.EqualValues(t, 1, c.exchanges.Load(), "a proxy's refusal is not about the credential")
 }
 
-// A plain proxy is sent the whole URL, and the token with it: that is why a host must be named with http to get one so.
+// A plain proxy is sent the whole URL, and the token with it: that is why a host must be named with
+// http to get one so.
 func TestPlainProxy(t *testing.T) {
 	o := new(origin)
 	base, proxy := proxied(t, serveOrigin(t, o))
@@ -123,7 +129,8 @@ func TestPlainProxy(t *testing.T) {
 	}
 
 	proxy.refuse = true
-	resp, _ := mustAnswer(t, c, plainRequest(t.Context(), t, http.MethodPost, "http://llm.corp.example:8080/v1", "body"), 407)
+	resp, _ := mustAnswer(t, c,
+		plainRequest(t.Context(), t, http.MethodPost, "http://llm.corp.example:8080/v1", "body"), 407)
 	assert.Equal(t, "Basic", resp.Header.Get("Proxy-Authenticate"))
 	assert.EqualValues(t, 1, c.exchanges.Load(), "a proxy's refusal is not about the credential")
 	assert.Len(t, proxy.requests(), 3)

@@ -37,10 +37,12 @@ func newTraced(t testing.TB) *traced {
 // around puts otelhttp around a transport.
 func (s *traced) around(rt http.RoundTripper) http.RoundTripper {
 	return otelhttp.NewTransport(rt, otelhttp.WithTracerProvider(s.provider),
-		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})))
+		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{},
+			propagation.Baggage{})))
 }
 
-// call sends a request within a span, with baggage, and returns the span's name in traceparent's form.
+// call sends a request within a span, with baggage, and returns the span's name in traceparent's
+// form.
 func (s *traced) call(t testing.TB, rt http.RoundTripper, url string) (parent string) {
 	t.Helper()
 	member, err := baggage.NewMember("user", "example")
@@ -53,7 +55,8 @@ func (s *traced) call(t testing.TB, rt http.RoundTripper, url string) (parent st
 	return span.SpanContext().SpanID().String()
 }
 
-// client returns the ended spans of otelhttp, in the order of their beginning, as "status parent", and the IDs of them.
+// client returns the ended spans of otelhttp, in the order of their beginning, as "status parent",
+// and the IDs of them.
 func (s *traced) client(t testing.TB) (spans, ids []string) {
 	t.Helper()
 	ended := slices.DeleteFunc(s.Ended(), func(e sdktrace.ReadOnlySpan) bool { return e.Name() == "call" })
@@ -168,8 +171,8 @@ type baseFunc func(*http.Request) (*http.Response, error)
 
 func (f baseFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Row 38: a cookie of a refusal that was replaced never reaches the jar; of one that was returned it does. The jar's own
-// cookies are sent at each attempt.
+// Row 38: a cookie of a refusal that was replaced never reaches the jar; of one that was returned
+// it does. The jar's own cookies are sent at each attempt.
 func TestContract38CookiesOfARefusal(t *testing.T) {
 	for name, c := range map[string]struct {
 		attempts, status, sends int
@@ -179,7 +182,11 @@ func TestContract38CookiesOfARefusal(t *testing.T) {
 		"returned": {attempts: 1, status: 401, sends: 1, want: []string{"ours=1", "refused=1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := &origin{serve: func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Set-Cookie", "served=1; Path=/") }}
+			o := &origin{
+				serve: func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Set-Cookie", "served=1; Path=/")
+				},
+			}
 			server := serveOrigin(t, o)
 			transport := newComposed(t, new(http.Transport), composeStale)
 			transport.MaxAttempts = c.attempts
@@ -189,7 +196,8 @@ func TestContract38CookiesOfARefusal(t *testing.T) {
 			require.NoError(t, err)
 			jar.SetCookies(u, []*http.Cookie{{Name: "ours", Value: "1"}})
 
-			resp, err := (&http.Client{Transport: transport, Jar: jar}).Do(plainRequest(t.Context(), t, http.MethodPost, server.URL, "body"))
+			resp, err := (&http.Client{Transport: transport, Jar: jar}).Do(plainRequest(t.Context(), t, http.MethodPost,
+				server.URL, "body"))
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
 			require.Equal(t, c.status, resp.StatusCode)

@@ -23,7 +23,9 @@ func front(t *testing.T, o http.Handler, token string) (*httptest.Server, *compo
 	u, err := url.Parse(serveOrigin(t, o).URL)
 	require.NoError(t, err)
 	c := newComposed(t, new(http.Transport), token)
-	return serveOrigin(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, Transport: c}), c
+	return serveOrigin(t, &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, Transport: c,
+	}), c
 }
 
 // client is what a program that was pointed at the proxy has, with a connection of its own.
@@ -33,7 +35,8 @@ func client(t *testing.T) *http.Client {
 	return c
 }
 
-// A refusal is recovered, also of a body that only passes through, and the program's own placeholder goes nowhere.
+// A refusal is recovered, also of a body that only passes through, and the program's own
+// placeholder goes nowhere.
 func TestReverseProxyRecovers(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", long/16)
 	for name, length := range map[string]int64{"length": long, "chunked": -1} {
@@ -61,7 +64,8 @@ func TestReverseProxyReturnsTheRefusal(t *testing.T) {
 		_, _ = io.WriteString(w, `{"error":{"message":"example","code":"model_not_found"}}`)
 	}}
 	proxy, _ := front(t, o, composeLive)
-	resp, body := mustAnswer(t, client(t).Transport, plainRequest(t.Context(), t, http.MethodPost, proxy.URL, "body"), 403)
+	resp, body := mustAnswer(t, client(t).Transport,
+		plainRequest(t.Context(), t, http.MethodPost, proxy.URL, "body"), 403)
 	assert.Equal(t, "req_EXAMPLE", resp.Header.Get("Request-Id"))
 	assert.JSONEq(t, `{"error":{"message":"example","code":"model_not_found"}}`, body)
 	assert.Len(t, o.arrivals(), 1)
@@ -158,7 +162,8 @@ func TestReverseProxyStorm(t *testing.T) {
 	assert.EqualValues(t, 1, c.exchanges.Load())
 }
 
-// A websocket whose handshake is refused at first: the program sees the upgrade, and talks through it both ways.
+// A websocket whose handshake is refused at first: the program sees the upgrade, and talks through
+// it both ways.
 func TestReverseProxyUpgrades(t *testing.T) {
 	o := &origin{serve: func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)

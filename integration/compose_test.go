@@ -17,14 +17,16 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// The compositions: what stands below reauth, and above it, in a program. All of them over loopback, with real parts.
+// The compositions: what stands below reauth, and above it, in a program. All of them over
+// loopback, with real parts.
 
 const (
 	composeStale = "at-EXAMPLE-stale" // refused by the origin until it is refreshed
 	composeLive  = "at-EXAMPLE-live"
 )
 
-// composed is reauth over a base that a program brings, with one credential whose refresh yields the live token.
+// composed is reauth over a base that a program brings, with one credential whose refresh yields
+// the live token.
 type composed struct {
 	*reauth.RecoveringTransport
 	exchanges atomic.Int32
@@ -49,7 +51,9 @@ func newComposed(t testing.TB, base http.RoundTripper, token string, hosts ...st
 			return reauth.Credential{AccessToken: composeLive}, nil
 		}),
 	}))
-	_, err := pool.Add(bounded(t), reauth.Credential{Provider: "example", ID: "me", AccessToken: token, RefreshToken: "rt-EXAMPLE"})
+	_, err := pool.Add(bounded(t), reauth.Credential{
+		Provider: "example", ID: "me", AccessToken: token, RefreshToken: "rt-EXAMPLE",
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		assert.NoError(t, pool.Close())
@@ -64,7 +68,8 @@ type arrival struct {
 	Header             http.Header
 }
 
-// origin is a provider's server: it refuses every token but the live one, and has serve answer the rest.
+// origin is a provider's server: it refuses every token but the live one, and has serve answer the
+// rest.
 type origin struct {
 	serve http.HandlerFunc // nil: 200
 
@@ -98,7 +103,8 @@ func (o *origin) arrivals() []arrival {
 	return slices.Clone(o.got)
 }
 
-// recovered checks that a request came twice, first with the stale token and then with the live one, and with the same body.
+// recovered checks that a request came twice, first with the stale token and then with the live
+// one, and with the same body.
 func (o *origin) recovered(t testing.TB, body string) {
 	t.Helper()
 	got := o.arrivals()
@@ -135,7 +141,8 @@ func rewindable(req *http.Request, body string) *http.Request {
 	return req
 }
 
-// mustAnswer sends a request that must get an answer of that status, and returns the answer, read and closed, and its body.
+// mustAnswer sends a request that must get an answer of that status, and returns the answer, read
+// and closed, and its body.
 func mustAnswer(t testing.TB, rt http.RoundTripper, req *http.Request, status int) (*http.Response, string) {
 	t.Helper()
 	resp, err := rt.RoundTrip(req)

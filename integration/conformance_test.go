@@ -31,9 +31,14 @@ func TestSQLStoreKeepsItsWordUnderAnySetting(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) storetest.Backend { return backend(postgres(t).with(t, settings...)) })
 		})
 	}
-	for name, pragma := range map[string]string{"SQLiteWAL": "journal_mode(wal)", "SQLiteTimeout": "busy_timeout(5000)"} {
+	for name, pragma := range map[string]string{
+		"SQLiteWAL":     "journal_mode(wal)",
+		"SQLiteTimeout": "busy_timeout(5000)",
+	} {
 		t.Run(name, func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) storetest.Backend { return backend(sqlite(t).with(t, "_pragma", pragma)) })
+			storetest.Run(t, func(t *testing.T) storetest.Backend {
+				return backend(sqlite(t).with(t, "_pragma", pragma))
+			})
 		})
 	}
 }
@@ -44,13 +49,17 @@ func backend(d database) storetest.Backend {
 		Edit: func(t testing.TB, provider, id string, change func(map[string]any)) {
 			db := d.open(t)
 			var text string
-			require.NoError(t, db.QueryRowContext(bounded(t), `SELECT credential FROM reauth_credentials WHERE provider = $1 AND id = $2`, provider, id).Scan(&text))
+			require.NoError(t,
+				db.QueryRowContext(bounded(t),
+					`SELECT credential FROM reauth_credentials WHERE provider = $1 AND id = $2`, provider,
+					id).Scan(&text))
 			var members map[string]any
 			require.NoError(t, json.Unmarshal([]byte(text), &members))
 			change(members)
 			b, err := json.Marshal(members)
 			require.NoError(t, err)
-			mustExec(t, db, `UPDATE reauth_credentials SET credential = $1 WHERE provider = $2 AND id = $3`, string(b), provider, id)
+			mustExec(t, db, `UPDATE reauth_credentials SET credential = $1 WHERE provider = $2 AND id = $3`,
+				string(b), provider, id)
 		},
 	}
 }

@@ -28,12 +28,14 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
-// needEnv returns what postgres.sh has told, and fails the test where it was not run: such a test must not be skipped unseen.
+// needEnv returns what postgres.sh has told, and fails the test where it was not run: such a test
+// must not be skipped unseen.
 func needEnv(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Fatalf(`%s is not set: run eval "$(integration/postgres.sh start)" first, and integration/postgres.sh stop "$REAUTH_TEST_POSTGRES_DIR" at the end`, name)
+		t.Fatalf(`%s is not set: run eval "$(integration/postgres.sh start)" first, and integration/postgres.sh stop `+
+			`"$REAUTH_TEST_POSTGRES_DIR" at the end`, name)
 	}
 	return value
 }
@@ -129,6 +131,7 @@ func insist(t testing.TB, f func() error) {
 // control pauses or resumes the PostgreSQL server.
 func control(t testing.TB, command string) {
 	t.Helper()
-	out, err := exec.CommandContext(bounded(t), needEnv(t, "REAUTH_TEST_POSTGRES_CTL"), command, needEnv(t, "REAUTH_TEST_POSTGRES_DIR")).CombinedOutput()
+	out, err := exec.CommandContext(bounded(t), needEnv(t, "REAUTH_TEST_POSTGRES_CTL"), command,
+		needEnv(t, "REAUTH_TEST_POSTGRES_DIR")).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

@@ -37,7 +37,8 @@ func TestExamples(t *testing.T) {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for name, test := range map[string]func(*testing.T, string){
-		"by themselves": examplesByThemselves, "in need": examplesSayWhatTheyNeed, "with an account": examplesWithAnAccount, "with a store": exampleWithAStore,
+		"by themselves": examplesByThemselves, "in need": examplesSayWhatTheyNeed,
+		"with an account": examplesWithAnAccount, "with a store": exampleWithAStore,
 		"fleet with an account": fleetWithAnAccount, "reverse-proxy with an account": reverseProxyWithAnAccount,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, dir) })
@@ -60,18 +61,35 @@ func output(cmd *exec.Cmd) (stdout, stderr string, status int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// Without an account each example runs against reauthtest, tells what happened, and would fail if it had not.
+// Without an account each example runs against reauthtest, tells what happened, and would fail if
+// it had not.
 func examplesByThemselves(t *testing.T, dir string) {
 	for name, want := range map[string][]string{
-		"openai":    {`sent with the credential "login": Unauthorized`, `refreshed the credential "login"`, `returns "Hello from the fake provider."`, `in parts, "Hello from the fake provider."`},
-		"anthropic": {`sent with the credential "login": Unauthorized`, `refreshed the credential "login"`, `returns "Hello from the fake provider."`, `in parts, "Hello from the fake provider."`},
+		"openai": {
+			`sent with the credential "login": Unauthorized`, `refreshed the credential "login"`,
+			`returns "Hello from the fake provider."`, `in parts, "Hello from the fake provider."`,
+		},
+		"anthropic": {
+			`sent with the credential "login": Unauthorized`, `refreshed the credential "login"`,
+			`returns "Hello from the fake provider."`, `in parts, "Hello from the fake provider."`,
+		},
 		"key-pool": {
-			"the first request\n  key 1: Too Many Requests\n  key 2: Too Many Requests\n  key 3: OK\nthe second\n  key 3: OK\n", "had its rest\n  key 1: OK\n",
+			"the first request\n  key 1: Too Many Requests\n  key 2: Too Many Requests\n  key 3: OK\nthe second\n  " +
+				"key 3: OK\n", "had its rest\n  key 1: OK\n",
 			"key 1 is good\nkey 2 is aside billing\nkey 3 is good\n",
 		},
-		"fleet":          {"machine 1: 50 of 50 requests served", "machine 2: 50 of 50 requests served", "the provider: exchanges: 1, refresh tokens spent twice: 0"},
-		"retryable-base": {"send 1: 503", "send 2: 503", "send 3: 401", "send 4: 200", "the program asked once and sees 200 OK"},
-		"reverse-proxy":  {"base URL: http://127.0.0.1:", `refreshed the credential "login"`, "the program, which has no key, sees 200 OK"},
+		"fleet": {
+			"machine 1: 50 of 50 requests served", "machine 2: 50 of 50 requests served",
+			"the provider: exchanges: 1, refresh tokens spent twice: 0",
+		},
+		"retryable-base": {
+			"send 1: 503", "send 2: 503", "send 3: 401", "send 4: 200",
+			"the program asked once and sees 200 OK",
+		},
+		"reverse-proxy": {
+			"base URL: http://127.0.0.1:", `refreshed the credential "login"`,
+			"the program, which has no key, sees 200 OK",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var env []string
@@ -100,7 +118,8 @@ func examplesSayWhatTheyNeed(t *testing.T, dir string) {
 	}
 }
 
-// world stands in for the providers on the internet: it has their names, over TLS, and is reached through a proxy.
+// world stands in for the providers on the internet: it has their names, over TLS, and is reached
+// through a proxy.
 type world struct {
 	env   []string // leads a program there
 	proxy *httpProxy
@@ -112,7 +131,8 @@ func newWorld(t testing.TB, h http.Handler, names ...string) *world {
 	require.NoError(t, err)
 	of := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "example"}, DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, of, of, &key.PublicKey, key)
 	require.NoError(t, err)
@@ -126,7 +146,13 @@ func newWorld(t testing.TB, h http.Handler, names ...string) *world {
 	to, err := url.Parse(server.URL)
 	require.NoError(t, err)
 	proxy := &httpProxy{t: t, to: to}
-	return &world{env: []string{"HTTPS_PROXY=" + serveOrigin(t, proxy).URL, "SSL_CERT_FILE=" + roots, "SSL_CERT_DIR=" + t.TempDir()}, proxy: proxy}
+	return &world{
+		env: []string{
+			"HTTPS_PROXY=" + serveOrigin(t, proxy).URL, "SSL_CERT_FILE=" + roots,
+			"SSL_CERT_DIR=" + t.TempDir(),
+		},
+		proxy: proxy,
+	}
 }
 
 // hosts returns where programs went.
@@ -138,7 +164,8 @@ func (w *world) hosts() []string {
 	return list
 }
 
-// With an account they go to the real provider, here to one that has its name, and a key that serves nothing is a failure.
+// With an account they go to the real provider, here to one that has its name, and a key that
+// serves nothing is a failure.
 func examplesWithAnAccount(t *testing.T, dir string) {
 	const key, wrong = "sk-ant-api-EXAMPLE-right", "sk-ant-api-EXAMPLE-wrong" // for Anthropic's header; OpenAI takes any
 	for name, c := range map[string]struct {
@@ -175,7 +202,8 @@ func examplesWithAnAccount(t *testing.T, dir string) {
 	}
 }
 
-// A login in a store is refreshed at the provider's own token endpoint, and what came of it is in the store.
+// A login in a store is refreshed at the provider's own token endpoint, and what came of it is in
+// the store.
 func exampleWithAStore(t *testing.T, dir string) {
 	fake := reauthtest.New(reauthtest.XAI)
 	w := newWorld(t, fake, "api.x.ai", "auth.x.ai")
@@ -183,7 +211,8 @@ func exampleWithAStore(t *testing.T, dir string) {
 	fake.Expire(access)
 	path := filepath.Join(t.TempDir(), "auth.json")
 	put(t, reauth.NewFileStore(path), reauth.Credential{AccessToken: access, RefreshToken: refresh})
-	out, errs, status := output(example(t, dir, "openai", append(w.env, "REAUTH_STORE="+path, "OPENAI_BASE_URL=https://api.x.ai/v1", "OPENAI_MODEL=grok-4")...))
+	out, errs, status := output(example(t, dir, "openai",
+		append(w.env, "REAUTH_STORE="+path, "OPENAI_BASE_URL=https://api.x.ai/v1", "OPENAI_MODEL=grok-4")...))
 	require.Zero(t, status, "%s%s", out, errs)
 	assert.Contains(t, out, `refreshed the credential "me"`)
 	assert.Equal(t, 1, fake.Exchanges())
@@ -198,7 +227,8 @@ func fleetWithAnAccount(t *testing.T, dir string) {
 	_, refresh := fake.Login()
 	d := postgres(t)
 	for range 2 {
-		out, errs, status := output(example(t, dir, "fleet", append(w.env, "DATABASE_URL="+d.dsn, "XAI_REFRESH_TOKEN="+refresh)...))
+		out, errs, status := output(example(t, dir, "fleet",
+			append(w.env, "DATABASE_URL="+d.dsn, "XAI_REFRESH_TOKEN="+refresh)...))
 		require.Zero(t, status, "%s%s", out, errs)
 		assert.Contains(t, out, "machine 2: 2 of 2 requests served")
 		assert.Equal(t, 1, fake.Exchanges())

@@ -31,7 +31,8 @@ func openFleet(ctx context.Context, job fleettest.Job) (reauth.Store, func() err
 	return s, db.Close, nil
 }
 
-// claimTime is short, so that the deaths of holders are not waited for too long; zero is the default.
+// claimTime is short, so that the deaths of holders are not waited for too long; zero is the
+// default.
 const claimTime = 2 * time.Second
 
 // spare is what the next exchange may take beside the rest of a dead holder's claim.

@@ -14,9 +14,9 @@ import (
 	"github.com/reauth-go/reauth/internal/fleettest"
 )
 
-// A process that is suspended for longer than its claim, with the answer of the token endpoint on its way to it. The next
-// one cannot know that the refresh token is spent: that costs the login. What must not happen is that the sleeper, when it
-// goes on, puts its pair over the new login's.
+// A process that is suspended for longer than its claim, with the answer of the token endpoint on
+// its way to it. The next one cannot know that the refresh token is spent: that costs the login.
+// What must not happen is that the sleeper, when it goes on, puts its pair over the new login's.
 func TestFleetMemberSleepsOverItsClaimWithAnAnswer(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		f := fleet(t, d, claimTime, 5*time.Millisecond)
@@ -51,7 +51,8 @@ func TestFleetMemberSleepsOverItsClaimWithAnAnswer(t *testing.T) {
 	})
 }
 
-// The same with the token request still on its way: the next one's exchange is the first, and the sleeper's the second.
+// The same with the token request still on its way: the next one's exchange is the first, and the
+// sleeper's the second.
 func TestFleetMemberSleepsOverItsClaimWithARequest(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		f := fleet(t, d, claimTime, 5*time.Millisecond)
@@ -86,7 +87,8 @@ func TestFleetMemberSleepsOverItsClaimWithARequest(t *testing.T) {
 	})
 }
 
-// A process that is suspended for longer than its claim before the exchange finds that out before it spends anything.
+// A process that is suspended for longer than its claim before the exchange finds that out before
+// it spends anything.
 func TestFleetMemberSleepsOverItsClaimBeforeTheExchange(t *testing.T) {
 	for _, step := range []string{fleettest.StepReread, fleettest.StepMark} {
 		t.Run(step, func(t *testing.T) {
@@ -120,8 +122,8 @@ func TestFleetMemberSleepsOverItsClaimBeforeTheExchange(t *testing.T) {
 	}
 }
 
-// eventually200 sends requests, one upon the other, until one is served: what was written elsewhere is noticed within a
-// second or so.
+// eventually200 sends requests, one upon the other, until one is served: what was written elsewhere
+// is noticed within a second or so.
 func eventually200(t *testing.T, w *fleettest.Worker) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {

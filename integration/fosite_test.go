@@ -24,7 +24,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// fositeServer is a real OAuth server, with rotation and reuse detection, and an API that asks it about tokens.
+// fositeServer is a real OAuth server, with rotation and reuse detection, and an API that asks it
+// about tokens.
 type fositeServer struct {
 	*httptest.Server
 	oauth   fosite.OAuth2Provider
@@ -39,7 +40,10 @@ type fositeServer struct {
 func newFosite(t testing.TB) *fositeServer {
 	config := &fosite.Config{GlobalSecret: []byte("EXAMPLE-EXAMPLE-EXAMPLE-EXAMPLE-"), AccessTokenLifespan: time.Hour}
 	memory := storage.NewMemoryStore()
-	memory.Clients["cli"] = &fosite.DefaultClient{ID: "cli", Public: true, GrantTypes: []string{"password", "refresh_token"}, Scopes: []string{"offline"}}
+	memory.Clients["cli"] = &fosite.DefaultClient{
+		ID: "cli", Public: true, GrantTypes: []string{"password", "refresh_token"},
+		Scopes: []string{"offline"},
+	}
 	memory.Users["me"] = storage.MemoryUserRelation{Username: "me", Password: "EXAMPLE"}
 	strategy := &compose.CommonStrategy{CoreStrategy: compose.NewOAuth2HMACStrategy(config)}
 	s := &fositeServer{memory: memory, oauth: compose.Compose(config, memory, strategy,
@@ -84,7 +88,8 @@ func (s *fositeServer) token(w http.ResponseWriter, r *http.Request) {
 
 func (s *fositeServer) api(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	_, _, err := s.oauth.IntrospectToken(r.Context(), fosite.AccessTokenFromRequest(r), fosite.AccessToken, new(fosite.DefaultSession))
+	_, _, err := s.oauth.IntrospectToken(r.Context(), fosite.AccessTokenFromRequest(r), fosite.AccessToken,
+		new(fosite.DefaultSession))
 	s.mu.Unlock()
 	if err != nil {
 		w.Header().Set("Content-Type", "application/json")
@@ -103,7 +108,8 @@ func (s *fositeServer) expire(t testing.TB) {
 // grant asks the token endpoint as a client does.
 func (s *fositeServer) grant(t testing.TB, form url.Values) (status int, access, refresh string) {
 	form.Set("client_id", "cli")
-	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, s.URL+"/token", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, s.URL+"/token",
+		strings.NewReader(form.Encode()))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := s.Client().Do(req)
@@ -126,16 +132,24 @@ func (s *fositeServer) pool(t testing.TB, store reauth.Store) (*reauth.Pool, *ht
 	require.NoError(t, err)
 	require.NoError(t, p.Register(reauth.Provider{
 		Name: "fosite", Hosts: []string{u.Host},
-		Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: s.URL + "/token", ClientID: "cli", HTTPClient: s.Client()}),
+		Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
+			TokenURL: s.URL + "/token", ClientID: "cli", HTTPClient: s.Client(),
+		}),
 	}))
 	return p, &http.Client{Transport: reauth.NewRecoveringTransport(s.Client().Transport, p)}
 }
 
-// A hundred rotations, each wanted by twenty at once in two pools: one exchange each, and the login lives.
+// A hundred rotations, each wanted by twenty at once in two pools: one exchange each, and the login
+// lives.
 func TestHundredRotationsAtFosite(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s := newFosite(t)
-		status, access, first := s.grant(t, url.Values{"grant_type": {"password"}, "username": {"me"}, "password": {"EXAMPLE"}, "scope": {"offline"}})
+		status, access, first := s.grant(t, url.Values{
+			"grant_type": {"password"},
+			"username":   {"me"},
+			"password":   {"EXAMPLE"},
+			"scope":      {"offline"},
+		})
 		require.Equal(t, 200, status)
 		require.NotEmpty(t, first)
 		store := d.store(t)
@@ -153,7 +167,8 @@ func TestHundredRotationsAtFosite(t *testing.T) {
 			for i := range 20 {
 				all.Go(func() {
 					body := fmt.Sprintf("round %d, %d", round, i)
-					req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, s.URL+"/v1/echo", strings.NewReader(body))
+					req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, s.URL+"/v1/echo",
+						strings.NewReader(body))
 					if !assert.NoError(t, err) {
 						return
 					}

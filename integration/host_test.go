@@ -17,7 +17,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// One connection for the host application and the store: during an exchange it is the application's.
+// One connection for the host application and the store: during an exchange it is the
+// application's.
 func TestNoConnectionIsHeldDuringAnExchange(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		db := d.open(t)
@@ -55,7 +56,8 @@ func TestNoConnectionIsHeldDuringAnExchange(t *testing.T) {
 	})
 }
 
-// An application that keeps its only connection to itself keeps the store out: then there is no exchange, and no request hangs.
+// An application that keeps its only connection to itself keeps the store out: then there is no
+// exchange, and no request hangs.
 func TestConnectionThatTheApplicationKeeps(t *testing.T) {
 	d := postgres(t)
 	db := d.open(t)
@@ -123,7 +125,8 @@ func TestContentionUnderStrictIsolation(t *testing.T) {
 	}
 }
 
-// manyRotations has eight pools, each as in a process of its own, use one login whose token expires again and again.
+// manyRotations has eight pools, each as in a process of its own, use one login whose token expires
+// again and again.
 func manyRotations(t *testing.T, d database, rounds int) {
 	t.Helper()
 	fake := reauthtest.New(reauthtest.XAI)

@@ -83,8 +83,8 @@ func TestPostgresStoppedAndStarted(t *testing.T) {
 	assert.Zero(t, fake.Reuses())
 }
 
-// PostgreSQL is stopped between an exchange and its being stored, for longer than the claim lasts: nobody else may spend
-// the old token when it is back.
+// PostgreSQL is stopped between an exchange and its being stored, for longer than the claim lasts:
+// nobody else may spend the old token when it is back.
 func TestPostgresStoppedInTheMiddleOfAnExchange(t *testing.T) {
 	for name, down := range map[string]time.Duration{"Shortly": 0, "LongerThanTheClaim": 3 * time.Second} {
 		t.Run(name, func(t *testing.T) {

@@ -32,12 +32,16 @@ type rig struct {
 	events []reauth.Event
 }
 
-// newRig opens a pool. hook, when there is one, is called in the middle of each exchange, before the token endpoint.
+// newRig opens a pool. hook, when there is one, is called in the middle of each exchange, before
+// the token endpoint.
 func newRig(t testing.TB, fake *reauthtest.Provider, store reauth.Store, hook func()) *rig {
 	t.Helper()
 	pool, err := reauth.OpenPool(bounded(t), store)
 	require.NoError(t, err)
-	r := &rig{fake: fake, pool: pool, client: &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}}
+	r := &rig{
+		fake: fake, pool: pool,
+		client: &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)},
+	}
 	pool.Observe = func(_ context.Context, e reauth.Event) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -65,14 +69,17 @@ func newRig(t testing.TB, fake *reauthtest.Provider, store reauth.Store, hook fu
 func (r *rig) login(t testing.TB) (access, refresh string) {
 	t.Helper()
 	access, refresh = r.fake.Login()
-	_, err := r.pool.Add(bounded(t), reauth.Credential{Provider: provider, ID: id, AccessToken: access, RefreshToken: refresh})
+	_, err := r.pool.Add(bounded(t), reauth.Credential{
+		Provider: provider, ID: id, AccessToken: access, RefreshToken: refresh,
+	})
 	require.NoError(t, err)
 	return access, refresh
 }
 
 // post sends a request and returns the status of its answer, 0 for none.
 func (r *rig) post(t testing.TB) int {
-	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, "https://api.x.ai/v1/chat/completions", strings.NewReader(`{}`))
+	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, "https://api.x.ai/v1/chat/completions",
+		strings.NewReader(`{}`))
 	if !assert.NoError(t, err) {
 		return 0
 	}
@@ -106,7 +113,8 @@ func (r *rig) state() string {
 	return ""
 }
 
-// eventually waits until f holds, and asks to be served meanwhile: nothing is noticed when nothing is asked.
+// eventually waits until f holds, and asks to be served meanwhile: nothing is noticed when nothing
+// is asked.
 func (r *rig) eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -128,6 +136,7 @@ func one(t testing.TB, s reauth.Store) reauth.Entry {
 func put(t testing.TB, s reauth.Store, c reauth.Credential) {
 	t.Helper()
 	c.Provider, c.ID = provider, id
-	_, err := s.Update(bounded(t), provider, id, func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil })
+	_, err := s.Update(bounded(t), provider, id,
+		func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil })
 	require.NoError(t, err)
 }

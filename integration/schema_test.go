@@ -112,7 +112,8 @@ func TestNewerFormatIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		mustExec(t, db, `UPDATE reauth_meta SET format = 2`)
 		_, err = reauth.NewSQLStore(bounded(t), db)
-		require.EqualError(t, err, "reauth: sql store: its tables have format 2, only 1 is known here; update the program")
+		require.EqualError(t, err,
+			"reauth: sql store: its tables have format 2, only 1 is known here; update the program")
 	})
 }
 
@@ -133,7 +134,8 @@ func TestDatabaseThatIsDownIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "the database is nil; open one with sql.Open")
 }
 
-// A server that accepts connections and says nothing must not keep anybody for longer than the context.
+// A server that accepts connections and says nothing must not keep anybody for longer than the
+// context.
 func TestDatabaseThatHangsIsRefusedInTime(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
 	require.NoError(t, err)

@@ -27,7 +27,8 @@ func TestPoolsShareWhatTheyKnow(t *testing.T) {
 		require.NotEqual(t, 200, a.post(t))
 		require.Equal(t, string(reauth.Aside), a.state())
 		fake.Restore(access) // so that only the mark can tell b
-		require.Eventually(t, func() bool { return !one(t, sa).Standing.AsideUntil.IsZero() }, patience, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return !one(t, sa).Standing.AsideUntil.IsZero() }, patience,
+			10*time.Millisecond)
 		require.NoError(t, b.pool.Report(bounded(t), provider, id, access, reauth.Verdict{Kind: reauth.Pass}))
 
 		fake.Expire(access)
@@ -58,7 +59,8 @@ func TestMarksAreShared(t *testing.T) {
 		fake.Exhaust(time.Now().Add(time.Hour), "first")
 		require.Equal(t, 200, a.post(t))
 		require.Equal(t, string(reauth.Aside), a.state())
-		// b looks at the store when it is asked to serve; what it is asked for is served by whatever stands best.
+		// b looks at the store when it is asked to serve; what it is asked for is served by
+		// whatever stands best.
 		require.Eventually(t, func() bool {
 			_, _ = b.pool.Token(bounded(t), provider)
 			return b.state() == string(reauth.Aside)
@@ -119,7 +121,8 @@ func TestStampsTwoHoursOff(t *testing.T) {
 				for range 20 {
 					require.Equal(t, 200, r.post(t))
 				}
-				// Behind, the token has expired by their stamp: one refresh is what that asks for, and no more.
+				// Behind, the token has expired by their stamp: one refresh is what that asks for,
+				// and no more.
 				assert.LessOrEqual(t, fake.Exchanges(), 1, "no exchange per request")
 				if off > 0 {
 					assert.Zero(t, fake.Exchanges())

@@ -72,7 +72,11 @@ func (a *Answer) asForm() *Answer {
 	for k, v := range members {
 		form.Set(k, fmt.Sprint(v))
 	}
-	return &Answer{Status: a.Status, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}}, Body: form.Encode()}
+	return &Answer{
+		Status: a.Status,
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}},
+		Body:   form.Encode(),
+	}
 }
 
 func (a *Answer) write(w http.ResponseWriter) {
@@ -100,7 +104,8 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 	t := p.access[sent]
 	now := time.Now()
 	switch {
-	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired, p.Punctual && !t.ends.IsZero() && now.After(t.ends):
+	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired, p.Punctual &&
+		!t.ends.IsZero() && now.After(t.ends):
 		return p.rejection(r, t == nil || t.of != nil)
 	case t.state == exhausted && (t.until.IsZero() || now.Before(t.until)):
 		return p.exhaustion(t.until, now)
@@ -109,7 +114,11 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 	case t.state == blocked:
 		return p.farewell()
 	case p.Dialect == Anthropic && t.of != nil && !strings.Contains(r.Header.Get("Anthropic-Beta"), "oauth-2025-04-20"):
-		return &Answer{Status: 401, Body: `{"type":"error","error":{"type":"authentication_error","message":"OAuth authentication is currently not supported."}}`}
+		return &Answer{
+			Status: 401,
+			Body: `{"type":"error","error":{"type":"authentication_error","message":"OAuth authentication is ` +
+				`currently not supported."}}`,
+		}
 	}
 	return nil
 }
@@ -120,17 +129,41 @@ func (p *Provider) rejection(r *http.Request, oauth bool) *Answer {
 	case p.Dialect == Gemini:
 		return rejectedByGoogle(r)
 	case p.Dialect == Anthropic && oauth:
-		return &Answer{Status: 401, Body: `{"type":"error","error":{"type":"authentication_error","message":"OAuth token has expired. Please obtain a new token or refresh your existing token."},"request_id":"req_011CExample"}`}
+		return &Answer{
+			Status: 401,
+			Body: `{"type":"error","error":{"type":"authentication_error","message":"OAuth token has expired. Please ` +
+				`obtain a new token or refresh your existing token."},"request_id":"req_011CExample"}`,
+		}
 	case p.Dialect == Anthropic:
-		return &Answer{Status: 401, Body: `{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"},"request_id":"req_011CExample"}`}
+		return &Answer{
+			Status: 401,
+			Body: `{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"},` +
+				`"request_id":"req_011CExample"}`,
+		}
 	case p.Dialect == OpenAI && oauth:
-		return &Answer{Status: 401, Body: `{"error":{"message":"Your authentication token has expired. Please try signing in again.","type":"invalid_request_error","param":null,"code":"token_expired"}}`}
+		return &Answer{
+			Status: 401,
+			Body: `{"error":{"message":"Your authentication token has expired. Please try signing in again.",` +
+				`"type":"invalid_request_error","param":null,"code":"token_expired"}}`,
+		}
 	case p.Dialect == OpenAI:
-		return &Answer{Status: 401, Body: `{"error":{"message":"Incorrect API key provided: sk-EXAMPLE. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`}
+		return &Answer{
+			Status: 401,
+			Body: `{"error":{"message":"Incorrect API key provided: sk-EXAMPLE. You can find your API key at ` +
+				`https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,` +
+				`"code":"invalid_api_key"}}`,
+		}
 	case !oauth:
-		return &Answer{Status: 400, Body: `{"code":"invalid-argument","error":"Incorrect API key provided. You can obtain an API key from https://console.x.ai."}`}
+		return &Answer{
+			Status: 400,
+			Body: `{"code":"invalid-argument","error":"Incorrect API key provided. You can obtain an API key from ` +
+				`https://console.x.ai."}`,
+		}
 	}
-	return &Answer{Status: 403, Body: `{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`}
+	return &Answer{
+		Status: 403,
+		Body:   `{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`,
+	}
 }
 
 // exhaustion is how the dialect refuses a token whose quota is used up.
@@ -147,12 +180,15 @@ func (p *Provider) exhaustion(until, now time.Time) *Answer {
 		if !until.IsZero() {
 			a.Header.Set("Anthropic-Ratelimit-Unified-Reset", strconv.FormatInt(until.Unix(), 10))
 		}
-		a.Body = `{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your account's rate limit. Please try again later."}}`
+		a.Body = `{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your ` +
+			`account's rate limit. Please try again later."}}`
 	case OpenAI:
-		a.Body = `{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`
+		a.Body = `{"error":{"message":"You exceeded your current quota, please check your plan and billing details.",` +
+			`"type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`
 	case XAI:
 		a.Status = 403
-		a.Body = `{"code":"personal-team-blocked:spending-limit","error":"You have run out of credits or need a Grok subscription. Add credits at https://grok.com/?_s=usage or upgrade at https://grok.com/supergrok."}`
+		a.Body = `{"code":"personal-team-blocked:spending-limit","error":"You have run out of credits or need a Grok ` +
+			`subscription. Add credits at https://grok.com/?_s=usage or upgrade at https://grok.com/supergrok."}`
 	case Gemini: // above
 	}
 	return a
@@ -162,23 +198,43 @@ func (p *Provider) exhaustion(until, now time.Time) *Answer {
 func (p *Provider) denial() *Answer {
 	switch p.Dialect {
 	case Anthropic:
-		return &Answer{Status: 403, Body: `{"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}`}
+		return &Answer{
+			Status: 403,
+			Body: `{"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope ` +
+				`requirement user:inference"}}`,
+		}
 	case OpenAI:
-		return &Answer{Status: 403, Body: `{"error":{"message":"Project does not have access to model gpt-example","type":"invalid_request_error","param":null,"code":"model_not_found"}}`}
+		return &Answer{
+			Status: 403,
+			Body: `{"error":{"message":"Project does not have access to model gpt-example",` +
+				`"type":"invalid_request_error","param":null,"code":"model_not_found"}}`,
+		}
 	case Gemini:
 		return deniedByGoogle()
 	case XAI:
 	}
-	return &Answer{Status: 403, Body: `{"code":"permission-denied","error":"Access to the chat endpoint is denied. Please ensure you're using the correct credentials."}`}
+	return &Answer{
+		Status: 403,
+		Body: `{"code":"permission-denied","error":"Access to the chat endpoint is denied. Please ensure you're using ` +
+			`the correct credentials."}`,
+	}
 }
 
 // farewell is how the dialect refuses an account that is gone for good.
 func (p *Provider) farewell() *Answer {
 	switch p.Dialect {
 	case Anthropic:
-		return &Answer{Status: 400, Body: `{"type":"error","error":{"type":"invalid_request_error","message":"This organization has been disabled."}}`}
+		return &Answer{
+			Status: 400,
+			Body: `{"type":"error","error":{"type":"invalid_request_error","message":"This organization has been ` +
+				`disabled."}}`,
+		}
 	case OpenAI:
-		return &Answer{Status: 401, Body: `{"error":{"message":"The OpenAI account associated with this API key has been deactivated.","type":"invalid_request_error","param":null,"code":"account_deactivated"}}`}
+		return &Answer{
+			Status: 401,
+			Body: `{"error":{"message":"The OpenAI account associated with this API key has been deactivated.",` +
+				`"type":"invalid_request_error","param":null,"code":"account_deactivated"}}`,
+		}
 	case Gemini:
 		return farewellOfGoogle()
 	case XAI:
@@ -189,8 +245,8 @@ func (p *Provider) farewell() *Answer {
 // Words are what the fake model says, one per event of a stream.
 var words = []string{"Hello", " from", " the", " fake", " provider", "."}
 
-// succeed answers as a model would: a completion, a stream when the request asks for one, the receipt of a file, or an
-// echo of what arrived.
+// succeed answers as a model would: a completion, a stream when the request asks for one, the
+// receipt of a file, or an echo of what arrived.
 func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byte, size int64) {
 	var asked struct {
 		Stream bool   `json:"stream"`
@@ -205,17 +261,32 @@ func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byt
 	case asked.Stream:
 		p.stream(w, path)
 	case strings.HasSuffix(path, "/chat/completions"):
-		reply(w, `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":%q}}],"usage":{"prompt_tokens":1,"completion_tokens":6,"total_tokens":7}}`, asked.Model, strings.Join(words, ""))
+		reply(w,
+			`{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,`+
+				`"finish_reason":"stop","message":{"role":"assistant","content":%q}}],"usage":{"prompt_tokens":1,`+
+				`"completion_tokens":6,"total_tokens":7}}`,
+			asked.Model, strings.Join(words, ""))
 	case strings.HasSuffix(path, "/responses"):
-		reply(w, `{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":%q,"output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant","content":[{"type":"output_text","text":%q,"annotations":[]}]}]}`, asked.Model, strings.Join(words, ""))
+		reply(w,
+			`{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":%q,`+
+				`"output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant",`+
+				`"content":[{"type":"output_text","text":%q,"annotations":[]}]}]}`,
+			asked.Model, strings.Join(words, ""))
 	case strings.HasSuffix(path, "/messages"):
-		reply(w, `{"id":"msg_1","type":"message","role":"assistant","model":%q,"content":[{"type":"text","text":%q}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":6}}`, asked.Model, strings.Join(words, ""))
+		reply(w,
+			`{"id":"msg_1","type":"message","role":"assistant","model":%q,"content":[{"type":"text","text":%q}],`+
+				`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":6}}`,
+			asked.Model, strings.Join(words, ""))
 	case strings.HasSuffix(path, "/models"):
 		reply(w, `{"object":"list","data":[{"id":"example","object":"model","created":1,"owned_by":"reauthtest"}]}`)
 	case strings.HasSuffix(path, "/files") && p.Dialect == Anthropic:
-		reply(w, `{"id":"file_1","type":"file","filename":"upload","mime_type":"text/plain","size_bytes":%d,"created_at":"2026-01-01T00:00:00Z","downloadable":false}`, size)
+		reply(w,
+			`{"id":"file_1","type":"file","filename":"upload","mime_type":"text/plain","size_bytes":%d,`+
+				`"created_at":"2026-01-01T00:00:00Z","downloadable":false}`,
+			size)
 	case strings.HasSuffix(path, "/files"):
-		reply(w, `{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload","purpose":"assistants"}`, size)
+		reply(w, `{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload","purpose":"assistants"}`,
+			size)
 	default:
 		reply(w, `{"ok":true,"method":%q,"path":%q,"bytes":%d}`, r.Method, path, size)
 	}

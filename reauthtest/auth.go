@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The authorization server of a Provider. It speaks the ways of logging in that real ones have, each at its real path, so that
-// one server serves the programs of all of them:
+// The authorization server of a Provider. It speaks the ways of logging in that real ones have,
+// each at its real path, so that one server serves the programs of all of them:
 //
 //	/.well-known/openid-configuration                 the metadata of the server
 //	/oauth2/device/code, /oauth2/token                RFC 8628, as xAI has it; MiniMax's grant by user code when asked in its way
@@ -24,7 +24,8 @@ import (
 //	/oauth/authorize, /oauth/token                    authorization code with PKCE, as OpenAI has it
 //	/oauth/authorize, /v1/oauth/token                 the same as Anthropic has it: JSON, with the state
 //
-// A login made there is one of the Provider's: its tokens work at its API and at its token endpoints.
+// A login made there is one of the Provider's: its tokens work at its API and at its token
+// endpoints.
 
 // way is how a login came about, which decides the form of what its token endpoint says.
 type way uint8
@@ -84,7 +85,8 @@ func (p *Provider) UserCodes() []string {
 	return codes
 }
 
-// Polls returns how often programs asked whether there is consent, and how many of these came sooner than they were allowed.
+// Polls returns how often programs asked whether there is consent, and how many of these came
+// sooner than they were allowed.
 func (p *Provider) Polls() (all, hasty int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,7 +103,8 @@ func (p *Provider) decide(userCode string, d consent) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("reauthtest: no login waits for the code %q: it is unknown, has expired, or was decided before", userCode)
+	return fmt.Errorf("reauthtest: no login waits for the code %q: it is unknown, has expired, or was decided before",
+		userCode)
 }
 
 // stand is what has been decided about a, by a person or by time. p.mu is held.
@@ -115,7 +118,10 @@ func (p *Provider) stand(a *ask) consent {
 // newAsk begins a login. p.mu is held.
 func (p *Provider) newAsk(w way, params map[string]string) *ask {
 	now := time.Now()
-	a := &ask{way: w, client: params["client_id"], challenge: params["code_challenge"], state: params["state"], redirect: params["redirect_uri"], born: now, polled: now}
+	a := &ask{
+		way: w, client: params["client_id"], challenge: params["code_challenge"], state: params["state"],
+		redirect: params["redirect_uri"], born: now, polled: now,
+	}
 	a.ends, a.every = now.Add(p.codeLifetime()), p.interval()
 	p.asks = append(p.asks, a)
 	return a
@@ -198,8 +204,9 @@ func origin(r *http.Request) string {
 func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	at := origin(r)
 	writeJSON(http.StatusOK, map[string]any{
-		"issuer": at, "authorization_endpoint": at + "/oauth/authorize", "device_authorization_endpoint": at + "/oauth2/device/code",
-		"token_endpoint": at + TokenPath, "code_challenge_methods_supported": []string{"S256"},
+		"issuer": at, "authorization_endpoint": at + "/oauth/authorize",
+		"device_authorization_endpoint": at + "/oauth2/device/code",
+		"token_endpoint":                at + TokenPath, "code_challenge_methods_supported": []string{"S256"},
 		"grant_types_supported": []string{"authorization_code", "refresh_token", deviceGrant},
 	}).write(w)
 }
@@ -219,7 +226,8 @@ func oauthError(status int, code, description string) *Answer {
 	return writeJSON(status, m)
 }
 
-// newUserCode is what a person reads off one screen and types into another: no letters that look alike (RFC 8628 §6.1).
+// newUserCode is what a person reads off one screen and types into another: no letters that look
+// alike (RFC 8628 §6.1).
 func newUserCode() string {
 	const letters = "BCDFGHJKLMNPQRSTVWXZ"
 	var b [8]byte

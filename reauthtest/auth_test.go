@@ -107,7 +107,8 @@ func TestDeviceFlow(t *testing.T) {
 		assert.InDelta(t, 5, code["interval"], 0)
 		assert.Equal(t, []string{text(code, "user_code")}, a.p.UserCodes())
 		poll := func() (int, map[string]any) {
-			return a.form(reauthtest.TokenPath, "grant_type", deviceGrant, "device_code", text(code, "device_code"), "client_id", "c")
+			return a.form(reauthtest.TokenPath, "grant_type", deviceGrant, "device_code", text(code, "device_code"),
+				"client_id", "c")
 		}
 		status, got := poll()
 		assert.Equal(t, 400, status)
@@ -145,7 +146,8 @@ func TestDeviceFlowThatEndsOtherwise(t *testing.T) {
 		begin := func() (user string, poll func() string) {
 			_, code := a.form("/api/oauth/device/code", "client_id", "c")
 			return text(code, "user_code"), func() string {
-				_, got := a.form("/api/oauth/token", "grant_type", deviceGrant, "device_code", text(code, "device_code"), "client_id", "c")
+				_, got := a.form("/api/oauth/token", "grant_type", deviceGrant, "device_code",
+					text(code, "device_code"), "client_id", "c")
 				return text(got, "error")
 			}
 		}
@@ -173,7 +175,8 @@ func TestGitHubsErrorsComeWithStatus200(t *testing.T) {
 		a := program{t, reauthtest.New(reauthtest.OpenAI)}
 		_, code := a.form("/login/device/code", "client_id", "c", "scope", "read:user")
 		poll := func() (int, map[string]any) {
-			return a.form("/login/oauth/access_token", "grant_type", deviceGrant, "device_code", text(code, "device_code"), "client_id", "c")
+			return a.form("/login/oauth/access_token", "grant_type", deviceGrant, "device_code",
+				text(code, "device_code"), "client_id", "c")
 		}
 		status, got := poll()
 		assert.Equal(t, 200, status)
@@ -228,10 +231,12 @@ func TestQwensSlowDownIsA429AndItsVerifierIsChecked(t *testing.T) {
 		a := program{t, reauthtest.New(reauthtest.OpenAI)}
 		_, refused := a.form("/api/v1/oauth2/device/code", "client_id", "c")
 		assert.Equal(t, "invalid_request", refused["error"], "PKCE is required")
-		_, code := a.form("/api/v1/oauth2/device/code", "client_id", "c", "code_challenge", s256(verifier), "code_challenge_method", "S256")
+		_, code := a.form("/api/v1/oauth2/device/code", "client_id", "c", "code_challenge", s256(verifier),
+			"code_challenge_method", "S256")
 		assert.NotContains(t, code, "interval")
 		poll := func(verifier string) (int, map[string]any) {
-			return a.form("/api/v1/oauth2/token", "grant_type", deviceGrant, "device_code", text(code, "device_code"), "client_id", "c", "code_verifier", verifier)
+			return a.form("/api/v1/oauth2/token", "grant_type", deviceGrant, "device_code", text(code, "device_code"),
+				"client_id", "c", "code_verifier", verifier)
 		}
 		status, got := poll(verifier)
 		assert.Equal(t, 429, status)
@@ -245,7 +250,8 @@ func TestQwensSlowDownIsA429AndItsVerifierIsChecked(t *testing.T) {
 		assert.Equal(t, 200, status)
 		assert.Equal(t, "portal.qwen.ai", got["resource_url"])
 		time.Sleep(15 * time.Minute)
-		_, code = a.form("/api/v1/oauth2/device/code", "client_id", "c", "code_challenge", s256(verifier), "code_challenge_method", "S256")
+		_, code = a.form("/api/v1/oauth2/device/code", "client_id", "c", "code_challenge", s256(verifier),
+			"code_challenge_method", "S256")
 		time.Sleep(15 * time.Minute)
 		status, _ = poll(verifier)
 		assert.Equal(t, 401, status, "expired")
@@ -256,12 +262,14 @@ func TestMiniMaxCountsInMilliseconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := program{t, reauthtest.New(reauthtest.OpenAI)}
 		a.p.Skew = 2 * time.Hour
-		_, code := a.form("/oauth2/device/code", "response_type", "code", "client_id", "c", "state", "st", "code_challenge", s256(verifier), "code_challenge_method", "S256")
+		_, code := a.form("/oauth2/device/code", "response_type", "code", "client_id", "c", "state", "st",
+			"code_challenge", s256(verifier), "code_challenge_method", "S256")
 		assert.Equal(t, "st", code["state"])
 		assert.InDelta(t, 5000, code["interval"], 0)
 		assert.InDelta(t, time.Now().Add(2*time.Hour+15*time.Minute).UnixMilli(), code["expired_in"], 0)
 		poll := func() (int, map[string]any) {
-			return a.form("/oauth2/token", "grant_type", "urn:ietf:params:oauth:grant-type:user_code", "client_id", "c", "user_code", text(code, "user_code"), "code_verifier", verifier)
+			return a.form("/oauth2/token", "grant_type", "urn:ietf:params:oauth:grant-type:user_code", "client_id", "c",
+				"user_code", text(code, "user_code"), "code_verifier", verifier)
 		}
 		status, got := poll()
 		assert.Equal(t, 200, status)
@@ -272,7 +280,8 @@ func TestMiniMaxCountsInMilliseconds(t *testing.T) {
 		assert.NotContains(t, got, "expires_in")
 		_, got = refresh(t, a.p.Transport(), text(got, "refresh_token"))
 		assert.Equal(t, "success", got["status"], "its refreshes speak the same way")
-		_, code = a.form("/oauth2/device/code", "response_type", "code", "client_id", "c", "state", "st", "code_challenge", s256(verifier), "code_challenge_method", "S256")
+		_, code = a.form("/oauth2/device/code", "response_type", "code", "client_id", "c", "state", "st",
+			"code_challenge", s256(verifier), "code_challenge_method", "S256")
 		require.NoError(t, a.p.Deny(text(code, "user_code")))
 		_, got = poll()
 		assert.Equal(t, "error", got["status"])
@@ -289,7 +298,8 @@ func TestCodexDeviceProtocol(t *testing.T) {
 	assert.Equal(t, "5", code["interval"], "a string")
 	assert.NotContains(t, code, "expires_in")
 	poll := func() (int, map[string]any) {
-		return a.json("/api/accounts/deviceauth/token", "device_auth_id", text(code, "device_auth_id"), "user_code", text(code, "user_code"))
+		return a.json("/api/accounts/deviceauth/token", "device_auth_id", text(code, "device_auth_id"), "user_code",
+			text(code, "user_code"))
 	}
 	status, _ := poll()
 	assert.Equal(t, 403, status)
@@ -298,7 +308,8 @@ func TestCodexDeviceProtocol(t *testing.T) {
 	require.Equal(t, 200, status)
 	assert.Equal(t, s256(text(got, "code_verifier")), got["code_challenge"])
 	redeem := func(redirect, verifier string) (int, map[string]any) {
-		return a.form("/oauth/token", "grant_type", "authorization_code", "client_id", "c", "code", text(got, "authorization_code"), "redirect_uri", redirect, "code_verifier", verifier)
+		return a.form("/oauth/token", "grant_type", "authorization_code", "client_id", "c", "code",
+			text(got, "authorization_code"), "redirect_uri", redirect, "code_verifier", verifier)
 	}
 	status, _ = redeem(authURL+"/elsewhere", text(got, "code_verifier"))
 	assert.Equal(t, 400, status)
@@ -320,13 +331,17 @@ func TestCodexDeviceProtocol(t *testing.T) {
 func (a program) authorize(redirect, decision string) *url.URL {
 	a.t.Helper()
 	q := url.Values{
-		"response_type": {"code"}, "client_id": {"c"}, "redirect_uri": {redirect}, "state": {"st"}, "code_challenge": {s256(verifier)}, "code_challenge_method": {"S256"},
+		"response_type": {"code"}, "client_id": {"c"}, "redirect_uri": {redirect}, "state": {"st"},
+		"code_challenge": {s256(verifier)}, "code_challenge_method": {"S256"},
 	}
 	resp, body := a.page(http.MethodGet, "/oauth/authorize?"+q.Encode(), nil)
 	if resp.StatusCode == http.StatusOK {
 		id := regexp.MustCompile(`name="ask" value="([^"]+)"`).FindStringSubmatch(body)
 		require.Len(a.t, id, 2, body)
-		resp, _ = a.page(http.MethodPost, "/oauth/authorize/decision", url.Values{"ask": {id[1]}, "decision": {decision}})
+		resp, _ = a.page(http.MethodPost, "/oauth/authorize/decision", url.Values{
+			"ask":      {id[1]},
+			"decision": {decision},
+		})
 	}
 	require.Equal(a.t, http.StatusSeeOther, resp.StatusCode)
 	to, err := resp.Location()
@@ -339,7 +354,8 @@ func TestAuthorizationCode(t *testing.T) {
 	const loopback = "http://localhost:1455/auth/callback"
 	to := a.authorize(loopback, "approve")
 	assert.Equal(t, "st", to.Query().Get("state"))
-	status, pair := a.form("/oauth/token", "grant_type", "authorization_code", "client_id", "c", "code", to.Query().Get("code"), "redirect_uri", loopback, "code_verifier", verifier)
+	status, pair := a.form("/oauth/token", "grant_type", "authorization_code", "client_id", "c", "code",
+		to.Query().Get("code"), "redirect_uri", loopback, "code_verifier", verifier)
 	require.Equal(t, 200, status)
 	assert.True(t, a.p.Current(text(pair, "refresh_token")))
 	to = a.authorize(loopback, "deny")
@@ -358,7 +374,10 @@ func TestAnthropicShowsTheCodeAndWantsJSONWithTheState(t *testing.T) {
 	code, state, _ := strings.Cut(shown[1], "#")
 	assert.Equal(t, "st", state)
 	params := func(state string) []string {
-		return []string{"grant_type", "authorization_code", "client_id", "c", "code", code, "state", state, "redirect_uri", redirect, "code_verifier", verifier}
+		return []string{
+			"grant_type", "authorization_code", "client_id", "c", "code", code, "state", state,
+			"redirect_uri", redirect, "code_verifier", verifier,
+		}
 	}
 	status, _ := a.form("/v1/oauth/token", params("st")...)
 	assert.Equal(t, 400, status, "a form")
@@ -374,10 +393,12 @@ func TestAnthropicShowsTheCodeAndWantsJSONWithTheState(t *testing.T) {
 func TestAuthorizeRefusesToSendCodesAnywhere(t *testing.T) {
 	a := program{t, reauthtest.New(reauthtest.OpenAI)}
 	good := url.Values{
-		"response_type": {"code"}, "client_id": {"c"}, "redirect_uri": {"http://127.0.0.1:1/cb"}, "state": {"st"}, "code_challenge": {s256(verifier)}, "code_challenge_method": {"S256"},
+		"response_type": {"code"}, "client_id": {"c"}, "redirect_uri": {"http://127.0.0.1:1/cb"},
+		"state": {"st"}, "code_challenge": {s256(verifier)}, "code_challenge_method": {"S256"},
 	}
 	for name, value := range map[string]string{
-		"": "", "redirect_uri": "https://elsewhere.example/cb", "state": "", "code_challenge": "", "code_challenge_method": "plain", "response_type": "token", "client_id": "",
+		"": "", "redirect_uri": "https://elsewhere.example/cb", "state": "", "code_challenge": "",
+		"code_challenge_method": "plain", "response_type": "token", "client_id": "",
 	} {
 		q := url.Values{}
 		for k, v := range good {
@@ -391,7 +412,10 @@ func TestAuthorizeRefusesToSendCodesAnywhere(t *testing.T) {
 		}
 		assert.Equal(t, want, resp.StatusCode, name)
 	}
-	resp, _ := a.page(http.MethodPost, "/oauth/authorize/decision", url.Values{"ask": {"unknown"}, "decision": {"approve"}})
+	resp, _ := a.page(http.MethodPost, "/oauth/authorize/decision", url.Values{
+		"ask":      {"unknown"},
+		"decision": {"approve"},
+	})
 	assert.Equal(t, http.StatusNotFound, resp.StatusCode)
 }
 
@@ -404,7 +428,10 @@ func TestPersonDecidesOnThePage(t *testing.T) {
 	assert.Contains(t, body, `value="`+text(code, "user_code")+`"`)
 	resp, _ := a.page(http.MethodPost, at.Path, url.Values{"user_code": {"XXXX-XXXX"}, "decision": {"approve"}})
 	assert.Equal(t, http.StatusNotFound, resp.StatusCode)
-	_, body = a.page(http.MethodPost, at.Path, url.Values{"user_code": {text(code, "user_code")}, "decision": {"approve"}})
+	_, body = a.page(http.MethodPost, at.Path, url.Values{
+		"user_code": {text(code, "user_code")},
+		"decision":  {"approve"},
+	})
 	assert.Contains(t, body, "Approved")
 	_, code = a.form("/oauth2/device/code", "client_id", "c")
 	_, body = a.page(http.MethodPost, at.Path, url.Values{"user_code": {text(code, "user_code")}, "decision": {"deny"}})

@@ -39,7 +39,10 @@ func (d pageData) write(w http.ResponseWriter, status int) {
 func (p *Provider) serveDevicePage(w http.ResponseWriter, r *http.Request) {
 	code := r.FormValue("user_code")
 	if r.Method != http.MethodPost {
-		pageData{Title: "Log in on a device", Text: "A program wants to use your account of the fake provider.", Action: r.URL.Path, UserCode: code}.write(w, http.StatusOK)
+		pageData{
+			Title: "Log in on a device", Text: "A program wants to use your account of the fake provider.",
+			Action: r.URL.Path, UserCode: code,
+		}.write(w, http.StatusOK)
 		return
 	}
 	decision, title := approved, "Approved"
@@ -47,7 +50,9 @@ func (p *Provider) serveDevicePage(w http.ResponseWriter, r *http.Request) {
 		decision, title = denied, "Denied"
 	}
 	if err := p.decide(code, decision); err != nil {
-		pageData{Title: "Not found", Text: "No login waits for that code.", Action: r.URL.Path}.write(w, http.StatusNotFound)
+		pageData{
+			Title: "Not found", Text: "No login waits for that code.", Action: r.URL.Path,
+		}.write(w, http.StatusNotFound)
 		return
 	}
 	pageData{Title: title, Text: "You may close this page."}.write(w, http.StatusOK)
@@ -60,9 +65,12 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		params[k] = r.URL.Query().Get(k)
 	}
 	redirect, err := url.Parse(params["redirect_uri"])
-	if err != nil || params["response_type"] != "code" || params["client_id"] == "" || params["state"] == "" || params["code_challenge"] == "" ||
+	if err != nil || params["response_type"] != "code" || params["client_id"] == "" || params["state"] == "" ||
+		params["code_challenge"] == "" ||
 		params["code_challenge_method"] != "S256" || !mayRedirect(redirect, r) {
-		pageData{Title: "Bad request", Text: "The program asked in a way that this server does not take."}.write(w, http.StatusBadRequest)
+		pageData{
+			Title: "Bad request", Text: "The program asked in a way that this server does not take.",
+		}.write(w, http.StatusBadRequest)
 		return
 	}
 	p.mu.Lock()
@@ -74,7 +82,10 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		p.finish(w, r, a, approved)
 		return
 	}
-	pageData{Title: "Allow access?", Text: "A program wants to use your account of the fake provider.", Action: "/oauth/authorize/decision", Ask: a.deviceCode}.write(w, http.StatusOK)
+	pageData{
+		Title: "Allow access?", Text: "A program wants to use your account of the fake provider.",
+		Action: "/oauth/authorize/decision", Ask: a.deviceCode,
+	}.write(w, http.StatusOK)
 }
 
 // mayRedirect: to loopback, or to the page of this server's that shows the code.
@@ -124,14 +135,18 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, a *ask, d cons
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// serveCodePage shows the code to a person who will paste it into the program, as Anthropic's does: followed by the state.
+// serveCodePage shows the code to a person who will paste it into the program, as Anthropic's does:
+// followed by the state.
 func serveCodePage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if q.Get("code") == "" {
 		pageData{Title: "Access denied", Text: "The program was told nothing."}.write(w, http.StatusOK)
 		return
 	}
-	pageData{Title: "Authentication code", Text: "Paste this into the program:", Code: q.Get("code") + "#" + q.Get("state")}.write(w, http.StatusOK)
+	pageData{
+		Title: "Authentication code", Text: "Paste this into the program:",
+		Code: q.Get("code") + "#" + q.Get("state"),
+	}.write(w, http.StatusOK)
 }
 
 // redeem exchanges an authorization code (RFC 6749 §4.1.3). p.mu is held.
@@ -157,7 +172,10 @@ func (p *Provider) redeem(how way, given map[string]string) *Answer {
 	case challengeOf(given["code_verifier"]) != a.challenge:
 		return oauthError(400, "invalid_grant", "the code_verifier does not match")
 	case how == anthropicCode && given["state"] != a.state:
-		return writeJSON(400, map[string]any{"type": "error", "error": map[string]any{"type": "invalid_request_error", "message": "Invalid state"}})
+		return writeJSON(400, map[string]any{
+			"type":  "error",
+			"error": map[string]any{"type": "invalid_request_error", "message": "Invalid state"},
+		})
 	}
 	a.way = how
 	return p.grantLogin(a)
@@ -173,9 +191,17 @@ func (p *Provider) grantLogin(a *ask) *Answer {
 	case standard:
 		m["id_token"] = p.idToken(nil)
 	case openAICode:
-		m["id_token"] = p.idToken(map[string]any{"https://api.openai.com/auth": map[string]any{"chatgpt_account_id": "account-1", "chatgpt_plan_type": "plus"}})
+		m["id_token"] = p.idToken(map[string]any{
+			"https://api.openai.com/auth": map[string]any{
+				"chatgpt_account_id": "account-1",
+				"chatgpt_plan_type":  "plus",
+			},
+		})
 	case anthropicCode:
-		m["account"] = map[string]any{"uuid": "00000000-0000-4000-8000-000000000001", "email_address": "user@example.com"}
+		m["account"] = map[string]any{
+			"uuid":          "00000000-0000-4000-8000-000000000001",
+			"email_address": "user@example.com",
+		}
 		m["organization"] = map[string]any{"uuid": "00000000-0000-4000-8000-000000000002", "name": "Example"}
 	case qwen:
 		m["resource_url"] = "portal.qwen.ai"
@@ -187,7 +213,13 @@ func (p *Provider) grantLogin(a *ask) *Answer {
 // idToken is a JWT about the person, whose signature is not valid.
 func (p *Provider) idToken(more map[string]any) string {
 	now := time.Now().Add(p.Skew)
-	claims := map[string]any{"sub": "user-1", "email": "user@example.com", "iat": now.Unix(), "exp": now.Add(p.lifetime()).Unix(), "jti": rand.Text()}
+	claims := map[string]any{
+		"sub":   "user-1",
+		"email": "user@example.com",
+		"iat":   now.Unix(),
+		"exp":   now.Add(p.lifetime()).Unix(),
+		"jti":   rand.Text(),
+	}
 	for k, v := range more {
 		claims[k] = v
 	}

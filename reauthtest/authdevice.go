@@ -14,7 +14,8 @@ const (
 	userCodeGrant = "urn:ietf:params:oauth:grant-type:user_code"
 )
 
-// serveUserCode begins a login on a device without a browser: RFC 8628 §3.1 and what differs from it.
+// serveUserCode begins a login on a device without a browser: RFC 8628 §3.1 and what differs from
+// it.
 func (p *Provider) serveUserCode(w http.ResponseWriter, r *http.Request, how way, params map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,9 +134,16 @@ func pollAnswer(how way, code, description string) *Answer {
 	case how == miniMax && code == "access_denied":
 		return writeJSON(200, map[string]any{"status": "error"})
 	case how == miniMax:
-		return writeJSON(400, map[string]any{"base_resp": map[string]any{"status_code": 1004, "status_msg": strings.TrimSpace(code + " " + description)}})
+		return writeJSON(400, map[string]any{
+			"base_resp": map[string]any{"status_code": 1004, "status_msg": strings.TrimSpace(code + " " + description)},
+		})
 	case how == codexDevice && code == "authorization_pending":
-		return writeJSON(403, map[string]any{"error": map[string]any{"code": "deviceauth_authorization_unknown", "message": "Device authorization is unknown. Please try again."}})
+		return writeJSON(403, map[string]any{
+			"error": map[string]any{
+				"code":    "deviceauth_authorization_unknown",
+				"message": "Device authorization is unknown. Please try again.",
+			},
+		})
 	case how == codexDevice:
 		return writeJSON(400, map[string]any{"error": map[string]any{"code": code, "message": description}})
 	case how == qwen && code == "slow_down":
@@ -153,12 +161,20 @@ func (p *Provider) grantAsk(a *ask) *Answer {
 		a.code, a.verifier = "ac-"+rand.Text(), "ver-"+rand.Text()+rand.Text()
 		a.challenge = challengeOf(a.verifier)
 		a.redirect = "/deviceauth/callback"
-		return writeJSON(200, map[string]any{"authorization_code": a.code, "code_verifier": a.verifier, "code_challenge": a.challenge})
+		return writeJSON(200, map[string]any{
+			"authorization_code": a.code,
+			"code_verifier":      a.verifier,
+			"code_challenge":     a.challenge,
+		})
 	case github:
 		a.login = &login{way: github, current: "ghu_" + rand.Text()}
 		p.logins = append(p.logins, a.login)
 		p.refresh[a.login.current] = a.login
-		return writeJSON(200, map[string]any{"access_token": a.login.current, "token_type": "bearer", "scope": "read:user"})
+		return writeJSON(200, map[string]any{
+			"access_token": a.login.current,
+			"token_type":   "bearer",
+			"scope":        "read:user",
+		})
 	default:
 		return p.grantLogin(a)
 	}
@@ -198,7 +214,8 @@ func (p *Provider) serveMint(w http.ResponseWriter, r *http.Request) {
 	access := "tid=" + rand.Text() + ";exp=" + strconv.FormatInt(ends.Add(p.Skew).Unix(), 10) + ";sku=fake"
 	p.access[access] = &token{of: l, useful: !p.RefuseNew, from: time.Now().Add(p.PublishDelay), ends: ends}
 	writeJSON(200, map[string]any{
-		"token": access, "expires_at": ends.Add(p.Skew).Unix(), "refresh_in": int(p.lifetime().Seconds() * 0.8), "chat_enabled": true,
+		"token": access, "expires_at": ends.Add(p.Skew).Unix(),
+		"refresh_in": int(p.lifetime().Seconds() * 0.8), "chat_enabled": true,
 		"endpoints": map[string]any{"api": origin(r)},
 	}).write(w)
 }

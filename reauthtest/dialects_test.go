@@ -50,7 +50,8 @@ func TestRefusalsOfGemini(t *testing.T) {
 		{"expired", func() { p.Expire(token) }, 401, "ACCESS_TOKEN_EXPIRED"},
 	} {
 		c.change()
-		resp, body := call(t, p.Transport(), "https://api.example.com/v1beta/models/m:generateContent", "{}", "Authorization: Bearer "+token)
+		resp, body := call(t, p.Transport(), "https://api.example.com/v1beta/models/m:generateContent", "{}",
+			"Authorization: Bearer "+token)
 		assert.Equal(t, c.status, resp.StatusCode, c.name)
 		assert.Contains(t, body, c.want, c.name)
 	}
@@ -59,7 +60,8 @@ func TestRefusalsOfGemini(t *testing.T) {
 	resp, body := call(t, p.Transport(), "https://api.example.com/", "", "X-Goog-Api-Key: unknown")
 	assert.Equal(t, 400, resp.StatusCode)
 	assert.Contains(t, body, "API_KEY_INVALID")
-	_, body = call(t, p.Transport(), "https://api.example.com/", "", "X-Goog-Api-Key: AIza-EXAMPLE", "Authorization: Bearer "+token)
+	_, body = call(t, p.Transport(), "https://api.example.com/", "", "X-Goog-Api-Key: AIza-EXAMPLE",
+		"Authorization: Bearer "+token)
 	assert.Contains(t, body, "Please pass only one", "two credentials at once")
 }
 
@@ -67,12 +69,14 @@ func TestUploadToGemini(t *testing.T) {
 	p := reauthtest.New(reauthtest.Gemini)
 	p.AddKey("AIza-EXAMPLE")
 	key := "X-Goog-Api-Key: AIza-EXAMPLE"
-	resp, _ := call(t, p.Transport(), "https://api.example.com/upload/v1beta/files", "{}", key, "X-Goog-Upload-Command: start")
+	resp, _ := call(t, p.Transport(), "https://api.example.com/upload/v1beta/files", "{}", key,
+		"X-Goog-Upload-Command: start")
 	where := resp.Header.Get("X-Goog-Upload-Url")
 	assert.Equal(t, "https://api.example.com/upload/v1beta/files?upload_id=1&upload_protocol=resumable", where)
 	resp, _ = call(t, p.Transport(), where, "Hello", key, "X-Goog-Upload-Command: upload", "X-Goog-Upload-Offset: 0")
 	assert.Equal(t, "active", resp.Header.Get("X-Goog-Upload-Status"))
-	resp, body := call(t, p.Transport(), where, " you", key, "X-Goog-Upload-Command: upload, finalize", "X-Goog-Upload-Offset: 5")
+	resp, body := call(t, p.Transport(), where, " you", key, "X-Goog-Upload-Command: upload, finalize",
+		"X-Goog-Upload-Offset: 5")
 	assert.Equal(t, "final", resp.Header.Get("X-Goog-Upload-Status"))
 	assert.Contains(t, body, `"sizeBytes":"9"`)
 }
@@ -84,13 +88,17 @@ func TestStreamsOfEachAPI(t *testing.T) {
 		last        string
 	}{
 		{reauthtest.OpenAI, "/v1/chat/completions", `data: {"id":"chatcmpl-1"`, "data: [DONE]"},
-		{reauthtest.OpenAI, "/v1/responses", "event: response.created", `data: {"type":"response.completed","sequence_number":7,`},
+		{
+			reauthtest.OpenAI, "/v1/responses", "event: response.created",
+			`data: {"type":"response.completed","sequence_number":7,`,
+		},
 		{reauthtest.Anthropic, "/v1/messages", "event: message_start", `data: {"type":"message_stop"}`},
 		{reauthtest.Gemini, "/v1beta/models/m:streamGenerateContent", `data: {"candidates"`, `data: {"candidates"`},
 	} {
 		p := reauthtest.New(c.dialect)
 		p.AddKey("key-EXAMPLE")
-		resp, body := call(t, p.Transport(), "https://api.example.com"+c.path, `{"stream":true}`, "Authorization: Bearer key-EXAMPLE")
+		resp, body := call(t, p.Transport(), "https://api.example.com"+c.path, `{"stream":true}`,
+			"Authorization: Bearer key-EXAMPLE")
 		assert.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
 		lines := strings.Split(strings.TrimSpace(body), "\n")
 		assert.True(t, strings.HasPrefix(lines[0], c.first), "%s begins with %s", c.path, lines[0])

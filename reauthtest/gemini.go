@@ -15,18 +15,32 @@ func (p *Provider) bothGiven(r *http.Request) *Answer {
 	if p.Dialect != Gemini || r.Header.Get("X-Goog-Api-Key") == "" || r.Header.Get("Authorization") == "" {
 		return nil
 	}
-	return &Answer{Status: 400, Body: `[{"error":{"code":400,"message":"Multiple authentication credentials received. Please pass only one.","status":"INVALID_ARGUMENT"}}]`}
+	return &Answer{
+		Status: 400,
+		Body: `[{"error":{"code":400,"message":"Multiple authentication credentials received. Please pass only one.",` +
+			`"status":"INVALID_ARGUMENT"}}]`,
+	}
 }
 
 // rejectedByGoogle tells a key from a token by the header it came in.
 func rejectedByGoogle(r *http.Request) *Answer {
 	if r.Header.Get("X-Goog-Api-Key") != "" {
-		return &Answer{Status: 400, Body: `{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com","metadata":{"service":"generativelanguage.googleapis.com"}}]}}`}
+		return &Answer{
+			Status: 400,
+			Body: `{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",` +
+				`"status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",` +
+				`"reason":"API_KEY_INVALID","domain":"googleapis.com",` +
+				`"metadata":{"service":"generativelanguage.googleapis.com"}}]}}`,
+		}
 	}
 	return &Answer{
 		Status: 401,
 		Header: http.Header{"Www-Authenticate": {`Bearer realm="https://accounts.google.com/", error="invalid_token"`}},
-		Body:   `{"error":{"code":401,"message":"Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.","status":"UNAUTHENTICATED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"ACCESS_TOKEN_EXPIRED","domain":"googleapis.com","metadata":{"service":"generativelanguage.googleapis.com"}}]}}`,
+		Body: `{"error":{"code":401,"message":"Request had invalid authentication credentials. Expected OAuth 2 ` +
+			`access token, login cookie or other valid authentication credential. See ` +
+			`https://developers.google.com/identity/sign-in/web/devconsole-project.","status":"UNAUTHENTICATED",` +
+			`"details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"ACCESS_TOKEN_EXPIRED",` +
+			`"domain":"googleapis.com","metadata":{"service":"generativelanguage.googleapis.com"}}]}}`,
 	}
 }
 
@@ -34,20 +48,35 @@ func rejectedByGoogle(r *http.Request) *Answer {
 func exhaustedAtGoogle(until, now time.Time) *Answer {
 	details := ""
 	if !until.IsZero() {
-		details = fmt.Sprintf(`,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"%ds"}]`, int(until.Sub(now).Seconds()+0.999))
+		details = fmt.Sprintf(`,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"%ds"}]`,
+			int(until.Sub(now).Seconds()+0.999))
 	}
-	return &Answer{Status: 429, Body: `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"` + details + `}}`}
+	return &Answer{
+		Status: 429,
+		Body: `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing ` +
+			`details.","status":"RESOURCE_EXHAUSTED"` +
+			details + `}}`,
+	}
 }
 
 func deniedByGoogle() *Answer {
-	return &Answer{Status: 403, Body: `{"error":{"code":403,"message":"The caller does not have permission","status":"PERMISSION_DENIED"}}`}
+	return &Answer{
+		Status: 403,
+		Body:   `{"error":{"code":403,"message":"The caller does not have permission","status":"PERMISSION_DENIED"}}`,
+	}
 }
 
 func farewellOfGoogle() *Answer {
-	return &Answer{Status: 403, Body: `{"error":{"code":403,"message":"Gemini has been disabled in this account for violation of Terms of Service. If you believe this is an error, please contact Google Cloud Support.","status":"PERMISSION_DENIED"}}`}
+	return &Answer{
+		Status: 403,
+		Body: `{"error":{"code":403,"message":"Gemini has been disabled in this account for violation of Terms of ` +
+			`Service. If you believe this is an error, please contact Google Cloud Support.",` +
+			`"status":"PERMISSION_DENIED"}}`,
+	}
 }
 
-// succeedAsGoogle answers generateContent, streamGenerateContent and the two steps of a resumable upload.
+// succeedAsGoogle answers generateContent, streamGenerateContent and the two steps of a resumable
+// upload.
 func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, ":streamGenerateContent"):
@@ -57,10 +86,15 @@ func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
 			if i == len(words)-1 {
 				finish = `"finishReason":"STOP",`
 			}
-			send("data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":%q}]},%s\"index\":0}],\"modelVersion\":\"example\"}\n\n", word, finish)
+			send("data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":%q}]},%s\"index\":0}],"+
+				"\"modelVersion\":\"example\"}\n\n", word, finish)
 		}
 	case strings.HasSuffix(path, ":generateContent"):
-		reply(w, `{"candidates":[{"content":{"role":"model","parts":[{"text":%q}]},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":6,"totalTokenCount":7},"modelVersion":"example"}`, strings.Join(words, ""))
+		reply(w,
+			`{"candidates":[{"content":{"role":"model","parts":[{"text":%q}]},"finishReason":"STOP","index":0}],`+
+				`"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":6,"totalTokenCount":7},`+
+				`"modelVersion":"example"}`,
+			strings.Join(words, ""))
 	case strings.HasPrefix(path, "/upload/"):
 		resumableUpload(w, r, size)
 	default:
@@ -68,8 +102,8 @@ func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
 	}
 }
 
-// resumableUpload is a resumable upload: "start" is told where to send the file, "upload" brings a part of it and "upload,
-// finalize" the last.
+// resumableUpload is a resumable upload: "start" is told where to send the file, "upload" brings a
+// part of it and "upload, finalize" the last.
 func resumableUpload(w http.ResponseWriter, r *http.Request, size int64) {
 	command := r.Header.Get("X-Goog-Upload-Command")
 	if command == "start" {
@@ -89,5 +123,8 @@ func resumableUpload(w http.ResponseWriter, r *http.Request, size int64) {
 	}
 	offset, _ := strconv.ParseInt(r.Header.Get("X-Goog-Upload-Offset"), 10, 64) // none: 0
 	w.Header().Set("X-Goog-Upload-Status", "final")
-	reply(w, `{"file":{"name":"files/1","displayName":"upload","mimeType":"text/plain","sizeBytes":"%d","uri":"https://generativelanguage.googleapis.com/v1beta/files/1","state":"ACTIVE"}}`, offset+size)
+	reply(w,
+		`{"file":{"name":"files/1","displayName":"upload","mimeType":"text/plain","sizeBytes":"%d",`+
+			`"uri":"https://generativelanguage.googleapis.com/v1beta/files/1","state":"ACTIVE"}}`,
+		offset+size)
 }

@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// Transport returns the provider as an http.RoundTripper without sockets: every request, whatever its host, is served by
-// the provider. It streams both ways and works inside a bubble of testing/synctest.
+// Transport returns the provider as an http.RoundTripper without sockets: every request, whatever
+// its host, is served by the provider. It streams both ways and works inside a bubble of
+// testing/synctest.
 func (p *Provider) Transport() http.RoundTripper { return InMemory(p) }
 
 // InMemory returns a handler as an http.RoundTripper without sockets.

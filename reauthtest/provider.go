@@ -1,16 +1,18 @@
-// Package reauthtest provides a fake LLM provider for tests, as net/http/httptest provides a fake server: an API that
-// refuses as the real ones do, and a token endpoint that rotates refresh tokens and kills a login whose refresh token is
-// used twice. Its authorization server lets programs log in, in the ways that the real ones have.
+// Package reauthtest provides a fake LLM provider for tests, as net/http/httptest provides a fake
+// server. The provider has an API, which refuses as the APIs of real providers do. It has a token
+// endpoint, which rotates refresh tokens and ends a login whose refresh token is used twice. And it
+// has an authorization server, where programs log in by the flows that real providers have.
 //
 //	p := reauthtest.New(reauthtest.XAI)
 //	access, refresh := p.Login()
 //	p.Expire(access)
 //	client := &http.Client{Transport: p.Transport()} // in memory; or p.Start() for a real server
 //
-// TestRoundTripper checks any transport that wraps another one against the contract of http.RoundTripper, as
-// testing/fstest checks a file system.
+// TestRoundTripper checks any transport that wraps another one against the contract of
+// http.RoundTripper, as testing/fstest checks a file system.
 //
-// Nothing in it depends on the package it is made for, and nothing but the standard library is needed.
+// The package needs nothing but the standard library. It does not depend on package reauth, which
+// it was made for.
 package reauthtest
 
 import (
@@ -23,53 +25,56 @@ import (
 	"time"
 )
 
-// Dialect is the family of providers whose API and refusals a Provider speaks.
+// Dialect is a family of providers. It decides how a Provider's API looks and how it refuses.
 type Dialect uint8
 
 // The dialects.
 const (
-	XAI       Dialect = iota // an expired token is refused with 403 and "unauthenticated:bad-credentials"
+	XAI       Dialect = iota // refuses an expired token with 403 and "unauthenticated:bad-credentials"
 	OpenAI                   // 401 and "token_expired"
 	Anthropic                // 401 and "authentication_error"; API keys go into x-api-key
-	Gemini                   // 401 and "UNAUTHENTICATED", a key 400 and "API_KEY_INVALID"; API keys go into x-goog-api-key
+	Gemini                   // 401 and "UNAUTHENTICATED", for a key 400 and "API_KEY_INVALID"; keys go into x-goog-api-key
 )
 
-// Provider is a fake provider. Its fields must not be changed while it serves, its methods may be called at any time.
-// Make one with New.
+// Provider is a fake provider. Make one with New. Its fields must not be changed while it serves;
+// its methods may be called at any time.
 type Provider struct {
 	Dialect Dialect
 
-	// TokenLatency is how long the token endpoint takes to answer; what the answer says is decided at its end.
+	// TokenLatency is how long the token endpoint takes to answer. It decides what to answer at the
+	// end of that time.
 	TokenLatency time.Duration
 	// APILatency is how long the API takes to answer.
 	APILatency time.Duration
-	// PublishDelay is how long a new access token is still refused by the API.
+	// PublishDelay is how long the API still refuses a new access token.
 	PublishDelay time.Duration
-	// Lifetime is what the token endpoint says in expires_in; zero: an hour. Tokens really expire by Expire only, unless
-	// Punctual is set.
+	// Lifetime is what the token endpoint says in expires_in; zero means an hour. A token really
+	// expires by Expire only, unless Punctual is set.
 	Lifetime time.Duration
 	// Punctual makes the API refuse access tokens at the end of their lifetime.
 	Punctual bool
-	// OmitExpiry leaves expires_in out of answers of the token endpoint.
+	// OmitExpiry leaves expires_in out of the token endpoint's answers.
 	OmitExpiry bool
-	// Skew is how far the server's stamps are ahead of the clock: Date headers and the exp of tokens.
+	// Skew is how far the server's stamps are ahead of the clock: Date headers and the exp of
+	// tokens.
 	Skew time.Duration
-	// JWT makes access tokens JSON Web Tokens with an exp claim; their signature is not valid.
+	// JWT makes access tokens JSON Web Tokens with an exp claim. Their signature is not valid.
 	JWT bool
-	// Reusable refresh tokens are not rotated.
+	// Reusable keeps refresh tokens: the token endpoint does not rotate them.
 	Reusable bool
 	// RefuseNew makes the API refuse the access tokens of every further exchange.
 	RefuseNew bool
 	// RefuseEarly makes the API refuse without reading the request's body.
 	RefuseEarly bool
-	// ApproveAfter is how long the authorization server takes to consent to a login by itself; zero: it waits for Approve, or
-	// for a person on its pages.
+	// ApproveAfter is how long the authorization server takes to consent to a login by itself.
+	// Zero: it waits for Approve, or for a person on its pages.
 	ApproveAfter time.Duration
-	// CodeLifetime is how long a login waits for consent; zero: 15 minutes.
+	// CodeLifetime is how long a login waits for consent. Zero means 15 minutes.
 	CodeLifetime time.Duration
-	// Interval is how often a program may ask for the outcome of a login; zero: 5 seconds.
+	// Interval is how often a program may ask for the outcome of a login. Zero means 5 seconds.
 	Interval time.Duration
-	// Refuse, when it returns an answer, is asked before anything else of the API: a recorded refusal, say.
+	// Refuse is asked before anything else of the API, unless it is nil. When it returns an answer,
+	// such as a recorded refusal, the API gives that one.
 	Refuse func(r *http.Request, token string) *Answer
 
 	mu       sync.Mutex
@@ -113,19 +118,19 @@ const (
 	blocked
 )
 
-// Answer is what the API says.
+// Answer is an answer of the API.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   string
 }
 
-// Request is what the provider has seen of one request to its API.
+// Request is one request to the provider's API, as the provider saw it.
 type Request struct {
 	Method, Path string
-	Token        string // as it was sent
+	Token        string // as the client sent it
 	Status       int
-	Bytes        int64 // of the body, as far as it was read
+	Bytes        int64 // of the body, as far as the provider read it
 	Header       http.Header
 }
 
@@ -140,8 +145,8 @@ const TokenPath = "/oauth2/token"
 // Start serves the provider on a loopback port until the server is closed.
 func (p *Provider) Start() *httptest.Server { return httptest.NewServer(p) }
 
-// ServeHTTP implements http.Handler: TokenPath is the token endpoint, what real providers have for logins is the
-// authorization server, anything else the API.
+// ServeHTTP implements http.Handler. TokenPath is the token endpoint. The paths of the real
+// providers' logins belong to the authorization server, and all other paths to the API.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Now().Add(p.Skew).UTC().Format(http.TimeFormat))
 	if !p.serveAuth(w, r) {
@@ -174,11 +179,12 @@ func (p *Provider) AddKey(key string) {
 	p.access[key] = &token{useful: true}
 }
 
-// Expire makes the API refuse access tokens, or keys, as expired; without arguments all of them.
+// Expire makes the API refuse access tokens, or keys, as expired. Without arguments it is all of
+// them, as for the methods below.
 func (p *Provider) Expire(tokens ...string) { p.set(expired, time.Time{}, tokens) }
 
-// Exhaust makes the API refuse tokens because their quota is used up until then; the zero time means that it does not say
-// until when.
+// Exhaust makes the API refuse tokens because their quota is used up until then. The zero time
+// means that the API does not say until when.
 func (p *Provider) Exhaust(until time.Time, tokens ...string) { p.set(exhausted, until, tokens) }
 
 // Forbid makes the API refuse tokens for want of an entitlement.
@@ -200,7 +206,8 @@ func (p *Provider) set(s state, until time.Time, tokens []string) {
 	}
 }
 
-// Revoke ends logins by one of their refresh tokens, present or past: the token endpoint refuses them from now on.
+// Revoke ends logins, each named by one of its refresh tokens, present or past. The token endpoint
+// refuses them from now on, and the API refuses their access tokens as expired.
 func (p *Provider) Revoke(refresh ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -221,7 +228,8 @@ func (p *Provider) kill(l *login) {
 	}
 }
 
-// Alive reports whether the login that the refresh token, present or past, belongs to can still be refreshed.
+// Alive reports whether a login can still be refreshed. refresh is any of its refresh tokens,
+// present or past.
 func (p *Provider) Alive(refresh string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -229,7 +237,7 @@ func (p *Provider) Alive(refresh string) bool {
 	return l != nil && !l.dead
 }
 
-// Current reports whether refresh is the one token with which its login can be refreshed.
+// Current reports whether refresh is the token with which its login can be refreshed now.
 func (p *Provider) Current(refresh string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -244,28 +252,29 @@ func (p *Provider) Requests() []Request {
 	return slices.Clone(p.requests)
 }
 
-// Exchanges returns how often the token endpoint has given new tokens.
+// Exchanges returns how often the token endpoint has answered with new tokens.
 func (p *Provider) Exchanges() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.granted
 }
 
-// TokenRequests returns how often the token endpoint was asked, whatever it answered.
+// TokenRequests returns how many requests the token endpoint has got, whatever it answered.
 func (p *Provider) TokenRequests() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.asked
 }
 
-// Reuses returns how often a refresh token was used that had been used before. Each time the login was ended.
+// Reuses returns how often somebody used a refresh token that had been used before. The token
+// endpoint ended the login each time.
 func (p *Provider) Reuses() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.reused
 }
 
-// sentToken returns the credential of a request, wherever the dialect has it.
+// sentToken returns the credential of a request, from the header where the dialect has it.
 func (p *Provider) sentToken(r *http.Request) string {
 	if key := r.Header.Get("X-Api-Key"); p.Dialect == Anthropic && key != "" {
 		return key

@@ -94,8 +94,15 @@ func TestStatesOfAToken(t *testing.T) {
 	}{
 		{"live", func(*reauthtest.Provider, string) {}, [3]int{200, 200, 200}},
 		{"expired", func(p *reauthtest.Provider, t string) { p.Expire(t) }, [3]int{400, 401, 401}},
-		{"exhausted", func(p *reauthtest.Provider, t string) { p.Exhaust(time.Now().Add(time.Hour), t) }, [3]int{403, 429, 429}},
-		{"no longer exhausted", func(p *reauthtest.Provider, t string) { p.Exhaust(time.Now().Add(-time.Hour), t) }, [3]int{200, 200, 200}},
+		{
+			"exhausted", func(p *reauthtest.Provider, t string) { p.Exhaust(time.Now().Add(time.Hour), t) },
+			[3]int{403, 429, 429},
+		},
+		{
+			"no longer exhausted",
+			func(p *reauthtest.Provider, t string) { p.Exhaust(time.Now().Add(-time.Hour), t) },
+			[3]int{200, 200, 200},
+		},
 		{"forbidden", func(p *reauthtest.Provider, t string) { p.Forbid(t) }, [3]int{403, 403, 403}},
 		{"blocked", func(p *reauthtest.Provider, t string) { p.Block(t) }, [3]int{403, 401, 400}},
 		{"restored", func(p *reauthtest.Provider, t string) { p.Block(t); p.Restore(t) }, [3]int{200, 200, 200}},
@@ -113,9 +120,13 @@ func TestStatesOfAToken(t *testing.T) {
 func TestFaults(t *testing.T) {
 	p := reauthtest.New(reauthtest.XAI)
 	_, token := p.Login()
-	p.Fail(reauthtest.TooManyRequests(7*time.Second), reauthtest.Unavailable(), reauthtest.Page(200), reauthtest.Fault{Cut: true}, reauthtest.Fault{Lose: true})
+	p.Fail(reauthtest.TooManyRequests(7*time.Second), reauthtest.Unavailable(), reauthtest.Page(200),
+		reauthtest.Fault{Cut: true}, reauthtest.Fault{Lose: true})
 	post := func() (*http.Response, error) {
-		return (&http.Client{Transport: p.Transport()}).PostForm(tokenURL, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+		return (&http.Client{Transport: p.Transport()}).PostForm(tokenURL, url.Values{
+			"grant_type":    {"refresh_token"},
+			"refresh_token": {token},
+		})
 	}
 	resp, err := post()
 	require.NoError(t, err)
@@ -208,7 +219,9 @@ func TestStreamArrivesAsItIsSent(t *testing.T) {
 	p.AddKey("key-EXAMPLE")
 	server := p.Start()
 	defer server.Close()
-	for base, rt := range map[string]http.RoundTripper{server.URL: server.Client().Transport, "https://memory.example": p.Transport()} {
+	for base, rt := range map[string]http.RoundTripper{
+		server.URL: server.Client().Transport, "https://memory.example": p.Transport(),
+	} {
 		req, err := http.NewRequest(http.MethodPost, base+"/v1/chat/completions", strings.NewReader(`{"stream":true}`))
 		require.NoError(t, err)
 		req.Header.Set("Authorization", "Bearer key-EXAMPLE")
@@ -231,8 +244,9 @@ func TestAnswersOfTheAPI(t *testing.T) {
 	p := reauthtest.New(reauthtest.Anthropic)
 	p.AddKey("sk-ant-api-EXAMPLE")
 	for path, want := range map[string]string{
-		"/v1/messages": `"type":"message"`, "/v1/chat/completions": `"object":"chat.completion"`, "/v1/responses": `"object":"response"`,
-		"/v1/models": `"object":"list"`, "/v1/files": `"size_bytes":5`, "/v1/other": `"path":"/v1/other"`,
+		"/v1/messages": `"type":"message"`, "/v1/chat/completions": `"object":"chat.completion"`,
+		"/v1/responses": `"object":"response"`,
+		"/v1/models":    `"object":"list"`, "/v1/files": `"size_bytes":5`, "/v1/other": `"path":"/v1/other"`,
 	} {
 		req, err := http.NewRequest(http.MethodPost, "https://api.example.com"+path, strings.NewReader("hello"))
 		require.NoError(t, err)

@@ -28,18 +28,23 @@ const (
 // maxFrame bounds what a client may send at once.
 const maxFrame = 1 << 20
 
-// realtime upgrades the connection to a WebSocket and talks on it until the client leaves: a greeting, and for each message
-// the words of the model, an event each. It needs a real connection.
+// realtime upgrades the connection to a WebSocket and talks on it until the client leaves: a
+// greeting, and for each message the words of the model, an event each. It needs a real connection.
 func realtime(w http.ResponseWriter, r *http.Request) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		http.Error(w, "reauthtest: a WebSocket needs a real connection: serve the provider with Start", http.StatusNotImplemented)
+		http.Error(w, "reauthtest: a WebSocket needs a real connection: serve the provider with Start",
+			http.StatusNotImplemented)
 		return
 	}
 	defer conn.Close()
 	sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 wants it
-	_, _ = fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(sum[:]))
-	tell(rw.Writer, `{"type":"session.created","event_id":"event_1","session":{"type":"realtime","id":"sess_1","model":"example"}}`)
+	_, _ = fmt.Fprintf(rw,
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
+			"%s\r\n\r\n",
+		base64.StdEncoding.EncodeToString(sum[:]))
+	tell(rw.Writer,
+		`{"type":"session.created","event_id":"event_1","session":{"type":"realtime","id":"sess_1","model":"example"}}`)
 	for {
 		kind, message, err := readFrame(rw.Reader)
 		switch {
@@ -52,9 +57,14 @@ func realtime(w http.ResponseWriter, r *http.Request) {
 			writeFrame(rw.Writer, framePong, message)
 		case kind != framePong:
 			for _, word := range words {
-				tell(rw.Writer, `{"type":"response.output_text.delta","event_id":"event_2","response_id":"resp_1","item_id":"msg_1","output_index":0,"content_index":0,"delta":%q}`, word)
+				tell(rw.Writer,
+					`{"type":"response.output_text.delta","event_id":"event_2","response_id":"resp_1",`+
+						`"item_id":"msg_1","output_index":0,"content_index":0,"delta":%q}`,
+					word)
 			}
-			tell(rw.Writer, `{"type":"response.done","event_id":"event_3","response":{"id":"resp_1","object":"realtime.response","status":"completed","output":[]}}`)
+			tell(rw.Writer,
+				`{"type":"response.done","event_id":"event_3","response":{"id":"resp_1","object":"realtime.response",`+
+					`"status":"completed","output":[]}}`)
 		}
 	}
 }
@@ -63,7 +73,8 @@ func tell(w *bufio.Writer, format string, args ...any) {
 	writeFrame(w, frameText, fmt.Appendf(nil, format, args...))
 }
 
-// writeFrame sends one unmasked frame, as servers do, of at most 64 KiB. That the client has gone shows when it is read from.
+// writeFrame sends one unmasked frame, as servers do, of at most 64 KiB. That the client has gone
+// shows when it is read from.
 func writeFrame(w *bufio.Writer, kind byte, message []byte) {
 	head := []byte{0x80 | kind, byte(len(message))} //nolint:gosec // only when it fits
 	if len(message) > 125 {
@@ -73,7 +84,8 @@ func writeFrame(w *bufio.Writer, kind byte, message []byte) {
 	_ = w.Flush()
 }
 
-// readFrame returns one frame of a client, unmasked. A message in several frames is taken for several messages.
+// readFrame returns one frame of a client, unmasked. A message in several frames is taken for
+// several messages.
 func readFrame(r *bufio.Reader) (kind byte, message []byte, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestRoundTripper checks that an http.RoundTripper which wraps another one keeps to the contract of http.RoundTripper and
-// to what http.Client, the transports of net/http and the programs above rely on. It is to round trippers what
-// fstest.TestFS is to file systems:
+// TestRoundTripper checks that an http.RoundTripper which wraps another one keeps to the contract
+// of http.RoundTripper and to what http.Client, the transports of net/http and the programs above
+// rely on. It is to round trippers what fstest.TestFS is to file systems:
 //
 //	func TestTransport(t *testing.T) {
 //		reauthtest.TestRoundTripper(t, func(base http.RoundTripper) http.RoundTripper {
@@ -18,19 +18,24 @@ import (
 //		})
 //	}
 //
-// Each obligation is a subtest of its own. A failure says what is broken, what comes of it, and where net/http says so.
+// Each obligation is a subtest of its own. A failure says what is broken, what comes of it, and
+// where net/http says so.
 //
-// wrap is called many times, one call at a time, and never with nil. What it returns is used by several goroutines at once,
-// as the contract allows. The bases are scripted round trippers in memory and real servers on the loopback interface,
-// HTTP/1.1 and HTTP/2, and keep to the contract themselves. Requests go to https://api.example.com; one redirect leads to
-// https://stranger.example. A transport that adds credentials should have one for the first and none for the second.
+// wrap is called many times, one call at a time, and never with nil. What it returns is used by
+// several goroutines at once, as the contract allows. The bases are scripted round trippers in
+// memory and real servers on the loopback interface, HTTP/1.1 and HTTP/2, and keep to the contract
+// themselves. Requests go to https://api.example.com; one redirect leads to
+// https://stranger.example. A transport that adds credentials should have one for the first and
+// none for the second.
 //
-// The transport may add headers and replace Authorization, it may compress and decompress, and it may send a request again
-// when an answer suggests so: only what it makes of that is judged. One that waits between sends should be set up to wait
-// for milliseconds. A transport that hangs or panics fails the subtest; only a panic in a goroutine of its own ends the
-// program. Run it with the race detector, which judges along.
+// The transport may add headers and replace Authorization, it may compress and decompress, and it
+// may send a request again when an answer suggests so: only what it makes of that is judged. One
+// that waits between sends should be set up to wait for milliseconds. A transport that hangs or
+// panics fails the subtest; only a panic in a goroutine of its own ends the program. Run it with
+// the race detector, which judges along.
 //
-// What is not checked: how credentials are obtained and refreshed, and what a nil base means, for which net/http has no rule.
+// What is not checked: how credentials are obtained and refreshed, and what a nil base means, for
+// which net/http has no rule.
 func TestRoundTripper(t *testing.T, wrap func(base http.RoundTripper) http.RoundTripper) {
 	t.Helper()
 	s := &suite{wrap: wrap, patience: patience}
@@ -44,11 +49,12 @@ func TestRoundTripper(t *testing.T, wrap func(base http.RoundTripper) http.Round
 	}
 }
 
-// CheckRoundTripper does what TestRoundTripper does without a test: it returns every obligation, in the order of the
-// subtests, with the ways in which the transport broke it.
+// CheckRoundTripper does what TestRoundTripper does without a test: it returns every obligation, in
+// the order of the subtests, with the ways in which the transport broke it.
 //
-// It may be called in a bubble of testing/synctest, where a transport that waits for seconds takes no time. Its servers are
-// in memory then, as a socket would stop the bubble's clock. So does a transport that waits for a sync.Mutex for ever.
+// It may be called in a bubble of testing/synctest, where a transport that waits for seconds takes
+// no time. Its servers are in memory then, as a socket would stop the bubble's clock. So does a
+// transport that waits for a sync.Mutex for ever.
 func CheckRoundTripper(wrap func(base http.RoundTripper) http.RoundTripper) []Obligation {
 	return (&suite{wrap: wrap, patience: patience, memory: inBubble()}).all()
 }
@@ -64,7 +70,8 @@ type Obligation struct {
 	check func(*check)
 }
 
-// patience is how long one case of an obligation may take; they take milliseconds. It only ends what would hang for ever.
+// patience is how long one case of an obligation may take; they take milliseconds. It only ends
+// what would hang for ever.
 const patience = 20 * time.Second
 
 // suite is a run of the obligations over one transport.

@@ -117,7 +117,9 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 				}
 			}),
 			"answer": answering(func(resp *http.Response) { resp.Body = deaf{resp.Body} }),
-			"locked": answering(func(resp *http.Response) { resp.Body = &locked{ReadCloser: resp.Body, lock: make(chan struct{}, 1)} }),
+			"locked": answering(func(resp *http.Response) {
+				resp.Body = &locked{ReadCloser: resp.Body, lock: make(chan struct{}, 1)}
+			}),
 		},
 		"first_send_uses_Body":             one("GetBody", sending(prefersGetBody)),
 		"body_is_sent_while_it_is_written": one("read before", doing(readsBefore)),
@@ -128,9 +130,13 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 			"length invented": sending(func(out *http.Request) { out.ContentLength = max(out.ContentLength, 1) }),
 		},
 		"clone_has_a_working_GetBody": {
-			"none":    sending(func(out *http.Request) { out.GetBody = nil }),
-			"another": sending(func(out *http.Request) { out.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil } }),
-			"fails":   sending(func(out *http.Request) { out.GetBody = func() (io.ReadCloser, error) { return nil, io.EOF } }),
+			"none": sending(func(out *http.Request) { out.GetBody = nil }),
+			"another": sending(func(out *http.Request) {
+				out.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
+			}),
+			"fails": sending(func(out *http.Request) {
+				out.GetBody = func() (io.ReadCloser, error) { return nil, io.EOF }
+			}),
 		},
 		"trailers_filled_while_the_body_is_read_arrive": one("cloned", doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 			return base.RoundTrip(req.Clone(req.Context()))
@@ -151,14 +157,20 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 		},
 		"response_body_is_never_nil": one("nil", answering(func(resp *http.Response) { resp.Body = nil })),
 		"response_comes_back_as_it_came": {
-			"cut":    answering(func(resp *http.Response) { resp.Body = limited{io.LimitReader(resp.Body, 64<<10), resp.Body} }),
+			"cut": answering(func(resp *http.Response) {
+				resp.Body = limited{io.LimitReader(resp.Body, 64<<10), resp.Body}
+			}),
 			"header": answering(func(resp *http.Response) { resp.Header.Del("Retry-After") }),
 			"length": answering(func(resp *http.Response) { resp.ContentLength = -1 }),
 			"status": answering(func(resp *http.Response) { resp.StatusCode = 200 }),
 		},
-		"closed_response_is_closed_at_the_base": one("kept open", answering(func(resp *http.Response) { resp.Body = io.NopCloser(resp.Body) })),
-		"replaced_responses_are_closed":         one("dropped", doing(replays)),
-		"upgrade_can_be_written":                one("read only", answering(func(resp *http.Response) { resp.Body = struct{ io.ReadCloser }{resp.Body} })),
+		"closed_response_is_closed_at_the_base": one("kept open", answering(func(resp *http.Response) {
+			resp.Body = io.NopCloser(resp.Body)
+		})),
+		"replaced_responses_are_closed": one("dropped", doing(replays)),
+		"upgrade_can_be_written": one("read only", answering(func(resp *http.Response) {
+			resp.Body = struct{ io.ReadCloser }{resp.Body}
+		})),
 		"upgrade_can_be_half_closed": one("whole only", answering(func(resp *http.Response) {
 			if rw, ok := resp.Body.(io.ReadWriteCloser); ok {
 				resp.Body = struct{ io.ReadWriteCloser }{rw}
@@ -191,7 +203,8 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 			}),
 			"never canceled": doing(leavesContext),
 		},
-		"connection_is_used_again":    one("closed unread", answering(func(resp *http.Response) { _ = resp.Body.Close() })),
+		"connection_is_used_again": one("closed unread",
+			answering(func(resp *http.Response) { _ = resp.Body.Close() })),
 		"idle_connections_are_closed": one("no method", sending(func(*http.Request) {})),
 		"nothing_runs_when_all_is_closed": one("a goroutine", answering(func(*http.Response) {
 			go func() { <-forever.Done() }()
@@ -366,8 +379,8 @@ type deaf struct{ io.Reader }
 
 func (deaf) Close() error { return nil }
 
-// locked holds a lock while it reads. The lock is a channel: a goroutine that waits for a sync.Mutex
-// stops the clock of a bubble.
+// locked holds a lock while it reads. The lock is a channel: a goroutine that waits for a
+// sync.Mutex stops the clock of a bubble.
 type locked struct {
 	io.ReadCloser
 	lock chan struct{} // of size one

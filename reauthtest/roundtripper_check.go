@@ -23,8 +23,8 @@ type record struct {
 	cases    sync.WaitGroup
 }
 
-// check is one case of an obligation. It runs in a goroutine of its own, so that a transport that hangs or panics is
-// reported instead of taking the test along.
+// check is one case of an obligation. It runs in a goroutine of its own, so that a transport that
+// hangs or panics is reported instead of taking the test along.
 type check struct {
 	*suite
 	record *record
@@ -134,7 +134,8 @@ func (c *check) within(d time.Duration, ch <-chan struct{}) bool {
 	}
 }
 
-// comes waits for ch for half the time that the case has, so that there is time left to tell what has not come.
+// comes waits for ch for half the time that the case has, so that there is time left to tell what
+// has not come.
 func (c *check) comes(ch <-chan struct{}) bool { return c.within(c.patience/2, ch) }
 
 // wrapped returns the transport under test over a base.
@@ -186,8 +187,8 @@ func (c *check) answer(rt http.RoundTripper, req *http.Request) *http.Response {
 	return resp
 }
 
-// refusal returns the response of a request whose answer is no success. Without one the case ends: the first obligation
-// says so.
+// refusal returns the response of a request whose answer is no success. Without one the case ends:
+// the first obligation says so.
 func (c *check) refusal(rt http.RoundTripper, req *http.Request) *http.Response {
 	resp, err := c.roundTrip(rt, req)
 	if err != nil || resp == nil || resp.Body == nil {
@@ -257,7 +258,8 @@ func respond(req *http.Request, status int, body string) *http.Response {
 
 func respondWith(req *http.Request, status int, body io.ReadCloser) *http.Response {
 	return &http.Response{
-		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status, Proto: "HTTP/1.1",
+		ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Content-Type": {"text/plain"}}, Body: body, ContentLength: -1, Request: req,
 	}
 }
@@ -327,7 +329,8 @@ func (u *upload) all() []*tracked {
 	return append([]*tracked(nil), u.bodies...)
 }
 
-// post makes a request with a body that tells what is done to it: with GetBody and a length, or with neither.
+// post makes a request with a body that tells what is done to it: with GetBody and a length, or
+// with neither.
 func (c *check) post(again bool) (*http.Request, *upload) {
 	u := &upload{text: question}
 	req := c.request(http.MethodPost)
@@ -354,7 +357,8 @@ func (c *check) bothProtocols(name string, test func(c *check, http2 bool)) {
 	c.sub(name+"HTTP/2", func(c *check) { test(c, true) })
 }
 
-// server serves h as https://api.example.com and returns a transport that leads there. A handler that waits must heed c.ctx.
+// server serves h as https://api.example.com and returns a transport that leads there. A handler
+// that waits must heed c.ctx.
 func (c *check) server(http2 bool, h http.HandlerFunc) *http.Transport {
 	return c.start(http2, c.unstarted(h))
 }

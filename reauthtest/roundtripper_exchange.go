@@ -41,8 +41,10 @@ func checkLengthWithoutBody(c *check) {
 		method string
 		status int
 	}{
-		"HEAD answered 200": {http.MethodHead, 200}, "HEAD answered 401": {http.MethodHead, 401}, "HEAD answered 404": {http.MethodHead, 404},
-		"HEAD answered 304": {http.MethodHead, 304}, "GET answered 304": {http.MethodGet, 304}, "GET answered 204": {http.MethodGet, 204},
+		"HEAD answered 200": {http.MethodHead, 200}, "HEAD answered 401": {http.MethodHead, 401},
+		"HEAD answered 404": {http.MethodHead, 404},
+		"HEAD answered 304": {http.MethodHead, 304}, "GET answered 304": {http.MethodGet, 304},
+		"GET answered 204": {http.MethodGet, 204},
 	} {
 		c.bothProtocols(name+" over ", func(c *check, http2 bool) {
 			base := c.server(http2, func(w http.ResponseWriter, _ *http.Request) {
@@ -61,7 +63,8 @@ func checkLengthWithoutBody(c *check) {
 				c.failf("a body of %d bytes came", len(got))
 			}
 			if resp.StatusCode != test.status || resp.ContentLength != bare.ContentLength {
-				c.failf("%s and ContentLength %d; the base's has %d", describe(resp), resp.ContentLength, bare.ContentLength)
+				c.failf("%s and ContentLength %d; the base's has %d",
+					describe(resp), resp.ContentLength, bare.ContentLength)
 			}
 			if got, want := resp.Header.Get("Content-Length"), bare.Header.Get("Content-Length"); got != want {
 				c.failf("the header Content-Length is %q; the base's is %q", got, want)

@@ -26,32 +26,40 @@ func lifecycleObligations() []Obligation {
 			check:  checkBaseErrors,
 		},
 		{
-			Name:   "context_ends_the_request",
-			Duty:   "The end of the caller's context ends RoundTrip with an error that errors.Is matches to the context's, and whose time-out url.Error knows.",
+			Name: "context_ends_the_request",
+			Duty: "The end of the caller's context ends RoundTrip with an error that errors.Is matches to the " +
+				"context's, and whose time-out url.Error knows.",
 			Why:    "A program tells its own time-out from the server's trouble by it.",
 			Source: "http.NewRequestWithContext; url.Error.Timeout asks the error it wraps.",
 			check:  checkContextErrors,
 		},
 		{
-			Name:   "context_governs_body_reads",
-			Duty:   "The answer's body can be read after RoundTrip has returned, until it is closed or the caller's context ends.",
-			Why:    "A context of the transport's own that ends with RoundTrip cuts the body off with “context canceled”.",
-			Source: `http.Request.Context: "For outgoing client requests, the context controls the entire lifetime of a request and its response: obtaining a connection, sending the request, and reading the response headers and body."`,
-			check:  checkContextOfBody,
+			Name: "context_governs_body_reads",
+			Duty: "The answer's body can be read after RoundTrip has returned, until it is closed or the caller's " +
+				"context ends.",
+			Why: "A context of the transport's own that ends with RoundTrip cuts the body off with “context " +
+				"canceled”.",
+			Source: `http.Request.Context: "For outgoing client requests, the context controls the entire lifetime of ` +
+				`a request and its response: obtaining a connection, sending the request, and reading the response ` +
+				`headers and body."`,
+			check: checkContextOfBody,
 		},
 		{
-			Name:   "connection_is_used_again",
-			Duty:   "A connection whose answer was read and closed serves the next request.",
-			Why:    "A new connection costs a TCP and a TLS handshake each time, and ports.",
-			Source: `http.Client.Do: "If the Body is not both read to EOF and closed, the Client's underlying RoundTripper (typically Transport) may not be able to re-use a persistent TCP connection"`,
-			check:  checkConnectionReuse,
+			Name: "connection_is_used_again",
+			Duty: "A connection whose answer was read and closed serves the next request.",
+			Why:  "A new connection costs a TCP and a TLS handshake each time, and ports.",
+			Source: `http.Client.Do: "If the Body is not both read to EOF and closed, the Client's underlying ` +
+				`RoundTripper (typically Transport) may not be able to re-use a persistent TCP connection"`,
+			check: checkConnectionReuse,
 		},
 		{
-			Name:   "idle_connections_are_closed",
-			Duty:   "CloseIdleConnections closes the base's.",
-			Why:    "http.Client.CloseIdleConnections looks for the method on its transport and does nothing without it; the connections under a wrapper cannot be closed.",
-			Source: `http.Client.CloseIdleConnections: "If Client.Transport does not have a CloseIdleConnections method then this method does nothing."`,
-			check:  checkIdleConnections,
+			Name: "idle_connections_are_closed",
+			Duty: "CloseIdleConnections closes the base's.",
+			Why: "http.Client.CloseIdleConnections looks for the method on its transport and does nothing without " +
+				"it; the connections under a wrapper cannot be closed.",
+			Source: `http.Client.CloseIdleConnections: "If Client.Transport does not have a CloseIdleConnections ` +
+				`method then this method does nothing."`,
+			check: checkIdleConnections,
 		},
 		{
 			Name:   "nothing_runs_when_all_is_closed",

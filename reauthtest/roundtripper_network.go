@@ -13,8 +13,8 @@ import (
 // bubble's clock for ever.
 func inBubble() (in bool) {
 	defer func() {
-		// testing/synctest has no such question. Outside of a bubble Wait panics with these words; inside
-		// it may panic with others, when another goroutine is in Wait.
+		// testing/synctest has no such question. Outside of a bubble Wait panics with these words;
+		// inside it may panic with others, when another goroutine is in Wait.
 		in = recover() != "goroutine is not in a bubble"
 	}()
 	synctest.Wait()

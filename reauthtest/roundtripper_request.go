@@ -17,18 +17,24 @@ import (
 func requestObligations() []Obligation {
 	return []Obligation{
 		{
-			Name:   "request_is_not_modified",
-			Duty:   "The request is not modified: neither its fields, nor its maps, nor the URL it points to, not even for the time being.",
-			Why:    "The caller may read it meanwhile, send it again, or share its header and URL between requests; http.Client keeps it for redirects.",
-			Source: `http.RoundTripper: "RoundTrip should not modify the request, except for consuming and closing the Request's Body."`,
-			check:  checkRequestUnmodified,
+			Name: "request_is_not_modified",
+			Duty: "The request is not modified: neither its fields, nor its maps, nor the URL it points to, not " +
+				"even for the time being.",
+			Why: "The caller may read it meanwhile, send it again, or share its header and URL between requests; " +
+				"http.Client keeps it for redirects.",
+			Source: `http.RoundTripper: "RoundTrip should not modify the request, except for consuming and closing ` +
+				`the Request's Body."`,
+			check: checkRequestUnmodified,
 		},
 		{
-			Name:   "other_fields_stay",
-			Duty:   "What the base is given says what the caller said: method, URL, Host, header, Trailer, TransferEncoding, Close, Proto.",
-			Why:    "A request that is rebuilt from some of its parts loses the others: the virtual host, the encoding, the trailers.",
-			Source: "net/http: the fields of http.Request are exported to be copied as a whole, as Request.Clone and Request.WithContext do.",
-			check:  checkFieldsStay,
+			Name: "other_fields_stay",
+			Duty: "What the base is given says what the caller said: method, URL, Host, header, Trailer, " +
+				"TransferEncoding, Close, Proto.",
+			Why: "A request that is rebuilt from some of its parts loses the others: the virtual host, the " +
+				"encoding, the trailers.",
+			Source: "net/http: the fields of http.Request are exported to be copied as a whole, as Request.Clone and " +
+				"Request.WithContext do.",
+			check: checkFieldsStay,
 		},
 		{
 			Name:   "context_values_reach_the_base",
@@ -38,36 +44,44 @@ func requestObligations() []Obligation {
 			check:  checkContextValues,
 		},
 		{
-			Name:   "Cancel_ends_the_request",
-			Duty:   "Request.Cancel still ends the request.",
-			Why:    "http.Client sets it when it has a Timeout and does not know the transport, and older programs know no other way.",
+			Name: "Cancel_ends_the_request",
+			Duty: "Request.Cancel still ends the request.",
+			Why: "http.Client sets it when it has a Timeout and does not know the transport, and older programs " +
+				"know no other way.",
 			Source: "net/http: Request.Cancel; setRequestCancel in client.go.",
 			check:  checkCancel,
 		},
 		{
-			Name:   "transport_errors_are_not_retried",
-			Duty:   "A POST whose send failed is not sent again.",
-			Why:    "It may have been acted on, and billed, before the connection broke. net/http itself sends again what was provably not.",
-			Source: `net/http: Request.isReplayable and persistConn.shouldRetryRequest; RFC 9110 §9.2.2: "A client SHOULD NOT automatically retry a request with a non-idempotent method".`,
-			check:  checkNoRetry,
+			Name: "transport_errors_are_not_retried",
+			Duty: "A POST whose send failed is not sent again.",
+			Why: "It may have been acted on, and billed, before the connection broke. net/http itself sends again " +
+				"what was provably not.",
+			Source: `net/http: Request.isReplayable and persistConn.shouldRetryRequest; RFC 9110 §9.2.2: "A client ` +
+				`SHOULD NOT automatically retry a request with a non-idempotent method".`,
+			check: checkNoRetry,
 		},
 		{
-			Name:   "redirects_are_not_followed",
-			Duty:   "A redirect is returned to the caller.",
-			Why:    "http.Client.CheckRedirect would not be asked, cookies would not be kept, and a body could go to a host that the caller never chose.",
-			Source: `http.RoundTripper: "RoundTrip should not attempt to handle higher-level protocol details such as redirects, authentication, or cookies."`,
-			check:  checkNoRedirects,
+			Name: "redirects_are_not_followed",
+			Duty: "A redirect is returned to the caller.",
+			Why: "http.Client.CheckRedirect would not be asked, cookies would not be kept, and a body could go to " +
+				"a host that the caller never chose.",
+			Source: `http.RoundTripper: "RoundTrip should not attempt to handle higher-level protocol details such as ` +
+				`redirects, authentication, or cookies."`,
+			check: checkNoRedirects,
 		},
 		{
-			Name:   "credential_is_not_put_back_after_a_redirect",
-			Duty:   "A request that a redirect led to another host carries neither Authorization nor its value in another header.",
-			Why:    "http.Client takes Authorization away when the domain changes. RoundTrip runs once per hop: to add it to every request hands the credential to whoever the redirect names.",
+			Name: "credential_is_not_put_back_after_a_redirect",
+			Duty: "A request that a redirect led to another host carries neither Authorization nor its value in " +
+				"another header.",
+			Why: "http.Client takes Authorization away when the domain changes. RoundTrip runs once per hop: to " +
+				"add it to every request hands the credential to whoever the redirect names.",
 			Source: "net/http: makeHeadersCopier and shouldCopyHeaderOnRedirect in client.go; golang/oauth2 issue 500.",
 			check:  checkForeignHop,
 		},
 		{
-			Name:   "concurrent_use",
-			Duty:   "RoundTrip may be called by several goroutines at once; each gets the answer to its own request, and may read the request meanwhile.",
+			Name: "concurrent_use",
+			Duty: "RoundTrip may be called by several goroutines at once; each gets the answer to its own request, " +
+				"and may read the request meanwhile.",
 			Why:    "One http.Client, with one transport, serves a whole program. The race detector judges along.",
 			Source: `http.RoundTripper: "A RoundTripper must be safe for concurrent use by multiple goroutines."`,
 			check:  checkConcurrentUse,
@@ -121,13 +135,15 @@ func checkRequestUnmodified(c *check) {
 		status int
 		hop    bool
 	}{
-		"answered 200": {status: 200}, "answered 401": {status: 401}, "answered 503": {status: 503}, "the base fails": {},
+		"answered 200": {status: 200}, "answered 401": {status: 401}, "answered 503": {status: 503},
+		"the base fails":   {},
 		"after a redirect": {status: 200, hop: true},
 	} {
 		c.bothBodies(name, func(c *check, again bool) {
 			req, u := c.post(again)
 			req.Header = http.Header{
-				"Authorization": {"Bearer callers"}, "User-Agent": {"example"}, "x-raw": {"1"}, "X-Several": append(make([]string, 0, 4), "1"),
+				"Authorization": {"Bearer callers"}, "User-Agent": {"example"}, "x-raw": {"1"},
+				"X-Several": append(make([]string, 0, 4), "1"),
 			}
 			req.Trailer = http.Header{"X-Sum": nil}
 			req.TransferEncoding = []string{"chunked"}
@@ -174,11 +190,18 @@ func checkFieldsStay(c *check) {
 		req.TransferEncoding = []string{"chunked"}
 		req.Trailer = http.Header{"X-Sum": nil}
 		req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.0", 1, 0
-		req.Header = http.Header{"User-Agent": {"example"}, "X-Several": {"1", "2"}, "X-Empty": {""}, "Cookie": {"a=1; b=2"}}
+		req.Header = http.Header{
+			"User-Agent": {"example"},
+			"X-Several":  {"1", "2"},
+			"X-Empty":    {""},
+			"Cookie":     {"a=1; b=2"},
+		}
 		fields := func(r *http.Request) map[string]string {
 			m := map[string]string{
-				"Method": r.Method, "URL": r.URL.String(), "Host": r.Host, "Close": fmt.Sprint(r.Close), "Proto": fmt.Sprint(r.Proto, r.ProtoMajor, r.ProtoMinor),
-				"TransferEncoding": fmt.Sprint(r.TransferEncoding), "Trailer": fmt.Sprint(slices.Sorted(maps.Keys(r.Trailer))),
+				"Method": r.Method, "URL": r.URL.String(), "Host": r.Host, "Close": fmt.Sprint(r.Close),
+				"Proto":            fmt.Sprint(r.Proto, r.ProtoMajor, r.ProtoMinor),
+				"TransferEncoding": fmt.Sprint(r.TransferEncoding),
+				"Trailer":          fmt.Sprint(slices.Sorted(maps.Keys(r.Trailer))),
 			}
 			for _, name := range []string{"User-Agent", "X-Several", "X-Empty", "Cookie"} {
 				m[name] = fmt.Sprintf("%q", r.Header[name])
@@ -312,7 +335,8 @@ func checkConcurrentUse(c *check) {
 	all.Wait()
 }
 
-// exchange sends a request and expects it back, while another goroutine reads what the request says.
+// exchange sends a request and expects it back, while another goroutine reads what the request
+// says.
 func (c *check) exchange(rt http.RoundTripper, id string, again bool) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -354,7 +378,8 @@ func readFields(req *http.Request, stop <-chan struct{}) {
 		case <-stop:
 			return
 		default:
-			_ = fmt.Sprint(req.Method, req.URL, req.Host, req.ContentLength, len(req.Header), req.Header.Get("X-Id"), req.Body != nil)
+			_ = fmt.Sprint(req.Method, req.URL, req.Host, req.ContentLength, len(req.Header),
+				req.Header.Get("X-Id"), req.Body != nil)
 			runtime.Gosched()
 		}
 	}

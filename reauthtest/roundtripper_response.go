@@ -17,18 +17,22 @@ import (
 func responseObligations() []Obligation {
 	return []Obligation{
 		{
-			Name:   "any_response_is_no_error",
-			Duty:   "An answer that was obtained is returned with a nil error, whatever its status.",
-			Why:    "The status and the body say what is wrong; an error in their place, such as “giving up”, hides both from the program.",
-			Source: `http.RoundTripper: "RoundTrip must return err == nil if it obtained a response, regardless of the response's HTTP status code."`,
-			check:  checkAnyResponse,
+			Name: "any_response_is_no_error",
+			Duty: "An answer that was obtained is returned with a nil error, whatever its status.",
+			Why: "The status and the body say what is wrong; an error in their place, such as “giving up”, hides " +
+				"both from the program.",
+			Source: `http.RoundTripper: "RoundTrip must return err == nil if it obtained a response, regardless of ` +
+				`the response's HTTP status code."`,
+			check: checkAnyResponse,
 		},
 		{
-			Name:   "response_or_error_never_both_never_neither",
-			Duty:   "RoundTrip returns either a response or an error.",
-			Why:    "http.Client drops the response that comes with an error, and its body with the connection under it is never closed; with neither it has nothing to return.",
-			Source: `http.RoundTripper: "A non-nil err should be reserved for failure to obtain a response."; send in client.go.`,
-			check:  checkResponseOrError,
+			Name: "response_or_error_never_both_never_neither",
+			Duty: "RoundTrip returns either a response or an error.",
+			Why: "http.Client drops the response that comes with an error, and its body with the connection under " +
+				"it is never closed; with neither it has nothing to return.",
+			Source: `http.RoundTripper: "A non-nil err should be reserved for failure to obtain a response."; send in ` +
+				`client.go.`,
+			check: checkResponseOrError,
 		},
 		{
 			Name:   "response_body_is_never_nil",
@@ -59,46 +63,54 @@ func responseObligations() []Obligation {
 			check:  checkReplacedClosed,
 		},
 		{
-			Name:   "upgrade_can_be_written",
-			Duty:   "The Body of a 101 is an io.ReadWriteCloser.",
-			Why:    "It is the connection of the new protocol, WebSocket say. A wrapper around it that can only be read makes it useless.",
-			Source: `http.Response.Body: "As of Go 1.12, the Body will also implement io.Writer on a successful '101 Switching Protocols' response"`,
-			check:  checkUpgrade,
+			Name: "upgrade_can_be_written",
+			Duty: "The Body of a 101 is an io.ReadWriteCloser.",
+			Why: "It is the connection of the new protocol, WebSocket say. A wrapper around it that can only be " +
+				"read makes it useless.",
+			Source: `http.Response.Body: "As of Go 1.12, the Body will also implement io.Writer on a successful '101 ` +
+				`Switching Protocols' response"`,
+			check: checkUpgrade,
 		},
 		{
-			Name:   "upgrade_can_be_half_closed",
-			Duty:   "The Body of a 101 has the method CloseWrite.",
-			Why:    "It says “no more from me” while the other side goes on. httputil.ReverseProxy looks for it, and closes both directions without it.",
+			Name: "upgrade_can_be_half_closed",
+			Duty: "The Body of a 101 has the method CloseWrite.",
+			Why: "It says “no more from me” while the other side goes on. httputil.ReverseProxy looks for it, and " +
+				"closes both directions without it.",
 			Source: "net/http: readWriteCloserBody.CloseWrite in transport.go.",
 			check:  checkHalfClose,
 		},
 		{
-			Name:   "stream_arrives_as_it_is_sent",
-			Duty:   "RoundTrip returns before the end of the body, and what the server has sent can be read while it thinks about the rest.",
+			Name: "stream_arrives_as_it_is_sent",
+			Duty: "RoundTrip returns before the end of the body, and what the server has sent can be read while it " +
+				"thinks about the rest.",
 			Why:    "Server-sent events, and every answer of a model, would come in one piece at the end, or never.",
 			Source: `http.Response.Body: "The response body is streamed on demand as the Body field is read."`,
 			check:  checkStream,
 		},
 		{
-			Name:   "compressed_response_is_what_was_asked_for",
-			Duty:   "A caller that sets Accept-Encoding gets the bytes that came; one that does not gets plain text.",
-			Why:    "A program that asked for gzip decodes it itself; one that did not cannot.",
-			Source: `http.Transport.DisableCompression: "if the user explicitly requested gzip it is not automatically uncompressed"; http.Response.Uncompressed.`,
-			check:  checkCompressed,
+			Name: "compressed_response_is_what_was_asked_for",
+			Duty: "A caller that sets Accept-Encoding gets the bytes that came; one that does not gets plain text.",
+			Why:  "A program that asked for gzip decodes it itself; one that did not cannot.",
+			Source: `http.Transport.DisableCompression: "if the user explicitly requested gzip it is not ` +
+				`automatically uncompressed"; http.Response.Uncompressed.`,
+			check: checkCompressed,
 		},
 		{
-			Name:   "response_trailers_arrive_at_the_end",
-			Duty:   "Response.Trailer names what was announced, and holds it after the end of the body.",
-			Why:    "gRPC and checksums are there. net/http fills in the map of its own response: a copy of that response stays empty.",
-			Source: `http.Response.Trailer: "After Body.Read has returned io.EOF, Trailer will contain any trailer values sent by the server."`,
-			check:  checkResponseTrailers,
+			Name: "response_trailers_arrive_at_the_end",
+			Duty: "Response.Trailer names what was announced, and holds it after the end of the body.",
+			Why: "gRPC and checksums are there. net/http fills in the map of its own response: a copy of that " +
+				"response stays empty.",
+			Source: `http.Response.Trailer: "After Body.Read has returned io.EOF, Trailer will contain any trailer ` +
+				`values sent by the server."`,
+			check: checkResponseTrailers,
 		},
 		{
-			Name:   "length_without_body",
-			Duty:   "The length that an answer to HEAD, or a 304, speaks of stays, though no body comes.",
-			Why:    "It is what HEAD is for.",
-			Source: `http.Response.ContentLength: "Unless Request.Method is "HEAD", values >= 0 indicate that the given number of bytes may be read from Body."`,
-			check:  checkLengthWithoutBody,
+			Name: "length_without_body",
+			Duty: "The length that an answer to HEAD, or a 304, speaks of stays, though no body comes.",
+			Why:  "It is what HEAD is for.",
+			Source: `http.Response.ContentLength: "Unless Request.Method is "HEAD", values >= 0 indicate that the ` +
+				`given number of bytes may be read from Body."`,
+			check: checkLengthWithoutBody,
 		},
 		{
 			Name:   "response_names_its_request",
@@ -198,7 +210,8 @@ func checkResponseIntact(c *check) {
 			c.sub(fmt.Sprintf("%d, %d bytes", status, size), func(c *check) {
 				text := strings.Repeat("0123456789abcdef", size/16+1)[:size]
 				header := http.Header{
-					"Content-Length": {fmt.Sprint(size)}, "Content-Type": {"text/plain"}, "Retry-After": {"0"}, "X-Several": {"1", "2"}, "Vary": {"X-Varies"},
+					"Content-Length": {fmt.Sprint(size)}, "Content-Type": {"text/plain"},
+					"Retry-After": {"0"}, "X-Several": {"1", "2"}, "Vary": {"X-Varies"},
 				}
 				rt := c.wrapped(baseFunc(func(out *http.Request) (*http.Response, error) {
 					_, _ = take(out)
@@ -290,7 +303,8 @@ func (a *answers) base(status func(call int) int) baseFunc {
 	}
 }
 
-// of returns the body of the answer that was returned; answers that were replaced are another obligation's.
+// of returns the body of the answer that was returned; answers that were replaced are another
+// obligation's.
 func (a *answers) of(resp *http.Response) *tracked {
 	a.mu.Lock()
 	defer a.mu.Unlock()

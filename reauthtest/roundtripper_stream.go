@@ -56,7 +56,8 @@ func (c *check) duplex(again bool, base http.RoundTripper) {
 	go func() {
 		defer close(waited)
 		if !c.comes(answered) {
-			c.failf("RoundTrip does not return before the body is written, whose writer waits for the answer: a deadlock")
+			c.failf("RoundTrip does not return before the body is written, whose writer waits for the answer: a " +
+				"deadlock")
 			_ = w.CloseWithError(io.ErrUnexpectedEOF)
 		}
 	}()

@@ -17,7 +17,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A base that is not wrapped keeps to everything, and so does one that adds a header for its own host.
+// A base that is not wrapped keeps to everything, and so does one that adds a header for its own
+// host.
 func TestRoundTripperKept(t *testing.T) {
 	t.Run("bare", func(t *testing.T) {
 		reauthtest.TestRoundTripper(t, func(base http.RoundTripper) http.RoundTripper { return base })
@@ -103,7 +104,10 @@ func TestRoundTripperMisbehaves(t *testing.T) {
 		wrap wrapper
 		want string
 	}{
-		"panic": {doing(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("a bug") }), "panic while it is in RoundTrip: a bug"},
+		"panic": {
+			doing(func(http.RoundTripper, *http.Request) (*http.Response, error) { panic("a bug") }),
+			"panic while it is in RoundTrip: a bug",
+		},
 		"goexit": {doing(func(http.RoundTripper, *http.Request) (*http.Response, error) {
 			runtime.Goexit()
 			return nil, nil
@@ -113,7 +117,10 @@ func TestRoundTripperMisbehaves(t *testing.T) {
 			return nil, req.Context().Err()
 		}), "it hangs: no progress in 500ms while it is in RoundTrip"},
 		"wrap returns nil": {func(http.RoundTripper) http.RoundTripper { return nil }, "wrap returned nil"},
-		"wrap panics":      {func(http.RoundTripper) http.RoundTripper { panic("a bug") }, "panic while wrapping the base: a bug"},
+		"wrap panics": {
+			func(http.RoundTripper) http.RoundTripper { panic("a bug") },
+			"panic while wrapping the base: a bug",
+		},
 	} {
 		t.Run(how, func(t *testing.T) {
 			failures := reauthtest.CheckObligation("any_response_is_no_error", 500*time.Millisecond, test.wrap)

@@ -15,67 +15,88 @@ import (
 func uploadObligations() []Obligation {
 	return []Obligation{
 		{
-			Name:   "body_is_closed_on_every_path",
-			Duty:   "The caller's Body is closed, and every body that GetBody gave: after an answer, an error, a refusal that left it unread.",
-			Why:    "A body is often a file or a pipe: each one left open is a descriptor lost, or a writer that waits for ever.",
-			Source: `http.RoundTripper: "RoundTrip must always close the body, including on errors, but depending on the implementation may do so in a separate goroutine even after RoundTrip returns."`,
-			check:  checkBodyClosed,
+			Name: "body_is_closed_on_every_path",
+			Duty: "The caller's Body is closed, and every body that GetBody gave: after an answer, an error, a " +
+				"refusal that left it unread.",
+			Why: "A body is often a file or a pipe: each one left open is a descriptor lost, or a writer that " +
+				"waits for ever.",
+			Source: `http.RoundTripper: "RoundTrip must always close the body, including on errors, but depending on ` +
+				`the implementation may do so in a separate goroutine even after RoundTrip returns."`,
+			check: checkBodyClosed,
 		},
 		{
-			Name:   "body_may_be_closed_late_by_another_goroutine",
-			Duty:   "The body that the base was given stays whole until the base closes it, however early the base answered.",
-			Why:    "net/http's transports answer while they still write; a body that is closed, rewound or used again under them is cut or mixed up.",
-			Source: `http.RoundTripper: "callers wanting to reuse the body for subsequent requests must arrange to wait for the Close call before doing so."`,
-			check:  checkLateClose,
+			Name: "body_may_be_closed_late_by_another_goroutine",
+			Duty: "The body that the base was given stays whole until the base closes it, however early the base " +
+				"answered.",
+			Why: "net/http's transports answer while they still write; a body that is closed, rewound or used " +
+				"again under them is cut or mixed up.",
+			Source: `http.RoundTripper: "callers wanting to reuse the body for subsequent requests must arrange to ` +
+				`wait for the Close call before doing so."`,
+			check: checkLateClose,
 		},
 		{
-			Name:   "close_ends_a_waiting_read",
-			Duty:   "Closing a body, the request's at the base or the answer's at the caller, ends a Read that waits in another goroutine; closing an answer twice does no harm.",
-			Why:    "net/http closes a body to stop the goroutine that reads it, and programs close an answer to leave a stream.",
-			Source: `http.Request.Body: "Body must allow Read to be called concurrently with Close. In particular, calling Close should unblock a Read waiting for input."`,
-			check:  checkReadAndClose,
+			Name: "close_ends_a_waiting_read",
+			Duty: "Closing a body, the request's at the base or the answer's at the caller, ends a Read that waits " +
+				"in another goroutine; closing an answer twice does no harm.",
+			Why: "net/http closes a body to stop the goroutine that reads it, and programs close an answer to " +
+				"leave a stream.",
+			Source: `http.Request.Body: "Body must allow Read to be called concurrently with Close. In particular, ` +
+				`calling Close should unblock a Read waiting for input."`,
+			check: checkReadAndClose,
 		},
 		{
-			Name:   "first_send_uses_Body",
-			Duty:   "The first send sends Body itself; GetBody is for those after it.",
-			Why:    "What stands above may have set another Body and left GetBody as it was; the other one is what is to be sent.",
-			Source: `http.Request.GetBody: "an optional func to return a new copy of Body. It is used for client requests when a redirect requires reading the body more than once."`,
-			check:  checkFirstSend,
+			Name: "first_send_uses_Body",
+			Duty: "The first send sends Body itself; GetBody is for those after it.",
+			Why: "What stands above may have set another Body and left GetBody as it was; the other one is what is " +
+				"to be sent.",
+			Source: `http.Request.GetBody: "an optional func to return a new copy of Body. It is used for client ` +
+				`requests when a redirect requires reading the body more than once."`,
+			check: checkFirstSend,
 		},
 		{
-			Name:   "body_is_sent_while_it_is_written",
-			Duty:   "A body is not read before it is sent.",
-			Why:    "A writer that waits for the answer, as in a duplex stream, waits for ever; Expect: 100-continue is in vain; and a large upload has to fit into memory.",
-			Source: "net/http: Transport.ExpectContinueTimeout; the body is read by persistConn.writeLoop while readLoop waits for the answer.",
-			check:  checkStreamedBody,
+			Name: "body_is_sent_while_it_is_written",
+			Duty: "A body is not read before it is sent.",
+			Why: "A writer that waits for the answer, as in a duplex stream, waits for ever; Expect: 100-continue " +
+				"is in vain; and a large upload has to fit into memory.",
+			Source: "net/http: Transport.ExpectContinueTimeout; the body is read by persistConn.writeLoop while " +
+				"readLoop waits for the answer.",
+			check: checkStreamedBody,
 		},
 		{
-			Name:   "body_of_any_size_arrives",
-			Duty:   "A body without GetBody is sent whole however long it is, and its refusal returned, whether or not it could be sent again.",
+			Name: "body_of_any_size_arrives",
+			Duty: "A body without GetBody is sent whole however long it is, and its refusal returned, whether or " +
+				"not it could be sent again.",
 			Why:    "A limit on what is kept for a replay must not become a limit on what can be sent.",
 			Source: "net/http: Request.Body has no size limit; one without GetBody is only not sent again.",
 			check:  checkAnySize,
 		},
 		{
-			Name:   "length_and_NoBody_stay",
-			Duty:   "A known ContentLength stays, an unknown one becomes nothing false, and nil and http.NoBody stay what they are.",
-			Why:    "ContentLength 0 with a body means unknown: net/http waits up to 200 ms for its first byte, then sends it chunked, which some servers refuse.",
-			Source: `http.Request.ContentLength: "For client requests, a value of 0 with a non-nil Body is also treated as unknown."; transferWriter.probeRequestBody in transfer.go.`,
-			check:  checkLength,
+			Name: "length_and_NoBody_stay",
+			Duty: "A known ContentLength stays, an unknown one becomes nothing false, and nil and http.NoBody stay " +
+				"what they are.",
+			Why: "ContentLength 0 with a body means unknown: net/http waits up to 200 ms for its first byte, then " +
+				"sends it chunked, which some servers refuse.",
+			Source: `http.Request.ContentLength: "For client requests, a value of 0 with a non-nil Body is also ` +
+				`treated as unknown."; transferWriter.probeRequestBody in transfer.go.`,
+			check: checkLength,
 		},
 		{
-			Name:   "clone_has_a_working_GetBody",
-			Duty:   "When the caller's request has GetBody, so has what the base is given, and it yields the same body.",
-			Why:    "HTTP/2 sends again what a GOAWAY or REFUSED_STREAM left undone, HTTP/1.1 what a closed idle connection did; both need it.",
+			Name: "clone_has_a_working_GetBody",
+			Duty: "When the caller's request has GetBody, so has what the base is given, and it yields the same " +
+				"body.",
+			Why: "HTTP/2 sends again what a GOAWAY or REFUSED_STREAM left undone, HTTP/1.1 what a closed idle " +
+				"connection did; both need it.",
 			Source: "net/http: rewindBody in transport.go; http2shouldRetryRequest in h2_bundle.go.",
 			check:  checkGetBody,
 		},
 		{
-			Name:   "trailers_filled_while_the_body_is_read_arrive",
-			Duty:   "What the caller puts into Request.Trailer while its body is read arrives.",
-			Why:    "Checksums are only known at the end. Request.Clone copies the map: what the caller fills in afterwards is not in the copy.",
-			Source: `http.Request.Trailer: "After the HTTP request is sent the map values can be updated while the request body is read."`,
-			check:  checkRequestTrailers,
+			Name: "trailers_filled_while_the_body_is_read_arrive",
+			Duty: "What the caller puts into Request.Trailer while its body is read arrives.",
+			Why: "Checksums are only known at the end. Request.Clone copies the map: what the caller fills in " +
+				"afterwards is not in the copy.",
+			Source: `http.Request.Trailer: "After the HTTP request is sent the map values can be updated while the ` +
+				`request body is read."`,
+			check: checkRequestTrailers,
 		},
 	}
 }
@@ -84,7 +105,8 @@ func checkBodyClosed(c *check) {
 	broken := errors.New("connection lost")
 	unread := func(out *http.Request) { _ = body(out).Close() } // a body of ours closes without error
 	for name, base := range map[string]baseFunc{
-		"answered 200": always(200), "answered 401": always(401), "answered 403": always(403), "answered 429": always(429), "answered 503": always(503),
+		"answered 200": always(200), "answered 401": always(401), "answered 403": always(403),
+		"answered 429": always(429), "answered 503": always(503),
 		"refused unread": func(out *http.Request) (*http.Response, error) {
 			unread(out)
 			return respond(out, 413, "too large"), nil
@@ -129,7 +151,8 @@ func checkBodyClosed(c *check) {
 	})
 }
 
-// sendAndClose sends a request, closes its answer, and expects every body of the request to be closed.
+// sendAndClose sends a request, closes its answer, and expects every body of the request to be
+// closed.
 func (c *check) sendAndClose(rt http.RoundTripper, req *http.Request, u *upload) {
 	if resp, _ := c.roundTrip(rt, req); resp != nil && resp.Body != nil {
 		_ = resp.Body.Close() // other obligations look at it

@@ -32,13 +32,18 @@ func (p *Provider) stream(w http.ResponseWriter, path string) {
 
 // streamMessage is Anthropic's Messages API.
 func streamMessage(send func(string, ...any)) {
-	send("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"example\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n")
-	send("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n")
+	send("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\"," +
+		"\"role\":\"assistant\",\"model\":\"example\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null," +
+		"\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n")
+	send("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0," +
+		"\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n")
 	for _, word := range words {
-		send("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":%q}}\n\n", word)
+		send("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"+
+			"\"delta\":{\"type\":\"text_delta\",\"text\":%q}}\n\n", word)
 	}
 	send("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n")
-	send("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":6}}\n\n")
+	send("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"," +
+		"\"stop_sequence\":null},\"usage\":{\"output_tokens\":6}}\n\n")
 	send("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
 }
 
@@ -47,12 +52,14 @@ func streamResponse(send func(string, ...any)) {
 	const response = `{"id":"resp_1","object":"response","created_at":1,"status":%q,"model":"example","output":[]}`
 	n := 0
 	event := func(kind, format string, args ...any) {
-		send("event: %s\ndata: {\"type\":%q,\"sequence_number\":%d,%s}\n\n", kind, kind, n, fmt.Sprintf(format, args...))
+		send("event: %s\ndata: {\"type\":%q,\"sequence_number\":%d,%s}\n\n",
+			kind, kind, n, fmt.Sprintf(format, args...))
 		n++
 	}
 	event("response.created", `"response":`+response, "in_progress")
 	for _, word := range words {
-		event("response.output_text.delta", `"item_id":"msg_1","output_index":0,"content_index":0,"delta":%q,"logprobs":[]`, word)
+		event("response.output_text.delta",
+			`"item_id":"msg_1","output_index":0,"content_index":0,"delta":%q,"logprobs":[]`, word)
 	}
 	event("response.completed", `"response":`+response, "completed")
 }
@@ -64,7 +71,8 @@ func streamCompletion(send func(string, ...any)) {
 		if i == len(words)-1 {
 			finish = `"stop"`
 		}
-		send("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"example\",\"choices\":[{\"index\":0,\"delta\":{\"content\":%q},\"finish_reason\":%s}]}\n\n", word, finish)
+		send("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"example\","+
+			"\"choices\":[{\"index\":0,\"delta\":{\"content\":%q},\"finish_reason\":%s}]}\n\n", word, finish)
 	}
 	send("data: [DONE]\n\n")
 }

@@ -20,7 +20,8 @@ type Fault struct {
 	Answer *Answer
 }
 
-// TooManyRequests is the fault of a token endpoint that answers 429; after is what it asks to wait, in whole seconds.
+// TooManyRequests is the fault of a token endpoint that answers 429; after is what it asks to wait,
+// in whole seconds.
 func TooManyRequests(after time.Duration) Fault {
 	h := make(http.Header)
 	if after > 0 {
@@ -36,7 +37,12 @@ func Unavailable() Fault {
 
 // Page is the fault of an edge that answers with a page of HTML in the token endpoint's stead.
 func Page(status int) Fault {
-	return Fault{Answer: &Answer{Status: status, Header: http.Header{"Content-Type": {"text/html"}}, Body: "<html><title>Just a moment...</title></html>"}}
+	return Fault{
+		Answer: &Answer{
+			Status: status, Header: http.Header{"Content-Type": {"text/html"}},
+			Body: "<html><title>Just a moment...</title></html>",
+		},
+	}
 }
 
 // Fail makes the next requests to the token endpoint go wrong, one fault each.
@@ -46,8 +52,9 @@ func (p *Provider) Fail(faults ...Fault) {
 	p.faults = append(p.faults, faults...)
 }
 
-// serveToken is a token endpoint: the grants of a login that begins, and the refresh grant of RFC 6749 §6, with rotation and,
-// as RFC 9700 §4.14.2 wants it, the end of a login whose refresh token is used twice.
+// serveToken is a token endpoint: the grants of a login that begins, and the refresh grant of RFC
+// 6749 §6, with rotation and, as RFC 9700 §4.14.2 wants it, the end of a login whose refresh token
+// is used twice.
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, how way) {
 	given := readGrant(r)
 	fault := p.nextFault()
@@ -59,8 +66,12 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, how way) {
 		fault.Answer.write(w)
 		return
 	}
-	if how == anthropicCode && given["grant_type"] == "authorization_code" && r.Header.Get("Content-Type") != "application/json" {
-		writeJSON(400, map[string]any{"type": "error", "error": map[string]any{"type": "invalid_request_error", "message": "Invalid JSON"}}).write(w)
+	if how == anthropicCode && given["grant_type"] == "authorization_code" &&
+		r.Header.Get("Content-Type") != "application/json" {
+		writeJSON(400, map[string]any{
+			"type":  "error",
+			"error": map[string]any{"type": "invalid_request_error", "message": "Invalid JSON"},
+		}).write(w)
 		return
 	}
 	answer := p.grant(how, given)
@@ -83,7 +94,8 @@ func (p *Provider) nextFault() (f Fault) {
 	return f
 }
 
-// readGrant returns the parameters of a token request, sent as a form or as JSON; the refresh token may be in a header.
+// readGrant returns the parameters of a token request, sent as a form or as JSON; the refresh token
+// may be in a header.
 func readGrant(r *http.Request) map[string]string {
 	params := make(map[string]string)
 	if r.Header.Get("Content-Type") == "application/json" {
@@ -122,11 +134,16 @@ func (p *Provider) exchange(given map[string]string) *Answer {
 	case given["grant_type"] != "refresh_token":
 		return &Answer{Status: 400, Body: `{"error":"unsupported_grant_type"}`}
 	case l == nil, l.dead:
-		return &Answer{Status: 400, Body: `{"error":"invalid_grant","error_description":"Refresh token not found or invalid"}`}
+		return &Answer{
+			Status: 400,
+			Body:   `{"error":"invalid_grant","error_description":"Refresh token not found or invalid"}`,
+		}
 	case l.current != used:
 		p.reused++
 		p.kill(l)
-		return &Answer{Status: 400, Body: `{"error":"invalid_grant","error_description":"Refresh token reuse detected"}`}
+		return &Answer{
+			Status: 400, Body: `{"error":"invalid_grant","error_description":"Refresh token reuse detected"}`,
+		}
 	}
 	p.granted++
 	access, refresh := p.issue(l, !p.RefuseNew)
@@ -166,7 +183,8 @@ func (p *Provider) newAccess() string {
 		return "at-" + rand.Text()
 	}
 	now := time.Now().Add(p.Skew)
-	claims := fmt.Sprintf(`{"sub":"user-1","iat":%d,"exp":%d,"jti":%q}`, now.Unix(), now.Add(p.lifetime()).Unix(), rand.Text())
+	claims := fmt.Sprintf(`{"sub":"user-1","iat":%d,"exp":%d,"jti":%q}`,
+		now.Unix(), now.Add(p.lifetime()).Unix(), rand.Text())
 	enc := base64.RawURLEncoding.EncodeToString
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("EXAMPLE"))
 }

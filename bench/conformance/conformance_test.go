@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "write table.md anew")
 
-// Ours keeps them all, also under the race detector.
+// This library's transport keeps all obligations, also under the race detector.
 func TestOurs(t *testing.T) {
 	peers, err := conformance.Peers()
 	if err != nil {
@@ -22,7 +22,8 @@ func TestOurs(t *testing.T) {
 	reauthtest.TestRoundTripper(t, peers[0].Wrap)
 }
 
-// What the table says of the peers holds for the versions in go.mod, and each claim has a reason that was read in the source.
+// table.md equals a run with the versions in go.mod. Each obligation that a peer breaks has a
+// reason that was read in the peer's source, and no other obligation has one.
 func TestTable(t *testing.T) {
 	if raceDetector {
 		withoutRaceDetector(t)
@@ -61,8 +62,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// withoutRaceDetector runs the test in a process of its own: the detector fails a test for a race of a peer's, and some of
-// them write to the request that their caller may read.
+// withoutRaceDetector runs TestTable in a process without the race detector. Some peers write to a
+// request that its caller may read, and the detector would fail the test for that.
 func withoutRaceDetector(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run=^TestTable$", ".").CombinedOutput()
 	if err != nil {

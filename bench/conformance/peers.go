@@ -23,14 +23,15 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// Peer is a wrapping transport that a program may put where reauth's goes.
+// Peer is a wrapping transport that a program may use in the place of reauth.
 type Peer struct {
-	Name   string // of the type or function, as its users write it
+	Name   string // of the type or function, as a program writes it
 	Module string // whose version the table names
-	Setup  string // what it was set up with
+	Setup  string // how it is configured
 	Wrap   func(base http.RoundTripper) http.RoundTripper
 
-	// Reasons say why an obligation is not kept, by its name. Each has been read in the peer's source.
+	// Reasons are the reasons why the peer breaks an obligation, by the name of the obligation.
+	// Each was read in the source of the peer.
 	Reasons map[string]Reason
 }
 
@@ -41,8 +42,8 @@ type Reason struct {
 	ByDesign bool   // the peer documents it, or it is what the peer is for
 }
 
-// Peers returns this library's transport and those it is compared with, each as its documentation sets it up. What waits
-// between sends waits for milliseconds.
+// Peers returns this library's transport and the transports that it is compared with. Each is set
+// up as its documentation shows, but pauses between two sends for milliseconds only.
 func Peers() ([]Peer, error) {
 	github, err := gitHubApp()
 	if err != nil {
@@ -57,27 +58,34 @@ func Peers() ([]Peer, error) {
 			Name: "oauth2.Transport", Module: "golang.org/x/oauth2", Reasons: oauth2Reasons(),
 			Setup: "a static token source",
 			Wrap: func(base http.RoundTripper) http.RoundTripper {
-				return &oauth2.Transport{Base: base, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "at-EXAMPLE"})}
+				return &oauth2.Transport{
+					Base: base, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "at-EXAMPLE"}),
+				}
 			},
 		},
 		{
-			Name: "ghinstallation.Transport", Module: "github.com/bradleyfalzon/ghinstallation/v2", Reasons: ghinstallationReasons(), Wrap: github,
+			Name: "ghinstallation.Transport", Module: "github.com/bradleyfalzon/ghinstallation/v2",
+			Reasons: ghinstallationReasons(), Wrap: github,
 			Setup: "an app whose token requests GitHub answers",
 		},
 		{
-			Name: "retryablehttp.RoundTripper", Module: "github.com/hashicorp/go-retryablehttp", Reasons: retryableReasons(false), Wrap: retryable(false),
+			Name: "retryablehttp.RoundTripper", Module: "github.com/hashicorp/go-retryablehttp",
+			Reasons: retryableReasons(false), Wrap: retryable(false),
 			Setup: "`NewClient()`",
 		},
 		{
-			Name: "retryablehttp.RoundTripper, tuned", Module: "github.com/hashicorp/go-retryablehttp", Reasons: retryableReasons(true), Wrap: retryable(true),
+			Name: "retryablehttp.RoundTripper, tuned", Module: "github.com/hashicorp/go-retryablehttp",
+			Reasons: retryableReasons(true), Wrap: retryable(true),
 			Setup: "`PassthroughErrorHandler`, no redirects, failed sends not retried",
 		},
 		{
-			Name: "failsafehttp.NewRoundTripper", Module: "github.com/failsafe-go/failsafe-go", Reasons: failsafeReasons(false), Wrap: failsafe(false),
+			Name: "failsafehttp.NewRoundTripper", Module: "github.com/failsafe-go/failsafe-go",
+			Reasons: failsafeReasons(false), Wrap: failsafe(false),
 			Setup: "`NewRetryPolicyBuilder().Build()`",
 		},
 		{
-			Name: "failsafehttp.NewRoundTripper, tuned", Module: "github.com/failsafe-go/failsafe-go", Reasons: failsafeReasons(true), Wrap: failsafe(true),
+			Name: "failsafehttp.NewRoundTripper, tuned", Module: "github.com/failsafe-go/failsafe-go",
+			Reasons: failsafeReasons(true), Wrap: failsafe(true),
 			Setup: "`ReturnLastFailure()`, failed sends not retried",
 		},
 		{
@@ -90,9 +98,10 @@ func Peers() ([]Peer, error) {
 			},
 		},
 		{
-			Name: "otelhttp.NewTransport", Module: "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", Reasons: otelReasons(),
-			Setup: "no options",
-			Wrap:  func(base http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(base) },
+			Name: "otelhttp.NewTransport", Reasons: otelReasons(),
+			Module: "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
+			Setup:  "no options",
+			Wrap:   func(base http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(base) },
 		},
 		{
 			Name: "gzhttp.Transport", Module: "github.com/klauspost/compress", Reasons: gzhttpReasons(),
@@ -102,24 +111,31 @@ func Peers() ([]Peer, error) {
 	}, nil
 }
 
+// ownModule is the path of this library, which has no version here.
 const ownModule = "github.com/reauth-go/reauth"
 
-// recovering has a login for the host that the suite asks, which the provider can refresh.
+// recovering wraps base in this library's transport. Its pool has a login for the host that the
+// suite asks, and the provider can refresh that login.
 func recovering(base http.RoundTripper) http.RoundTripper {
 	pool := reauth.NewPool()
 	fresh := func(context.Context, reauth.Credential) (reauth.Credential, error) {
 		return reauth.Credential{AccessToken: "at-EXAMPLE-fresh"}, nil
 	}
-	if err := pool.Register(reauth.Provider{Name: "example", Hosts: []string{"api.example.com"}, Refresher: reauth.RefresherFunc(fresh)}); err != nil {
+	if err := pool.Register(reauth.Provider{
+		Name: "example", Hosts: []string{"api.example.com"}, Refresher: reauth.RefresherFunc(fresh),
+	}); err != nil {
 		panic(err) // the suite reports it
 	}
-	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "example", AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE"}); err != nil {
+	if _, err := pool.Add(context.Background(), reauth.Credential{
+		Provider: "example", AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE",
+	}); err != nil {
 		panic(err)
 	}
 	return reauth.NewRecoveringTransport(base, pool)
 }
 
-// retryable is the client's default but for its pauses, or set up to be a round tripper as far as its settings go.
+// retryable wraps a base in a client with its default settings, but for shorter pauses. A tuned
+// client acts as a round tripper as far as its settings allow.
 func retryable(tuned bool) func(http.RoundTripper) http.RoundTripper {
 	return func(base http.RoundTripper) http.RoundTripper {
 		c := retryablehttp.NewClient()
@@ -131,7 +147,7 @@ func retryable(tuned bool) func(http.RoundTripper) http.RoundTripper {
 			c.ErrorHandler = retryablehttp.PassthroughErrorHandler
 			c.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 				if err != nil {
-					return false, err // a POST may have been acted on
+					return false, err // the server may have acted on a POST
 				}
 				return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
 			}
@@ -140,17 +156,21 @@ func retryable(tuned bool) func(http.RoundTripper) http.RoundTripper {
 	}
 }
 
-// failsafe is the library's own policy for HTTP, or set up to be a round tripper as far as its settings go.
+// failsafe wraps a base in the library's own policy for HTTP. A tuned policy acts as a round
+// tripper as far as its settings allow.
 func failsafe(tuned bool) func(http.RoundTripper) http.RoundTripper {
-	policy := failsafehttp.NewRetryPolicyBuilder().WithBackoff(time.Millisecond, 4*time.Millisecond) //nolint:bodyclose // a policy for responses holds none
+	//nolint:bodyclose // a policy holds no response
+	policy := failsafehttp.NewRetryPolicyBuilder().WithBackoff(time.Millisecond, 4*time.Millisecond)
 	if tuned {
-		policy = policy.ReturnLastFailure().AbortIf(func(_ *http.Response, err error) bool { return err != nil }) //nolint:bodyclose // a policy for responses holds none
+		//nolint:bodyclose // a policy holds no response
+		policy = policy.ReturnLastFailure().AbortIf(func(_ *http.Response, err error) bool { return err != nil })
 	}
-	retries := policy.Build() //nolint:bodyclose // a policy for responses holds none
+	retries := policy.Build() //nolint:bodyclose // a policy holds no response
 	return func(base http.RoundTripper) http.RoundTripper { return failsafehttp.NewRoundTripper(base, retries) }
 }
 
-// gitHubApp makes transports of an app that can have a token for its installation.
+// gitHubApp returns a function that wraps a base in the transport of an app. The app can get a
+// token for its installation.
 func gitHubApp() (func(http.RoundTripper) http.RoundTripper, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -166,7 +186,7 @@ func gitHubApp() (func(http.RoundTripper) http.RoundTripper, error) {
 	}, nil
 }
 
-// tokenEndpoint issues installation tokens, and is the suite's base in everything else.
+// tokenEndpoint is the suite's base, and also answers GitHub's requests for installation tokens.
 type tokenEndpoint struct{ http.RoundTripper }
 
 func (e tokenEndpoint) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -174,12 +194,13 @@ func (e tokenEndpoint) RoundTrip(req *http.Request) (*http.Response, error) {
 		return e.RoundTripper.RoundTrip(req)
 	}
 	if req.Body != nil {
-		_ = req.Body.Close() // it holds nothing of interest
+		_ = req.Body.Close() // nothing of it is needed
 	}
 	body := fmt.Sprintf(`{"token":"ghs_EXAMPLE","expires_at":%q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	return &http.Response{
-		Status: "201 Created", StatusCode: http.StatusCreated, Header: http.Header{"Content-Type": {"application/json"}},
-		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
+		Status: "201 Created", StatusCode: http.StatusCreated,
+		Header: http.Header{"Content-Type": {"application/json"}},
+		Body:   io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: req,
 	}, nil
 }
 

@@ -10,20 +10,21 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// Result is how a peer fared.
+// Result is what the suite found out about one peer.
 type Result struct {
 	Peer
 	Version     string // of its module; empty for this library's own
 	Obligations []reauthtest.Obligation
 }
 
-// Broken returns the obligations that were not kept.
+// Broken returns the obligations that the peer did not keep.
 func (r *Result) Broken() []reauthtest.Obligation {
-	return slices.DeleteFunc(slices.Clone(r.Obligations), func(o reauthtest.Obligation) bool { return len(o.Failures) == 0 })
+	return slices.DeleteFunc(slices.Clone(r.Obligations),
+		func(o reauthtest.Obligation) bool { return len(o.Failures) == 0 })
 }
 
-// Run runs the suite on all peers at once, which takes about a minute: what hangs is waited for. It is called in this
-// module, and needs the go command for the versions.
+// Run runs the suite on all peers at once. It takes about a minute, because some cases wait for a
+// peer that hangs. It has to run in this module, and needs the go command to find out the versions.
 func Run() ([]Result, error) {
 	peers, err := Peers()
 	if err != nil {
@@ -52,7 +53,8 @@ func Table() (string, error) {
 	return Markdown(results), nil
 }
 
-// versions returns the versions of the peers' modules. A test binary knows none of its dependencies, so go list is asked.
+// versions returns the version of each peer's module. It asks go list, because a test binary does
+// not know the versions of its dependencies.
 func versions(peers []Peer) (map[string]string, error) {
 	args := []string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}
 	for _, p := range peers {
@@ -73,7 +75,8 @@ func versions(peers []Peer) (map[string]string, error) {
 	return m, nil
 }
 
-// Markdown writes results as a table of obligations and peers, the peers as they were set up, and why each one falls short.
+// Markdown writes results as a table of obligations and peers. Below the table it tells how each
+// peer was set up, and why it breaks obligations.
 func Markdown(results []Result) string {
 	var b strings.Builder
 	b.WriteString("| obligation |")
@@ -92,7 +95,8 @@ func Markdown(results []Result) string {
 	for _, r := range results {
 		fmt.Fprintf(&b, " **%d/%d** |", len(r.Obligations)-len(r.Broken()), len(r.Obligations))
 	}
-	b.WriteString("\n\n✓ kept · ✗ broken · ○ not kept by design, as the peer documents or as is its purpose\n\n")
+	b.WriteString("\n\n✓ kept · ✗ broken · " +
+		"○ not kept by design, as the peer documents or as is its purpose\n\n")
 	for i, r := range results {
 		fmt.Fprintf(&b, "- **%c** `%s`", 'A'+i, r.Name)
 		if r.Version != "" {
@@ -101,12 +105,14 @@ func Markdown(results []Result) string {
 		fmt.Fprintf(&b, ": %s\n", r.Setup)
 		for _, o := range r.Broken() {
 			why := r.Reasons[o.Name]
-			fmt.Fprintf(&b, "  - %s %s: %s (%s)\n", r.cell(o), strings.ReplaceAll(o.Name, "_", " "), why.Text, why.Where)
+			fmt.Fprintf(&b, "  - %s %s: %s (%s)\n",
+				r.cell(o), strings.ReplaceAll(o.Name, "_", " "), why.Text, why.Where)
 		}
 	}
 	return b.String()
 }
 
+// cell returns the sign of an obligation in the table: kept, broken, or not kept by design.
 func (r *Result) cell(o reauthtest.Obligation) string {
 	switch {
 	case len(o.Failures) == 0:

@@ -14,20 +14,23 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Ours is green, the others are grey and blue; also told apart without colours, by their order.
+// The bars of reauth are green, those of the others grey and blue. The order of the bars tells them
+// apart without colours too.
 var (
-	green  = color.RGBA{R: 0x2e, G: 0x8b, B: 0x57, A: 0xff} //nolint:gochecknoglobals // constants, if Go had them for structs
+	green  = color.RGBA{R: 0x2e, G: 0x8b, B: 0x57, A: 0xff} //nolint:gochecknoglobals // Go has no constant structs
 	palest = color.RGBA{R: 0xbf, G: 0xe0, B: 0xcc, A: 0xff} //nolint:gochecknoglobals // as above
 	paler  = color.RGBA{R: 0x8c, G: 0xc6, B: 0xa4, A: 0xff} //nolint:gochecknoglobals // as above
 	grey   = color.RGBA{R: 0x8a, G: 0x93, B: 0x9c, A: 0xff} //nolint:gochecknoglobals // as above
 	dark   = color.RGBA{R: 0x4d, G: 0x58, B: 0x66, A: 0xff} //nolint:gochecknoglobals // as above
 )
 
+// newPlot makes an empty plot in the style of the report.
 func newPlot(title string) *plot.Plot {
 	p := plot.New()
 	sans := font.Font{Typeface: "Liberation", Variant: "Sans"}
 	for _, f := range []*font.Font{
-		&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font,
+		&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font,
+		&p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font,
 	} {
 		sans.Size = f.Size
 		*f = sans
@@ -39,7 +42,7 @@ func newPlot(title string) *plot.Plot {
 	return p
 }
 
-// nominal names the places on the X axis, with room for the bars at both ends.
+// nominal names the places on the X axis and leaves room for the bars at both ends.
 func nominal(p *plot.Plot, titles []string) {
 	p.NominalX(titles...)
 	p.X.Min, p.X.Max = -0.5, float64(len(titles))-0.5
@@ -57,7 +60,7 @@ func label(x, y float64, shift vg.Length) (*plotter.Labels, error) {
 	return l, nil
 }
 
-// svg draws a plot.
+// svg draws a plot as SVG.
 func svg(p *plot.Plot, width, height vg.Length) ([]byte, error) {
 	c := vgsvg.New(width, height)
 	p.Draw(draw.New(c))
@@ -66,7 +69,7 @@ func svg(p *plot.Plot, width, height vg.Length) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// overheadChart shows what is added to a request, one bar for each.
+// overheadChart draws the time that each library adds to a request.
 func (r *results) overheadChart() ([]byte, error) {
 	p := newPlot("Time added to a successful request (2 KiB, 13 headers)")
 	p.Y.Label.Text = "µs"
@@ -95,8 +98,8 @@ func (r *results) overheadChart() ([]byte, error) {
 	return svg(p, 7*vg.Inch, 3.5*vg.Inch)
 }
 
-// stormChart shows how many times the ideal it took until all calls had an answer. Where calls failed the bar is hollow:
-// to give up is quick.
+// stormChart draws the time until all calls have an answer, as a multiple of the ideal. A bar is
+// hollow if calls failed, because a library that gives up is quick.
 func (r *results) stormChart() ([]byte, error) {
 	p := newPlot("A storm of refusals: time until all calls have an answer")
 	p.Y.Label.Text = "× the ideal"
@@ -145,7 +148,7 @@ func (r *results) stormChart() ([]byte, error) {
 	return svg(p, 8*vg.Inch, 4.5*vg.Inch)
 }
 
-// failures says how many calls of each storm failed.
+// failures writes how many calls of each storm failed, or nothing if none failed.
 func failures(r *results, by string) string {
 	text, any := ": ", false
 	for i, s := range storms() {
@@ -162,7 +165,8 @@ func failures(r *results, by string) string {
 	return text + " calls failed"
 }
 
-// drawable keeps a figure that is missing from breaking the chart; the report fails for it at its end.
+// drawable returns 0 for a missing figure, which cannot be drawn. The report fails at its end
+// because of that figure.
 func drawable(v float64) float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0
@@ -170,20 +174,24 @@ func drawable(v float64) float64 {
 	return v
 }
 
-// swatch is a bar in the legend.
+// swatch is the sample of a bar in the legend.
 type swatch struct{ line, fill color.Color }
 
 // Thumbnail implements plot.Thumbnailer.
 func (s swatch) Thumbnail(c *draw.Canvas) {
-	points := []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y}}
+	points := []vg.Point{
+		{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y},
+		{X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y},
+	}
 	c.FillPolygon(s.fill, points)
 	c.StrokeLines(draw.LineStyle{Color: s.line, Width: vg.Points(1)}, append(points, points[0]))
 }
 
-// charts are the files of the charts.
+// charts returns the files of the charts by name.
 func (r *results) charts() (map[string][]byte, error) {
 	files := make(map[string][]byte)
-	for name, drawn := range map[string]func() ([]byte, error){"overhead.svg": r.overheadChart, "storm.svg": r.stormChart} {
+	drawings := map[string]func() ([]byte, error){"overhead.svg": r.overheadChart, "storm.svg": r.stormChart}
+	for name, drawn := range drawings {
 		content, err := drawn()
 		if err != nil {
 			return nil, fmt.Errorf("drawing %s: %w", name, err)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-var nan = math.NaN() //nolint:gochecknoglobals // a constant, if Go had one for it
+var nan = math.NaN() //nolint:gochecknoglobals // Go has no constant for it
 
-// seconds writes a time with three digits: 2.57 µs.
+// seconds writes a time in seconds with three digits and a unit: 2.57 µs.
 func seconds(s float64) string {
 	a := math.Abs(s)
 	switch {
@@ -26,7 +26,7 @@ func seconds(s float64) string {
 	return digits(s) + " s"
 }
 
-// size writes a number of bytes.
+// size writes a number of bytes with a unit: 1.48 KiB.
 func size(b float64) string {
 	a := math.Abs(b)
 	switch {
@@ -40,7 +40,7 @@ func size(b float64) string {
 	return digits(b/(1<<20)) + " MiB"
 }
 
-// digits writes three of them, and no more than two decimals.
+// digits writes a number with as many decimals as make three digits, and at most two.
 func digits(v float64) string {
 	a := math.Abs(v)
 	decimals := 2
@@ -61,7 +61,7 @@ func signed(text string) string {
 	return "+" + text
 }
 
-// spread writes how far the confidence interval of the median reaches.
+// spread writes the half-width of the confidence interval of the median, in percent of the median.
 func spread(s series) string {
 	if len(s) < 2 {
 		return ""
@@ -78,7 +78,7 @@ func interval(s series) string {
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", sum.Center, sum.Lo, sum.Hi)
 }
 
-// thousands writes a whole number.
+// thousands writes a whole number with commas: 1,234,567.
 func thousands(v float64) string {
 	t := strconv.FormatFloat(math.Round(v), 'f', 0, 64)
 	for i := len(t) - 3; i > 0; i -= 3 {
@@ -90,6 +90,8 @@ func thousands(v float64) string {
 // table is a table of Markdown.
 type table struct{ text string }
 
+// newTable makes a table with one row of titles. All columns but the first are aligned to the
+// right.
 func newTable(head ...string) *table {
 	t := new(table)
 	t.row(head...)
@@ -109,5 +111,5 @@ func sliceOf(s string, n int) []string {
 	return list
 }
 
-// day is when the report was made.
+// day writes the day of the report.
 func day(t time.Time) string { return t.UTC().Format("2 January 2006") }

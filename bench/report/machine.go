@@ -11,30 +11,32 @@ import (
 	"time"
 )
 
-// environment is where and of what the report was made.
+// environment describes the machine, the versions and the day of a report.
 type environment struct {
 	Quick    bool
 	Day      string
 	Cores    int
 	System   string // operating system and architecture
-	Load     string // of the machine when the report began; empty: not known here
+	Load     string // of the machine before the benchmarks; empty if unknown
 	Go       string
-	Commit   string // of the library; empty: not a repository
+	Commit   string // of the library; empty outside of a repository
 	Versions []version
-	Contract string // the table of who keeps which obligations; empty: not looked at
+	Contract string // the table of package conformance; empty in a quick pass
 }
 
 type version struct{ Path, Version string }
 
-// peerModules are the modules that are measured beside ours.
+// peerModules returns the modules that are measured beside reauth.
 func peerModules() []string {
 	return []string{
 		"golang.org/x/oauth2", "github.com/hashicorp/go-retryablehttp", "github.com/failsafe-go/failsafe-go",
-		"github.com/bradleyfalzon/ghinstallation/v2", "github.com/anthropics/anthropic-sdk-go", "github.com/openai/openai-go/v3",
+		"github.com/bradleyfalzon/ghinstallation/v2", "github.com/anthropics/anthropic-sdk-go",
+		"github.com/openai/openai-go/v3",
 		"github.com/router-for-me/CLIProxyAPI/v7",
 	}
 }
 
+// describe returns the environment of this run.
 func describe(ctx context.Context) (environment, error) {
 	env := environment{
 		Day: day(time.Now()), Cores: runtime.NumCPU(), Go: runtime.Version(),
@@ -52,13 +54,14 @@ func describe(ctx context.Context) (environment, error) {
 		path, v, _ := strings.Cut(strings.TrimSpace(line), " ")
 		env.Versions = append(env.Versions, version{path, v})
 	}
-	if out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output(); err == nil {
-		env.Commit = strings.TrimSpace(string(out))
+	commit, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err == nil {
+		env.Commit = strings.TrimSpace(string(commit))
 	}
 	return env, nil
 }
 
-// systemName is what a Linux distribution calls itself.
+// systemName returns the name that a Linux distribution gives itself, or "" on other systems.
 func systemName() string {
 	file, err := os.Open("/etc/os-release")
 	if err != nil {

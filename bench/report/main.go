@@ -1,10 +1,10 @@
-// Report runs the benchmarks of this module and writes README.md and two charts from what came out. It is run in the
-// module's folder:
+// Report runs the benchmarks of this module and writes README.md and two charts from their output.
+// Run it in the folder of the module:
 //
 //	go run ./report
 //
-// The benchmarks are run in passes, one sample of each per pass, so that what is compared is measured in turn and not one
-// after the other: A B A B, and a machine that slows down slows all of them.
+// It runs the benchmarks in passes, with one sample of each per pass. So the samples of two
+// libraries alternate, A B A B, and a machine that slows down slows all libraries alike.
 package main
 
 import (
@@ -35,13 +35,15 @@ func main() {
 	}
 }
 
+// options are the flags of the command.
 type options struct {
 	quick          bool
 	dir, raw, from string
 }
 
+// run makes the report and writes its files.
 func run(ctx context.Context, o options, log io.Writer) error {
-	env, err := describe(ctx) // first: the load is that before the run
+	env, err := describe(ctx) // before the benchmarks load the machine
 	if err != nil {
 		return err
 	}
@@ -64,7 +66,7 @@ func run(ctx context.Context, o options, log io.Writer) error {
 		return err
 	}
 	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(o.dir, name), content, 0o644); err != nil { //nolint:gosec // for everybody to read
+		if err := os.WriteFile(filepath.Join(o.dir, name), content, 0o644); err != nil { //nolint:gosec // public
 			return err
 		}
 	}
@@ -72,14 +74,14 @@ func run(ctx context.Context, o options, log io.Writer) error {
 	return err
 }
 
-// output returns what the benchmarks have printed, in this run or an earlier one.
+// output returns the output of the benchmarks, of this run or of an earlier one.
 func output(ctx context.Context, o options, log io.Writer) ([]byte, error) {
 	if o.from != "" {
 		return os.ReadFile(o.from)
 	}
 	raw, err := measure(ctx, o.quick, log)
 	if err == nil && o.raw != "" {
-		err = os.WriteFile(o.raw, raw, 0o644) //nolint:gosec // for everybody to read
+		err = os.WriteFile(o.raw, raw, 0o644) //nolint:gosec // public
 	}
 	return raw, err
 }

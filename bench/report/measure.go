@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// group is some of the benchmarks, and how long one sample of each takes.
+// group is a set of benchmarks and the time of one sample, in the form of -bench and -benchtime.
 type group struct{ bench, time string }
 
-// groups are all of them. What takes a fifth of a second at least is done once per sample.
+// groups returns all benchmarks. A benchmark that takes at least a fifth of a second runs once per
+// sample.
 func groups(quick bool) []group {
 	list := []group{
 		{"^BenchmarkOverhead$/^base=memory$", "300ms"},
@@ -36,9 +37,10 @@ func groups(quick bool) []group {
 	return list
 }
 
+// passes is the number of samples of each benchmark.
 const passes = 10
 
-// measure builds the benchmarks and runs them, pass by pass. It returns everything they have printed.
+// measure builds the benchmarks, runs them pass by pass, and returns their output.
 func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "reauth-bench-")
 	if err != nil {
@@ -58,14 +60,16 @@ func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 	start := time.Now()
 	for i := range n {
 		for _, g := range groups(quick) {
-			run := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", g.bench, "-test.benchtime", g.time) //nolint:gosec // as above
+			args := []string{"-test.run", "^$", "-test.bench", g.bench, "-test.benchtime", g.time}
+			run := exec.CommandContext(ctx, binary, args...) //nolint:gosec // constants, and the path above
 			out, err := run.CombinedOutput()
 			if err != nil {
 				return nil, fmt.Errorf("running %s: %w\n%s", g.bench, err, out)
 			}
 			all.Write(out)
 		}
-		if _, err := fmt.Fprintf(log, "report: pass %d of %d, %s\n", i+1, n, time.Since(start).Round(time.Second)); err != nil {
+		took := time.Since(start).Round(time.Second)
+		if _, err := fmt.Fprintf(log, "report: pass %d of %d, %s\n", i+1, n, took); err != nil {
 			return nil, err
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"text/template"
 )
 
-// page is the file of the report.
+// page is the name of the file of the report.
 const page = "README.md"
 
 //go:embed page.md
 var pageText string
 
-// figures is what the page is made of.
+// figures are the values that the template of the page takes.
 type figures struct {
 	environment
 	CPU     string
@@ -21,11 +21,12 @@ type figures struct {
 	Targets, Overhead, HTTP1, HTTP2, Parallel, Streams, Choose, Pool, Classify, Storm, Memory string
 }
 
-// render makes the files of the report. It fails when the run lacks a figure.
+// render returns the files of the report by name. It fails if the output lacks a figure.
 func render(r *results, env environment) (map[string][]byte, error) {
 	f := figures{
 		environment: env, CPU: r.cpu, Samples: r.passes(),
-		Targets: r.targetTable(), Overhead: r.overheadTable(), HTTP1: r.loopbackTable("http1"), HTTP2: r.loopbackTable("http2"),
+		Targets: r.targetTable(), Overhead: r.overheadTable(),
+		HTTP1: r.loopbackTable("http1"), HTTP2: r.loopbackTable("http2"),
 		Parallel: r.parallelTable(), Streams: r.streamTable(), Choose: r.chooseTable(), Pool: r.poolTable(),
 		Classify: r.classifyTable(), Storm: r.stormTable(), Memory: r.memoryTable(),
 	}

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -14,9 +15,9 @@ import (
 )
 
 //go:embed testdata/pass.txt
-var recorded string // one pass, with some of the fixtures
+var recorded string // one pass, in which some fixtures are judged
 
-// ten passes that all measured the same.
+// run10 returns the output of ten passes with the same figures.
 func run10() string { return strings.Repeat(recorded, passes) }
 
 func parsed(t *testing.T, text string) *results {
@@ -48,10 +49,11 @@ func TestRender(t *testing.T) {
 		requireXML(t, files[chart])
 		require.Contains(t, string(files[chart]), "reauth")
 	}
-	require.Contains(t, string(files["storm.svg"]), "19, 999, 9,989 calls failed", "that calls failed must be seen in the chart")
+	require.Contains(t, string(files["storm.svg"]), "19, 999, 9,989 calls failed",
+		"the chart shows how many calls failed")
 }
 
-// requireTables makes sure that there are so many tables, and that no row lacks a cell.
+// requireTables checks the number of tables, and that no row lacks a cell.
 func requireTables(t *testing.T, text string, want int) {
 	t.Helper()
 	tables, cells := 0, 0
@@ -101,38 +103,40 @@ func TestMissingFigure(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Each target is met and missed by what is measured, and by nothing else. A row sets some figures; the rest are those recorded.
+// Each target depends on its own figures only. A row sets some figures; the others are those of the
+// recorded pass.
 func TestTargets(t *testing.T) {
-	const post = "BenchmarkOverhead/base=memory/body=2KiB/getbody=yes/by="
+	type figures = map[string]string
+	const mib = "BenchmarkOverhead/base=memory/body=1MiB/"
 	for _, row := range []struct {
-		target string // its beginning
-		set    map[string]string
+		target string // the beginning of its text
+		set    figures
 		met    bool
 		note   string
 	}{
-		{"overhead of a request", map[string]string{post + "bare": "100 ns/op", post + "reauth": "600 ns/op", post + "oauth2": "1100 ns/op"}, true, ", and the aim of 0.80"},
-		{"overhead of a request", map[string]string{post + "bare": "100 ns/op", post + "reauth": "950 ns/op", post + "oauth2": "1100 ns/op"}, true, ""},
-		{"overhead of a request", map[string]string{post + "bare": "100 ns/op", post + "reauth": "1050 ns/op", post + "oauth2": "1100 ns/op"}, false, ""},
-		{"allocations", map[string]string{post + "bare": "4 allocs/op", post + "reauth": "10 allocs/op", post + "oauth2": "13 allocs/op"}, true, ", and the aim of +6"},
-		{"allocations", map[string]string{post + "bare": "4 allocs/op", post + "reauth": "13 allocs/op", post + "oauth2": "13 allocs/op"}, false, ""},
-		{"copies made of a body with GetBody", map[string]string{"BenchmarkOverhead/base=memory/body=1MiB/getbody=yes/by=reauth": "1512 B/op"}, true, ""},
-		{"copies made of a body with GetBody", map[string]string{"BenchmarkOverhead/base=memory/body=1MiB/getbody=yes/by=reauth": "1055525 B/op"}, false, ""},
-		{"copies made of a body without GetBody", map[string]string{"BenchmarkOverhead/base=memory/body=1MiB/getbody=no/by=reauth": "1055525 B/op"}, true, ""},
-		{"copies made of a body without GetBody", map[string]string{"BenchmarkOverhead/base=memory/body=1MiB/getbody=no/by=reauth": "2229528 B/op"}, false, ""},
+		{"overhead of a request", posts("100 ns/op", "600 ns/op", "1100 ns/op"), true, ", and the aim of 0.80"},
+		{"overhead of a request", posts("100 ns/op", "950 ns/op", "1100 ns/op"), true, ""},
+		{"overhead of a request", posts("100 ns/op", "1050 ns/op", "1100 ns/op"), false, ""},
+		{"allocations", posts("4 allocs/op", "10 allocs/op", "13 allocs/op"), true, ", and the aim of +6"},
+		{"allocations", posts("4 allocs/op", "13 allocs/op", "13 allocs/op"), false, ""},
+		{"copies made of a body with GetBody", figures{mib + "getbody=yes/by=reauth": "1512 B/op"}, true, ""},
+		{"copies made of a body with GetBody", figures{mib + "getbody=yes/by=reauth": "1055525 B/op"}, false, ""},
+		{"copies made of a body without GetBody", figures{mib + "getbody=no/by=reauth": "1055525 B/op"}, true, ""},
+		{"copies made of a body without GetBody", figures{mib + "getbody=no/by=reauth": "2229528 B/op"}, false, ""},
 		{"overhead with 100 or 10,000", pools("3000 ns/op", "3000 ns/op"), true, " (100, fill-first)"},
 		{"overhead with 100 or 10,000", pools("3000 ns/op", "9000 ns/op"), false, " (10,000, 9,999 put aside, random)"},
-		{"requests out of a thousand", map[string]string{"BenchmarkParallel/by=reauth": "0 waits/1000"}, true, ""},
-		{"requests out of a thousand", map[string]string{"BenchmarkParallel/by=reauth": "0.2 waits/1000"}, false, ""},
+		{"requests out of a thousand", figures{"BenchmarkParallel/by=reauth": "0 waits/1000"}, true, ""},
+		{"requests out of a thousand", figures{"BenchmarkParallel/by=reauth": "0.2 waits/1000"}, false, ""},
 		{"throughput", throughput("400 MB/s", "396 MB/s"), true, " (HTTP/2)"},
 		{"throughput", throughput("400 MB/s", "380 MB/s"), false, " (HTTP/2)"},
 		{"time to the first byte", firstBytes("100 first-ns/op", "90 first-ns/op"), true, ""},
 		{"time to the first byte", firstBytes("100 first-ns/op", "110 first-ns/op"), false, ""},
-		{"storm of 20", storm20("210000000 ns/op", "1 exchanges/op", "0 failed/op"), true, ", one exchange, none failed"},
-		{"storm of 20", storm20("250000000 ns/op", "1 exchanges/op", "0 failed/op"), false, ", one exchange, none failed"},
-		{"storm of 20", storm20("210000000 ns/op", "2 exchanges/op", "0 failed/op"), false, " (once 2 exchanges, 0 failed)"},
-		{"storm of 20", storm20("210000000 ns/op", "1 exchanges/op", "3 failed/op"), false, " (once 1 exchanges, 3 failed)"},
-		{"memory", map[string]string{"BenchmarkMemory/length=unknown/by=reauth": "1.06 x-bytes"}, true, ""},
-		{"memory", map[string]string{"BenchmarkMemory/length=unknown/by=reauth": "1.2 x-bytes"}, false, ""},
+		{"storm of 20", storm20(210, 1, 0), true, ", one exchange, none failed"},
+		{"storm of 20", storm20(250, 1, 0), false, ", one exchange, none failed"},
+		{"storm of 20", storm20(210, 2, 0), false, " (once 2 exchanges, 0 failed)"},
+		{"storm of 20", storm20(210, 1, 3), false, " (once 1 exchanges, 3 failed)"},
+		{"memory", figures{"BenchmarkMemory/length=unknown/by=reauth": "1.06 x-bytes"}, true, ""},
+		{"memory", figures{"BenchmarkMemory/length=unknown/by=reauth": "1.2 x-bytes"}, false, ""},
 	} {
 		r := parsed(t, change(t, run10(), row.set))
 		i := 0
@@ -148,13 +152,15 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// change sets figures of benchmarks; several of one are separated by tabs.
+// change replaces figures of benchmarks in an output. Tabs separate several figures of one
+// benchmark.
 func change(t *testing.T, text string, set map[string]string) string {
 	t.Helper()
 	for name, figures := range set {
 		for figure := range strings.SplitSeq(figures, "\t") {
 			_, unit, _ := strings.Cut(figure, " ")
-			re := regexp.MustCompile(`(?m)^(` + regexp.QuoteMeta(name) + `-\d+\s.*?)\S+ ` + regexp.QuoteMeta(unit) + `(\s|$)`)
+			line := `(?m)^(` + regexp.QuoteMeta(name) + `-\d+\s.*?)\S+ ` + regexp.QuoteMeta(unit) + `(\s|$)`
+			re := regexp.MustCompile(line)
 			require.True(t, re.MatchString(text), "%s %s", name, unit)
 			text = re.ReplaceAllString(text, "${1}"+figure+"${2}")
 		}
@@ -162,7 +168,13 @@ func change(t *testing.T, text string, set map[string]string) string {
 	return text
 }
 
-// pools sets the time of requests with all pools, and that with the last of them.
+// posts sets a figure of a POST of 2 KiB with GetBody, in memory, for three of the contestants.
+func posts(bare, reauth, oauth2 string) map[string]string {
+	const post = "BenchmarkOverhead/base=memory/body=2KiB/getbody=yes/by="
+	return map[string]string{post + "bare": bare, post + "reauth": reauth, post + "oauth2": oauth2}
+}
+
+// pools sets the time of a request for all pools, and another time for the last of them.
 func pools(all, last string) map[string]string {
 	set := map[string]string{"BenchmarkOverhead/base=memory/body=2KiB/getbody=yes/by=bare": "1000 ns/op"}
 	for _, s := range strategies() {
@@ -188,15 +200,20 @@ func firstBytes(bare, http2 string) map[string]string {
 	}
 }
 
-func storm20(ours ...string) map[string]string {
+// storm20 sets the time, the exchanges and the failed calls of a storm of 20 calls over reauth, and
+// a time of 205 ms for the ideal.
+func storm20(ms, exchanges, failed int) map[string]string {
 	return map[string]string{
-		"BenchmarkStorm/base=http1/calls=20/by=ideal":  "205000000 ns/op",
-		"BenchmarkStorm/base=http1/calls=20/by=reauth": strings.Join(ours, "\t"),
+		"BenchmarkStorm/base=http1/calls=20/by=ideal": "205000000 ns/op",
+		"BenchmarkStorm/base=http1/calls=20/by=reauth": fmt.Sprintf("%d000000 ns/op\t%d exchanges/op\t%d failed/op",
+			ms, exchanges, failed),
 	}
 }
 
 func TestFormat(t *testing.T) {
-	for v, want := range map[float64]string{0: "0 ns", 2.5749e-6: "2.57 µs", 0.2051: "205 ms", 12.34: "12.3 s", 1e-3: "1 ms"} {
+	for v, want := range map[float64]string{
+		0: "0 ns", 2.5749e-6: "2.57 µs", 0.2051: "205 ms", 12.34: "12.3 s", 1e-3: "1 ms",
+	} {
 		require.Equal(t, want, seconds(v))
 	}
 	for v, want := range map[float64]string{0: "0 B", 1512: "1.48 KiB", 1 << 20: "1 MiB", -100: "-100 B"} {

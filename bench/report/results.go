@@ -11,15 +11,16 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// results are the samples of all benchmarks, in the order of the passes. Units are benchfmt's: sec/op, B/op, allocs/op, B/s.
+// results are the samples of all benchmarks, in the order of the passes. The units are those of
+// benchfmt: sec/op, B/op, allocs/op, B/s.
 type results struct {
 	samples map[string]map[string][]float64 // name, unit
-	names   []string                        // in the order in which they came
+	names   []string                        // in the order of the output
 	cpu     string
-	missing []string // what was asked for and is not there
+	missing []string // figures that the report needs and the output lacks
 }
 
-// parse reads the output of benchmarks.
+// parse reads the output of the benchmarks.
 func parse(in io.Reader) (*results, error) {
 	r := &results{samples: make(map[string]map[string][]float64)}
 	lines := benchfmt.NewReader(in, "output")
@@ -53,7 +54,7 @@ func (r *results) add(line *benchfmt.Result) {
 	}
 }
 
-// benchName is the name without the number of cores at its end.
+// benchName returns the name without the number of cores at its end.
 func benchName(n benchfmt.Name) string {
 	base, parts := n.Parts()
 	name := string(base)
@@ -65,7 +66,8 @@ func benchName(n benchfmt.Name) string {
 	return name
 }
 
-// of returns the samples of a benchmark. That there are none is noted, and fails the report at its end.
+// of returns the samples of a benchmark. If there are none, of notes that, and the report fails at
+// its end.
 func (r *results) of(unit, name string, args ...any) series {
 	name = fmt.Sprintf(name, args...)
 	list := r.samples[name][unit]
@@ -75,7 +77,7 @@ func (r *results) of(unit, name string, args ...any) series {
 	return list
 }
 
-// below returns the names of the benchmarks that begin with prefix, without it.
+// below returns the names of the benchmarks that begin with prefix, without the prefix.
 func (r *results) below(prefix string) (list []string) {
 	for _, name := range r.names {
 		if rest, ok := strings.CutPrefix(name, prefix); ok {
@@ -88,7 +90,7 @@ func (r *results) below(prefix string) (list []string) {
 	return list
 }
 
-// err says which figures the report lacks.
+// err returns an error that names the missing figures.
 func (r *results) err() error {
 	if len(r.missing) == 0 {
 		return nil
@@ -97,10 +99,11 @@ func (r *results) err() error {
 	return fmt.Errorf("the output lacks %s", strings.Join(slices.Compact(r.missing), ", "))
 }
 
-// series is one figure, measured once per pass.
+// series is the samples of one figure, one per pass.
 type series []float64
 
-// pairwise combines two figures pass by pass: what disturbed one disturbed the other as well.
+// pairwise combines the samples of two figures pass by pass, because a disturbance of the machine
+// changes both figures of a pass.
 func (s series) pairwise(o series, f func(a, b float64) float64) series {
 	n := min(len(s), len(o))
 	out := make(series, n)
@@ -130,14 +133,15 @@ func (s series) sample() *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(s), &benchmath.DefaultThresholds)
 }
 
+// confidence is the level of all confidence intervals in the report.
 const confidence = 0.95
 
-// summary is the median and its confidence interval.
+// summary returns the median and its confidence interval.
 func (s series) summary() benchmath.Summary {
 	return benchmath.AssumeNothing.Summary(s.sample(), confidence)
 }
 
-// median of no samples is not a number; the report fails then.
+// median returns the median, or NaN if there are no samples. The report fails in that case.
 func (s series) median() float64 {
 	if len(s) == 0 {
 		return nan
@@ -145,7 +149,8 @@ func (s series) median() float64 {
 	return s.summary().Center
 }
 
-// differs reports how likely it is that two figures differ by chance only, and whether that is unlikely.
+// differs returns the probability that the difference of two figures is chance, and reports whether
+// that is improbable.
 func (s series) differs(o series) (p float64, differs bool) {
 	c := benchmath.AssumeNothing.Compare(s.sample(), o.sample())
 	return c.P, c.P <= c.Alpha

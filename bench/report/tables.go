@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// named is a value as it stands in the name of a benchmark, and as a reader sees it.
+// named is a value in the name of a benchmark, and the title that a reader sees.
 type named struct{ name, title string }
 
+// contestants returns the libraries around the base, in the order of the report.
 func contestants() []named {
 	return []named{
 		{"reauth", "**reauth**"},
@@ -22,6 +23,7 @@ func contestants() []named {
 	}
 }
 
+// survivors returns the libraries in a storm, in the order of the report.
 func survivors() []named {
 	return []named{
 		{"reauth", "**reauth**"},
@@ -42,10 +44,14 @@ func strategies() []string { return []string{"fill-first", "round-robin", "least
 
 func crowds() []named {
 	return []named{
-		{"pool=1/aside=0", "1"}, {"pool=100/aside=0", "100"}, {"pool=10000/aside=0", "10,000"}, {"pool=10000/aside=9999", "10,000, 9,999 put aside"},
+		{"pool=1/aside=0", "1"},
+		{"pool=100/aside=0", "100"},
+		{"pool=10000/aside=0", "10,000"},
+		{"pool=10000/aside=9999", "10,000, 9,999 put aside"},
 	}
 }
 
+// storm is one size of BenchmarkStorm.
 type storm struct {
 	base  string
 	calls int
@@ -61,7 +67,8 @@ func (s storm) title() string {
 	return thousands(float64(s.calls)) + " calls " + where
 }
 
-// bodies are the columns of the overhead tables.
+// bodies returns the columns of the tables of overhead: the length of the body, and whether the
+// request has GetBody.
 func bodies() [][2]string {
 	return [][2]string{{"2KiB", "yes"}, {"2KiB", "no"}, {"1MiB", "yes"}, {"1MiB", "no"}}
 }
@@ -82,28 +89,31 @@ func (r *results) targetTable() string {
 	return t.text
 }
 
-// overheadTable is what is added to a request in memory.
+// overheadTable shows what each library adds to a request in memory.
 func (r *results) overheadTable() string {
 	t := newTable(append([]string{"in memory"}, bodyTitles()...)...)
 	cells := []string{"the bare base"}
 	for _, b := range bodies() {
 		s := r.of("sec/op", overheadName, b[0], b[1], "bare")
-		cells = append(cells, fmt.Sprintf("%s, %s allocs", seconds(s.median()), thousands(r.of("allocs/op", overheadName, b[0], b[1], "bare").median())))
+		allocs := r.of("allocs/op", overheadName, b[0], b[1], "bare").median()
+		cells = append(cells, fmt.Sprintf("%s, %s allocs", seconds(s.median()), thousands(allocs)))
 	}
 	t.row(cells...)
 	for _, c := range contestants() {
 		cells := []string{c.title}
 		for _, b := range bodies() {
 			s := r.overhead("sec/op", b[0], b[1], c.name)
-			cells = append(cells, fmt.Sprintf("%s%s, %s allocs, %s", signed(seconds(s.median())), spread(s),
-				signed(thousands(r.overhead("allocs/op", b[0], b[1], c.name).median())), signed(size(r.overhead("B/op", b[0], b[1], c.name).median()))))
+			allocs := r.overhead("allocs/op", b[0], b[1], c.name).median()
+			bytes := r.overhead("B/op", b[0], b[1], c.name).median()
+			cells = append(cells, fmt.Sprintf("%s%s, %s allocs, %s",
+				signed(seconds(s.median())), spread(s), signed(thousands(allocs)), signed(size(bytes))))
 		}
 		t.row(cells...)
 	}
 	return t.text
 }
 
-// loopbackTable is the whole time of requests over sockets.
+// loopbackTable shows the whole time of a request over sockets.
 func (r *results) loopbackTable(base string) string {
 	t := newTable(append([]string{protocolTitle(base)}, bodyTitles()...)...)
 	for _, c := range append([]named{{"bare", "the bare base"}}, contestants()...) {
@@ -125,7 +135,10 @@ func (r *results) loopbackTable(base string) string {
 func (r *results) parallelTable() string {
 	t := newTable("on all cores", "time per request", "waited for a lock, of 1,000")
 	for _, c := range []named{
-		{"bare", "the bare base"}, {"reauth", "**reauth**"}, {"oauth2", "x/oauth2, a static token"}, {"oauth2-reused", "x/oauth2, one that expires (`ReuseTokenSource`)"},
+		{"bare", "the bare base"},
+		{"reauth", "**reauth**"},
+		{"oauth2", "x/oauth2, a static token"},
+		{"oauth2-reused", "x/oauth2, one that expires (`ReuseTokenSource`)"},
 	} {
 		s := r.of("sec/op", "Parallel/by=%s", c.name)
 		t.row(c.title, seconds(s.median())+spread(s), digits(r.of("waits/1000", "Parallel/by=%s", c.name).median()))
@@ -138,8 +151,10 @@ func (r *results) streamTable() string {
 	for _, c := range append([]named{{"bare", "the bare base"}}, contestants()...) {
 		cells := []string{c.title}
 		for _, base := range protocols() {
-			first, rate := r.of("first-sec/op", "FirstByte/base=%s/by=%s", base, c.name), r.of("B/s", "Throughput/base=%s/by=%s", base, c.name)
-			cells = append(cells, seconds(first.median())+spread(first), thousands(rate.median()/1e6)+" MB/s"+spread(rate))
+			first := r.of("first-sec/op", "FirstByte/base=%s/by=%s", base, c.name)
+			rate := r.of("B/s", "Throughput/base=%s/by=%s", base, c.name)
+			cells = append(cells, seconds(first.median())+spread(first),
+				thousands(rate.median()/1e6)+" MB/s"+spread(rate))
 		}
 		t.row(cells...)
 	}
@@ -148,7 +163,8 @@ func (r *results) streamTable() string {
 
 func (r *results) chooseTable() string {
 	ours := append(strategies(), "affinity")
-	t := newTable(append(append([]string{"to choose from"}, ours...), "CLIProxyAPI, fill-first", "CLIProxyAPI, round-robin")...)
+	head := append([]string{"to choose from"}, ours...)
+	t := newTable(append(head, "CLIProxyAPI, fill-first", "CLIProxyAPI, round-robin")...)
 	for _, c := range crowds() {
 		cells := []string{c.title}
 		for _, s := range ours {
@@ -177,7 +193,7 @@ func (r *results) poolTable() string {
 	return t.text
 }
 
-// judged is what the answers of one verdict cost.
+// judged is the time that the answers of one verdict take.
 type judged struct {
 	verdict string
 	costs   []float64 // sorted
@@ -211,7 +227,8 @@ func (r *results) classifyTable() string {
 	t := newTable("verdict", "answers", "fastest", "median", "slowest", "which is")
 	for _, j := range r.judged() {
 		n := len(j.costs)
-		t.row(j.verdict, fmt.Sprint(n), seconds(j.costs[0]), seconds(j.costs[n/2]), seconds(j.costs[n-1]), "`"+j.slowest+"`")
+		t.row(j.verdict, fmt.Sprint(n), seconds(j.costs[0]), seconds(j.costs[n/2]), seconds(j.costs[n-1]),
+			"`"+j.slowest+"`")
 	}
 	return t.text
 }
@@ -240,7 +257,7 @@ func (r *results) stormTable() string {
 	return t.text
 }
 
-// exchanges writes how many there were, from the fewest to the most.
+// exchanges writes the number of exchanges, or the fewest and the most if the passes differ.
 func exchanges(s series) string {
 	if len(s) == 0 {
 		return "–"
@@ -270,8 +287,8 @@ func (r *results) memoryTable() string {
 // leastPasses is how many samples the confidence interval of a median needs.
 const leastPasses = 6
 
-// passes is how many samples there are of each figure.
+// passes returns the number of samples of each figure.
 func (r *results) passes() int { return len(r.of("sec/op", overheadName, "2KiB", "yes", "reauth")) }
 
-// plain is a title without Markdown.
+// plain returns a title without Markdown.
 func plain(title string) string { return strings.ReplaceAll(title, "**", "") }

@@ -5,11 +5,11 @@ import (
 	"math"
 )
 
-// target is what the library must reach, computed from the run.
+// target is a value that the library has to reach, and the value that was measured.
 type target struct {
 	what, limit, got string
 	met              bool
-	note             string
+	note             string // stands behind the verdict
 }
 
 func (t target) verdict() string {
@@ -19,14 +19,15 @@ func (t target) verdict() string {
 	return "**missed**" + t.note
 }
 
+// overheadName is the name of a benchmark in memory. It takes the body, GetBody and the library.
 const overheadName = "Overhead/base=memory/body=%s/getbody=%s/by=%s"
 
-// overhead is what a peer costs above the bare base, in memory.
+// overhead returns what a library adds to the bare base in memory.
 func (r *results) overhead(unit, body, getBody, by string) series {
 	return r.of(unit, overheadName, body, getBody, by).minus(r.of(unit, overheadName, body, getBody, "bare"))
 }
 
-// targets are all of them, in the order of the report.
+// targets returns all targets in the order of the report.
 func (r *results) targets() []target {
 	list := []target{r.time(), r.allocations(), r.copies("yes", 0.01, "none"), r.copies("no", 1.05, "one")}
 	list = append(list, r.crowds(), r.locks(), r.throughput(), r.firstByte())
@@ -36,14 +37,15 @@ func (r *results) targets() []target {
 	return append(list, r.memory())
 }
 
-// atMost is a target for a ratio.
+// atMost returns a target that is met if the median of the ratio is at most limit.
 func atMost(what string, ratio series, limit float64) target {
 	return target{what: what, limit: fmt.Sprintf("≤ %.2f", limit), got: interval(ratio), met: ratio.median() <= limit}
 }
 
 func (r *results) time() target {
 	ratio := r.overhead("sec/op", "2KiB", "yes", "reauth").over(r.overhead("sec/op", "2KiB", "yes", "oauth2"))
-	t := atMost("overhead of a request, as a multiple of x/oauth2's (in memory, POST of 2 KiB, 13 headers, GetBody)", ratio, 0.9)
+	t := atMost("overhead of a request, as a multiple of x/oauth2's (in memory, POST of 2 KiB, 13 headers, GetBody)",
+		ratio, 0.9)
 	if ratio.median() <= 0.8 {
 		t.note = ", and the aim of 0.80"
 	}
@@ -51,10 +53,12 @@ func (r *results) time() target {
 }
 
 func (r *results) allocations() target {
-	ours, theirs := r.overhead("allocs/op", "2KiB", "yes", "reauth").median(), r.overhead("allocs/op", "2KiB", "yes", "oauth2").median()
+	ours := r.overhead("allocs/op", "2KiB", "yes", "reauth").median()
+	theirs := r.overhead("allocs/op", "2KiB", "yes", "oauth2").median()
 	t := target{
 		what:  "allocations of that request above the bare base",
-		limit: fmt.Sprintf("< %s, x/oauth2's", signed(thousands(theirs))), got: signed(thousands(ours)), met: ours < theirs,
+		limit: fmt.Sprintf("< %s, x/oauth2's", signed(thousands(theirs))), got: signed(thousands(ours)),
+		met: ours < theirs,
 	}
 	if ours <= 6 {
 		t.note = ", and the aim of +6"
@@ -62,17 +66,22 @@ func (r *results) allocations() target {
 	return t
 }
 
-// copies tells how often a body is copied by how many bytes are allocated more for a long body than for a short one.
+// copies computes how often a body is copied. It divides the bytes that a long body allocates more
+// than a short one by the difference of their lengths.
 func (r *results) copies(getBody string, limit float64, word string) target {
 	long, short := r.overhead("B/op", "1MiB", getBody, "reauth"), r.overhead("B/op", "2KiB", getBody, "reauth")
 	n := long.minus(short).times(1 / float64(1<<20-2<<10)).median()
 	with := map[string]string{"yes": "with", "no": "without"}[getBody]
-	return target{what: "copies made of a body " + with + " GetBody", limit: word, got: fmt.Sprintf("%.2f", math.Abs(n)), met: n <= limit}
+	return target{
+		what: "copies made of a body " + with + " GetBody", limit: word,
+		got: fmt.Sprintf("%.2f", math.Abs(n)), met: n <= limit,
+	}
 }
 
 const poolName = "Pool/%s/strategy=%s/by=reauth"
 
-// crowds compares the overhead with large pools and ones put aside to that with one credential, and takes the worst.
+// crowds compares the overhead with large pools, and with pools that are put aside, to the overhead
+// with one credential. It returns the worst case.
 func (r *results) crowds() target {
 	worst := target{limit: "≤ 1.20"}
 	highest := math.Inf(-1)
@@ -88,7 +97,8 @@ func (r *results) crowds() target {
 			}
 		}
 	}
-	worst.what = "overhead with 100 or 10,000 credentials, or 9,999 of them put aside, as a multiple of that with one: the worst case"
+	worst.what = "overhead with 100 or 10,000 credentials, or 9,999 of them put aside, as a multiple of that with " +
+		"one: the worst case"
 	return worst
 }
 
@@ -100,7 +110,8 @@ func (r *results) locks() target {
 	}
 }
 
-// throughput takes the slower of the two protocols.
+// throughput compares the throughput of a stream with that of the bare base. It returns the worse
+// of the two protocols.
 func (r *results) throughput() target {
 	var t target
 	lowest := math.Inf(1)
@@ -115,13 +126,14 @@ func (r *results) throughput() target {
 	return t
 }
 
-// firstByte must not differ from the bare base by more than chance; to be faster is no fault.
+// firstByte is met unless the library is slower than the bare base by more than chance.
 func (r *results) firstByte() target {
 	t := target{what: "time to the first byte of a stream against the bare base's", limit: "within noise", met: true}
 	for _, base := range protocols() {
-		ours, bare := r.of("first-sec/op", "FirstByte/base=%s/by=reauth", base), r.of("first-sec/op", "FirstByte/base=%s/by=bare", base)
+		ours := r.of("first-sec/op", "FirstByte/base=%s/by=reauth", base)
+		bare := r.of("first-sec/op", "FirstByte/base=%s/by=bare", base)
 		if len(ours) == 0 || len(bare) == 0 {
-			return t // fails the report
+			return t // the report fails
 		}
 		p, differs := ours.differs(bare)
 		if t.got != "" {
@@ -135,13 +147,14 @@ func (r *results) firstByte() target {
 
 const stormName = "Storm/base=%s/calls=%d/by=%s"
 
-// ideals are how many times the ideal a survivor took.
+// ideals returns the time of a library in a storm as a multiple of the ideal.
 func (r *results) ideals(s storm, by string) series {
 	return r.of("sec/op", stormName, s.base, s.calls, by).over(r.of("sec/op", stormName, s.base, s.calls, "ideal"))
 }
 
 func (r *results) storm(s storm) target {
-	t := atMost("storm of "+s.title()+": time until all have recovered, as a multiple of the ideal", r.ideals(s, "reauth"), 1.1)
+	t := atMost("storm of "+s.title()+": time until all have recovered, as a multiple of the ideal",
+		r.ideals(s, "reauth"), 1.1)
 	exchanges := r.of("exchanges/op", stormName, s.base, s.calls, "reauth")
 	failed := r.of("failed/op", stormName, s.base, s.calls, "reauth")
 	for i := range exchanges {

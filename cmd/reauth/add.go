@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // addCmd adds a credential to the store.
@@ -48,9 +49,9 @@ func (c *addCmd) Run(a *app) error {
 	}
 	// Pool.Add refuses such a key without hosts. This error names the flag, and comes before the
 	// user is asked for the key.
-	if catalogue[pr.Name].ownHost && len(c.Hosts) == 0 {
+	if row := vendors.Of(pr.Name); row.OwnHost && len(c.Hosts) == 0 {
 		return usagef("a key of %s is good at one resource only; "+
-			"name its host, as in --hosts my-resource.openai.azure.com", pr.Name)
+			"name its host, as in --hosts %s", pr.Name, row.Own.Host())
 	}
 	cred, err := c.credential(a)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // The exit codes. When several things fail, the command returns the highest of their codes. The
@@ -224,8 +225,8 @@ func wayIn(provider string) string {
 		return "log in with: reauth login " + provider
 	}
 	hosts := ""
-	if catalogue[provider].ownHost {
-		hosts = " --hosts my-resource.openai.azure.com"
+	if row := vendors.Of(provider); row.OwnHost {
+		hosts = " --hosts " + row.Own.Host()
 	}
 	return "add a key with: reauth add " + provider + " --key-stdin" + hosts
 }

@@ -5,16 +5,18 @@ import (
 	"strings"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// endpoints are the flags of commands that speak to a provider: where it is, if not at its own address.
+// endpoints are the flags of commands that speak to a provider: where it is, if it is not at its
+// own address.
 type endpoints struct {
 	BaseURL string `help:"Send requests here instead of to the provider's own host: https, or http on loopback or with a port." placeholder:"URL"`
 	Issuer  string `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback." placeholder:"URL"`
 }
 
-// apply registers the provider of that name with the addresses given, and returns it. With a base URL its host is the only
-// one that gets the provider's credentials.
+// apply registers the provider of that name with the addresses of the flags, and returns it. With a
+// base URL, only its host gets the provider's credentials.
 func (e endpoints) apply(p *reauth.Pool, name string) (reauth.Provider, error) {
 	pr, err := lookup(name)
 	if err != nil || e.BaseURL == "" && e.Issuer == "" {
@@ -25,13 +27,14 @@ func (e endpoints) apply(p *reauth.Pool, name string) (reauth.Provider, error) {
 		if err != nil {
 			return pr, err
 		}
-		pr.Hosts = []string{u.Scheme + "://" + u.Host} // not the path: a prefix would refuse what has an encoded slash
+		// Without the path: a prefix would refuse paths with an encoded slash.
+		pr.Hosts = []string{u.Scheme + "://" + u.Host}
 	}
 	if e.Issuer != "" && pr.Refresher != nil {
 		if _, err := parseBase("--issuer", e.Issuer); err != nil {
 			return pr, err
 		}
-		r, err := reauth.BuiltinRefresher(pr.Name, reauth.OAuth2Config{TokenURL: e.tokenURL(pr.Name)})
+		r, err := reauth.BuiltinRefresher(pr.Name, reauth.OAuth2Config{TokenURL: e.tokenURL(vendors.Of(pr.Name))})
 		if err != nil {
 			return pr, usagef("--issuer: %w", err)
 		}
@@ -43,19 +46,30 @@ func (e endpoints) apply(p *reauth.Pool, name string) (reauth.Provider, error) {
 	return pr, nil
 }
 
-// base returns the URL below which the provider's API is: the flag's, else the documented one.
-func (e endpoints) base(provider string) (*url.URL, error) {
+// base returns the URL to which paths of the provider's API are added: the flag's, else the one
+// that its probe uses.
+func (e endpoints) base(row vendors.Vendor) (*url.URL, error) {
 	if e.BaseURL != "" {
 		return parseBase("--base-url", e.BaseURL)
 	}
-	c := catalogue[provider]
-	if c.base == "" {
-		return nil, usagef("%s has no base URL that is everybody's: %s", provider, c.missing)
+	base := row.ProbeBase()
+	if base == "" {
+		return nil, usagef("%s has no base URL that is everybody's: %s", row.Name, whyNoBase(row))
 	}
-	return url.Parse(c.base)
+	return url.Parse(base)
 }
 
-// parseBase reads the URL that a flag names. It is one place: no pattern, no query, no user.
+// whyNoBase says what a person has to name where no base URL is everybody's, or why there is
+// nothing to name.
+func whyNoBase(row vendors.Vendor) string {
+	if row.Instead != "" {
+		return "it is a local process that does not speak HTTP; use " + row.Instead
+	}
+	return "name " + row.Own.What + ", as in --base-url " + row.Own.Example
+}
+
+// parseBase reads the URL that a flag names. It must name one place, without pattern, query and
+// user.
 func parseBase(flag, text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -71,19 +85,7 @@ func parseBase(flag, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// tokenPaths are the paths of the built-in refreshers' token endpoints. A test compares them with what those ask.
-var tokenPaths = map[string]string{ //nolint:gochecknoglobals // a table
-	"anthropic":     "/v1/oauth/token",
-	"copilot":       "/copilot_internal/v2/token",
-	"minimax-cn":    "/oauth2/token",
-	"minimax-oauth": "/oauth2/token",
-	"nous":          "/api/oauth/token",
-	"openai-codex":  "/oauth/token",
-	"qwen-oauth":    "/api/v1/oauth2/token",
-	"xai-oauth":     "/oauth2/token",
-}
-
-// tokenURL is the provider's token endpoint at the issuer given.
-func (e endpoints) tokenURL(provider string) string {
-	return strings.TrimRight(e.Issuer, "/") + tokenPaths[provider]
+// tokenURL is the provider's token endpoint at the issuer of the flag.
+func (e endpoints) tokenURL(row vendors.Vendor) string {
+	return strings.TrimRight(e.Issuer, "/") + row.Auth.TokenPath()
 }

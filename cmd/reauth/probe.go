@@ -15,6 +15,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // probeCmd tries a provider.
@@ -55,7 +56,7 @@ func (c *probeCmd) Run(a *app) error {
 	}
 	ctx, stop := context.WithTimeout(a.ctx, c.Timeout)
 	defer stop()
-	req, err := c.request(ctx, a, pr, list)
+	req, err := c.request(ctx, a, vendors.Of(pr.Name), list)
 	if err != nil {
 		return err
 	}
@@ -67,46 +68,49 @@ func (c *probeCmd) Run(a *app) error {
 		return fmt.Errorf("reauth: probe %s: %w", pr.Name, noBody(err))
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // half an answer tells as much
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // the part that was read says enough
 	return c.conclude(a, p, pr, story, resp, base.remove(body))
 }
 
-// request makes the provider's probe, for the credential named if there is one.
-func (c *probeCmd) request(ctx context.Context, a *app, pr reauth.Provider, list []reauth.CredentialStatus) (*http.Request, error) {
-	u, err := c.base(pr.Name)
-	if err != nil && catalogue[pr.Name].ownHost {
-		u, err = ownBase(ctx, a, list)
+// request makes the provider's probe, for the credential that the arguments name if they name one.
+func (c *probeCmd) request(
+	ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus,
+) (*http.Request, error) {
+	u, err := c.base(row)
+	if err != nil && row.OwnHost {
+		u, err = ownBase(ctx, a, row, list)
 	}
 	if err != nil {
 		return nil, err
 	}
-	row := catalogue[pr.Name].probe
-	if row.method == "" {
-		return nil, usagef("%s cannot be probed: %s", pr.Name, catalogue[pr.Name].missing)
+	if row.Probe.Method == "" {
+		return nil, usagef("%s cannot be probed: %s", row.Name, whyNoBase(row))
 	}
 	if c.ID != "" {
-		ctx = reauth.WithCredential(ctx, pr.Name, c.ID)
+		ctx = reauth.WithCredential(ctx, row.Name, c.ID)
 	}
 	var body io.Reader
-	if row.method == http.MethodPost {
+	if row.Probe.Method == http.MethodPost {
 		body = strings.NewReader("{}")
 	}
-	req, err := http.NewRequestWithContext(ctx, row.method, strings.TrimRight(u.String(), "/")+row.path, body)
+	target := strings.TrimRight(u.String(), "/") + row.Probe.Path
+	req, err := http.NewRequestWithContext(ctx, row.Probe.Method, target, body)
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if name, value, ok := strings.Cut(row.header, ": "); ok {
+	if name, value, ok := strings.Cut(row.Probe.Header, ": "); ok {
 		req.Header.Set(name, value)
 	}
 	req.Header.Set("User-Agent", "reauth/"+version())
 	return req, nil
 }
 
-// ownBase is the API of the resource that the first of the credentials is good at.
-func ownBase(ctx context.Context, a *app, list []reauth.CredentialStatus) (*url.URL, error) {
+// ownBase returns the base URL at the resource of the first of the credentials: the row's example
+// has its path.
+func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus) (*url.URL, error) {
 	s, err := a.open()
 	if err != nil {
 		return nil, err
@@ -119,12 +123,16 @@ func ownBase(ctx context.Context, a *app, list []reauth.CredentialStatus) (*url.
 		return e.Credential.Provider == list[0].Provider && e.Credential.ID == list[0].ID && len(e.Credential.Hosts) > 0
 	})
 	if i < 0 {
-		return nil, usagef("%s", catalogue[list[0].Provider].missing)
+		return nil, usagef("%s", whyNoBase(row))
 	}
-	return url.Parse("https://" + entries[i].Credential.Hosts[0] + "/openai/v1")
+	example, err := url.Parse(row.Own.Example)
+	if err != nil {
+		return nil, err
+	}
+	return url.Parse("https://" + entries[i].Credential.Hosts[0] + example.Path)
 }
 
-// conclude says what came of it, and how the command ends.
+// conclude says whether the credential was accepted, and how the command ends.
 func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *story, resp *http.Response, body []byte) error {
 	if err := story.unsent(); err != nil {
 		return &exitError{exitLogin, fmt.Errorf("reauth: probe %s: there is no token to send: %w\n%s", pr.Name, err, wayOut(p, pr.Name, story.last()))}
@@ -137,7 +145,7 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 	case v.Kind == reauth.Pass && resp.StatusCode < 400:
 		a.printf("%s accepts the credential\n", pr.Name)
 		return nil
-	case v.Kind == reauth.Pass && resp.StatusCode < 500 && catalogue[pr.Name].probe.method == http.MethodPost:
+	case v.Kind == reauth.Pass && resp.StatusCode < 500 && vendors.Of(pr.Name).Probe.Method == http.MethodPost:
 		a.printf("%s does not refuse the credential: it answers %d to a request that asks for nothing\n", pr.Name, resp.StatusCode)
 		return nil
 	}
@@ -156,7 +164,8 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 	return err
 }
 
-// wayOut says how to get a credential that is accepted: a login that is followed is renewed where it belongs.
+// wayOut says how to get a credential that is accepted. A login that is followed is renewed by its
+// own program.
 func wayOut(p *reauth.Pool, provider, id string) string {
 	if s, ok := find(p.Status(), provider, id); ok && s.Follows != "" {
 		return "it is the login of " + programName(s.Follows) + ": use that program, or log in there again"
@@ -164,7 +173,7 @@ func wayOut(p *reauth.Pool, provider, id string) string {
 	return wayIn(provider)
 }
 
-// witness sees what credentials are sent, so that an answer that repeats one can be told without it.
+// witness keeps the credentials that are sent. An answer may repeat one, and is shown without it.
 type witness struct {
 	http.RoundTripper
 	mu   sync.Mutex
@@ -192,7 +201,7 @@ func (w *witness) remove(body []byte) []byte {
 	return body
 }
 
-// excerpt is the beginning of what a provider said, without what identifies anybody.
+// excerpt is the beginning of a provider's answer, without secrets and names of accounts.
 func excerpt(body []byte) string {
 	text := strings.Join(strings.Fields(printable(recording.Redact(strings.ToValidUTF8(string(body), "")))), " ")
 	if text == "" {
@@ -204,7 +213,7 @@ func excerpt(body []byte) string {
 	return ": " + text
 }
 
-// noBody drops what an error of net/http repeats.
+// noBody unwraps the error of net/http, which repeats the URL.
 func noBody(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
@@ -213,7 +222,7 @@ func noBody(err error) error {
 	return err
 }
 
-// story prints what the pool tells, with the time since the request was made.
+// story prints the events of the pool, with the time since the request was made.
 type story struct {
 	app   *app
 	begin time.Time
@@ -276,7 +285,7 @@ func (s *story) sent() bool {
 	return s.sends > 0
 }
 
-// temporary reports whether the token is refused only because it could not be refreshed just now.
+// temporary reports whether the refresh of the token failed for now only.
 func (s *story) temporary() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,7 +293,7 @@ func (s *story) temporary() bool {
 	return errors.As(s.failed, &refused) && !refused.Permanent
 }
 
-// unsent returns why nothing was sent, as far as that was a refresh that failed.
+// unsent returns the error of the refresh that kept the request from being sent, if one did.
 func (s *story) unsent() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

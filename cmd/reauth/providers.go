@@ -11,6 +11,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // providersCmd lists what is built in.
@@ -35,28 +36,27 @@ func (c *providersCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		e := catalogue[pr.Name]
 		for _, row := range [][2]string{
 			{"name", pr.Name},
 			{"credential", credentialOf(pr.Name)},
 			{"refreshed", refreshable(pr)},
 			{"hosts", cmp.Or(strings.Join(pr.Hosts, " "), "none")},
-			{"probe", e.request()},
+			{"probe", probeOf(vendors.Of(pr.Name))},
 			{"get one in", wayIn(pr.Name)},
 		} {
-			_, _ = fmt.Fprintf(t, "%s:\t%s\n", row[0], row[1]) // Flush tells
+			_, _ = fmt.Fprintf(t, "%s:\t%s\n", row[0], row[1]) // Flush returns the error
 		}
 		return t.Flush()
 	}
-	_, _ = fmt.Fprintln(t, "PROVIDER\tCREDENTIAL\tREFRESHED\tPROBE") // Flush tells
+	_, _ = fmt.Fprintln(t, "PROVIDER\tCREDENTIAL\tREFRESHED\tPROBE") // Flush returns the error
 	for _, name := range reauth.ProviderNames() {
 		pr, _ := reauth.LookupProvider(name) // it is one of them
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", name, credentialOf(name), refreshable(pr), catalogue[name].request())
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", name, credentialOf(name), refreshable(pr), probeOf(vendors.Of(name)))
 	}
 	return t.Flush()
 }
 
-// credentialOf says what a provider wants: a key, or a login and how that is made.
+// credentialOf says what a provider wants: a key, or a login and the flows for it.
 func credentialOf(provider string) string {
 	flows := login.Flows(provider)
 	if flows == nil {
@@ -76,13 +76,13 @@ func refreshable(pr reauth.Provider) string {
 	return "yes"
 }
 
-// request says what the probe asks.
-func (e entry) request() string {
-	if e.probe.method == "" {
-		return "none: " + e.missing
+// probeOf says what request the probe of a provider sends.
+func probeOf(row vendors.Vendor) string {
+	if row.Probe.Method == "" {
+		return "none: " + whyNoBase(row)
 	}
-	s := e.probe.method + " " + cmp.Or(e.base, "BASE-URL") + e.probe.path
-	if e.probe.method == http.MethodPost {
+	s := row.Probe.Method + " " + cmp.Or(row.ProbeBase(), "BASE-URL") + row.Probe.Path
+	if row.Probe.Method == http.MethodPost {
 		s += " {}"
 	}
 	return s

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // proxyCmd runs the local proxy, which puts a provider's credentials on the requests of programs in
@@ -66,20 +68,20 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	base, err := c.base(pr)
+	api, err := c.api(pr)
 	if err != nil {
 		return err
 	}
-	upstream, err := url.Parse(base.Origin)
+	upstream, err := url.Parse(api.Origin)
 	if err != nil {
-		return usagef("--base-url: %s is no URL", base.Origin)
+		return usagef("--base-url: %s is no URL", api.Origin)
 	}
 	// The pool sends credentials to the hosts of their provider only. Another address would get
 	// every request without one.
 	at := *upstream
-	at.Path = base.Path()
+	at.Path = api.Path()
 	if owner, ok := pool.ProviderFor(&at); !ok || owner.Name != pr.Name {
-		return usagef("%s is no address of %s: no credential would be sent there", base.Origin+base.Path(), pr.Name)
+		return usagef("%s is no address of %s: no credential would be sent there", api.BaseURL(), pr.Name)
 	}
 	// Without a credential every request would fail. The user learns it now, and a script by the
 	// exit code.
@@ -91,7 +93,8 @@ func (c *proxyCmd) Run(a *app) error {
 		return err
 	}
 	return c.serve(a, ln, pool, proxy.Config{
-		Provider: pr, Upstream: upstream, ClientToken: token, BaseURLs: base.BaseURLs("http://" + c.shown(ln)),
+		Provider: pr, Upstream: upstream, ClientToken: token,
+		BaseURLs: proxy.BaseURLs(api, "http://"+c.shown(ln)),
 	})
 }
 
@@ -223,21 +226,23 @@ func (c *proxyCmd) shown(ln net.Listener) string {
 	return net.JoinHostPort(c.Host[0], port)
 }
 
-// base returns the address of the provider: that of --base-url, else the documented one.
-func (c *proxyCmd) base(pr reauth.Provider) (proxy.Base, error) {
+// api is where the provider's API is: at the address of --base-url, of which only the path is
+// known, else where the provider documents it to be.
+func (c *proxyCmd) api(pr reauth.Provider) (vendors.API, error) {
 	if c.BaseURL == "" {
-		b, ok := proxy.BaseOf(pr.Name)
-		if !ok {
-			return b, usagef("%s has no address that is the same for all accounts; say yours with --base-url", pr.Name)
+		api := vendors.Of(pr.Name).API
+		if api.BaseURL() == "" {
+			return api, usagef("%s has no address that is the same for all accounts; say yours with --base-url", pr.Name)
 		}
-		return b, nil
+		return api, nil
 	}
 	u, err := parseBase("--base-url", c.BaseURL)
 	if err != nil {
-		return proxy.Base{}, err
+		return vendors.API{}, err
 	}
 	// Clients append paths such as /models, so a slash at the end would be doubled.
-	return proxy.At(u.Scheme+"://"+u.Host, strings.TrimRight(u.EscapedPath(), "/")), nil
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	return vendors.API{Origin: u.Scheme + "://" + u.Host, Native: cmp.Or(path, "/")}, nil
 }
 
 // logger returns a logger to standard error with the level and the format of the flags.

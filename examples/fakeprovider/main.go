@@ -1,5 +1,6 @@
-// Fakeprovider is a provider to try the command on without an account: an API that refuses as the real ones do, their token
-// endpoints, and their authorization servers with pages on which you consent.
+// Fakeprovider is a provider on which you can try the command without an account. Its API refuses
+// as the APIs of real providers do. It has their token endpoints, and their authorization servers
+// with pages on which you consent to a login.
 //
 //	go run ./examples/fakeprovider -lifetime 30s
 package main
@@ -37,7 +38,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	listen := flags.String("listen", "127.0.0.1:8650", "serve on this `address`")
 	lifetime := flags.Duration("lifetime", time.Minute, "how long an access token is accepted")
 	dialect := flags.String("dialect", "xai", "how the API refuses: xai, openai or anthropic")
-	approve := flags.Duration("approve-after", 0, "consent to logins by itself after this time; 0: you do, on the page that is shown")
+	approve := flags.Duration("approve-after", 0,
+		"consent to logins by itself after this time; 0: you do, on the page that is shown")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	server := &http.Server{Handler: logged(p, out), ReadHeaderTimeout: 10 * time.Second}
-	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // ends Serve, which says so
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // Serve returns and reports it
 	access, refresh := p.Login()
 	tell(out, "http://"+l.Addr().String(), name, *lifetime, access, refresh)
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -61,6 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
+// provider returns a fake of that dialect, and the name of the provider that it stands for.
 func provider(dialect string) (p *reauthtest.Provider, name string, err error) {
 	switch dialect {
 	case "xai":
@@ -73,7 +76,8 @@ func provider(dialect string) (p *reauthtest.Provider, name string, err error) {
 	return nil, "", fmt.Errorf("-dialect %q is none of xai, openai, anthropic", dialect)
 }
 
-// tell says what to try. Logins of all providers work, whatever the dialect of the API.
+// tell prints what you can try. You can log in as at any of the providers, whatever the dialect of
+// the API.
 func tell(out io.Writer, address, name string, lifetime time.Duration, access, refresh string) {
 	store := filepath.Join(os.TempDir(), "reauth-try.json")
 	fmt.Fprintf(out, `A fake provider is at %[1]s. An access token is accepted for %[4]s.
@@ -93,7 +97,7 @@ What it is asked:
 `, address, name, store, lifetime, access, refresh)
 }
 
-// logged prints a line for each request, without what is secret in it.
+// logged prints a line for each request. The line holds no secret.
 func logged(h http.Handler, out io.Writer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := &status{ResponseWriter: w, code: http.StatusOK}
@@ -102,6 +106,7 @@ func logged(h http.Handler, out io.Writer) http.Handler {
 	})
 }
 
+// status is a ResponseWriter that remembers the status of the answer.
 type status struct {
 	http.ResponseWriter
 	code int
@@ -112,5 +117,5 @@ func (s *status) WriteHeader(code int) {
 	s.ResponseWriter.WriteHeader(code)
 }
 
-// Unwrap lets streams be flushed.
+// Unwrap leads http.ResponseController to the writer below, so that streams can be flushed.
 func (s *status) Unwrap() http.ResponseWriter { return s.ResponseWriter }

@@ -19,7 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// started runs the program until the test ends, and returns what it says at its start, and how to end it and have the rest.
+// started runs the program. It returns what the program prints at its start. end ends the program
+// and returns the rest of what it printed.
 func started(t *testing.T, args ...string) (said string, end func() string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -53,7 +54,7 @@ func addressIn(said string) string {
 	return regexp.MustCompile(`http://127.0.0.1:[0-9]+`).FindString(said)
 }
 
-// client keeps no connection.
+// client closes each connection after its request, so that no goroutine is left behind.
 var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func TestTellsWhatItIsAsked(t *testing.T) {
@@ -66,7 +67,8 @@ func TestTellsWhatItIsAsked(t *testing.T) {
 	assert.Contains(t, end(), "POST /oauth2/device/code 200")
 }
 
-// Whoever follows the printed lines gets in, is refused when the token has expired, and gets in again after a refresh.
+// The printed tokens are accepted at first, refused when they have expired, and accepted again
+// after a refresh.
 func TestTokensExpireAndAreRefreshed(t *testing.T) {
 	for name, status := range map[string]int{"xai": 403, "openai": 401, "anthropic": 401} {
 		t.Run(name, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Quickstart shows a recovery from beginning to end, without an account: a fake provider and its token endpoint are
-// started here, an expired token is sent to them, and the story of what follows is printed.
+// Quickstart shows a recovery from beginning to end, without an account. It starts a fake provider
+// with a token endpoint, sends it requests with an expired token, and prints what happens then.
 package main
 
 import (
@@ -35,18 +35,21 @@ func run(out io.Writer) error {
 	story := &story{out: out}
 	pool.Observe = story.tell
 
-	// With the real provider none of this is needed: the pool knows it. Here its host and its token endpoint are local.
+	// A program for the real provider needs none of this: the pool knows the provider. Here the
+	// host and the token endpoint are local.
 	xai, _ := reauth.LookupProvider("xai-oauth")
 	xai.Hosts = append(xai.Hosts, "127.0.0.1")
 	var err error
-	if xai.Refresher, err = reauth.BuiltinRefresher("xai-oauth", reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath}); err != nil {
+	endpoint := reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath}
+	if xai.Refresher, err = reauth.BuiltinRefresher("xai-oauth", endpoint); err != nil {
 		return err
 	}
 	if err := pool.Register(xai); err != nil {
 		return err
 	}
 	access, refresh := fake.Login()
-	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "xai-oauth", ID: "you", AccessToken: access, RefreshToken: refresh}); err != nil {
+	login := reauth.Credential{Provider: "xai-oauth", ID: "you", AccessToken: access, RefreshToken: refresh}
+	if _, err := pool.Add(context.Background(), login); err != nil {
 		return err
 	}
 	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
@@ -57,7 +60,7 @@ func run(out io.Writer) error {
 	return errors.Join(err, pool.Close())
 }
 
-// program is what a user's program would be: it makes requests and knows nothing of credentials.
+// program stands for a user's program: it makes requests and knows nothing of credentials.
 type program struct {
 	client *http.Client
 	url    string
@@ -91,6 +94,7 @@ func (p *program) completion() error {
 	return check(resp.StatusCode == http.StatusOK && p.fake.Exchanges() == 1, "one refresh and a 200 were expected")
 }
 
+// middle returns the text of a completion.
 func middle(s string) string {
 	_, after, _ := strings.Cut(s, `"content":"`)
 	text, _, _ := strings.Cut(after, `"`)
@@ -114,7 +118,8 @@ func (p *program) stream() error {
 		}
 	}
 	p.story.line("the program sees %d and a stream of %d events", resp.StatusCode, events)
-	return check(resp.StatusCode == http.StatusOK && done && p.fake.Exchanges() == 2, "one refresh and a whole stream were expected")
+	served := resp.StatusCode == http.StatusOK && done && p.fake.Exchanges() == 2
+	return check(served, "one refresh and a whole stream were expected")
 }
 
 func (p *program) storm(n int) error {
@@ -141,14 +146,17 @@ func (p *program) storm(n int) error {
 	wg.Wait()
 	p.story.quiet(false)
 	made := p.fake.Exchanges() - before
-	p.story.line("answers by status: %v, exchanges: %d, refresh tokens used twice: %d, in %d ms", answers, made, p.fake.Reuses(), time.Since(begin).Milliseconds())
-	return check(answers[http.StatusOK] == n && made == 1 && p.fake.Reuses() == 0, "one refresh and nothing but 200 were expected")
+	p.story.line("answers by status: %v, exchanges: %d, refresh tokens used twice: %d, in %d ms",
+		answers, made, p.fake.Reuses(), time.Since(begin).Milliseconds())
+	served := answers[http.StatusOK] == n && made == 1 && p.fake.Reuses() == 0
+	return check(served, "one refresh and nothing but 200 were expected")
 }
 
 func (p *program) switching(pool *reauth.Pool) error {
 	p.story.chapter("An exhausted credential, and another one in the pool")
 	p.fake.AddKey("xai-EXAMPLE")
-	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "xai", ID: "spare key", AccessToken: "xai-EXAMPLE", Priority: 1}); err != nil {
+	spare := reauth.Credential{Provider: "xai", ID: "spare key", AccessToken: "xai-EXAMPLE", Priority: 1}
+	if _, err := pool.Add(context.Background(), spare); err != nil {
 		return err
 	}
 	current, err := pool.Token(context.Background(), "xai")
@@ -165,7 +173,8 @@ func (p *program) switching(pool *reauth.Pool) error {
 	for _, s := range pool.Status() {
 		p.story.line("%s/%s is %s %s", s.Provider, s.ID, s.State, s.Reason)
 	}
-	return check(resp.StatusCode == http.StatusOK && pool.Status()[0].State == reauth.Aside, "a switch and a 200 were expected")
+	switched := resp.StatusCode == http.StatusOK && pool.Status()[0].State == reauth.Aside
+	return check(switched, "a switch and a 200 were expected")
 }
 
 func check(ok bool, want string) error {
@@ -175,7 +184,7 @@ func check(ok bool, want string) error {
 	return errors.New(want)
 }
 
-// story prints what the pool tells, with the time since the chapter began.
+// story prints the pool's events, with the time since the chapter began.
 type story struct {
 	mu     sync.Mutex
 	out    io.Writer
@@ -187,7 +196,7 @@ func (s *story) chapter(title string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begin = time.Now()
-	_, _ = fmt.Fprintf(s.out, "\n%s\n", title) // nowhere to report a broken terminal
+	_, _ = fmt.Fprintf(s.out, "\n%s\n", title) // a broken terminal cannot be reported anywhere
 }
 
 func (s *story) quiet(on bool) {
@@ -199,7 +208,8 @@ func (s *story) quiet(on bool) {
 func (s *story) line(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, _ = fmt.Fprintf(s.out, "  %7.1f ms  %s\n", float64(time.Since(s.begin).Microseconds())/1000, fmt.Sprintf(format, args...)) // as above
+	ms := float64(time.Since(s.begin).Microseconds()) / 1000
+	_, _ = fmt.Fprintf(s.out, "  %7.1f ms  %s\n", ms, fmt.Sprintf(format, args...)) // as above
 }
 
 func (s *story) isQuiet() bool {
@@ -230,7 +240,7 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 	case reauth.PutAside:
 		s.line("put aside %q until %s", e.ID, e.Until.Format(time.TimeOnly))
 	case reauth.NotDurable:
-		// A pool in memory is what a quickstart wants; the README tells how to keep rotated tokens.
+		// A quickstart wants a pool in memory. The README tells how to keep rotated tokens.
 	default:
 		s.line("%s %q %s", e.Type, e.ID, e.Reason)
 	}

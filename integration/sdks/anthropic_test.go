@@ -55,7 +55,9 @@ func anthropicCalls(hc *http.Client, opts ...option.RequestOption) calls {
 			return text.String(), stream.Err()
 		},
 		upload: func(ctx context.Context, content []byte) (int64, error) {
-			file, err := c.Files.Upload(ctx, anthropic.FileUploadParams{File: anthropic.File(bytes.NewReader(content), "upload.txt", "text/plain")})
+			file, err := c.Files.Upload(ctx, anthropic.FileUploadParams{
+				File: anthropic.File(bytes.NewReader(content), "upload.txt", "text/plain"),
+			})
 			if err != nil {
 				return 0, err
 			}

@@ -25,8 +25,8 @@ type client struct {
 	sockets bool // success needs a real connection
 }
 
-// refused is what an error of a library tells: its type, or what there is instead of one, and the provider's status and
-// message as far as they are in it.
+// refused is what an error of a library tells: its type, or what there is instead of one, and the
+// provider's status and message as far as they are in it.
 type refused struct {
 	as      string
 	status  int

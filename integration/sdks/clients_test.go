@@ -31,7 +31,8 @@ var cases = []struct {
 	{"stream", streamed},
 }
 
-// TestClients runs each client through each case. The table of what was seen is compared with the one in sdks.md.
+// TestClients runs each client through each case. The table of what was seen is compared with the
+// one in sdks.md.
 func TestClients(t *testing.T) {
 	table := newTable("client")
 	for _, c := range clients {
@@ -94,8 +95,8 @@ func storm(t *testing.T, c client) string {
 	return fmt.Sprintf("%d answers; %s", n, r.seen())
 }
 
-// exhausted: with another credential the caller does not notice; without one it gets the provider's refusal, as often as its
-// client insists, and once with MarkFinal.
+// exhausted: with another credential the caller does not notice; without one it gets the provider's
+// refusal, as often as its client insists, and once with MarkFinal.
 func exhausted(t *testing.T, c client) string {
 	two := newRig(t, c)
 	two.login(t)
@@ -136,16 +137,20 @@ func exhausted(t *testing.T, c client) string {
 // The providers' own words, as the fake has them.
 var (
 	exhaustedMessage = map[string]string{
-		"openai-api": "You exceeded your current quota", "xai-oauth": "You have run out of credits", "anthropic": "exceed your account's rate limit",
-		"gemini": "You exceeded your current quota",
+		"openai-api": "You exceeded your current quota", "xai-oauth": "You have run out of credits",
+		"anthropic": "exceed your account's rate limit",
+		"gemini":    "You exceeded your current quota",
 	}
 	forbiddenMessage = map[string]string{
-		"openai-api": "Project does not have access to model gpt-example", "xai-oauth": "Access to the chat endpoint is denied.",
-		"anthropic": "OAuth token does not meet scope requirement user:inference", "gemini": "The caller does not have permission",
+		"openai-api": "Project does not have access to model gpt-example",
+		"xai-oauth":  "Access to the chat endpoint is denied.",
+		"anthropic":  "OAuth token does not meet scope requirement user:inference",
+		"gemini":     "The caller does not have permission",
 	}
 )
 
-// forbidden: the provider's word reaches the caller as the client's own error, once, and no token is spent on it.
+// forbidden: the provider's word reaches the caller as the client's own error, once, and no token
+// is spent on it.
 func forbidden(t *testing.T, c client) string {
 	r := newRig(t, c)
 	r.login(t)
@@ -158,7 +163,8 @@ func forbidden(t *testing.T, c client) string {
 	return told + "; " + r.seen().String()
 }
 
-// told checks what the client's error says of a refusal. What it leaves out, the client was given all the same.
+// told checks what the client's error says of a refusal. What it leaves out, the client was given
+// all the same.
 func (r *rig) told(t *testing.T, c client, err error, status int, message string) string {
 	t.Helper()
 	assert.Contains(t, r.handed, message)
@@ -178,7 +184,8 @@ func (r *rig) told(t *testing.T, c client, err error, status int, message string
 	return fmt.Sprintf("%s with the %d and the message", told.as, status)
 }
 
-// cancelled: a caller that leaves in the middle of an exchange is let go at once, and the exchange is for the next one.
+// cancelled: a caller that leaves in the middle of an exchange is let go at once, and the exchange
+// is for the next one.
 func cancelled(t *testing.T, c client) string {
 	r := newRig(t, c)
 	r.login(t)
@@ -231,8 +238,8 @@ func uploaded(t *testing.T, c client) string {
 	return "the receipt; " + r.seen().String() + piped(t, c)
 }
 
-// piped: a body of the caller's that cannot be rewound, as a client takes it for an endpoint that it does not know. The
-// provider refuses after the body, or before.
+// piped: a body of the caller's that cannot be rewound, as a client takes it for an endpoint that
+// it does not know. The provider refuses after the body, or before.
 func piped(t *testing.T, c client) string {
 	var cell string
 	for _, early := range []bool{false, true} {

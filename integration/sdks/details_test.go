@@ -44,7 +44,8 @@ func TestClassifyErrorKnowsTheClientsErrors(t *testing.T) {
 	}
 }
 
-// The official SDKs' errors can print the exchange in full, for debugging. What the transport put on the request is not in it.
+// The official SDKs' errors can print the exchange in full, for debugging. What the transport put
+// on the request is not in it.
 func TestErrorDumpsHoldNoCredential(t *testing.T) {
 	dump := func(err error) string {
 		if e, ok := errors.AsType[*openai.Error](err); ok {
@@ -74,7 +75,11 @@ func TestUploadWhoseTokenExpiresHalfWay(t *testing.T) {
 	r.login(t)
 	r.fake.Refuse = func(req *http.Request, token string) *reauthtest.Answer {
 		if token == r.token && req.Header.Get("X-Goog-Upload-Command") != "start" {
-			return &reauthtest.Answer{Status: 401, Body: `{"error":{"code":401,"message":"Request had invalid authentication credentials.","status":"UNAUTHENTICATED"}}`}
+			return &reauthtest.Answer{
+				Status: 401,
+				Body: `{"error":{"code":401,"message":"Request had invalid authentication credentials.",` +
+					`"status":"UNAUTHENTICATED"}}`,
+			}
 		}
 		return nil
 	}
@@ -85,7 +90,8 @@ func TestUploadWhoseTokenExpiresHalfWay(t *testing.T) {
 	assert.Equal(t, seen{calls: 2, sends: 3, exchanges: 1}, r.seen())
 }
 
-// A caller that leaves a recovered stream in its middle leaves nothing behind, and hears that it left.
+// A caller that leaves a recovered stream in its middle leaves nothing behind, and hears that it
+// left.
 func TestStreamThatIsLeft(t *testing.T) {
 	for _, c := range clients {
 		if c.lacks["stream"] != "" {

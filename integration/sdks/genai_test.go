@@ -27,7 +27,8 @@ var genaiSDK = client{
 
 // The same with its retries, which are off by default.
 var genaiRetrying = client{
-	name: "genai, with `RetryOptions`", provider: "gemini", dialect: reauthtest.Gemini, retries: 4, refused: genaiRefused,
+	name: "genai, with `RetryOptions`", provider: "gemini", dialect: reauthtest.Gemini, retries: 4,
+	refused: genaiRefused,
 	open: func(t testing.TB, hc *http.Client) calls {
 		return genaiCalls(t, hc, genai.HTTPOptions{RetryOptions: &genai.HTTPRetryOptions{}})
 	},

@@ -20,7 +20,10 @@ var goOpenAI = client{
 		config := openai.DefaultConfig(placeholder)
 		config.HTTPClient = hc
 		c := openai.NewClientWithConfig(config)
-		req := openai.ChatCompletionRequest{Model: "gpt-example", Messages: []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleUser, Content: "Hello"}}}
+		req := openai.ChatCompletionRequest{
+			Model:    "gpt-example",
+			Messages: []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleUser, Content: "Hello"}},
+		}
 		return calls{
 			ask: func(ctx context.Context) (string, error) {
 				resp, err := c.CreateChatCompletion(ctx, req)
@@ -48,7 +51,9 @@ var goOpenAI = client{
 				}
 			},
 			upload: func(ctx context.Context, content []byte) (int64, error) {
-				file, err := c.CreateFileBytes(ctx, openai.FileBytesRequest{Name: "upload.txt", Bytes: content, Purpose: openai.PurposeAssistants})
+				file, err := c.CreateFileBytes(ctx, openai.FileBytesRequest{
+					Name: "upload.txt", Bytes: content, Purpose: openai.PurposeAssistants,
+				})
 				return int64(file.Bytes), err
 			},
 		}

@@ -19,18 +19,22 @@ import (
 var noFiles = map[string]string{"upload": "it has no files"}
 
 var langchainOpenAI = client{
-	name: "langchaingo, openai", provider: "openai-api", dialect: reauthtest.OpenAI, lacks: noFiles, refused: langchainRefused,
+	name: "langchaingo, openai", provider: "openai-api", dialect: reauthtest.OpenAI, lacks: noFiles,
+	refused: langchainRefused,
 	open: func(t testing.TB, hc *http.Client) calls {
-		model, err := openai.New(openai.WithToken(placeholder), openai.WithModel("gpt-example"), openai.WithHTTPClient(hc))
+		model, err := openai.New(openai.WithToken(placeholder), openai.WithModel("gpt-example"),
+			openai.WithHTTPClient(hc))
 		require.NoError(t, err)
 		return langchainCalls(model)
 	},
 }
 
 var langchainAnthropic = client{
-	name: "langchaingo, anthropic", provider: "anthropic", dialect: reauthtest.Anthropic, lacks: noFiles, refused: langchainRefused,
+	name: "langchaingo, anthropic", provider: "anthropic", dialect: reauthtest.Anthropic, lacks: noFiles,
+	refused: langchainRefused,
 	open: func(t testing.TB, hc *http.Client) calls {
-		model, err := anthropic.New(anthropic.WithToken(placeholder), anthropic.WithModel("claude-example"), anthropic.WithHTTPClient(hc))
+		model, err := anthropic.New(anthropic.WithToken(placeholder), anthropic.WithModel("claude-example"),
+			anthropic.WithHTTPClient(hc))
 		require.NoError(t, err)
 		return langchainCalls(model)
 	},

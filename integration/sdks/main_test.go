@@ -1,5 +1,6 @@
-// Package sdks tests reauth under the clients that people use. It has no code of its own. What a caller of each client saw is
-// written down in sdks.md, which is compared with every run; "go test -update" writes it anew.
+// Package sdks tests reauth under the clients that people use. It has no code of its own. What a
+// caller of each client saw is written down in sdks.md, which is compared with every run; "go test
+// -update" writes it anew.
 package sdks
 
 import (
@@ -15,7 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write sdks.md from this run")
 
-// No test may leave a goroutine behind. The clients look for keys and base URLs in the environment: none of its shall count.
+// No test may leave a goroutine behind. The clients look for keys and base URLs in the environment:
+// none of its shall count.
 func TestMain(m *testing.M) {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")

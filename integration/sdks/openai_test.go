@@ -23,8 +23,9 @@ import (
 
 // The official SDK of OpenAI, on its default base URL.
 var openaiChat = client{
-	name: "openai-go, chat completions", provider: "openai-api", dialect: reauthtest.OpenAI, retries: 2, refused: openaiRefused,
-	open: func(_ testing.TB, hc *http.Client) calls { return openaiCalls(hc) },
+	name: "openai-go, chat completions", provider: "openai-api", dialect: reauthtest.OpenAI, retries: 2,
+	refused: openaiRefused,
+	open:    func(_ testing.TB, hc *http.Client) calls { return openaiCalls(hc) },
 	timed: func(_ testing.TB, hc *http.Client, d time.Duration) calls {
 		return openaiCalls(hc, option.WithRequestTimeout(d))
 	},
@@ -46,11 +47,15 @@ var openaiOnXAI = client{
 }
 
 var openaiResponses = client{
-	name: "openai-go, Responses", provider: "openai-api", dialect: reauthtest.OpenAI, retries: 2, refused: openaiRefused,
-	lacks: map[string]string{"upload": "files are those of the row above"},
+	name: "openai-go, Responses", provider: "openai-api", dialect: reauthtest.OpenAI, retries: 2,
+	refused: openaiRefused,
+	lacks:   map[string]string{"upload": "files are those of the row above"},
 	open: func(_ testing.TB, hc *http.Client) calls {
 		c := newOpenAI(hc)
-		params := responses.ResponseNewParams{Model: "gpt-example", Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("Hello")}}
+		params := responses.ResponseNewParams{
+			Model: "gpt-example",
+			Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("Hello")},
+		}
 		return calls{
 			ask: func(ctx context.Context) (string, error) {
 				resp, err := c.Responses.New(ctx, params)
@@ -85,7 +90,8 @@ var openaiRealtime = client{
 	open: func(_ testing.TB, hc *http.Client) calls {
 		c := newOpenAI(hc)
 		return calls{ask: func(ctx context.Context) (string, error) {
-			conn, err := c.Realtime.Connect(ctx, realtime.RealtimeConnectionOptions{}, option.WithQuery("model", "gpt-example"))
+			conn, err := c.Realtime.Connect(ctx, realtime.RealtimeConnectionOptions{},
+				option.WithQuery("model", "gpt-example"))
 			if err != nil {
 				return "", err
 			}
@@ -116,7 +122,9 @@ func newOpenAI(hc *http.Client, opts ...option.RequestOption) openai.Client {
 
 func openaiCalls(hc *http.Client, opts ...option.RequestOption) calls {
 	c := newOpenAI(hc, opts...)
-	params := openai.ChatCompletionNewParams{Model: "gpt-example", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hello")}}
+	params := openai.ChatCompletionNewParams{
+		Model: "gpt-example", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hello")},
+	}
 	return calls{
 		ask: func(ctx context.Context) (string, error) {
 			resp, err := c.Chat.Completions.New(ctx, params)
@@ -135,7 +143,10 @@ func openaiCalls(hc *http.Client, opts ...option.RequestOption) calls {
 			return text.String(), stream.Err()
 		},
 		upload: func(ctx context.Context, content []byte) (int64, error) {
-			file, err := c.Files.New(ctx, openai.FileNewParams{File: openai.File(bytes.NewReader(content), "upload.txt", "text/plain"), Purpose: openai.FilePurposeAssistants})
+			file, err := c.Files.New(ctx, openai.FileNewParams{
+				File:    openai.File(bytes.NewReader(content), "upload.txt", "text/plain"),
+				Purpose: openai.FilePurposeAssistants,
+			})
 			if err != nil {
 				return 0, err
 			}

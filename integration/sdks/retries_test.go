@@ -15,7 +15,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// refusals are what a pool of one credential meets, for good. Each is in a bubble: an hour takes no time.
+// refusals are what a pool of one credential meets, for good. Each is in a bubble: an hour takes no
+// time.
 var refusals = []struct {
 	name  string
 	begin func(t testing.TB, r *rig)
@@ -39,14 +40,20 @@ var refusals = []struct {
 	}},
 	{"503", func(t testing.TB, r *rig) {
 		r.login(t)
-		r.fake.Refuse = func(*http.Request, string) *reauthtest.Answer { return &reauthtest.Answer{Status: 503, Body: `{}`} }
+		r.fake.Refuse = func(*http.Request, string) *reauthtest.Answer {
+			return &reauthtest.Answer{Status: 503, Body: `{}`}
+		}
 	}},
 }
 
 // insistent are the clients whose retries are told: one per code path of a library's.
-var insistent = []client{openaiChat, goOpenAI, anthropicSDK, langchainOpenAI, langchainAnthropic, genaiSDK, genaiRetrying, coderWebsocket}
+var insistent = []client{
+	openaiChat, goOpenAI, anthropicSDK, langchainOpenAI, langchainAnthropic, genaiSDK, genaiRetrying,
+	coderWebsocket,
+}
 
-// TestRetries finds out how often each client asks for what cannot be had, and what MarkFinal changes about it.
+// TestRetries finds out how often each client asks for what cannot be had, and what MarkFinal
+// changes about it.
 func TestRetries(t *testing.T) {
 	table := newTable("client")
 	for _, c := range insistent {
@@ -79,8 +86,8 @@ func TestRetries(t *testing.T) {
 	table.compare(t, "retries")
 }
 
-// insist asks once, and tells how many requests the client made of it, how it ended and, if it is a matter of more than the
-// client's own haste, when.
+// insist asks once, and tells how many requests the client made of it, how it ended and, if it is a
+// matter of more than the client's own haste, when.
 func insist(t *testing.T, c client, begin func(testing.TB, *rig), final bool) (told string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := memoryRig(t, c)
@@ -109,9 +116,12 @@ func round(d time.Duration) string {
 	return fmt.Sprintf("%d s", int(math.Round(d.Seconds())))
 }
 
-// timedOut is a time-out of a second that ends in the middle of an exchange of 1.2 s. Nobody loses the exchange: the client's
-// next try finds the new token, and without one the caller's next call does.
-func timedOut(t *testing.T, c client, open func(testing.TB, *http.Client, time.Duration) calls, whole time.Duration) (told string) {
+// timedOut is a time-out of a second that ends in the middle of an exchange of 1.2 s. Nobody loses
+// the exchange: the client's next try finds the new token, and without one the caller's next call
+// does.
+func timedOut(
+	t *testing.T, c client, open func(testing.TB, *http.Client, time.Duration) calls, whole time.Duration,
+) (told string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := memoryRig(t, c)
 		r.login(t)

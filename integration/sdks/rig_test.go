@@ -21,7 +21,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// rig is a fake provider, a pool with a login to it, and the HTTP client that is handed to a library.
+// rig is a fake provider, a pool with a login to it, and the HTTP client that is handed to a
+// library.
 type rig struct {
 	fake      *reauthtest.Provider
 	pool      *reauth.Pool
@@ -45,8 +46,8 @@ type rig struct {
 // gate holds an exchange up.
 type gate struct{ entered, leave chan struct{} }
 
-// newRig is on a loopback server that speaks TLS and HTTP/2. Whatever host is dialled, that server answers: a library keeps
-// its own base URL, and the pool the built-in provider's hosts.
+// newRig is on a loopback server that speaks TLS and HTTP/2. Whatever host is dialled, that server
+// answers: a library keeps its own base URL, and the pool the built-in provider's hosts.
 func newRig(t testing.TB, c client) *rig {
 	r := &rig{fake: reauthtest.New(c.dialect)}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(r.serve))
@@ -94,8 +95,8 @@ func (h *halting) Flush() {
 	<-h.gone.Done()
 }
 
-// memoryRig is without sockets, for a bubble of synctest. A bubble begins in 2000, when Unix time had a digit less than the
-// headers of today.
+// memoryRig is without sockets, for a bubble of synctest. A bubble begins in 2000, when Unix time
+// had a digit less than the headers of today.
 func memoryRig(t testing.TB, c client) *rig {
 	time.Sleep(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
 	r := &rig{fake: reauthtest.New(c.dialect)}
@@ -139,9 +140,13 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// refresher is the provider's own, or, where the provider issues nothing but keys, that of an OAuth server in front of it.
+// refresher is the provider's own, or, where the provider issues nothing but keys, that of an OAuth
+// server in front of it.
 func (r *rig) refresher(t testing.TB, provider string, base http.RoundTripper) reauth.Refresher {
-	cfg := reauth.OAuth2Config{TokenURL: "https://auth.example.com" + reauthtest.TokenPath, ClientID: "test", HTTPClient: &http.Client{Transport: base}}
+	cfg := reauth.OAuth2Config{
+		TokenURL: "https://auth.example.com" + reauthtest.TokenPath, ClientID: "test",
+		HTTPClient: &http.Client{Transport: base},
+	}
 	refresher, err := reauth.BuiltinRefresher(provider, cfg)
 	if err != nil {
 		refresher = reauth.OAuth2Refresher(cfg)
@@ -171,7 +176,9 @@ func (r *rig) hold() *gate {
 func (r *rig) login(t testing.TB) {
 	access, refresh := r.fake.Login()
 	r.token = access
-	_, err := r.pool.Add(bounded(t), reauth.Credential{Provider: r.provider, ID: "me", AccessToken: access, RefreshToken: refresh})
+	_, err := r.pool.Add(bounded(t), reauth.Credential{
+		Provider: r.provider, ID: "me", AccessToken: access, RefreshToken: refresh,
+	})
 	require.NoError(t, err)
 }
 
@@ -217,7 +224,8 @@ func plural(n int, what string) string {
 	return strconv.Itoa(n) + " " + what
 }
 
-// gather makes n requests with the token wait for each other before they are answered: a storm whose size is known.
+// gather makes n requests with the token wait for each other before they are answered: a storm
+// whose size is known.
 func (r *rig) gather(n int) {
 	var arrived atomic.Int64
 	all := make(chan struct{})

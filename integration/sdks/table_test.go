@@ -41,7 +41,8 @@ func (b *table) set(row, column, cell string) {
 // String renders the table as Markdown.
 func (b *table) String() string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "| %s | %s |\n|%s\n", b.corner, strings.Join(b.columns, " | "), strings.Repeat("---|", len(b.columns)+1))
+	fmt.Fprintf(&s, "| %s | %s |\n|%s\n",
+		b.corner, strings.Join(b.columns, " | "), strings.Repeat("---|", len(b.columns)+1))
 	for _, row := range b.rows {
 		s.WriteString("| " + row + " |")
 		for _, column := range b.columns {
@@ -55,7 +56,8 @@ func (b *table) String() string {
 // document is where the tables are, each between a pair of comments with its name.
 const document = "sdks.md"
 
-// compare compares the table with the one in the document, or replaces that. A run of only some of the subtests compares nothing.
+// compare compares the table with the one in the document, or replaces that. A run of only some of
+// the subtests compares nothing.
 func (b *table) compare(t *testing.T, name string) {
 	t.Helper()
 	if t.Failed() || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
@@ -72,5 +74,6 @@ func (b *table) compare(t *testing.T, name string) {
 		require.NoError(t, os.WriteFile(document, []byte(before+first+b.String()+last+after), 0o644))
 		return
 	}
-	assert.Equal(t, want, b.String(), "%s tells something else than this run; if the run is right: go test -update", document)
+	assert.Equal(t, want, b.String(),
+		"%s tells something else than this run; if the run is right: go test -update", document)
 }

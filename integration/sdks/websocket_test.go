@@ -41,7 +41,8 @@ func (e *handshakeError) Error() string { return fmt.Sprintf("%v: %s", e.err, e.
 func (e *handshakeError) Unwrap() error { return e.err }
 
 func talk(ctx context.Context, hc *http.Client) (string, error) {
-	conn, resp, err := websocket.Dial(ctx, "wss://api.openai.com/v1/realtime?model=gpt-example", &websocket.DialOptions{HTTPClient: hc})
+	conn, resp, err := websocket.Dial(ctx, "wss://api.openai.com/v1/realtime?model=gpt-example",
+		&websocket.DialOptions{HTTPClient: hc})
 	if err != nil {
 		if resp == nil {
 			return "", err

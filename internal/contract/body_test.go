@@ -42,7 +42,8 @@ func (b *contractBody) Close() error {
 	return nil
 }
 
-// 4: Clone copies the Trailer map; what the caller fills in at the end of its body would not arrive.
+// 4: Clone copies the Trailer map; what the caller fills in at the end of its body would not
+// arrive.
 func contractRequestTrailers(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		bothWays(t, func(t *testing.T, token string) {
@@ -101,15 +102,22 @@ func contractBodyClosed(t *testing.T) {
 		"over the cap":   {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxBodyBuffer = 2 }},
 		"never kept":     {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxBodyBuffer = -1 }},
 		"never replayed": {creds: creds{stale}, prepare: func(c *contract, _ *http.Request) { c.MaxAttempts = 1 }},
-		"base fails":     {creds: creds{live}, prepare: func(c *contract, _ *http.Request) { c.Base = testrig.RoundTripFunc(brokenBase) }, fails: true},
+		"base fails": {
+			creds:   creds{live},
+			prepare: func(c *contract, _ *http.Request) { c.Base = testrig.RoundTripFunc(brokenBase) },
+			fails:   true,
+		},
 		"GetBody fails": {creds: creds{stale}, prepare: func(_ *contract, r *http.Request) {
 			r.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("no") }
 		}},
 
-		"no pool":                        {prepare: func(c *contract, _ *http.Request) { c.Pool = nil }},
-		"no credential":                  {},
-		"no access token":                {creds: creds{empty}, prepare: refreshFails},
-		"a stranger's host":              {creds: creds{live}, prepare: func(_ *contract, r *http.Request) { r.URL.Host = "stranger.example" }},
+		"no pool":         {prepare: func(c *contract, _ *http.Request) { c.Pool = nil }},
+		"no credential":   {},
+		"no access token": {creds: creds{empty}, prepare: refreshFails},
+		"a stranger's host": {
+			creds:   creds{live},
+			prepare: func(_ *contract, r *http.Request) { r.URL.Host = "stranger.example" },
+		},
 		"the caller's own credential":    {creds: creds{live}, ctx: reauth.WithoutCredential},
 		"a credential that is not there": {creds: creds{live}, ctx: pinToNobody},
 
@@ -175,7 +183,8 @@ func leaveDuring(c *contract, exchange int32, leave func()) func(context.Context
 	}
 }
 
-// bodiesAndRequest makes a request with tracked bodies: the first one, and those of GetBody if it has one.
+// bodiesAndRequest makes a request with tracked bodies: the first one, and those of GetBody if it
+// has one.
 func bodiesAndRequest(ctx context.Context, t *testing.T, again bool) (*[]*contractBody, *http.Request) {
 	bodies := new([]*contractBody)
 	get := func() (io.ReadCloser, error) {
@@ -244,8 +253,8 @@ func contractLateClose(t *testing.T) {
 	})
 }
 
-// sharedReader sends a body whose GetBody rewinds the reader that is being sent, as openai-go's does. The base closes the
-// first one only some time after it has answered.
+// sharedReader sends a body whose GetBody rewinds the reader that is being sent, as openai-go's
+// does. The base closes the first one only some time after it has answered.
 func sharedReader(t *testing.T, closedAfter time.Duration, status int) {
 	shared := strings.NewReader("0123456789")
 	first := &contractBody{Reader: shared}

@@ -19,7 +19,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 35: a refusal that is only closed costs its connection. Every token serves once here, so each request is refused and replayed.
+// 35: a refusal that is only closed costs its connection. Every token serves once here, so each
+// request is refused and replayed.
 func contractConnectionReuse(t *testing.T) {
 	for name, test := range map[string]struct{ size, connections int }{
 		"300 B":   {300, 1},
@@ -48,7 +49,9 @@ func contractConnectionReuse(t *testing.T) {
 			s.Start()
 			t.Cleanup(s.Close)
 			c := newContract(t, s.Client().Transport, refreshable(staleToken))
-			c.refresh = func(context.Context) (string, error) { return fmt.Sprint("at-EXAMPLE-", c.exchanges.Load()), nil }
+			c.refresh = func(context.Context) (string, error) {
+				return fmt.Sprint("at-EXAMPLE-", c.exchanges.Load()), nil
+			}
 			for range 10 {
 				req := withGetBody(contractRequest(t.Context(), t, nil), "body")
 				req.URL.Scheme, req.URL.Host = "http", s.Listener.Addr().String()
@@ -94,14 +97,16 @@ func contractConnectionReuse(t *testing.T) {
 	})
 }
 
-// 36: a context of the transport's own that ends with RoundTrip would cut the body off; the caller's own must still do so.
+// 36: a context of the transport's own that ends with RoundTrip would cut the body off; the
+// caller's own must still do so.
 func contractContextOfBody(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		for name, test := range map[string]struct {
 			cred   reauth.Credential
 			status int
 		}{
-			"served": {refreshable(liveToken), 200}, "replayed": {refreshable(staleToken), 200}, "refused": {staticKey(staleToken), 401},
+			"served": {refreshable(liveToken), 200}, "replayed": {refreshable(staleToken), 200},
+			"refused": {staticKey(staleToken), 401},
 		} {
 			t.Run(name, func(t *testing.T) {
 				more := make(chan struct{})

@@ -14,8 +14,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// TestContract checks one obligation a row. The numbers are those of the list of obligations. Numbers 37,
-// 38, 43 and 47 have no row: they are about code above or below RoundTrip.
+// TestContract checks one obligation a row. The numbers are those of the list of obligations.
+// Numbers 37, 38, 43 and 47 have no row: they are about code above or below RoundTrip.
 func TestContract(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -69,7 +69,8 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// 1: whatever the status, and also when every credential has been refused: the last answer, or the first "forbidden".
+// 1: whatever the status, and also when every credential has been refused: the last answer, or the
+// first "forbidden".
 func contractAnyResponse(t *testing.T) {
 	for status, sends := range map[int]int{
 		200: 1, 204: 1, 302: 1, 304: 1, 400: 1, 407: 1, 418: 1, 500: 1, 503: 1, 529: 1, 401: 2, 402: 2, 403: 2, 429: 2,
@@ -172,7 +173,10 @@ func contractRequestUnmodified(t *testing.T) {
 			assert.True(t, shallow.Body == req.Body, "the body is the caller's")
 			assert.NotNil(t, req.GetBody)
 			same := func(r *http.Request) []any {
-				return []any{r.Method, r.Host, r.ContentLength, r.TransferEncoding, r.Close, r.Proto, r.RequestURI, testrig.CancelOf(r), r.Context()}
+				return []any{
+					r.Method, r.Host, r.ContentLength, r.TransferEncoding, r.Close, r.Proto, r.RequestURI,
+					testrig.CancelOf(r), r.Context(),
+				}
 			}
 			assert.Equal(t, same(&shallow), same(req))
 		})

@@ -20,7 +20,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 6: what a base was given stays what it was, so that its late Close does not close the replay's body.
+// 6: what a base was given stays what it was, so that its late Close does not close the replay's
+// body.
 func TestContract06OwnRequestPerSend(t *testing.T) {
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +82,8 @@ func TestContract07CloseTwice(t *testing.T) {
 	}
 }
 
-// 22: another provider's host is a stranger to this credential, and a credential's own host is none.
+// 22: another provider's host is a stranger to this credential, and a credential's own host is
+// none.
 func TestContract22AnotherProvidersHost(t *testing.T) {
 	base := &hops{to: map[string]string{contractURL: "https://other.example/"}}
 	c := newContract(t, base, refreshable(liveToken))
@@ -121,7 +123,8 @@ func TestContract30BrokenRefusal(t *testing.T) {
 	cut := fmt.Errorf("connection lost: %w", io.EOF)
 	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		resp := testrig.Answer(req, 401, "")
-		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("begin"), readerFunc(func([]byte) (int, error) { return 0, cut })))
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("begin"),
+			readerFunc(func([]byte) (int, error) { return 0, cut })))
 		resp.ContentLength = -1
 		return resp, nil
 	}), staticKey("a"))
@@ -138,7 +141,8 @@ func TestContract35ExactlyThePeek(t *testing.T) {
 	body := &contractBody{Reader: iotest.DataErrReader(bytes.NewReader(bytes.Repeat([]byte("x"), 64<<10)))} // as net/http does
 	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if isLive(req) {
-			assert.EqualValues(t, 1, body.closes.Load(), "closed before the replay, so that its connection serves again")
+			assert.EqualValues(t, 1, body.closes.Load(),
+				"closed before the replay, so that its connection serves again")
 			return refuseStale(req)
 		}
 		resp := testrig.Answer(req, 401, "")

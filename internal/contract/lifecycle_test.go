@@ -21,7 +21,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 42: whoever starts an exchange may leave it, and whatever happens in it must not be waited for in vain.
+// 42: whoever starts an exchange may leave it, and whatever happens in it must not be waited for in
+// vain.
 func contractDetachedRefresh(t *testing.T) {
 	t.Run("the leader leaves", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -90,7 +91,9 @@ func contractNothingRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pool := reauth.NewPool() // without the rig, which closes its own
-				_, err := pool.Add(t.Context(), reauth.Credential{Provider: "xai", AccessToken: liveToken, RefreshToken: "rt-EXAMPLE"})
+				_, err := pool.Add(t.Context(), reauth.Credential{
+					Provider: "xai", AccessToken: liveToken, RefreshToken: "rt-EXAMPLE",
+				})
 				require.NoError(t, err)
 				rt := reauth.NewRecoveringTransport(testrig.RoundTripFunc(refuseStale), pool)
 				for range sends {
@@ -158,7 +161,10 @@ func contractErrors(t *testing.T) {
 			is: []error{context.Canceled, cause},
 		},
 	} {
-		for where, expiry := range map[string]time.Duration{"after a refusal": 0, "before the first send": -time.Minute} {
+		for where, expiry := range map[string]time.Duration{
+			"after a refusal":       0,
+			"before the first send": -time.Minute,
+		} {
 			t.Run(name+"/"+where, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					cred := refreshable(staleToken)
@@ -186,7 +192,8 @@ func contractErrors(t *testing.T) {
 	}
 }
 
-// 46: a program may make the recovering transport its default; the token endpoint may even be on the API's own host.
+// 46: a program may make the recovering transport its default; the token endpoint may even be on
+// the API's own host.
 func contractTokenCalls(t *testing.T) {
 	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

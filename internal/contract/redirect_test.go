@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// hops is a base that redirects from the URLs that are keys to those that are values. The provider's own host refuses
-// stale tokens first.
+// hops is a base that redirects from the URLs that are keys to those that are values. The
+// provider's own host refuses stale tokens first.
 type hops struct {
 	to  map[string]string
 	got []*http.Request
@@ -61,7 +61,8 @@ func follow(t *testing.T, rt http.RoundTripper, from string, header http.Header)
 	return resp
 }
 
-// 20: http.Client takes Authorization away on a hop to another domain; a transport that adds it to everything would put it back.
+// 20: http.Client takes Authorization away on a hop to another domain; a transport that adds it to
+// everything would put it back.
 func contractOwnHosts(t *testing.T) {
 	for _, elsewhere := range []string{
 		"https://stranger.example/", "https://api.example.com.stranger.example/", "https://sub.api.example.com/", "https://example.com/",
@@ -77,13 +78,15 @@ func contractOwnHosts(t *testing.T) {
 				base = &hops{to: map[string]string{elsewhere: contractURL}}
 				follow(t, newContract(t, base, refreshable(token)), elsewhere, nil)
 				assert.Empty(t, secretsOf(base.got[0].Header))
-				assert.Equal(t, []string{"Bearer " + liveToken}, base.last()["Authorization"], "the way back is the provider's again")
+				assert.Equal(t, []string{"Bearer " + liveToken}, base.last()["Authorization"],
+					"the way back is the provider's again")
 			})
 		})
 	}
 }
 
-// 21: http.Client compares hosts only: a header the caller set goes along from https to http, and to any port.
+// 21: http.Client compares hosts only: a header the caller set goes along from https to http, and
+// to any port.
 func contractSchemeAndPort(t *testing.T) {
 	for _, elsewhere := range []string{"http://api.example.com/", "https://api.example.com:8443/"} {
 		for name, test := range map[string]struct{ sent, want []string }{
@@ -92,7 +95,8 @@ func contractSchemeAndPort(t *testing.T) {
 		} {
 			t.Run(name+"/"+url.PathEscape(elsewhere), func(t *testing.T) {
 				base := &hops{to: map[string]string{contractURL: elsewhere}}
-				follow(t, newContract(t, base, refreshable(liveToken)), contractURL, http.Header{"Authorization": test.sent})
+				follow(t, newContract(t, base, refreshable(liveToken)), contractURL,
+					http.Header{"Authorization": test.sent})
 				require.Len(t, base.got, 2)
 				assert.Equal(t, []string{"Bearer " + liveToken}, base.got[0].Header["Authorization"])
 				assert.Equal(t, test.want, base.last()["Authorization"])
@@ -105,7 +109,9 @@ func contractSchemeAndPort(t *testing.T) {
 func contractForeignHop(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		base := &hops{to: map[string]string{contractURL: "https://stranger.example/"}}
-		c := newContract(t, base, refreshable(token), reauth.Credential{ID: "other", AccessToken: "at-EXAMPLE-other", Priority: 1})
+		c := newContract(t, base, refreshable(token), reauth.Credential{
+			ID: "other", AccessToken: "at-EXAMPLE-other", Priority: 1,
+		})
 		follow(t, c, contractURL, http.Header{
 			"X-Api-Key":      {liveToken},
 			"Api-Key":        {"Bearer " + liveToken},
@@ -125,7 +131,9 @@ func contractForeignHop(t *testing.T) {
 	t.Run("what Authorize adds", func(t *testing.T) { // on the clone, of which http.Client knows nothing
 		base := &hops{to: map[string]string{"https://chatgpt.com/backend-api/x": "https://stranger.example/"}}
 		pool := reauth.NewPool()
-		_, err := pool.Add(t.Context(), reauth.Credential{Provider: "openai-codex", AccessToken: liveToken, AccountID: "account-EXAMPLE"})
+		_, err := pool.Add(t.Context(), reauth.Credential{
+			Provider: "openai-codex", AccessToken: liveToken, AccountID: "account-EXAMPLE",
+		})
 		require.NoError(t, err)
 		follow(t, reauth.NewRecoveringTransport(base, pool), "https://chatgpt.com/backend-api/x", nil)
 		assert.Equal(t, "account-EXAMPLE", base.got[0].Header.Get("Chatgpt-Account-Id"))
@@ -224,7 +232,10 @@ func contractSecretFreeURL(t *testing.T) {
 			var sent []string
 			pool := reauth.NewPool()
 			for _, token := range []string{"at-EXAMPLE-a", "at-EXAMPLE-b"} {
-				_, err = pool.Add(t.Context(), reauth.Credential{Provider: name, AccessToken: token, AccountID: "account-EXAMPLE", ID: token, Hosts: []string{u.Host}})
+				_, err = pool.Add(t.Context(), reauth.Credential{
+					Provider: name, AccessToken: token, AccountID: "account-EXAMPLE", ID: token,
+					Hosts: []string{u.Host},
+				})
 				require.NoError(t, err)
 			}
 			client := &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
@@ -249,7 +260,8 @@ func contractSecretFreeURL(t *testing.T) {
 
 // 27: what a token endpoint says is not to be trusted, neither in length nor in content.
 func contractBoundedTokenAnswer(t *testing.T) {
-	echo := `{"error":"invalid_request","error_description":"bad token rt-EXAMPLE of at-EXAMPLE-stale\r\n\u001b[31m` + strings.Repeat("x", 4<<10) + `"}`
+	echo := `{"error":"invalid_request","error_description":"bad token rt-EXAMPLE of at-EXAMPLE-stale\r\n\u001b[31m` +
+		strings.Repeat("x", 4<<10) + `"}`
 	for name, test := range map[string]struct {
 		body io.Reader
 		code string
@@ -284,7 +296,8 @@ func contractBoundedTokenAnswer(t *testing.T) {
 			cred.Provider = "example"
 			_, err := pool.Add(t.Context(), cred)
 			require.NoError(t, err)
-			mustSend(t, reauth.NewRecoveringTransport(testrig.RoundTripFunc(refuseStale), pool), contractRequest(t.Context(), t, nil), 401)
+			mustSend(t, reauth.NewRecoveringTransport(testrig.RoundTripFunc(refuseStale), pool),
+				contractRequest(t.Context(), t, nil), 401)
 			assert.LessOrEqual(t, read.Load(), int64(1<<20))
 
 			failed := log.All(reauth.RefreshFailed)

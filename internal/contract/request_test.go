@@ -87,9 +87,14 @@ func contractCancel(t *testing.T) {
 		refresh  func(context.Context) (string, error)
 		answered bool // with the refusal that was obtained, not with an error
 	}{
-		"for a refresh":           {base: refuseStale, cred: refreshable(staleToken), refresh: never},
-		"for an expired token":    {base: refuseStale, cred: refreshable(staleToken), expiry: -time.Minute, refresh: never},
-		"for a slow publication":  {base: refuseStale, cred: refreshable(staleToken), refresh: func(context.Context) (string, error) { return "at-EXAMPLE-useless", nil }},
+		"for a refresh": {base: refuseStale, cred: refreshable(staleToken), refresh: never},
+		"for an expired token": {
+			base: refuseStale, cred: refreshable(staleToken), expiry: -time.Minute, refresh: never,
+		},
+		"for a slow publication": {
+			base: refuseStale, cred: refreshable(staleToken),
+			refresh: func(context.Context) (string, error) { return "at-EXAMPLE-useless", nil },
+		},
 		"for the first body":      {base: stuck, cred: refreshable(staleToken), answered: true},
 		"for the refusal to come": {base: trickling, cred: staticKey(staleToken), answered: true},
 	} {
@@ -178,12 +183,14 @@ func contractConcurrentUse(t *testing.T) {
 // readFields reads what a request says again and again.
 func readFields(done context.Context, req *http.Request) {
 	for done.Err() == nil {
-		_ = fmt.Sprint(req.Method, req.URL, req.Host, req.ContentLength, slices.Collect(maps.Keys(req.Header)), req.Body != nil)
+		_ = fmt.Sprint(req.Method, req.URL, req.Host, req.ContentLength,
+			slices.Collect(maps.Keys(req.Header)), req.Body != nil)
 		runtime.Gosched()
 	}
 }
 
-// 18: SDKs set a key of their own whenever one is configured, under a name and a spelling of their own.
+// 18: SDKs set a key of their own whenever one is configured, under a name and a spelling of their
+// own.
 func contractCredentialHeaders(t *testing.T) {
 	const jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJFWEFNUExFIn0.RVhBTVBMRQ"
 	rivals := []string{
@@ -195,18 +202,31 @@ func contractCredentialHeaders(t *testing.T) {
 		hosts           []string
 		want            map[string]string
 	}{
-		"bearer":          {provider: "xai", token: "%s", want: map[string]string{"Authorization": "Bearer %s"}},
-		"anthropic key":   {provider: "anthropic", token: "sk-ant-api03-%s", want: map[string]string{"X-Api-Key": "sk-ant-api03-%s"}},
-		"anthropic OAuth": {provider: "anthropic", token: "sk-ant-oat01-%s", want: map[string]string{"Authorization": "Bearer sk-ant-oat01-%s"}},
-		"gemini key":      {provider: "gemini", token: "AIza%s", want: map[string]string{"X-Goog-Api-Key": "AIza%s"}},
-		"gemini OAuth":    {provider: "gemini", token: "ya29.%s", want: map[string]string{"Authorization": "Bearer ya29.%s"}},
+		"bearer": {provider: "xai", token: "%s", want: map[string]string{"Authorization": "Bearer %s"}},
+		"anthropic key": {
+			provider: "anthropic", token: "sk-ant-api03-%s",
+			want: map[string]string{"X-Api-Key": "sk-ant-api03-%s"},
+		},
+		"anthropic OAuth": {
+			provider: "anthropic", token: "sk-ant-oat01-%s",
+			want: map[string]string{"Authorization": "Bearer sk-ant-oat01-%s"},
+		},
+		"gemini key": {provider: "gemini", token: "AIza%s", want: map[string]string{"X-Goog-Api-Key": "AIza%s"}},
+		"gemini OAuth": {
+			provider: "gemini", token: "ya29.%s", want: map[string]string{"Authorization": "Bearer ya29.%s"},
+		},
 		"azure key": {
-			provider: "azure", token: "%s", hosts: []string{"example.openai.azure.com"}, want: map[string]string{"Api-Key": "%s"},
+			provider: "azure", token: "%s", hosts: []string{"example.openai.azure.com"},
+			want: map[string]string{"Api-Key": "%s"},
 		},
 		"azure Entra ID": {
-			provider: "azure", token: jwt + "%s", hosts: []string{"example.openai.azure.com"}, want: map[string]string{"Authorization": "Bearer " + jwt + "%s"},
+			provider: "azure", token: jwt + "%s", hosts: []string{"example.openai.azure.com"},
+			want: map[string]string{"Authorization": "Bearer " + jwt + "%s"},
 		},
-		"codex":   {provider: "codex", token: "%s", want: map[string]string{"Authorization": "Bearer %s", "Chatgpt-Account-Id": "account-%s"}},
+		"codex": {
+			provider: "codex", token: "%s",
+			want: map[string]string{"Authorization": "Bearer %s", "Chatgpt-Account-Id": "account-%s"},
+		},
 		"gateway": {provider: "opencode-zen", token: "%s", want: map[string]string{"X-Api-Key": "%s"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,7 +235,8 @@ func contractCredentialHeaders(t *testing.T) {
 			pool := reauth.NewPool()
 			for _, id := range ids {
 				_, err := pool.Add(t.Context(), reauth.Credential{
-					Provider: test.provider, ID: id, AccessToken: fill(test.token, id), AccountID: "account-" + id, Hosts: test.hosts,
+					Provider: test.provider, ID: id, AccessToken: fill(test.token, id),
+					AccountID: "account-" + id, Hosts: test.hosts,
 				})
 				require.NoError(t, err)
 			}
@@ -249,7 +270,8 @@ func contractCredentialHeaders(t *testing.T) {
 	}
 }
 
-// 19: http.Client makes Basic auth of it; with a credential in the pool that is the one that counts.
+// 19: http.Client makes Basic auth of it; with a credential in the pool that is the one that
+// counts.
 func contractUserinfo(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		base := &hops{}

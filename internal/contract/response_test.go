@@ -103,7 +103,8 @@ func upgraded(t *testing.T, token string) {
 			return
 		}
 		defer conn.Close()
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello ")
+		_, _ = io.WriteString(conn,
+			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello ")
 		_, _ = io.Copy(conn, rw) // until the client has no more to say
 	}))
 	t.Cleanup(s.Close)
@@ -143,7 +144,8 @@ func streamed(t *testing.T, http2 bool, token string) {
 			}
 		}
 	}))
-	resp, err := newContract(t, base, refreshable(token)).RoundTrip(contractRequest(t.Context(), t, strings.NewReader(`{"stream":true}`)))
+	resp, err := newContract(t, base, refreshable(token)).RoundTrip(contractRequest(t.Context(), t,
+		strings.NewReader(`{"stream":true}`)))
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	lines := bufio.NewReader(resp.Body)
@@ -173,7 +175,11 @@ func contractPeek(t *testing.T) {
 				taken.Add(int64(n))
 				return n, err
 			})
-			header := http.Header{"Content-Length": {fmt.Sprint(size)}, "Content-Type": {"text/plain"}, "X-Should-Retry": {"true"}}
+			header := http.Header{
+				"Content-Length": {fmt.Sprint(size)},
+				"Content-Type":   {"text/plain"},
+				"X-Should-Retry": {"true"},
+			}
 			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				resp := testrig.Answer(req, 403, "")
 				resp.Body, resp.ContentLength, resp.Header = body, int64(size), header.Clone()
@@ -219,7 +225,8 @@ func contractPeek(t *testing.T) {
 	})
 }
 
-// 31: a caller that sets Accept-Encoding gets what was sent. xAI's 403 is a rejection by its body only.
+// 31: a caller that sets Accept-Encoding gets what was sent. xAI's 403 is a rejection by its body
+// only.
 func contractCompressed(t *testing.T) {
 	const xai = `{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`
 	packed := packedWith(t, xai)
@@ -304,7 +311,8 @@ func contractResponseTrailers(t *testing.T) {
 				cred   reauth.Credential
 				status int
 			}{
-				"served": {refreshable(liveToken), 200}, "replayed": {refreshable(staleToken), 200}, "refused": {staticKey(staleToken), 401},
+				"served": {refreshable(liveToken), 200}, "replayed": {refreshable(staleToken), 200},
+				"refused": {staticKey(staleToken), 401},
 			} {
 				t.Run(name+"/"+kind, func(t *testing.T) {
 					resp, err := newContract(t, base, test.cred).RoundTrip(contractRequest(t.Context(), t, nil))
@@ -371,7 +379,8 @@ func contractResponseRequest(t *testing.T) {
 		cred   reauth.Credential
 		status int
 	}{
-		"served": {refreshable(liveToken), 200}, "replayed": {refreshable(staleToken), 200}, "refused": {staticKey(staleToken), 401},
+		"served": {refreshable(liveToken), 200}, "replayed": {refreshable(staleToken), 200},
+		"refused": {staticKey(staleToken), 401},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := contractRequest(t.Context(), t, nil)

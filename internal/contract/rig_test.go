@@ -1,8 +1,8 @@
-// Package contract_test checks what http.RoundTripper obliges a middleware to do, and what http.Client,
-// the transports of net/http and the SDKs rely on beyond its text.
+// Package contract_test checks what http.RoundTripper obliges a middleware to do, and what
+// http.Client, the transports of net/http and the SDKs rely on beyond its text.
 //
-// A test runs in a bubble of testing/synctest where something waits. Where net/http is a party, a server
-// on the loopback interface answers, over HTTP/1.1 and HTTP/2.
+// A test runs in a bubble of testing/synctest where something waits. Where net/http is a party, a
+// server on the loopback interface answers, over HTTP/1.1 and HTTP/2.
 package contract_test
 
 import (
@@ -21,7 +21,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// The tokens of the contract's bases and servers: they refuse any but liveToken, which a refresh brings.
+// The tokens of the contract's bases and servers: they refuse any but liveToken, which a refresh
+// brings.
 const (
 	staleToken = "at-EXAMPLE-stale"
 	liveToken  = "at-EXAMPLE-live"
@@ -50,7 +51,9 @@ func newContract(t testing.TB, base http.RoundTripper, creds ...reauth.Credentia
 		return reauth.Credential{AccessToken: token}, err
 	}
 	hosts := []string{"api.example.com", "127.0.0.1"}
-	require.NoError(t, pool.Register(reauth.Provider{Name: "example", Hosts: hosts, Refresher: reauth.RefresherFunc(exchange)}))
+	require.NoError(t, pool.Register(reauth.Provider{
+		Name: "example", Hosts: hosts, Refresher: reauth.RefresherFunc(exchange),
+	}))
 	for _, cred := range creds {
 		cred.Provider = "example"
 		_, err := pool.Add(t.Context(), cred)
@@ -70,7 +73,8 @@ func staticKey(token string) reauth.Credential {
 	return reauth.Credential{ID: token, AccessToken: token}
 }
 
-// bothWays runs a test with a token that serves at once, and with one whose refusal causes a refresh and a replay.
+// bothWays runs a test with a token that serves at once, and with one whose refusal causes a
+// refresh and a replay.
 func bothWays(t *testing.T, test func(t *testing.T, token string)) {
 	t.Run("served", func(t *testing.T) { test(t, liveToken) })
 	t.Run("replayed", func(t *testing.T) { test(t, staleToken) })

@@ -13,9 +13,9 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The suite for any wrapping transport, with whatever a pool may hold for the host it asks. It runs in a bubble, as a
-// credential that can be refreshed makes most requests wait: for a peek to end, for a token to be published. The module
-// bench runs it on the loopback interface.
+// The suite for any wrapping transport, with whatever a pool may hold for the host it asks. It runs
+// in a bubble, as a credential that can be refreshed makes most requests wait: for a peek to end,
+// for a token to be published. The module bench runs it on the loopback interface.
 func TestContractSuite(t *testing.T) {
 	for name, test := range map[string]struct {
 		pool  bool
@@ -54,7 +54,9 @@ func suitePool(t *testing.T, creds []reauth.Credential) *reauth.Pool {
 	fresh := func(context.Context, reauth.Credential) (reauth.Credential, error) {
 		return reauth.Credential{AccessToken: "at-EXAMPLE-fresh"}, nil
 	}
-	require.NoError(t, pool.Register(reauth.Provider{Name: "example", Hosts: []string{"api.example.com"}, Refresher: reauth.RefresherFunc(fresh)}))
+	require.NoError(t, pool.Register(reauth.Provider{
+		Name: "example", Hosts: []string{"api.example.com"}, Refresher: reauth.RefresherFunc(fresh),
+	}))
 	for _, cred := range creds {
 		cred.Provider = "example"
 		_, err := pool.Add(t.Context(), cred)

@@ -22,8 +22,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 9: to read a body before it is sent would deadlock a writer that waits for the response, and would defeat
-// Expect: 100-continue.
+// 9: to read a body before it is sent would deadlock a writer that waits for the response, and
+// would defeat Expect: 100-continue.
 func contractStreamedBody(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		bothWays(t, func(t *testing.T, token string) {
@@ -70,7 +70,8 @@ func contractStreamedBody(t *testing.T) {
 	})
 }
 
-// 10: over the cap a request goes on as if nobody kept anything; the next one profits from the refresh.
+// 10: over the cap a request goes on as if nobody kept anything; the next one profits from the
+// refresh.
 func contractOverCap(t *testing.T) {
 	const text = "0123456789abcdef"
 	for name, test := range map[string]struct {
@@ -167,7 +168,8 @@ func contractRefusedUnread(t *testing.T) {
 	})
 }
 
-// 12: a length that gets lost means a probe of 200 ms, and a body in chunks that some gateways refuse.
+// 12: a length that gets lost means a probe of 200 ms, and a body in chunks that some gateways
+// refuse.
 func contractLength(t *testing.T) {
 	text := func() io.ReadCloser { return io.NopCloser(strings.NewReader("body")) }
 	bothProtocols(t, func(t *testing.T, http2 bool) {
@@ -212,7 +214,8 @@ func contractLength(t *testing.T) {
 	})
 }
 
-// 14: HTTP/2 asks for the body again when a server refuses a stream or goes away; http.Client on 307 and 308.
+// 14: HTTP/2 asks for the body again when a server refuses a stream or goes away; http.Client on
+// 307 and 308.
 func contractCloneGetBody(t *testing.T) {
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
 		for _, script := range [][]string{
@@ -286,8 +289,8 @@ func contractCloneGetBody(t *testing.T) {
 	}
 }
 
-// scriptedServer speaks just enough HTTP/2 to do what net/http's server cannot be asked for: it reads each stream to its
-// end, and then does what the script says next.
+// scriptedServer speaks just enough HTTP/2 to do what net/http's server cannot be asked for: it
+// reads each stream to its end, and then does what the script says next.
 type scriptedServer struct {
 	mu     sync.Mutex
 	script []string // "200", "401", "REFUSED_STREAM" or "GOAWAY"

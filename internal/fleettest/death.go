@@ -14,8 +14,9 @@ const (
 	stepAnswer   = "answer"   // it is spent, and the new pair has not arrived
 )
 
-// DieAtEachStep kills a worker at each step of a refresh while another one wants the same, and requires that only a death
-// between exchange and persist costs the login, and that the other one is delayed for no longer than that.
+// DieAtEachStep kills a worker at each step of a refresh while another one wants the same, and
+// requires that only a death between exchange and persist costs the login, and that the other one
+// is delayed for no longer than that.
 func (f *Fleet) DieAtEachStep(t *testing.T, maxDelay time.Duration) {
 	t.Helper()
 	for _, step := range []struct {

@@ -27,7 +27,8 @@ type Fleet struct {
 	pool     *reauth.Pool
 }
 
-// New makes a fleet of no workers yet, whose store this process shares. Credentials are logged in with Login.
+// New makes a fleet of no workers yet, whose store this process shares. Credentials are logged in
+// with Login.
 func New(t testing.TB, open Open, job Job, latency time.Duration) *Fleet {
 	t.Helper()
 	store, shut, err := open(t.Context(), job)
@@ -46,7 +47,9 @@ func New(t testing.TB, open Open, job Job, latency time.Duration) *Fleet {
 // Login makes a new login, and puts it into the store under that ID.
 func (f *Fleet) Login(id string) error {
 	access, refresh := f.Provider.Login()
-	_, err := f.pool.Add(context.Background(), reauth.Credential{Provider: ProviderName, ID: id, AccessToken: access, RefreshToken: refresh})
+	_, err := f.pool.Add(context.Background(), reauth.Credential{
+		Provider: ProviderName, ID: id, AccessToken: access, RefreshToken: refresh,
+	})
 	return err
 }
 

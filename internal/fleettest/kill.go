@@ -46,9 +46,9 @@ type killer struct {
 	lost   int // logins
 }
 
-// Kill kills workers at random moments of their refreshes. After each death the store must load. A login is lost only by a
-// death between an exchange and the storing of its pair; then the test logs in anew. Every other death costs nothing but a
-// short delay.
+// Kill kills workers at random moments of their refreshes. After each death the store must load. A
+// login is lost only by a death between an exchange and the storing of its pair; then the test logs
+// in anew. Every other death costs nothing but a short delay.
 func (f *Fleet) Kill(t *testing.T, k Killing) {
 	t.Helper()
 	x := &killer{Fleet: f, Killing: k, t: t}
@@ -193,14 +193,15 @@ func (x *killer) judge() {
 	assert.LessOrEqual(t, x.lost, unsaved, "logins lost without a death between exchange and persist")
 	assert.LessOrEqual(t, x.Provider.Reuses(), unsaved, "refresh tokens spent twice")
 	if assert.NotEmpty(t, delays) {
-		t.Logf("%d deaths, %d of workers that had asked the token endpoint: %d between exchange and persist, %d logins lost, %d exchanges, delays of the next exchange: median %v, most %v",
+		t.Logf("%d deaths, %d of workers that had asked the token endpoint: %d between exchange and persist, %d "+
+			"logins lost, %d exchanges, delays of the next exchange: median %v, most %v",
 			len(x.deaths), asked, unsaved, x.lost, x.Provider.Exchanges(), delays[len(delays)/2], delays[len(delays)-1])
 		assert.Less(t, delays[len(delays)-1], x.MaxDelay, "delay of the next exchange after a death")
 	}
 }
 
-// leftUnsaved reports whether the worker died after an exchange and before its pair was stored: it was not in the store
-// afterwards, and nobody else ever had it.
+// leftUnsaved reports whether the worker died after an exchange and before its pair was stored: it
+// was not in the store afterwards, and nobody else ever had it.
 func (x *killer) leftUnsaved(d killed, grants []Grant) bool {
 	last := ""
 	for _, g := range grants {
@@ -208,11 +209,13 @@ func (x *killer) leftUnsaved(d killed, grants []Grant) bool {
 			last = g.Issued
 		}
 	}
-	return last != "" && d.stored != last && !slices.ContainsFunc(grants, func(g Grant) bool { return g.Worker != d.worker && g.Spent == last })
+	return last != "" && d.stored != last && !slices.ContainsFunc(grants, func(g Grant) bool {
+		return g.Worker != d.worker && g.Spent == last
+	})
 }
 
-// delays returns, sorted, how long after each death the token endpoint was asked next, where the credential's other worker
-// was at it all the time.
+// delays returns, sorted, how long after each death the token endpoint was asked next, where the
+// credential's other worker was at it all the time.
 func (x *killer) delays(grants []Grant) (list []time.Duration) {
 	for _, d := range x.deaths {
 		for _, s := range x.spells {

@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// PoolsOfOneProcess opens a pool over each of the stores, which are one, and requires that they spend each refresh token
-// once between them, as the pools of several processes do.
+// PoolsOfOneProcess opens a pool over each of the stores, which are one, and requires that they
+// spend each refresh token once between them, as the pools of several processes do.
 func PoolsOfOneProcess(t *testing.T, rounds int, stores ...reauth.Store) {
 	t.Helper()
 	p := NewProvider(t, 20*time.Millisecond)
@@ -29,7 +29,9 @@ func PoolsOfOneProcess(t *testing.T, rounds int, stores ...reauth.Store) {
 		require.NoError(t, err)
 		t.Cleanup(func() { assert.NoError(t, pool.Close()) })
 		require.NoError(t, Register(pool, p.URL, ""))
-		_, err = pool.Add(t.Context(), reauth.Credential{Provider: ProviderName, ID: "me", AccessToken: access, RefreshToken: refresh})
+		_, err = pool.Add(t.Context(), reauth.Credential{
+			Provider: ProviderName, ID: "me", AccessToken: access, RefreshToken: refresh,
+		})
 		require.NoError(t, err)
 		clients = append(clients, &http.Client{Transport: reauth.NewRecoveringTransport(base, pool)})
 	}
@@ -58,7 +60,8 @@ func PoolsOfOneProcess(t *testing.T, rounds int, stores ...reauth.Store) {
 
 // post sends one request, as an SDK would.
 func post(ctx context.Context, client *http.Client, url string) (status int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", strings.NewReader(`{"model":"example"}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions",
+		strings.NewReader(`{"model":"example"}`))
 	if err != nil {
 		return 0, err
 	}

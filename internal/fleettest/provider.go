@@ -1,5 +1,6 @@
-// Package fleettest is the choreography of the tests in which many processes share one store: worker processes, which are
-// the test binary itself, a provider that watches them, and what is done to them. The tests bring the store.
+// Package fleettest is the choreography of the tests in which many processes share one store:
+// worker processes, which are the test binary itself, a provider that watches them, and what is
+// done to them. The tests bring the store.
 package fleettest
 
 import (
@@ -19,8 +20,9 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// Provider is reauthtest's provider behind a real socket. It rotates refresh tokens, ends a login one of whose refresh
-// tokens is used twice, and says that access tokens live for an hour. It keeps who has asked the token endpoint for what.
+// Provider is reauthtest's provider behind a real socket. It rotates refresh tokens, ends a login
+// one of whose refresh tokens is used twice, and says that access tokens live for an hour. It keeps
+// who has asked the token endpoint for what.
 type Provider struct {
 	*reauthtest.Provider
 	URL string // of the server
@@ -48,7 +50,10 @@ func NewProvider(t testing.TB, latency time.Duration) *Provider {
 	t.Helper()
 	fake := reauthtest.New(reauthtest.XAI)
 	fake.TokenLatency = latency
-	p := &Provider{Provider: fake, holds: make(map[string]*Hold), served: make(map[string]bool), news: make(chan struct{}, 1)}
+	p := &Provider{
+		Provider: fake, holds: make(map[string]*Hold), served: make(map[string]bool),
+		news: make(chan struct{}, 1),
+	}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.URL = server.URL
@@ -137,8 +142,8 @@ type Hold struct {
 	granted bool
 }
 
-// Hold keeps the worker's next token request waiting: before anything is exchanged, or, granted, when the old token is
-// spent and only the answer is missing.
+// Hold keeps the worker's next token request waiting: before anything is exchanged, or, granted,
+// when the old token is spent and only the answer is missing.
 func (p *Provider) Hold(worker string, granted bool) *Hold {
 	h := &Hold{Arrived: make(chan struct{}), release: make(chan struct{}), granted: granted}
 	p.mu.Lock()
@@ -160,9 +165,9 @@ func (h *Hold) wait(ctx context.Context) bool {
 	}
 }
 
-// ExpireEvery makes all access tokens expire again and again until ctx ends, and returns how often. Tokens that nobody has
-// been served with since the last time are given until somebody is: else how many expiries need an exchange would depend
-// on how busy the machine is.
+// ExpireEvery makes all access tokens expire again and again until ctx ends, and returns how often.
+// Tokens that nobody has been served with since the last time are given until somebody is: else how
+// many expiries need an exchange would depend on how busy the machine is.
 func (p *Provider) ExpireEvery(ctx context.Context, d time.Duration) (expiries int) {
 	ticker := time.NewTicker(d)
 	defer ticker.Stop()

@@ -11,8 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Serve lets workers send requests for that long, while the access token expires every second, and requires that nobody
-// noticed: each expiry costs one exchange at most, whoever does it, and no request.
+// Serve lets workers send requests for that long, while the access token expires every second, and
+// requires that nobody noticed: each expiry costs one exchange at most, whoever does it, and no
+// request.
 func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 	t.Helper()
 	const id = "me"
@@ -55,7 +56,8 @@ func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 		all.StoreFailed = append(all.StoreFailed, c.StoreFailed...)
 		all.Refused = append(all.Refused, c.Refused...)
 	}
-	t.Logf("%d processes, %v: %d expiries, %d exchanges, %d requests, %d adopted, %d failures", workers, d, expiries, f.Provider.Exchanges(), all.Requests, all.Adopted, len(all.Failures))
+	t.Logf("%d processes, %v: %d expiries, %d exchanges, %d requests, %d adopted, %d failures",
+		workers, d, expiries, f.Provider.Exchanges(), all.Requests, all.Adopted, len(all.Failures))
 	assert.GreaterOrEqual(t, expiries, fewest)
 	assert.LessOrEqual(t, f.Provider.Exchanges(), expiries, "exchanges")
 	assert.Equal(t, f.Provider.Exchanges(), all.Exchanges, "every exchange is told by an event")

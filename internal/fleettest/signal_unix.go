@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// Suspend stops the process wherever it is, as a debugger or a sleeping laptop does, and waits until it stands still.
+// Suspend stops the process wherever it is, as a debugger or a sleeping laptop does, and waits
+// until it stands still.
 func (w *Worker) Suspend() error {
 	pid := w.process.Process.Pid
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {

@@ -13,8 +13,9 @@ import (
 	"github.com/reauth-go/reauth/internal/fleettest"
 )
 
-// A process that is suspended in the middle of an exchange keeps the kernel's lock: the others wait for it, serve with the
-// token they have while the provider accepts that, and never spend the refresh token themselves.
+// A process that is suspended in the middle of an exchange keeps the kernel's lock: the others wait
+// for it, serve with the token they have while the provider accepts that, and never spend the
+// refresh token themselves.
 func TestFleetMemberIsSuspendedOnAFile(t *testing.T) {
 	f := fileFleet(t, 5*time.Millisecond)
 	p := f.Provider

@@ -230,7 +230,8 @@ func (w *worker) serve(ctx context.Context) {
 				w.mu.Lock()
 				w.counts.Requests++
 				if err != nil || status != http.StatusOK {
-					w.counts.Failures = append(w.counts.Failures, fmt.Sprintf("%s: status %d, %s", time.Now().Format("15:04:05.000"), status, textOf(err)))
+					w.counts.Failures = append(w.counts.Failures,
+						fmt.Sprintf("%s: status %d, %s", time.Now().Format("15:04:05.000"), status, textOf(err)))
 				}
 				w.mu.Unlock()
 			}
@@ -241,8 +242,8 @@ func (w *worker) serve(ctx context.Context) {
 	senders.Wait()
 }
 
-// storm refreshes again and again. When a new login is needed it says so, waits until there is one, and opens the store
-// anew, as a program that was started again does.
+// storm refreshes again and again. When a new login is needed it says so, waits until there is one,
+// and opens the store anew, as a program that was started again does.
 func (w *worker) storm(ctx context.Context) {
 	for {
 		err := w.refresh(ctx, 30*time.Second)
@@ -271,7 +272,8 @@ type stepStore struct {
 	w *worker
 }
 
-// The steps at which a worker can be made to wait, in their order. The exchange itself is the provider's to hold.
+// The steps at which a worker can be made to wait, in their order. The exchange itself is the
+// provider's to hold.
 const (
 	StepLock    = "lock"    // nothing is held yet
 	StepReread  = "re-read" // the lock is held
@@ -291,7 +293,9 @@ func (s *stepStore) at(step string) {
 }
 
 // Update implements reauth.Store.
-func (s *stepStore) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+func (s *stepStore) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
+) (reauth.Credential, error) {
 	s.at(StepLock)
 	c, err := s.Store.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
 		s.at(StepReread)

@@ -58,7 +58,8 @@ func TestReaders(t *testing.T) {
 	}{
 		"codex": {
 			"codex", `{"auth_mode":"chatgpt","OPENAI_API_KEY":null,"tokens":{"id_token":"x","access_token":" at\n","refresh_token":"rt","account_id":"acc"},"last_refresh":"` + iso + `","agent_identity":null}`,
-			[]login{{Provider: "openai-codex", Name: "ChatGPT login", Followed: true, AccessToken: "at", RefreshToken: "rt", AccountID: "acc"}}, nil,
+			[]login{{Provider: "openai-codex", Name: "ChatGPT login", Followed: true, AccessToken: "at", RefreshToken: "rt", AccountID: "acc"}},
+			nil,
 		},
 		"codex, all that it may hold": {
 			"codex", `{"OPENAI_API_KEY":"sk","tokens":{"access_token":"at","account_id":null},"agent_identity":{"a":1},"personal_access_token":"pat"}`,
@@ -69,7 +70,8 @@ func TestReaders(t *testing.T) {
 		"codex, logged out": {"codex", `{}`, nil, nil},
 		"codex, values that no header can carry": {
 			"codex", `{"OPENAI_API_KEY":"s\u0000k","tokens":{"access_token":"at","refresh_token":"r\nt","account_id":"a\u007fc"}}`,
-			[]login{{Provider: "openai-codex", Name: "ChatGPT login", Followed: true, AccessToken: "at"}}, nil,
+			[]login{{Provider: "openai-codex", Name: "ChatGPT login", Followed: true, AccessToken: "at"}},
+			nil,
 		},
 		"claude": {
 			"claude-code", `{"claudeAiOauth":{"accessToken":"at","refreshToken":"rt","expiresAt":` + ms + `,"scopes":["user:inference"],"clientId":"c"},"mcpOAuth":{"a":{},"b":7}}`,
@@ -78,12 +80,14 @@ func TestReaders(t *testing.T) {
 		},
 		"claude, other scopes, odd stamp": {
 			"claude-code", `{"claudeAiOauth":{"accessToken":"at","expiresAt":{},"scopes":["user:profile"]}}`,
-			[]login{{Provider: "anthropic", Name: "Claude login, without the scope user:inference", Followed: true, AccessToken: "at"}}, nil,
+			[]login{{Provider: "anthropic", Name: "Claude login, without the scope user:inference", Followed: true, AccessToken: "at"}},
+			nil,
 		},
 		"claude, no token": {"claude-code", `{"claudeAiOauth":{"accessToken":"a\tt","refreshToken":"rt"}}`, nil, nil},
 		"qwen": {
 			"qwen", `{"access_token":"at","refresh_token":"rt","token_type":"Bearer","resource_url":"portal.qwen.ai","expiry_date":` + ms + `}`,
-			[]login{{Provider: "qwen-oauth", Name: "Qwen login", Followed: true, AccessToken: "at", RefreshToken: "rt", Expiry: end, Metadata: map[string]string{"resource_url": "portal.qwen.ai"}}}, nil,
+			[]login{{Provider: "qwen-oauth", Name: "Qwen login", Followed: true, AccessToken: "at", RefreshToken: "rt", Expiry: end, Metadata: map[string]string{"resource_url": "portal.qwen.ai"}}},
+			nil,
 		},
 		"qwen, no token": {"qwen", `{"refresh_token":"rt"}`, nil, nil},
 		"grok, one that can be refreshed": {
@@ -103,7 +107,8 @@ func TestReaders(t *testing.T) {
 		},
 		"grok, digest in place of a refresh token": {
 			"grok", `{"a":{"key":"1","refresh_token":` + digest + `}}`,
-			[]login{{Provider: "xai-oauth", Name: "a", Followed: true, AccessToken: "1"}}, nil,
+			[]login{{Provider: "xai-oauth", Name: "a", Followed: true, AccessToken: "1"}},
+			nil,
 		},
 		"hermes, pool in its order": {
 			"hermes", `{"active_provider":"nous","credential_pool":{"xai-oauth":[
@@ -116,7 +121,8 @@ func TestReaders(t *testing.T) {
 				{Provider: "xai-oauth", Name: "xai-oauth, manual", AccessToken: "2", AccountID: "acc2", Expiry: end},
 				{Provider: "xai-oauth", Name: "xai-oauth, low", ID: "c", AccessToken: "3", Priority: 7},
 				{Provider: "xai-oauth", Name: "xai-oauth, entry 4", AccessToken: "4", Priority: 9},
-			}, nil,
+			},
+			nil,
 		},
 		"hermes, providers' own": {
 			"hermes", `{"providers":{"nous":{"access_token":"1","agent_key":"eyJh.eyJh.c2ln","agent_key_expires_at":` + ms + `},"qwen-oauth":{"access_token":"2","agent_key":"no JWT"},"xai":{"tokens":{"access_token":"3","refresh_token":"rt"}}}}`,
@@ -124,15 +130,18 @@ func TestReaders(t *testing.T) {
 				{Provider: "nous", Name: "nous", Followed: true, AccessToken: "eyJh.eyJh.c2ln", Expiry: end},
 				{Provider: "qwen-oauth", Name: "qwen-oauth", Followed: true, AccessToken: "2"},
 				{Provider: "xai-oauth", Name: "xai", Followed: true, AccessToken: "3", RefreshToken: "rt"},
-			}, nil,
+			},
+			nil,
 		},
 		"hermes, the pool goes first": {
 			"hermes", `{"credential_pool":{"xai":[{"access_token":"1"}]},"providers":{"xai-oauth":{"access_token":"2"}}}`,
-			[]login{{Provider: "xai-oauth", Name: "xai, entry 1", Followed: true, AccessToken: "1"}}, nil,
+			[]login{{Provider: "xai-oauth", Name: "xai, entry 1", Followed: true, AccessToken: "1"}},
+			nil,
 		},
 		"hermes, two names of one provider": {
 			"hermes", `{"credential_pool":{"xai":[{"access_token":"1"}],"xai-oauth":[{"access_token":"2"}]}}`,
-			[]login{{Provider: "xai-oauth", Name: "xai, entry 1", Followed: true, AccessToken: "1"}, {Provider: "xai-oauth", Name: "xai-oauth, entry 1", AccessToken: "2"}}, nil,
+			[]login{{Provider: "xai-oauth", Name: "xai, entry 1", Followed: true, AccessToken: "1"}, {Provider: "xai-oauth", Name: "xai-oauth, entry 1", AccessToken: "2"}},
+			nil,
 		},
 		"hermes, dead in the pool": {
 			"hermes", `{"credential_pool":{"xai":[{"label":"gone","access_token":"1","last_status":"dead"}]},"providers":{"xai-oauth":{"access_token":"2","last_status":"ok"}}}`,

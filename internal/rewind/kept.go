@@ -22,8 +22,8 @@ func NewKeptBody(body io.ReadCloser, length, limit int64) *KeptBody {
 	return &KeptBody{tape: NewTape(body, length, limit)}
 }
 
-// Rewind returns a reader of the body from its beginning, and ends the reader before it, if any. The
-// first call cannot fail; later ones fail with ErrNotKept when the beginning was not kept.
+// Rewind returns a reader of the body from its beginning, and ends the reader before it, if any.
+// The first call cannot fail; later ones fail with ErrNotKept when the beginning was not kept.
 func (k *KeptBody) Rewind() (io.ReadCloser, error) {
 	k.mu.Lock()
 	old := k.current

@@ -10,8 +10,8 @@ import (
 // from its beginning, one after the other.
 //
 // Each read of the source runs in a goroutine of its own. So a reader that is closed need not wait
-// for the source, and the bytes of the read that it leaves alone are on the tape for the next reader.
-// No such goroutine is started unless a reader waits for it.
+// for the source, and the bytes of the read that it leaves alone are on the tape for the next
+// reader. No such goroutine is started unless a reader waits for it.
 type Tape struct {
 	src   io.ReadCloser
 	limit int64 // bytes kept at most; beyond it the tape forgets the beginning
@@ -28,8 +28,8 @@ type Tape struct {
 	closed   bool
 }
 
-// NewTape returns a tape of src, which has length bytes (not positive: unknown). Once the tape holds
-// more than limit bytes it keeps no byte that was read from it.
+// NewTape returns a tape of src, which has length bytes (not positive: unknown). Once the tape
+// holds more than limit bytes it keeps no byte that was read from it.
 func NewTape(src io.ReadCloser, length, limit int64) *Tape {
 	return &Tape{src: src, hint: length, limit: limit}
 }

@@ -25,7 +25,9 @@ func text() string { return strings.Repeat("0123456789abcdef", 20<<10) }
 
 func TestTapeIsReadAgainFromItsBeginning(t *testing.T) {
 	for name, slow := range map[string]func(io.Reader) io.Reader{
-		"at once": func(r io.Reader) io.Reader { return r }, "in halves": iotest.HalfReader, "end with the bytes": iotest.DataErrReader,
+		"at once":            func(r io.Reader) io.Reader { return r },
+		"in halves":          iotest.HalfReader,
+		"end with the bytes": iotest.DataErrReader,
 	} {
 		for length, hint := range map[string]int64{"known": int64(len(text())), "unknown": -1, "wrong": 5} {
 			t.Run(name+"/"+length, func(t *testing.T) {
@@ -101,7 +103,8 @@ func allocated() uint64 {
 
 func TestTapeWhoseSourceBreaksIsNotWhole(t *testing.T) {
 	broken := errors.New("broken")
-	tape := rewind.NewTape(&source{Reader: io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(broken))}, -1, math.MaxInt64)
+	src := &source{Reader: io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(broken))}
+	tape := rewind.NewTape(src, -1, math.MaxInt64)
 	for range 2 {
 		got, err := io.ReadAll(tape.NewReader(noError))
 		assert.Equal(t, "begin", string(got))
@@ -129,7 +132,8 @@ func TestPeek(t *testing.T) {
 		"never enough":    {n: 100, enough: func([]byte) bool { return false }, want: "0123456789", ended: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tape := rewind.NewTape(io.NopCloser(iotest.OneByteReader(strings.NewReader("0123456789"))), -1, math.MaxInt64)
+			src := &source{Reader: iotest.OneByteReader(strings.NewReader("0123456789"))}
+			tape := rewind.NewTape(src, -1, math.MaxInt64)
 			_, _ = tape.Peek(t.Context(), 0, test.off, nil)
 			got, ended := tape.Peek(t.Context(), int64(test.off), test.n, test.enough)
 			assert.Equal(t, test.want, string(got))
@@ -194,7 +198,8 @@ func TestReaderCloseEndsAWaitingRead(t *testing.T) {
 	}
 }
 
-// What the tape holds comes first, and then the reader reads the source itself, in reads of its own.
+// What the tape holds comes first, and then the reader reads the source itself, in reads of its
+// own.
 func TestDirectReadsTheSourceItself(t *testing.T) {
 	src := &sizes{rest: strings.NewReader(text())}
 	tape := rewind.NewTape(src, -1, math.MaxInt64)

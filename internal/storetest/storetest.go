@@ -16,10 +16,11 @@ import (
 
 // Backend is a place for credentials, empty at first.
 type Backend struct {
-	// Open returns a store in it. Each call opens it as another process would, where the kind of store allows that.
+	// Open returns a store in it. Each call opens it as another process would, where the kind of
+	// store allows that.
 	Open func(t testing.TB) reauth.Store
-	// Edit changes the JSON object in which a credential is kept, as a newer version of the package might; nil where
-	// there is none.
+	// Edit changes the JSON object in which a credential is kept, as a newer version of the package
+	// might; nil where there is none.
 	Edit func(t testing.TB, provider, id string, change func(members map[string]any))
 }
 
@@ -86,7 +87,8 @@ func credential(token string) reauth.Credential {
 // put stores a credential whatever stood in its place.
 func (s *suite) put(st reauth.Store, c reauth.Credential) {
 	s.Helper()
-	_, err := st.Update(s.ctx(), c.Provider, c.ID, func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil })
+	_, err := st.Update(s.ctx(), c.Provider, c.ID,
+		func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil })
 	require.NoError(s, err)
 }
 
@@ -165,13 +167,16 @@ func (s *suite) loadOrder() {
 func (s *suite) roundTrip() {
 	zone := time.FixedZone("elsewhere", 5*3600)
 	c := reauth.Credential{
-		Provider: provider, ID: id, AccessToken: "at \"quoted\" <&> ü", RefreshToken: `rt\back`, AccountID: "account", ClientID: "client",
-		Expiry: time.Date(2031, 2, 3, 4, 5, 6, 789_000_000, zone), Hosts: []string{"api.x.ai", "*.x.ai:8443"}, Priority: -3,
+		Provider: provider, ID: id, AccessToken: "at \"quoted\" <&> ü", RefreshToken: `rt\back`,
+		AccountID: "account", ClientID: "client",
+		Expiry: time.Date(2031, 2, 3, 4, 5, 6, 789_000_000, zone), Hosts: []string{"api.x.ai", "*.x.ai:8443"},
+		Priority: -3,
 		Metadata: map[string]string{"a": "1", "": "empty name", "b": ""},
 	}
 	st := reauth.Standing{
-		AsideUntil: time.Date(2030, 1, 1, 0, 0, 0, 1_000, zone), Retired: true, Reason: "test", LastRefresh: time.Now().Add(-time.Hour),
-		At: time.Now(), Of: "of", Spending: "spending",
+		AsideUntil: time.Date(2030, 1, 1, 0, 0, 0, 1_000, zone), Retired: true, Reason: "test",
+		LastRefresh: time.Now().Add(-time.Hour),
+		At:          time.Now(), Of: "of", Spending: "spending",
 	}
 	s.put(s.a, c)
 	require.NoError(s, s.a.Mark(s.ctx(), provider, id, st))
@@ -180,7 +185,8 @@ func (s *suite) roundTrip() {
 	got.Credential.Expiry = c.Expiry
 	assert.Equal(s, c, got.Credential)
 	for name, pair := range map[string][2]time.Time{
-		"AsideUntil": {st.AsideUntil, got.Standing.AsideUntil}, "LastRefresh": {st.LastRefresh, got.Standing.LastRefresh}, "At": {st.At, got.Standing.At},
+		"AsideUntil":  {st.AsideUntil, got.Standing.AsideUntil},
+		"LastRefresh": {st.LastRefresh, got.Standing.LastRefresh}, "At": {st.At, got.Standing.At},
 	} {
 		assert.True(s, pair[0].Equal(pair[1]), "%s: %v, not %v", name, pair[1], pair[0])
 	}
@@ -231,7 +237,8 @@ func (s *suite) borders() {
 		return c, errWanted
 	})
 	require.ErrorIs(s, err, errWanted)
-	got, err := s.a.Update(s.ctx(), provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) { return c, nil })
+	got, err := s.a.Update(s.ctx(), provider, id,
+		func(c reauth.Credential, _ bool) (reauth.Credential, error) { return c, nil })
 	require.NoError(s, err)
 	spoil(got)
 	e := s.one(s.a)

@@ -54,7 +54,8 @@ func (s *suite) updatePanic() {
 	s.put(s.a, credential("1"))
 	func() {
 		defer func() { require.Equal(s, "oops", recover()) }()
-		_, _ = s.a.Update(s.ctx(), provider, id, func(reauth.Credential, bool) (reauth.Credential, error) { panic("oops") })
+		_, _ = s.a.Update(s.ctx(), provider, id,
+			func(reauth.Credential, bool) (reauth.Credential, error) { panic("oops") })
 	}()
 	begin := time.Now()
 	s.put(s.b, credential("2"))
@@ -151,7 +152,9 @@ func (s *suite) markDuringUpdate() {
 		assert.Equal(s, fmt.Sprint(i, 1), e.Standing.Reason, "the Update has not undone it")
 	}
 	s.within(s.a, credential("3"), func() { // the mark before an exchange
-		require.NoError(s, s.a.Mark(s.ctx(), provider, id, reauth.Standing{At: at.Add(time.Second), Spending: "digest"}))
+		require.NoError(s, s.a.Mark(s.ctx(), provider, id, reauth.Standing{
+			At: at.Add(time.Second), Spending: "digest",
+		}))
 		assert.Equal(s, "digest", s.one(s.b).Standing.Spending)
 	})
 }
@@ -163,7 +166,13 @@ func (s *suite) markNewestWins() {
 		at     time.Duration
 		stands string
 	}{
-		{0, "0s"}, {time.Nanosecond, "1ns"}, {0, "1ns"}, {2 * time.Hour, "2h0m0s"}, {time.Hour, "2h0m0s"}, {-time.Hour, "2h0m0s"}, {3 * time.Hour, "3h0m0s"},
+		{0, "0s"},
+		{time.Nanosecond, "1ns"},
+		{0, "1ns"},
+		{2 * time.Hour, "2h0m0s"},
+		{time.Hour, "2h0m0s"},
+		{-time.Hour, "2h0m0s"},
+		{3 * time.Hour, "3h0m0s"},
 	} {
 		require.NoError(s, s.a.Mark(s.ctx(), provider, id, reauth.Standing{At: now.Add(m.at), Reason: m.at.String()}))
 		require.Equal(s, m.stands, s.one(s.b).Standing.Reason)

@@ -31,9 +31,10 @@ var (
 	stressSeeds = flag.Uint64("stress.seeds", 0, "number of choreographies; 0: 200, or 40 with -short")
 )
 
-// A choreography is half a minute of pools over one provider, random and repeatable by its seed: requests come and leave,
-// tokens expire, the token endpoint and the store fail, credentials come and go. What must hold whatever happens is
-// checked where it is seen: by each request, by the base, and on what is left when calm has returned.
+// A choreography is half a minute of pools over one provider, random and repeatable by its seed:
+// requests come and leave, tokens expire, the token endpoint and the store fail, credentials come
+// and go. What must hold whatever happens is checked where it is seen: by each request, by the
+// base, and on what is left when calm has returned.
 func TestChoreographies(t *testing.T) {
 	seeds := *stressSeeds
 	switch {
@@ -95,7 +96,10 @@ type stress struct {
 }
 
 func newStress(t *testing.T, seed uint64) *stress {
-	s := &stress{t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), fake: reauthtest.New(reauthtest.XAI)}
+	s := &stress{
+		t: t, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(),
+		fake: reauthtest.New(reauthtest.XAI),
+	}
 	s.families, s.latest = make(map[string]*family), make(map[string]*family)
 	s.wanted, s.granted = make(map[string]int), make(map[string]int)
 	s.anchored, s.removing, s.fake.RefuseEarly = s.rnd.IntN(2) == 0, s.rnd.IntN(2) == 0, s.rnd.IntN(3) == 0
@@ -106,7 +110,9 @@ func newStress(t *testing.T, seed uint64) *stress {
 	strategy := reauth.Strategy(s.rnd.IntN(4))
 	s.rigs = append(s.rigs, s.newPool(strategy))
 	if s.anchored {
-		_, err := s.rigs[0].pool.Add(context.Background(), reauth.Credential{Provider: provider, ID: anchor, AccessToken: anchor, Priority: 9})
+		_, err := s.rigs[0].pool.Add(context.Background(), reauth.Credential{
+			Provider: provider, ID: anchor, AccessToken: anchor, Priority: 9,
+		})
 		require.NoError(t, err)
 	}
 	for i := range 1 + s.rnd.IntN(3) {
@@ -128,10 +134,14 @@ func (s *stress) newPool(strategy reauth.Strategy) *rig {
 	_, err = pool.Add(context.Background(), reauth.Credential{Provider: "other", ID: "other", AccessToken: otherKey})
 	require.NoError(s.t, err)
 	pool.Observe = func(context.Context, reauth.Event) { pool.Status() } // an observer may call the pool
-	return &rig{pool: pool, client: &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(s.sent), pool)}}
+	return &rig{
+		pool:   pool,
+		client: &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(s.sent), pool)},
+	}
 }
 
-// run plays the choreography and checks what is left. That every goroutine ends is synctest's to see.
+// run plays the choreography and checks what is left. That every goroutine ends is synctest's to
+// see.
 func (s *stress) run() {
 	plan := []func() func(){s.expire, s.expire, s.expire, s.refuse, s.fault, s.fault, s.come, s.leave, s.refresh, s.token, s.reset, s.trouble}
 	for range 15 + s.rnd.IntN(25) {
@@ -168,7 +178,8 @@ func (s *stress) later(f func()) {
 	})
 }
 
-// pause takes a random time: the same at the same place and moment, however goroutines are scheduled.
+// pause takes a random time: the same at the same place and moment, however goroutines are
+// scheduled.
 func (s *stress) pause(ctx context.Context, place string, most time.Duration) error {
 	h := fnv.New64a()
 	fmt.Fprintln(h, s.seed, place, time.Since(s.begin))
@@ -200,7 +211,10 @@ func (s *stress) anyID() string { return fmt.Sprintf("c%d", s.rnd.IntN(3)) }
 func (s *stress) anyPool() *rig { return s.rigs[s.rnd.IntN(len(s.rigs))] }
 
 func (s *stress) anyAsk() ask {
-	a := ask{pool: s.rnd.IntN(len(s.rigs)), size: s.rnd.IntN(3000), once: s.rnd.IntN(2) == 0, cancel: s.rnd.IntN(2) == 0}
+	a := ask{
+		pool: s.rnd.IntN(len(s.rigs)), size: s.rnd.IntN(3000), once: s.rnd.IntN(2) == 0,
+		cancel: s.rnd.IntN(2) == 0,
+	}
 	switch s.rnd.IntN(8) {
 	case 0:
 		a.pinned = s.anyID()
@@ -273,7 +287,8 @@ func (s *stress) login(r *rig, id string) {
 	s.latest[id], s.first = f, append(s.first, c)
 }
 
-// want notes that so many exchanges of id's tokens may follow, and runs f with its latest login, if there is one.
+// want notes that so many exchanges of id's tokens may follow, and runs f with its latest login, if
+// there is one.
 func (s *stress) want(id string, n int, f func(*family)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +298,8 @@ func (s *stress) want(id string, n int, f func(*family)) {
 	}
 }
 
-// What may happen. Each of these functions draws what it needs from the plan and returns what is to be done.
+// What may happen. Each of these functions draws what it needs from the plan and returns what is to
+// be done.
 
 func (s *stress) expire() func() {
 	id := s.anyID()
@@ -311,7 +327,10 @@ func (s *stress) refuse() func() {
 }
 
 func (s *stress) fault() func() {
-	f := []reauthtest.Fault{reauthtest.TooManyRequests(0), reauthtest.Unavailable(), reauthtest.Page(403), {Cut: true}, {Lose: true}}[s.rnd.IntN(5)]
+	f := []reauthtest.Fault{
+		reauthtest.TooManyRequests(0), reauthtest.Unavailable(), reauthtest.Page(403), {Cut: true},
+		{Lose: true},
+	}[s.rnd.IntN(5)]
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -319,7 +338,8 @@ func (s *stress) fault() func() {
 	}
 }
 
-// come adds a new login, or the first one again, as programs do that take it from their environment.
+// come adds a new login, or the first one again, as programs do that take it from their
+// environment.
 func (s *stress) come() func() {
 	r, id, again := s.anyPool(), s.anyID(), s.rnd.IntN(2) == 0 && !s.removing
 	c := s.first[s.rnd.IntN(len(s.first))] // of the login it began with
@@ -371,7 +391,8 @@ func (s *stress) reset() func() {
 
 // trouble makes the store fail for a while.
 func (s *stress) trouble() func() {
-	op, d := []string{"load", "claim", "mark", "delete", "persist"}[s.rnd.IntN(5)], time.Duration(s.rnd.Int64N(int64(10*time.Second)))
+	op := []string{"load", "claim", "mark", "delete", "persist"}[s.rnd.IntN(5)]
+	d := time.Duration(s.rnd.Int64N(int64(10 * time.Second)))
 	if op == "persist" && len(s.rigs) > 1 {
 		op = "load" // a pair that cannot be saved is known to one pool only
 	}
@@ -382,7 +403,8 @@ func (s *stress) trouble() func() {
 	}
 }
 
-// recover lets everything rest, expires all tokens, and asks for each credential: its login must still serve.
+// recover lets everything rest, expires all tokens, and asks for each credential: its login must
+// still serve.
 func (s *stress) recover() {
 	time.Sleep(15 * time.Minute)
 	synctest.Wait()
@@ -413,13 +435,15 @@ func (s *stress) stored() map[string]*family {
 	for _, e := range entries {
 		if f := s.family(e.Credential.RefreshToken); f != nil {
 			list[e.Credential.AccessToken] = f
-			assert.True(s.t, f.ended || s.fake.Current(e.Credential.RefreshToken), "the store holds an old pair of %s", f.id)
+			assert.True(s.t, f.ended || s.fake.Current(e.Credential.RefreshToken), "the store holds an old pair of %s",
+				f.id)
 		}
 	}
 	return list
 }
 
-// checkLogins checks that no login has been lost, no token exchanged in vain, and no pool is behind the store.
+// checkLogins checks that no login has been lost, no token exchanged in vain, and no pool is behind
+// the store.
 func (s *stress) checkLogins() {
 	for _, f := range s.families {
 		assert.True(s.t, f.ended || s.fake.Alive(f.refresh), "a refresh token of %s was used twice", f.id)
@@ -428,7 +452,8 @@ func (s *stress) checkLogins() {
 	for access, f := range s.stored() {
 		for i, r := range s.rigs {
 			if !f.ended && !s.closed[i] {
-				assert.Equal(s.t, fingerprint(access), testrig.StatusOf(s.t, r.pool, provider, f.id).Fingerprint, "pool %d is behind the store", i)
+				assert.Equal(s.t, fingerprint(access), testrig.StatusOf(s.t, r.pool, provider, f.id).Fingerprint,
+					"pool %d is behind the store", i)
 			}
 		}
 	}

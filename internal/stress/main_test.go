@@ -1,5 +1,5 @@
-// Package stress_test plays random choreographies of pools over one provider and one store, and checks
-// what must hold whatever happens.
+// Package stress_test plays random choreographies of pools over one provider and one store, and
+// checks what must hold whatever happens.
 package stress_test
 
 import (

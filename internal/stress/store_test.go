@@ -16,8 +16,8 @@ import (
 // key names a credential in a store.
 type key struct{ provider, id string }
 
-// pacedStore is a reauth.Store in memory that takes its time and fails where it is told to. Its zero
-// value does neither.
+// pacedStore is a reauth.Store in memory that takes its time and fails where it is told to. Its
+// zero value does neither.
 type pacedStore struct {
 	pause func(ctx context.Context, place string) // nil: no operation takes any time
 
@@ -101,7 +101,9 @@ func (s *pacedStore) Load(ctx context.Context, version string) ([]reauth.Entry, 
 }
 
 // Update implements reauth.Store.
-func (s *pacedStore) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+func (s *pacedStore) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
+) (reauth.Credential, error) {
 	s.takeTime(ctx, "claim")
 	defer s.takeTime(context.Background(), "release") // the claim is free: others may be faster
 	if err := s.failure("claim"); err != nil {

@@ -1,4 +1,5 @@
-// Package testrig holds the parts that the test packages of this module share. It is for tests only.
+// Package testrig holds the parts that the test packages of this module share. It is for tests
+// only.
 //
 // # Which world a test lives in
 //
@@ -9,20 +10,22 @@
 // no file. The tests of package reauth make one with newRig, in rig_test.go. Events, requests and
 // standings can be read from it.
 //
-// A bubble is a rig inside testing/synctest: waits take no time, the clock is exact, and a goroutine
-// that is left behind fails the test. Every test in which something waits or expires belongs here:
-// bubble in flight_test.go, bubbleOver in sync_test.go for a pool over a store, and fleet in
-// sync_test.go for several pools over one store. internal/stress plays random choreographies in
-// bubbles. internal/contract checks the obligations of an http.RoundTripper, in a bubble where
-// something waits and over a server on the loopback interface where net/http is a party.
+// A bubble is a rig inside testing/synctest: waits take no time, the clock is exact, and a
+// goroutine that is left behind fails the test. Every test in which something waits or expires
+// belongs here: bubble in flight_test.go, bubbleOver in sync_test.go for a pool over a store, and
+// fleet in sync_test.go for several pools over one store. internal/stress plays random
+// choreographies in bubbles. internal/contract checks the obligations of an http.RoundTripper, in a
+// bubble where something waits and over a server on the loopback interface where net/http is a
+// party.
 //
 // A fleet is several processes over one store and one fake provider that is served on the loopback
-// interface (internal/fleettest). Its workers are the test binary itself, started again, so that they
-// can be suspended and killed. What an operating system or a database does to a lock is tested here
-// only. internal/fleettest runs it on a file; the module integration runs it on PostgreSQL and SQLite.
+// interface (internal/fleettest). Its workers are the test binary itself, started again, so that
+// they can be suspended and killed. What an operating system or a database does to a lock is tested
+// here only. internal/fleettest runs it on a file; the module integration runs it on PostgreSQL and
+// SQLite.
 //
-// A store's own promises are tested without any pool, by internal/storetest. Every implementation of
-// reauth.Store runs it.
+// A store's own promises are tested without any pool, by internal/storetest. Every implementation
+// of reauth.Store runs it.
 //
 // # Sizes
 //

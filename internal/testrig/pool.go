@@ -21,7 +21,9 @@ const TokenURL = "https://auth.example.com" + reauthtest.TokenPath
 // RefresherAt returns the provider's own refresher, whose token endpoint is rt.
 func RefresherAt(t testing.TB, provider string, rt http.RoundTripper) reauth.Refresher {
 	t.Helper()
-	r, err := reauth.BuiltinRefresher(provider, reauth.OAuth2Config{TokenURL: TokenURL, HTTPClient: &http.Client{Transport: rt}})
+	r, err := reauth.BuiltinRefresher(provider, reauth.OAuth2Config{
+		TokenURL: TokenURL, HTTPClient: &http.Client{Transport: rt},
+	})
 	require.NoError(t, err)
 	return r
 }

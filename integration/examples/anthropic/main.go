@@ -1,9 +1,10 @@
-// Anthropic shows anthropic-sdk-go over reauth: the OAuth token has expired, the SDK is told nothing of it, and a message
-// and a stream arrive all the same. Without an account, in integration/:
+// Anthropic shows anthropic-sdk-go over reauth. The OAuth token has expired; the SDK is told
+// nothing of it, and gets a message and a stream all the same. Without an account, run it in
+// integration/:
 //
 //	go run ./examples/anthropic
 //
-// With a key, or with a login in a store of reauth's:
+// With a key, or with a login in one of reauth's stores:
 //
 //	ANTHROPIC_API_KEY=sk-ant-… go run ./examples/anthropic
 //	REAUTH_STORE=auth.json go run ./examples/anthropic
@@ -41,7 +42,8 @@ func run(ctx context.Context, out io.Writer) error {
 	pool.Observe = func(_ context.Context, e reauth.Event) {
 		switch e.Type {
 		case reauth.Sent:
-			fmt.Fprintf(out, "  sent with the credential %q: %s\n", e.ID, cmp.Or(http.StatusText(e.Status), "no answer"))
+			answer := cmp.Or(http.StatusText(e.Status), "no answer")
+			fmt.Fprintf(out, "  sent with the credential %q: %s\n", e.ID, answer)
 		case reauth.Refreshed:
 			fmt.Fprintf(out, "  refreshed the credential %q\n", e.ID)
 		case reauth.GaveUp:
@@ -51,7 +53,7 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 
 	client := anthropic.NewClient(append(options,
-		option.WithAPIKey("set by the transport"), // x-api-key or Authorization, as the credential wants it
+		option.WithAPIKey("set by the transport"), // reauth uses x-api-key or Authorization, as the credential wants
 		option.WithHTTPClient(&http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}))...)
 
 	params := anthropic.MessageNewParams{
@@ -84,11 +86,12 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// setUp returns a pool with a credential, and where its provider is.
+// setUp returns a pool with a credential, the options that lead the SDK to its provider, and a
+// function that ends both.
 func setUp(ctx context.Context) (*reauth.Pool, []option.RequestOption, func(), error) {
 	if path := os.Getenv("REAUTH_STORE"); path != "" {
 		pool, err := reauth.OpenPool(ctx, reauth.NewFileStore(path))
-		return pool, nil, func() { _ = pool.Close() }, err // at the end of the program nobody is left to be told
+		return pool, nil, func() { _ = pool.Close() }, err // the program ends: it cannot act on the error
 	}
 	pool := reauth.NewPool()
 	if key := os.Getenv("ANTHROPIC_API_KEY"); key != "" {
@@ -100,15 +103,17 @@ func setUp(ctx context.Context) (*reauth.Pool, []option.RequestOption, func(), e
 	server := fake.Start()
 	access, refresh := fake.Login()
 	fake.Expire(access)
-	claude, _ := reauth.LookupProvider("anthropic") // as it is, but for where it is
+	claude, _ := reauth.LookupProvider("anthropic") // the real one, but at another address
 	claude.Hosts = append(claude.Hosts, "127.0.0.1")
 	var err error
-	claude.Refresher, err = reauth.BuiltinRefresher("anthropic", reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath})
+	endpoint := reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath}
+	claude.Refresher, err = reauth.BuiltinRefresher("anthropic", endpoint)
 	if err == nil {
 		err = pool.Register(claude)
 	}
 	if err == nil {
-		_, err = pool.Add(ctx, reauth.Credential{Provider: "anthropic", ID: "login", AccessToken: access, RefreshToken: refresh})
+		login := reauth.Credential{Provider: "anthropic", ID: "login", AccessToken: access, RefreshToken: refresh}
+		_, err = pool.Add(ctx, login)
 	}
 	stop := func() {
 		_ = pool.Close()

@@ -1,11 +1,12 @@
-// Fleet shows two machines that share one login through PostgreSQL: its access token is used up, each machine sends many
-// requests at once, and there is one exchange of the refresh token in all. The machine that did not make it takes its
-// result from the database. In integration/:
+// Fleet shows two machines that share one login through PostgreSQL. The login's access token is
+// used up, and both machines send many requests at once. One of them exchanges the refresh token,
+// once; the other takes the new tokens from the database. Run it in integration/:
 //
 //	eval "$(./postgres.sh start)" && go run ./examples/fleet
 //
-// or with a database of your own, in which tables reauth_* are made, in DATABASE_URL. With a login of xAI's, which moves
-// into that database and stays there, because its refresh token is spent:
+// DATABASE_URL names a database of your own; the program makes the tables reauth_* in it. With a
+// login of xAI's, the login moves into that database and stays there, because its refresh token is
+// spent:
 //
 //	DATABASE_URL=postgres://… XAI_REFRESH_TOKEN=… go run ./examples/fleet
 package main
@@ -51,7 +52,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		defer server.Close()
 		api, requests = server.URL+"/v1/models", 50
 		_, refresh = fake.Login()
-		provider.Name, provider.Hosts = "fleet-"+rand.Text(), []string{"127.0.0.1"} // its own login in a database that may hold others
+		provider.Name = "fleet-" + rand.Text() // a login of its own, in a database that may hold others
+		provider.Hosts = []string{"127.0.0.1"}
 		provider.Refresher = reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath})
 	}
 
@@ -62,7 +64,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 			return err
 		}
 		defer m.stop()
-		if !knows(m.pool, provider.Name) { // the first one is told; the other finds it in the database
+		if !knows(m.pool, provider.Name) { // the first machine adds it; the other finds it in the database
 			login := reauth.Credential{Provider: provider.Name, ID: "shared", RefreshToken: refresh}
 			if _, err := m.pool.Add(ctx, login); err != nil {
 				return err
@@ -77,7 +79,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	storm(machines, api, requests)
 	exchanges, served := 0, 0
 	for i, m := range machines {
-		fmt.Fprintf(out, "machine %d: %d of %d requests served, exchanges: %d, new tokens taken from the database: %d\n",
+		fmt.Fprintf(out, "machine %d: %d of %d requests served, exchanges: %d, "+
+			"new tokens taken from the database: %d\n",
 			i+1, m.served.Load(), requests, m.refreshed.Load(), m.adopted.Load())
 		exchanges += int(m.refreshed.Load())
 		served += int(m.served.Load())
@@ -95,7 +98,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	return nil
 }
 
-// machine is one of the fleet: it has a database handle, a pool and a transport of its own.
+// machine is one machine of the fleet. It has a database handle, a pool and a transport of its own.
 type machine struct {
 	*http.Client
 	db                         *sql.DB
@@ -131,7 +134,7 @@ func newMachine(ctx context.Context, databaseURL string, provider reauth.Provide
 
 func (m *machine) stop() {
 	m.CloseIdleConnections()
-	_ = m.pool.Close() // an event has told what went wrong, if anything
+	_ = m.pool.Close() // the program ends: it cannot act on the error
 	_ = m.db.Close()
 }
 
@@ -139,7 +142,7 @@ func knows(p *reauth.Pool, provider string) bool {
 	return slices.ContainsFunc(p.Status(), func(s reauth.CredentialStatus) bool { return s.Provider == provider })
 }
 
-// storm has all machines send their requests at once.
+// storm makes all machines send their requests at once.
 func storm(machines []*machine, url string, requests int) {
 	var all sync.WaitGroup
 	for _, m := range machines {

@@ -1,6 +1,6 @@
-// Key-pool shows several API keys as one: what one key is refused with 429 the next one serves, a key that is put aside is
-// not asked meanwhile, and it serves again when the time is over that the provider has named. Without an account, in
-// integration/:
+// Key-pool shows several API keys as one. When a provider refuses one key with 429, the next key
+// serves the request. A key that is put aside is not asked. It serves again when the time that the
+// provider has named is over. Without an account, run it in integration/:
 //
 //	go run ./examples/key-pool
 //
@@ -34,7 +34,7 @@ func run(ctx context.Context, out io.Writer) error {
 	pool := reauth.NewPool()
 	defer pool.Close()
 	provider, url, keys := "openai", "https://api.openai.com", strings.Split(os.Getenv("OPENAI_API_KEYS"), ",")
-	var want [][]string // which keys serve a request, where that is known
+	var want [][]string // the keys that each request asks, where that is known
 	if keys[0] == "" {
 		fake := reauthtest.New(reauthtest.OpenAI)
 		server := fake.Start()
@@ -51,7 +51,8 @@ func run(ctx context.Context, out io.Writer) error {
 		want = [][]string{{"key 1", "key 2", "key 3"}, {"key 3"}, {"key 1"}}
 	}
 	for i, k := range keys {
-		if _, err := pool.Add(ctx, reauth.Credential{Provider: provider, ID: fmt.Sprint("key ", i+1), AccessToken: k}); err != nil {
+		key := reauth.Credential{Provider: provider, ID: fmt.Sprint("key ", i+1), AccessToken: k}
+		if _, err := pool.Add(ctx, key); err != nil {
 			return err
 		}
 	}
@@ -65,7 +66,8 @@ func run(ctx context.Context, out io.Writer) error {
 	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
 	defer client.CloseIdleConnections()
 
-	for i, title := range []string{"the first request", "the second", "the third, when the first key has had its rest"} {
+	titles := []string{"the first request", "the second", "the third, when the first key has had its rest"}
+	for i, title := range titles {
 		if i == 2 {
 			rest(pool)
 		}
@@ -89,7 +91,7 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// rest waits until the first key may serve again, if that is soon.
+// rest waits until the first key may serve again, if that is within 5 seconds.
 func rest(pool *reauth.Pool) {
 	if wait := time.Until(pool.Status()[0].AsideUntil); wait < 5*time.Second {
 		time.Sleep(wait)

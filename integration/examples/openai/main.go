@@ -1,9 +1,9 @@
-// Openai shows openai-go over reauth: the access token has expired, the SDK is told nothing of it, and a completion and a
-// stream arrive all the same. Without an account, in integration/:
+// Openai shows openai-go over reauth. The access token has expired; the SDK is told nothing of it,
+// and gets a completion and a stream all the same. Without an account, run it in integration/:
 //
 //	go run ./examples/openai
 //
-// With a key, or with a login in a store of reauth's, at any provider that speaks OpenAI's API:
+// With a key, or with a login in one of reauth's stores, at any provider that speaks OpenAI's API:
 //
 //	OPENAI_API_KEY=sk-… go run ./examples/openai
 //	REAUTH_STORE=auth.json OPENAI_BASE_URL=https://api.x.ai/v1 OPENAI_MODEL=grok-4 go run ./examples/openai
@@ -41,7 +41,8 @@ func run(ctx context.Context, out io.Writer) error {
 	pool.Observe = func(_ context.Context, e reauth.Event) {
 		switch e.Type {
 		case reauth.Sent:
-			fmt.Fprintf(out, "  sent with the credential %q: %s\n", e.ID, cmp.Or(http.StatusText(e.Status), "no answer"))
+			answer := cmp.Or(http.StatusText(e.Status), "no answer")
+			fmt.Fprintf(out, "  sent with the credential %q: %s\n", e.ID, answer)
 		case reauth.Refreshed:
 			fmt.Fprintf(out, "  refreshed the credential %q\n", e.ID)
 		case reauth.GaveUp:
@@ -85,11 +86,12 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// setUp returns a pool with a credential, and where its provider is.
+// setUp returns a pool with a credential, the options that lead the SDK to its provider, and a
+// function that ends both.
 func setUp(ctx context.Context) (*reauth.Pool, []option.RequestOption, func(), error) {
 	if path := os.Getenv("REAUTH_STORE"); path != "" {
 		pool, err := reauth.OpenPool(ctx, reauth.NewFileStore(path))
-		return pool, nil, func() { _ = pool.Close() }, err // at the end of the program nobody is left to be told
+		return pool, nil, func() { _ = pool.Close() }, err // the program ends: it cannot act on the error
 	}
 	pool := reauth.NewPool()
 	if key := os.Getenv("OPENAI_API_KEY"); key != "" {
@@ -106,7 +108,8 @@ func setUp(ctx context.Context) (*reauth.Pool, []option.RequestOption, func(), e
 		Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath}),
 	})
 	if err == nil {
-		_, err = pool.Add(ctx, reauth.Credential{Provider: "local", ID: "login", AccessToken: access, RefreshToken: refresh})
+		login := reauth.Credential{Provider: "local", ID: "login", AccessToken: access, RefreshToken: refresh}
+		_, err = pool.Add(ctx, login)
 	}
 	stop := func() {
 		_ = pool.Close()

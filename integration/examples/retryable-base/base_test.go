@@ -32,7 +32,7 @@ const (
 // seen is what a server saw of one request.
 type seen struct{ token, body string }
 
-// server answers the nth request by the nth of its steps, and those after the last step by the last.
+// server answers each request by the next of its steps. The last step answers all further requests.
 type server struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -55,7 +55,7 @@ func newServer(t *testing.T, steps ...http.HandlerFunc) *server {
 	return s
 }
 
-// requests returns what the server saw so far.
+// requests returns the requests that the server has seen so far.
 func (s *server) requests() []seen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,8 @@ func status(code int, header ...string) http.HandlerFunc {
 // lose takes the request and cuts the connection.
 func lose(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// client is a program's: reauth over a retrying base. Its credential can be refreshed once, to the live token.
+// client is the HTTP client of a program: reauth over a retrying base. A refresh of its credential
+// brings the live token.
 func client(t *testing.T, base http.RoundTripper, token string) (*http.Client, *retryingBase) {
 	t.Helper()
 	pool := reauth.NewPool()
@@ -90,7 +91,8 @@ func client(t *testing.T, base http.RoundTripper, token string) (*http.Client, *
 			return reauth.Credential{AccessToken: live}, nil
 		}),
 	}))
-	require.NoError(t, add(t.Context(), pool, reauth.Credential{Provider: "local", AccessToken: token, RefreshToken: "rt-EXAMPLE"}))
+	cred := reauth.Credential{Provider: "local", AccessToken: token, RefreshToken: "rt-EXAMPLE"}
+	require.NoError(t, add(t.Context(), pool, cred))
 	b := newRetryingBase(base)
 	b.client.RetryWaitMin = time.Millisecond
 	c := &http.Client{Transport: reauth.NewRecoveringTransport(b, pool)}
@@ -98,10 +100,10 @@ func client(t *testing.T, base http.RoundTripper, token string) (*http.Client, *
 	return c, b
 }
 
-// newTransport is one of the test's own, so that no connection is shared.
+// newTransport returns a transport of the test's own, so that tests share no connection.
 func newTransport() *http.Transport { return new(http.Transport) }
 
-// post sends a body, without GetBody if kept.
+// post sends a body. kept takes GetBody away, so that reauth has to keep the body.
 func post(t *testing.T, c *http.Client, url, body string, kept bool) (*http.Response, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
@@ -131,12 +133,14 @@ func TestOverloadIsMendedBelowAndTheTokenAbove(t *testing.T) {
 			resp, err := post(t, c, s.URL, "the body", kept)
 			code, _ := finish(t, resp, err)
 			assert.Equal(t, 200, code)
-			assert.Equal(t, []seen{{stale, "the body"}, {stale, "the body"}, {stale, "the body"}, {live, "the body"}, {live, "the body"}}, s.requests())
+			const body = "the body"
+			want := []seen{{stale, body}, {stale, body}, {stale, body}, {live, body}, {live, body}}
+			assert.Equal(t, want, s.requests())
 		})
 	}
 }
 
-// What is the credential's or the program's own to deal with is answered as it came, at once.
+// A 4xx is for reauth or for the program: the base returns it as it came, at once.
 func TestNo4xxIsRepeated(t *testing.T) {
 	for _, code := range []int{400, 401, 402, 403, 404, 408, 409, 425, 429, 501} {
 		s := newServer(t, status(code, "Retry-After", "1"))
@@ -150,7 +154,7 @@ func TestNo4xxIsRepeated(t *testing.T) {
 	}
 }
 
-// A redirect is the client's to follow, which drops the key on its way to a stranger.
+// The http.Client follows a redirect, and drops the key on the way to another host.
 func TestRedirectCarriesNoKey(t *testing.T) {
 	var stranger atomic.Value
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -160,7 +164,8 @@ func TestRedirectCarriesNoKey(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	u, err := url.Parse(elsewhere.URL)
 	require.NoError(t, err)
-	s := newServer(t, status(307, "Location", "http://localhost:"+u.Port()+"/")) // another name than the provider's
+	const otherName = "http://localhost:" // than the provider's
+	s := newServer(t, status(307, "Location", otherName+u.Port()+"/"))
 	c, b := client(t, newTransport(), live)
 	resp, err := post(t, c, s.URL, "the body", false)
 	code, _ := finish(t, resp, err)
@@ -175,11 +180,13 @@ func TestRedirectCarriesNoKey(t *testing.T) {
 	assert.Equal(t, 307, code, "the base itself follows nothing")
 }
 
-// A completion that got lost may have been paid for; a list of models has not. Once on a new connection, once on one that
-// has served before, which net/http looks at differently.
+// A lost completion may have been paid for; a lost list of models was not. The test runs on a new
+// connection and on one that has served before, because net/http treats these differently.
 func TestLostRequests(t *testing.T) {
 	for name, first := range map[string][]http.HandlerFunc{"new connection": nil, "used connection": {status(200)}} {
-		for method, sends := range map[string]int{http.MethodPost: 1, http.MethodPut: 1, http.MethodDelete: 1, http.MethodGet: 2, http.MethodHead: 2} {
+		for method, sends := range map[string]int{
+			http.MethodPost: 1, http.MethodPut: 1, http.MethodDelete: 1, http.MethodGet: 2, http.MethodHead: 2,
+		} {
 			t.Run(name+" "+method, func(t *testing.T) {
 				s := newServer(t, append(first, lose, status(200))...)
 				c, _ := client(t, newTransport(), live)
@@ -206,7 +213,7 @@ func TestLostRequests(t *testing.T) {
 	}
 }
 
-// What did not leave is sent again, whatever it is.
+// A request that was not sent is sent again, whatever its method.
 func TestUnsentPostIsSentAgain(t *testing.T) {
 	s := newServer(t, status(200))
 	for name, kept := range map[string]bool{"GetBody": false, "kept": true} {
@@ -241,7 +248,7 @@ func TestLastAnswerPassesThrough(t *testing.T) {
 	assert.Len(t, s.requests(), 1+b.client.RetryMax)
 }
 
-// A server that asks for more patience than there is gets none of it.
+// When the server asks for a longer wait than the base allows, the base does not wait at all.
 func TestLongRetryAfterIsNotWaitedFor(t *testing.T) {
 	s := newServer(t, status(503, "Retry-After", "3600"))
 	c, _ := client(t, newTransport(), live)
@@ -251,7 +258,7 @@ func TestLongRetryAfterIsNotWaitedFor(t *testing.T) {
 	assert.Len(t, s.requests(), 1)
 }
 
-// A body too long to be kept costs nothing but the repetition: the answer is not lost with it.
+// When a body is too long to be kept, the request is not repeated, and its answer is not lost.
 func TestBodyThatCannotBeHadAgain(t *testing.T) {
 	for name, limit := range map[string]int64{"over the cap": 16, "never kept": -1} {
 		t.Run(name, func(t *testing.T) {
@@ -267,8 +274,8 @@ func TestBodyThatCannotBeHadAgain(t *testing.T) {
 	}
 }
 
-// writer is a body that is written while it is sent, and waits for the server at its middle: read into memory first, it
-// would never end.
+// writer is a body that is written while it is sent. Its second half is written only when the
+// server has the first, so a transport that reads all of it first would wait for ever.
 type writer struct {
 	*io.PipeReader
 	closed atomic.Int32
@@ -280,7 +287,9 @@ func (w *writer) Close() error {
 }
 
 func TestBodyIsSentWhileItIsWrittenAndClosed(t *testing.T) {
-	for name, codes := range map[string][]int{"served": {200}, "overloaded": {503, 200}, "redirected": {307}, "refused": {401, 200}} {
+	for name, codes := range map[string][]int{
+		"served": {200}, "overloaded": {503, 200}, "redirected": {307}, "refused": {401, 200},
+	} {
 		t.Run(name, func(t *testing.T) {
 			half := make(chan struct{}, 1)
 			var got []string
@@ -317,12 +326,13 @@ func TestBodyIsSentWhileItIsWrittenAndClosed(t *testing.T) {
 			for _, b := range got {
 				assert.Equal(t, "half and half", b)
 			}
-			assert.Eventually(t, func() bool { return body.closed.Load() == 1 }, 5*time.Second, time.Millisecond, "the caller's body is closed")
+			closed := func() bool { return body.closed.Load() == 1 }
+			assert.Eventually(t, closed, 5*time.Second, time.Millisecond, "the caller's body is closed")
 		})
 	}
 }
 
-// The caller's deadline ends a wait between two sends, by its own name.
+// The end of the caller's context ends a wait between two sends, and is the error.
 func TestContextEndsTheWait(t *testing.T) {
 	s := newServer(t, status(503))
 	c, b := client(t, newTransport(), live)
@@ -341,7 +351,8 @@ func TestContextEndsTheWait(t *testing.T) {
 	assert.Len(t, s.requests(), 1)
 }
 
-// Under a reverse proxy: its requests have a RequestURI, which http.Client does not take, and its answers may be upgrades.
+// Requests of a reverse proxy have a RequestURI, which http.Client refuses, and their answers may
+// be upgrades.
 func TestUnderAReverseProxy(t *testing.T) {
 	s := newServer(t, status(503), status(401), func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "Upgrade")
@@ -360,7 +371,8 @@ func TestUnderAReverseProxy(t *testing.T) {
 	u, err := url.Parse(s.URL)
 	require.NoError(t, err)
 	c, _ := client(t, newTransport(), stale)
-	front := httptest.NewServer(&httputil.ReverseProxy{Transport: c.Transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }})
+	toServer := func(r *httputil.ProxyRequest) { r.SetURL(u) }
+	front := httptest.NewServer(&httputil.ReverseProxy{Transport: c.Transport, Rewrite: toServer})
 	t.Cleanup(front.Close)
 
 	base := newTransport()

@@ -1,5 +1,6 @@
-// Retryable-base shows go-retryablehttp below reauth: overload is waited out below, an expired token is renewed above, and
-// the program sees neither. Each line is one request as it goes to the network. Without an account:
+// Retryable-base shows go-retryablehttp below reauth. go-retryablehttp waits until an overload is
+// over, reauth above it renews an expired token, and the program sees neither. Each line that it
+// prints is one request on the network. Without an account, run it in integration/:
 //
 //	go run ./examples/retryable-base
 //
@@ -55,8 +56,9 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// provider returns where the provider is, and puts a credential of it into the pool. The fake one is overloaded twice, and
-// then finds that the access token has expired.
+// provider puts a credential into the pool. It returns where the credential's provider is, and how
+// many sends the request takes at least. The fake provider is overloaded twice, and then refuses
+// the access token as expired.
 func provider(ctx context.Context, pool *reauth.Pool) (url string, sends int32, stop func(), err error) {
 	if key := os.Getenv("OPENAI_API_KEY"); key != "" {
 		_, err = pool.Add(ctx, reauth.Credential{Provider: "openai", AccessToken: key})
@@ -66,7 +68,8 @@ func provider(ctx context.Context, pool *reauth.Pool) (url string, sends int32, 
 	var asked atomic.Int32
 	fake.Refuse = func(*http.Request, string) *reauthtest.Answer {
 		if asked.Add(1) <= 2 {
-			return &reauthtest.Answer{Status: http.StatusServiceUnavailable, Body: `{"error":{"message":"The server is overloaded."}}`}
+			const overloaded = `{"error":{"message":"The server is overloaded."}}`
+			return &reauthtest.Answer{Status: http.StatusServiceUnavailable, Body: overloaded}
 		}
 		return nil
 	}
@@ -87,7 +90,7 @@ func add(ctx context.Context, pool *reauth.Pool, c reauth.Credential) error {
 	return err
 }
 
-// printed is a transport that tells what it sends.
+// printed is a transport that prints a line for each request.
 type printed struct {
 	base  http.RoundTripper
 	out   io.Writer
@@ -97,7 +100,10 @@ type printed struct {
 func (p *printed) RoundTrip(req *http.Request) (*http.Response, error) {
 	n := p.sends.Add(1)
 	resp, err := p.base.RoundTrip(req)
-	what := map[int]string{200: "", 401: ": left to reauth, which refreshes the token", 503: ": repeated by go-retryablehttp"}
+	what := map[int]string{
+		401: ": left to reauth, which refreshes the token",
+		503: ": repeated by go-retryablehttp",
+	}
 	if err == nil {
 		fmt.Fprintf(p.out, "  send %d: %s%s\n", n, resp.Status, what[resp.StatusCode])
 	}

@@ -1,14 +1,16 @@
-// Reverse-proxy shows reauth under httputil.ReverseProxy: any program, in any language, points its base URL at it and needs
-// no key. Without an account, in integration/, it sends a request through itself and stops:
+// Reverse-proxy shows reauth under httputil.ReverseProxy. Any program, in any language, points its
+// base URL at the proxy and needs no key. Without an account, run it in integration/; it sends a
+// request through itself and stops:
 //
 //	go run ./examples/reverse-proxy
 //
-// With a key, or with a login in a store of reauth's, it serves until it is interrupted:
+// With a key, or with a login in one of reauth's stores, it serves until you interrupt it:
 //
 //	OPENAI_API_KEY=sk-… go run ./examples/reverse-proxy
 //	REAUTH_STORE=auth.json UPSTREAM=https://api.x.ai go run ./examples/reverse-proxy
 //
-// Whoever reaches its port uses your credential, so it listens on the loopback address, and turns web pages away.
+// Every program that reaches its port uses your credential. So it listens on the loopback address,
+// and refuses requests of web pages.
 package main
 
 import (
@@ -48,7 +50,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	pool.Observe = func(_ context.Context, e reauth.Event) {
 		switch e.Type {
 		case reauth.Sent:
-			fmt.Fprintf(out, "  sent with the credential %q: %s\n", e.ID, cmp.Or(http.StatusText(e.Status), "no answer"))
+			answer := cmp.Or(http.StatusText(e.Status), "no answer")
+			fmt.Fprintf(out, "  sent with the credential %q: %s\n", e.ID, answer)
 		case reauth.Refreshed:
 			fmt.Fprintf(out, "  refreshed the credential %q\n", e.ID)
 		default:
@@ -56,7 +59,8 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}
 
 	transport := reauth.NewRecoveringTransport(nil, pool)
-	proxy := &httputil.ReverseProxy{Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(upstream) }}
+	toUpstream := func(r *httputil.ProxyRequest) { r.SetURL(upstream) }
+	proxy := &httputil.ReverseProxy{Transport: transport, Rewrite: toUpstream}
 	defer transport.CloseIdleConnections()
 
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(os.Getenv("LISTEN"), "127.0.0.1:0"))
@@ -64,7 +68,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	server := &http.Server{Handler: http.NewCrossOriginProtection().Handler(proxy), ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Close() }) // Serve says so
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // Serve returns and reports it
 	base := "http://" + listener.Addr().String()
 	fmt.Fprintf(out, "base URL: %s/v1, any key\n", base)
 	if fake == nil {
@@ -73,13 +77,14 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		}
 		return nil
 	}
-	go func() { _ = server.Serve(listener) }() // the program would notice
+	go func() { _ = server.Serve(listener) }() // without it the request below fails
 	defer fake.Close()
 	defer server.Close()
 	return program(ctx, out, base+"/v1")
 }
 
-// setUp returns a pool with a credential, where its provider is, and the server of that if it is the fake one.
+// setUp returns a pool with a credential, and the URL of the credential's provider. The closer ends
+// the fake provider; it is nil for a real one.
 func setUp(ctx context.Context) (*reauth.Pool, *url.URL, io.Closer, error) {
 	upstream, err := url.Parse(cmp.Or(os.Getenv("UPSTREAM"), "https://api.openai.com"))
 	if err != nil {
@@ -107,11 +112,13 @@ func setUp(ctx context.Context) (*reauth.Pool, *url.URL, io.Closer, error) {
 		})
 	}
 	if err == nil {
-		_, err = pool.Add(ctx, reauth.Credential{Provider: "local", ID: "login", AccessToken: access, RefreshToken: refresh})
+		login := reauth.Credential{Provider: "local", ID: "login", AccessToken: access, RefreshToken: refresh}
+		_, err = pool.Add(ctx, login)
 	}
 	return pool, upstream, closer(server.Close), err
 }
 
+// closer is a function as an io.Closer.
 type closer func()
 
 // Close implements io.Closer.
@@ -120,10 +127,11 @@ func (c closer) Close() error {
 	return nil
 }
 
-// program is any program: it knows a base URL and nothing of credentials.
+// program stands for any program: it knows a base URL and nothing of credentials.
 func program(ctx context.Context, out io.Writer, base string) error {
 	const question = `{"model":"example","messages":[{"role":"user","content":"Hello"}]}`
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/chat/completions", strings.NewReader(question)) //nolint:gosec // the proxy's own address
+	address, body := base+"/chat/completions", strings.NewReader(question)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, body) //nolint:gosec // the proxy's own address
 	if err != nil {
 		return err
 	}

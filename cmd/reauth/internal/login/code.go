@@ -74,7 +74,7 @@ func (s *session) redeemCodex(ctx context.Context, code, verifier, redirect stri
 	if code == "" || verifier == "" {
 		return reauth.Credential{}, errors.New("the server consented and gave no code; nothing was stored. Run the command again")
 	}
-	a, err := s.do(ctx, request{url: s.at("/oauth/token"), form: url.Values{
+	a, err := s.do(ctx, request{url: s.at(s.row.Auth.TokenPath()), form: url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}, "client_id": {s.client}, "code_verifier": {verifier},
 	}})
 	if err != nil {
@@ -93,8 +93,6 @@ func (s *session) redeemed(a *answer) (reauth.Credential, error) {
 	}
 	return s.credential(a)
 }
-
-const anthropicTokens = "https://platform.claude.com/v1/oauth/token"
 
 func anthropicPaste(ctx context.Context, s *session) (reauth.Credential, error) {
 	redirect := s.at("/oauth/code/callback")
@@ -125,9 +123,9 @@ func anthropicBrowser(ctx context.Context, s *session) (reauth.Credential, error
 
 // redeemAnthropic exchanges a code by JSON with the state in it, for which x/oauth2 has no form. It is sent once.
 func (s *session) redeemAnthropic(ctx context.Context, code string, r codeRequest) (reauth.Credential, error) {
-	endpoint := s.at("/v1/oauth/token")
+	endpoint := s.at(s.row.Auth.TokenPath())
 	if s.own {
-		endpoint = anthropicTokens
+		endpoint = s.row.Auth.TokenURL // at another host than the issuer
 	}
 	s.hide(code)
 	a, err := s.do(ctx, request{url: endpoint, json: map[string]string{

@@ -20,7 +20,7 @@ func (s *session) credential(a *answer) (reauth.Credential, error) {
 	switch {
 	case c.AccessToken == "":
 		return c, errors.New("the server consented and gave no access token; nothing was stored. Run the command again")
-	case c.RefreshToken == "" && !s.keep:
+	case c.RefreshToken == "" && !s.row.Auth.Mints:
 		return c, errors.New("the server gave no refresh token: the login could not be renewed, and nothing was stored. Ask for one by --scope, often with offline_access")
 	}
 	access, identity := readClaims(c.AccessToken), readClaims(a.text("id_token"))
@@ -37,7 +37,7 @@ func (s *session) credential(a *answer) (reauth.Credential, error) {
 		c.AccountID = identity.Subject // names the credential the same at the next login
 	}
 	s.note(&c, "resource_url", a.text("resource_url"))
-	if base := a.text("inference_base_url"); isInference(base) {
+	if base := a.text("inference_base_url"); s.isAPI(base) {
 		s.note(&c, "base_url", base)
 	}
 	return c, nil
@@ -53,10 +53,10 @@ func (s *session) note(c *reauth.Credential, name, value string) {
 	c.Metadata[name] = value
 }
 
-// isInference: another host than Nous's own gets none of its tokens.
-func isInference(base string) bool {
+// isAPI reports whether a base URL that the authorization server names is at the API's own host: no other gets its tokens.
+func (s *session) isAPI(base string) bool {
 	u, err := url.Parse(base)
-	return err == nil && u.Scheme == "https" && u.User == nil && u.Host == "inference-api.nousresearch.com"
+	return err == nil && u.User == nil && u.Scheme+"://"+u.Host == s.row.API.Origin
 }
 
 // claims are those of a token that tell whose it is. Its signature is the provider's business.

@@ -13,17 +13,26 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// device is the flow of RFC 8628, with what is particular at one provider. x/oauth2 has this flow too; its polling ends at
-// the first request without an answer and knows neither GitHub's interval nor a person who wants to see how it stands.
-type device struct {
-	code, token string        // paths at the issuer, or addresses
-	every       time.Duration // when the answer names no interval
-	pkce        bool          // RFC 7636 on top
-	identified  bool          // requests carry an id
+// device is the flow of RFC 8628 at one authorization server. Code and Token are paths at the issuer, or addresses. x/oauth2
+// has this flow too; its polling ends at the first request without an answer and knows neither GitHub's interval nor a person
+// who wants to see how it stands.
+type device vendors.Device
+
+// device returns the provider's device flow.
+func (s *session) device() device {
+	d := device(s.row.Auth.Device)
+	d.Token = s.row.Auth.LoginTokenPath()
+	return d
+}
+
+// deviceFlow is RFC 8628 as the provider's row has it.
+func deviceFlow(ctx context.Context, s *session) (reauth.Credential, error) {
+	return s.device().run(ctx, s)
 }
 
 func (d device) run(ctx context.Context, s *session) (reauth.Credential, error) {
@@ -37,16 +46,16 @@ func (d device) run(ctx context.Context, s *session) (reauth.Credential, error) 
 // obtain has the person consent, and returns the answer with the tokens.
 func (d device) obtain(ctx context.Context, s *session) (*answer, error) {
 	form, verifier, header := url.Values{"client_id": {s.client}, "scope": {s.scope}}, "", map[string]string{}
-	if d.pkce {
+	if d.PKCE {
 		verifier = oauth2.GenerateVerifier()
 		s.hide(verifier)
 		form.Set("code_challenge", oauth2.S256ChallengeFromVerifier(verifier))
 		form.Set("code_challenge_method", "S256")
 	}
-	if d.identified {
+	if d.RequestID {
 		header["X-Request-Id"] = requestID()
 	}
-	a, err := s.begin(ctx, request{url: s.at(d.code), form: form, header: header})
+	a, err := s.begin(ctx, request{url: s.at(d.Code), form: form, header: header})
 	if err != nil {
 		return nil, err
 	}
@@ -55,16 +64,16 @@ func (d device) obtain(ctx context.Context, s *session) (*answer, error) {
 	if code == "" {
 		return nil, errors.New("the server gave no device code")
 	}
-	c, err := s.consent(a, cmp.Or(d.every, defaultEvery))
+	c, err := s.consent(a, cmp.Or(d.Every, defaultEvery))
 	if err != nil {
 		return nil, err
 	}
 	poll := url.Values{"grant_type": {deviceGrant}, "device_code": {code}, "client_id": {s.client}}
-	if d.pkce {
+	if d.PKCE {
 		poll.Set("code_verifier", verifier)
 	}
 	return s.poll(ctx, c, func(ctx context.Context) (*answer, error) {
-		return s.do(ctx, request{url: s.at(d.token), form: poll, header: header})
+		return s.do(ctx, request{url: s.at(d.Token), form: poll, header: header})
 	}, judge)
 }
 
@@ -122,7 +131,7 @@ func isPlain(text string, longest int) bool {
 
 // xaiDevice finds its endpoints by discovery, and takes only the issuer's own.
 func xaiDevice(ctx context.Context, s *session) (reauth.Credential, error) {
-	d := device{code: "/oauth2/device/code", token: "/oauth2/token"}
+	d := s.device()
 	a, err := s.do(ctx, request{url: s.at("/.well-known/openid-configuration"), again: true})
 	switch {
 	case ctx.Err() != nil:
@@ -130,7 +139,7 @@ func xaiDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	case err != nil, !a.ok(): // the paths known are tried: metadata only tells whether they have moved
 		return d.run(ctx, s)
 	}
-	for member, to := range map[string]*string{"device_authorization_endpoint": &d.code, "token_endpoint": &d.token} {
+	for member, to := range map[string]*string{"device_authorization_endpoint": &d.Code, "token_endpoint": &d.Token} {
 		endpoint := a.text(member)
 		switch {
 		case endpoint == "":
@@ -143,7 +152,7 @@ func xaiDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	return d.run(ctx, s)
 }
 
-// owns reports whether an endpoint is of the issuer: of x.ai, or of the very host that the user has named.
+// owns reports whether an endpoint is the issuer's: at the provider's domain, or at the very host that the user has named.
 func (s *session) owns(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	issuer, _ := url.Parse(s.issuer) // was checked
@@ -154,5 +163,5 @@ func (s *session) owns(endpoint string) bool {
 		return u.Scheme == issuer.Scheme && u.Host == issuer.Host
 	}
 	host := strings.ToLower(u.Hostname())
-	return u.Scheme == "https" && (u.Port() == "" || u.Port() == "443") && (host == "x.ai" || strings.HasSuffix(host, ".x.ai"))
+	return u.Scheme == "https" && (u.Port() == "" || u.Port() == "443") && (host == s.row.Auth.Domain || strings.HasSuffix(host, "."+s.row.Auth.Domain))
 }

@@ -21,7 +21,7 @@ func miniMaxDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	verifier, state := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
 	s.hide(verifier)
 	header := map[string]string{"X-Request-Id": requestID()}
-	a, err := s.begin(ctx, request{url: s.at("/oauth2/device/code"), header: header, form: url.Values{
+	a, err := s.begin(ctx, request{url: s.at(s.row.Auth.Device.Code), header: header, form: url.Values{
 		"response_type": {"code"}, "client_id": {s.client}, "scope": {s.scope}, "state": {state},
 		"code_challenge": {oauth2.S256ChallengeFromVerifier(verifier)}, "code_challenge_method": {"S256"},
 	}})
@@ -42,7 +42,7 @@ func miniMaxDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 		return reauth.Credential{}, err
 	}
 	got, err := s.poll(ctx, c, func(ctx context.Context) (*answer, error) {
-		return s.do(ctx, request{url: s.at("/oauth2/token"), header: header, form: url.Values{
+		return s.do(ctx, request{url: s.at(s.row.Auth.TokenPath()), header: header, form: url.Values{
 			"grant_type": {"urn:ietf:params:oauth:grant-type:user_code"}, "client_id": {s.client}, "user_code": {c.userCode}, "code_verifier": {verifier},
 		}})
 	}, judgeMiniMax)
@@ -144,8 +144,7 @@ func judgeCodex(a *answer) outcome {
 // copilotDevice logs in at GitHub, whose token is kept and exchanged for one of Copilot's whenever one is needed: here for
 // the first time.
 func copilotDevice(ctx context.Context, s *session) (reauth.Credential, error) {
-	d := device{code: "/login/device/code", token: "/login/oauth/access_token"}
-	a, err := d.obtain(ctx, s)
+	a, err := s.device().obtain(ctx, s)
 	if err != nil {
 		return reauth.Credential{}, err
 	}
@@ -153,10 +152,10 @@ func copilotDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	if err != nil {
 		return c, err
 	}
-	c = reauth.Credential{Provider: s.name, RefreshToken: c.AccessToken}
+	c = reauth.Credential{Provider: s.row.Name, RefreshToken: c.AccessToken}
 	api := s.gitHubAPI()
-	r, err := reauth.BuiltinRefresher(s.name, reauth.OAuth2Config{
-		TokenURL: api + "/copilot_internal/v2/token", Header: s.Header, HTTPClient: &http.Client{Transport: s.Base, Timeout: callTimeout},
+	r, err := reauth.BuiltinRefresher(s.row.Name, reauth.OAuth2Config{
+		TokenURL: api + s.row.Auth.TokenPath(), Header: s.Header, HTTPClient: &http.Client{Transport: s.Base, Timeout: callTimeout},
 	})
 	if err != nil {
 		return c, err

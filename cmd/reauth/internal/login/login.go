@@ -10,16 +10,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // Version is what requests say that we are, as the library's token calls do.
@@ -30,9 +29,9 @@ type Flow string
 
 // The flows.
 const (
-	Device  Flow = "device"  // the person opens an address on any device and types, or compares, a code
-	Browser Flow = "browser" // a browser on this host comes back to a loopback port
-	Paste   Flow = "paste"   // a browser anywhere shows a code, or an address, that the person pastes
+	Device  Flow = vendors.FlowDevice  // the person opens an address on any device and types, or compares, a code
+	Browser Flow = vendors.FlowBrowser // a browser on this host comes back to a loopback port
+	Paste   Flow = vendors.FlowPaste   // a browser anywhere shows a code, or an address, that the person pastes
 )
 
 // Login is one login to be made. Provider and Person are required.
@@ -65,64 +64,6 @@ type Person interface {
 // have, an issuer that is no address.
 var ErrUnsupported = errors.New("not supported")
 
-// Providers returns the names of the providers that have a login, sorted.
-func Providers() []string { return slices.Sorted(maps.Keys(providers())) }
-
-// Flows returns the flows a provider has, its default first. nil: it has no login.
-func Flows(name string) []Flow {
-	p, _, err := find(name)
-	if err != nil {
-		return nil
-	}
-	flows := make([]Flow, 0, len(p.flows))
-	for _, f := range p.flows {
-		flows = append(flows, f.name)
-	}
-	return flows
-}
-
-// provider is what is known about the logins of one provider.
-type provider struct {
-	issuer string
-	client string // the public one of the vendor's own program
-	scope  string
-	flows  []flow
-	keep   bool // the answer has no refresh token: what it gives is kept, not renewed (GitHub)
-}
-
-// flow is one way to log in at one provider.
-type flow struct {
-	name  Flow
-	scope string // instead of the provider's
-	run   func(ctx context.Context, s *session) (reauth.Credential, error)
-}
-
-func find(name string) (provider, string, error) {
-	known, ok := reauth.LookupProvider(name)
-	if !ok {
-		return provider{}, name, fmt.Errorf("the provider is %w: its name is unknown; those with a login are %s", ErrUnsupported, strings.Join(Providers(), ", "))
-	}
-	p, ok := providers()[known.Name]
-	if !ok {
-		return p, known.Name, fmt.Errorf("a login is %w; those with one are %s. For an API key: reauth add %s --key-stdin", ErrUnsupported, strings.Join(Providers(), ", "), known.Name)
-	}
-	return p, known.Name, nil
-}
-
-func (p provider) flow(name Flow) (flow, error) {
-	if name == "" {
-		return p.flows[0], nil
-	}
-	var names []string
-	for _, f := range p.flows {
-		if f.name == name {
-			return f, nil
-		}
-		names = append(names, string(f.name))
-	}
-	return flow{}, fmt.Errorf("the flow %q is %w here; use --flow %s", name, ErrUnsupported, strings.Join(names, " or --flow "))
-}
-
 // Run logs in. The credential it returns is complete and belongs to the provider of that name; an error means that there
 // is none. It ends early with ctx.
 func (l Login) Run(ctx context.Context) (reauth.Credential, error) {
@@ -137,24 +78,24 @@ func (l Login) Run(ctx context.Context) (reauth.Credential, error) {
 }
 
 func (l Login) run(ctx context.Context) (reauth.Credential, error) {
-	p, name, err := find(l.Provider)
+	row, err := find(l.Provider)
 	if err != nil {
 		return reauth.Credential{}, err
 	}
-	f, err := p.flow(l.Flow)
+	f, err := flowOf(row, l.Flow)
 	if err != nil {
 		return reauth.Credential{}, err
 	}
-	s, err := newSession(l, name, p, f)
+	s, err := newSession(l, row, f)
 	if err != nil {
 		return reauth.Credential{}, err
 	}
 	defer s.plain.CloseIdleConnections()
-	c, err := f.run(ctx, s)
+	c, err := dialects()[row.Auth.Dialect][Flow(f.Name)](ctx, s)
 	if err != nil {
 		return reauth.Credential{}, err
 	}
-	c.Provider, c.ClientID = name, l.ClientID
+	c.Provider, c.ClientID = row.Name, l.ClientID
 	return c, nil
 }
 

@@ -1,62 +1,81 @@
 package login
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"strings"
 
-// providers is what the vendors' own programs use: addresses, public client ids, scopes. Each can be replaced by the user.
-func providers() map[string]provider {
-	anthropic := provider{
-		issuer: "https://claude.ai",
-		client: "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
-		flows: []flow{
-			{name: Paste, scope: "org:create_api_key user:profile user:inference", run: anthropicPaste},
-			{name: Browser, scope: "user:profile user:inference user:sessions:claude_code user:mcp_servers user:file_upload", run: anthropicBrowser},
-		},
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
+)
+
+// run logs in at one authorization server in one way.
+type run func(ctx context.Context, s *session) (reauth.Credential, error)
+
+// dialects implements the flows that rows of the built-in table name. Addresses, client ids and
+// scopes are in the rows, and each can be replaced by the user.
+func dialects() map[vendors.Dialect]map[Flow]run {
+	return map[vendors.Dialect]map[Flow]run{
+		vendors.Anthropic: {Paste: anthropicPaste, Browser: anthropicBrowser},
+		vendors.Codex:     {Device: codexDevice, Browser: codexBrowser, Paste: codexPaste},
+		vendors.Copilot:   {Device: copilotDevice},
+		vendors.MiniMax:   {Device: miniMaxDevice},
+		vendors.Nous:      {Device: deviceFlow},
+		vendors.Qwen:      {Device: deviceFlow},
+		vendors.XAI:       {Device: xaiDevice},
 	}
-	codex := provider{
-		issuer: "https://auth.openai.com",
-		client: "app_EMoamEEZ73f0CkXaXp7hrann",
-		scope:  "openid profile email offline_access",
-		flows:  []flow{{name: Device, run: codexDevice}, {name: Browser, run: codexBrowser}, {name: Paste, run: codexPaste}},
+}
+
+// Providers returns the names of the providers that have a login, sorted.
+func Providers() []string {
+	var names []string
+	for row := range vendors.All() {
+		if row.Auth != nil {
+			names = append(names, row.Name)
+		}
 	}
-	miniMax := provider{
-		issuer: "https://account.minimax.io",
-		client: "78257093-7e40-4613-99e0-527b14b39113",
-		scope:  "group_id profile model.completion",
-		flows:  []flow{{name: Device, run: miniMaxDevice}},
+	return names
+}
+
+// Flows returns the flows of a provider, its default first. nil: it has no login.
+func Flows(name string) []Flow {
+	row, err := find(name)
+	if err != nil {
+		return nil
 	}
-	miniMaxCN := miniMax
-	miniMaxCN.issuer = "https://account.minimaxi.com"
-	return map[string]provider{
-		"anthropic": anthropic,
-		"copilot": {
-			issuer: "https://github.com",
-			client: "Iv1.b507a08c87ecfe98", // an app whose tokens can be exchanged for Copilot's
-			scope:  "read:user",
-			flows:  []flow{{name: Device, run: copilotDevice}},
-			keep:   true,
-		},
-		"minimax-cn":    miniMaxCN,
-		"minimax-oauth": miniMax,
-		"nous": {
-			issuer: "https://portal.nousresearch.com",
-			client: "hermes-cli",
-			scope:  "inference:invoke",
-			flows:  []flow{{name: Device, run: device{code: "/api/oauth/device/code", token: "/api/oauth/token"}.run}},
-		},
-		"openai-codex": codex,
-		"qwen-oauth": {
-			issuer: "https://chat.qwen.ai",
-			client: "f0304373b74a44d2b584a3fb70ca9e56",
-			scope:  "openid profile email model.completion",
-			flows: []flow{{name: Device, run: device{
-				code: "/api/v1/oauth2/device/code", token: "/api/v1/oauth2/token", every: 2 * time.Second, pkce: true, identified: true,
-			}.run}},
-		},
-		"xai-oauth": { // no flow with a code: the first refresh of such logins is refused
-			issuer: "https://auth.x.ai",
-			client: "b1a00492-073a-47ea-816f-4c329264a828",
-			scope:  "openid profile email offline_access grok-cli:access api:access",
-			flows:  []flow{{name: Device, run: xaiDevice}},
-		},
+	flows := make([]Flow, 0, len(row.Auth.Flows))
+	for _, f := range row.Auth.Flows {
+		flows = append(flows, Flow(f.Name))
 	}
+	return flows
+}
+
+// find returns the row of a provider that has a login, by its name or an alias.
+func find(name string) (vendors.Vendor, error) {
+	row := vendors.Of(name)
+	switch {
+	case row.Name == "":
+		return row, fmt.Errorf("the provider is %w: its name is unknown; those with a login are %s",
+			ErrUnsupported, strings.Join(Providers(), ", "))
+	case row.Auth == nil:
+		return row, fmt.Errorf("a login is %w; those with one are %s. For an API key: reauth add %s --key-stdin",
+			ErrUnsupported, strings.Join(Providers(), ", "), row.Name)
+	}
+	return row, nil
+}
+
+// flowOf returns a flow of the provider; without a name, its default.
+func flowOf(row vendors.Vendor, name Flow) (vendors.Flow, error) {
+	if name == "" {
+		return row.Auth.Flows[0], nil
+	}
+	var names []string
+	for _, f := range row.Auth.Flows {
+		if f.Name == string(name) {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	return vendors.Flow{}, fmt.Errorf("the flow %q is %w here; use --flow %s",
+		name, ErrUnsupported, strings.Join(names, " or --flow "))
 }

@@ -18,17 +18,18 @@ import (
 	"unicode"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // session is a login under way.
 type session struct {
 	Login
-	name   string // of the provider
+	row    vendors.Vendor // of the provider; it has a login
 	issuer string
 	own    bool // the issuer is the provider's own
 	client string
 	scope  string
-	keep   bool
 	typing bool // the person is asked to paste something
 
 	plain   *http.Client          // each request once: codes and polls
@@ -42,10 +43,10 @@ const (
 	maxPatience = 10 * time.Second // of a Retry-After that is waited for
 )
 
-func newSession(l Login, name string, p provider, f flow) (*session, error) {
+func newSession(l Login, row vendors.Vendor, f vendors.Flow) (*session, error) {
 	s := &session{
-		Login: l, name: name, issuer: p.issuer, own: true, keep: p.keep,
-		client: cmp.Or(l.ClientID, p.client), scope: cmp.Or(l.Scope, f.scope, p.scope),
+		Login: l, row: row, issuer: row.Auth.Issuer, own: true,
+		client: cmp.Or(l.ClientID, row.Auth.ClientID), scope: cmp.Or(l.Scope, f.Scopes, row.Auth.Scopes),
 	}
 	if l.Issuer != "" {
 		issuer, err := checkIssuer(l.Issuer)
@@ -277,7 +278,7 @@ func (s *session) refusal(what string, a *answer) error {
 	case a.code == "access_denied":
 		advice = "; consent was refused, there or by the account's own rules. Run the command again to be asked anew"
 	case s.isIneligible(a):
-		advice = fmt.Sprintf("; this account is not entitled to such a login, and logging in again does not change that. Use an API key: reauth add %s --key-stdin", s.name)
+		advice = fmt.Sprintf("; this account is not entitled to such a login, and logging in again does not change that. Use an API key: reauth add %s --key-stdin", s.row.Name)
 	case a.code == "expired_token":
 		return errTooLate
 	case a.code == "invalid_client", a.code == "unauthorized_client":
@@ -300,7 +301,7 @@ func (s *session) refusal(what string, a *answer) error {
 
 // isIneligible: xAI says so by invalid_grant, or by 403 at its token endpoint, to accounts whose tier has no access.
 func (s *session) isIneligible(a *answer) bool {
-	return s.name == "xai-oauth" && a.status == http.StatusForbidden && a.raw != nil ||
+	return s.row.Auth.Dialect == vendors.XAI && a.status == http.StatusForbidden && a.raw != nil ||
 		a.code == "invalid_grant" && strings.Contains(strings.ToLower(a.description), "access denied")
 }
 

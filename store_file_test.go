@@ -198,7 +198,8 @@ func TestFileStoreLeavesNothingBehindButItsLocks(t *testing.T) {
 	assert.Empty(t, load(t, s))
 }
 
-// A change within the same tick of the file system's clock, to a content of the same size, must be seen.
+// A change within the same tick of the file system's clock, to a content of the same size, must be
+// seen.
 func TestFileStoreSeesEveryChange(t *testing.T) {
 	path := newFile(t)
 	writer, reader := reauth.NewFileStore(path), reauth.NewFileStore(path)
@@ -238,7 +239,8 @@ func TestFileStoreRefreshesDifferentCredentialsAtTheSameTime(t *testing.T) {
 	assert.Len(t, load(t, reauth.NewFileStore(path)), 2, "neither has undone the other's entry")
 }
 
-// The folder was cleaned: the credentials have been removed. They are not used any more, and nothing brings them back.
+// The folder was cleaned: the credentials have been removed. They are not used any more, and
+// nothing brings them back.
 func TestFileStoreWhoseFileIsDeleted(t *testing.T) {
 	path := newFile(t)
 	s := reauth.NewFileStore(path)
@@ -270,8 +272,8 @@ func readString(t testing.TB, path string) string {
 	return string(b)
 }
 
-// Somebody breaks the file while a pool uses it: what is in memory serves, nothing is exchanged, and when it is mended
-// everything goes on.
+// Somebody breaks the file while a pool uses it: what is in memory serves, nothing is exchanged,
+// and when it is mended everything goes on.
 func TestFileStoreWhoseFileIsBrokenMeanwhile(t *testing.T) {
 	path := newFile(t)
 	r := rigOn(t, reauth.NewFileStore(path))

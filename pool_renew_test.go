@@ -405,3 +405,26 @@ func TestExchangeHasADeadlineOfItsOwn(t *testing.T) {
 		assert.Equal(t, 30*time.Second, time.Since(begin))
 	})
 }
+
+// A forced renewal must not be content with a look into the store that is under way.
+func TestForcedRefreshGoesOnAfterALookIntoTheStore(t *testing.T) {
+	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+		old, _ := r.login(t, "me")
+		r.fake.Expire(old)
+		r.fake.RefuseNew = true
+		r.mustPost(t) // its fresh token was refused: from now on a rejection only reads the store
+		store.slow = 5 * time.Second
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r.mustPost(t)
+		}()
+		time.Sleep(2 * time.Second) // it has been refused, given its token time, and reads
+		r.fake.RefuseNew = false
+		require.NoError(t, r.pool.Refresh(context.Background(), r.provider, "me"))
+		assert.Equal(t, 2, r.fake.Exchanges())
+		<-done
+		status, _ := r.mustPost(t)
+		assert.Equal(t, 200, status)
+	})
+}

@@ -24,7 +24,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// inChild runs the rest of the test in a process of its own, changed by the function; it returns true in that process.
+// inChild runs the rest of the test in a process of its own, changed by the function; it returns
+// true in that process.
 func inChild(t *testing.T, dir string, change func(*exec.Cmd)) bool {
 	t.Helper()
 	const mark = "REAUTH_TEST_CHILD"
@@ -52,8 +53,9 @@ func limitFiles(t *testing.T, bytes uint64) {
 
 const noLimit = 1 << 40
 
-// The disk is full before the exchange: it cannot be marked, so there is none. It is full after the exchange: the pair
-// serves from memory, and is saved as soon as there is room. The file keeps its content all the time.
+// The disk is full before the exchange: it cannot be marked, so there is none. It is full after the
+// exchange: the pair serves from memory, and is saved as soon as there is room. The file keeps its
+// content all the time.
 func TestFileStoreOnAFullDisk(t *testing.T) {
 	if !inChild(t, t.TempDir(), nil) {
 		return
@@ -103,7 +105,8 @@ func TestFileStoreOnAFullDisk(t *testing.T) {
 	assert.Contains(t, reasons, "persist")
 }
 
-// A store that may be read and not written: no lock, no exchange; the token serves while it is accepted.
+// A store that may be read and not written: no lock, no exchange; the token serves while it is
+// accepted.
 func TestFileStoreThatCannotBeWritten(t *testing.T) {
 	dir, err := os.MkdirTemp("", "reauth") // t.TempDir's parents let nobody else in
 	require.NoError(t, err)
@@ -192,7 +195,8 @@ func TestFileStoreStaysItsOwnersWhenRootWrites(t *testing.T) {
 	}
 }
 
-// Others' clocks are two hours off: that causes no exchange per request, and nobody's marks are lost for as long.
+// Others' clocks are two hours off: that causes no exchange per request, and nobody's marks are
+// lost for as long.
 func TestFileStoreWithStampsTwoHoursOff(t *testing.T) {
 	for _, off := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
 		t.Run(fmt.Sprint(off), func(t *testing.T) {

@@ -312,3 +312,28 @@ func TestWithNobodyInGoodStandingTheOneThatRecoversSoonestIsUsed(t *testing.T) {
 		assert.Equal(t, []string{"key-b"}, r.tokens()[n:], "one, not all")
 	})
 }
+
+func TestNamesOfStrategies(t *testing.T) {
+	for s, want := range map[reauth.Strategy]string{
+		reauth.FillFirst: "fill-first", reauth.RoundRobin: "round-robin", reauth.LeastInFlight: "least-in-flight", reauth.Random: "random", 9: "unknown",
+	} {
+		assert.Equal(t, want, s.String())
+	}
+}
+
+func TestOfBoundCredentialsTheOneThatRecoversSoonestIsUsed(t *testing.T) {
+	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
+		for id, c := range map[string]struct {
+			host string
+			rest time.Duration
+		}{"a": {"chatgpt.com", 3 * time.Hour}, "b": {"chatgpt.com", 2 * time.Hour}, "elsewhere": {"other.example.com", time.Hour}} {
+			r.fake.AddKey("key-" + id)
+			r.add(t, reauth.Credential{ID: id, AccessToken: "key-" + id, Hosts: []string{c.host}})
+			reset := reauth.Verdict{Kind: reauth.Exhausted, Reset: time.Now().Add(c.rest)}
+			require.NoError(t, r.pool.Report(context.Background(), r.provider, id, "key-"+id, reset))
+		}
+		status, _ := r.mustPost(t)
+		assert.Equal(t, 200, status)
+		assert.Equal(t, []string{"key-b"}, r.tokens())
+	})
+}

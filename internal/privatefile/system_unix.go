@@ -1,25 +1,26 @@
 //go:build unix
 
-package reauth
+package privatefile
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 )
 
 // checkPrivate refuses a file that others can read or write.
-func checkPrivate(path string, info os.FileInfo) error {
+func checkPrivate(path string, info fs.FileInfo) error {
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		return fmt.Errorf("others can read or write it (mode %04o), and it holds tokens; run: chmod 600 %q", perm, path)
 	}
 	return nil
 }
 
-// keepOwner gives a file that an administrator's process made to the owner of another: a command run as root must not lock
-// the user out of his own store.
-func keepOwner(path string, as os.FileInfo) error {
+// keepOwner gives the file at path, which a process of root made, to the owner of another file. A
+// command that is run as root must not lock the user out of his own store.
+func keepOwner(path string, as fs.FileInfo) error {
 	st, ok := as.Sys().(*syscall.Stat_t)
 	if !ok || os.Geteuid() != 0 || st.Uid == 0 {
 		return nil
@@ -27,8 +28,9 @@ func keepOwner(path string, as os.FileInfo) error {
 	return os.Lchown(path, int(st.Uid), int(st.Gid))
 }
 
-// replaceFile makes tmp the file at path, for readers at once and also after a loss of power.
-func replaceFile(tmp, path, dir string) error {
+// rename makes tmp the file at path. It syncs the folder, so that the file has its new content also
+// after a loss of power.
+func rename(tmp, path, dir string) error {
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
@@ -38,7 +40,7 @@ func replaceFile(tmp, path, dir string) error {
 	}
 	err = d.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		err = nil // some file systems have no such thing
+		err = nil // some file systems cannot sync a folder
 	}
 	return errors.Join(err, d.Close())
 }

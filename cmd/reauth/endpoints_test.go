@@ -2,10 +2,8 @@ package main
 
 import (
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
@@ -13,45 +11,41 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// The library's table and the command's are one: nothing is missing, and every probe goes where the credential does.
-func TestCatalogueFitsTheLibrary(t *testing.T) {
-	assert.Equal(t, reauth.ProviderNames(), slices.Sorted(maps.Keys(catalogue)))
+// Every probe goes where the credential does, and where a provider has no address that is
+// everybody's, a person is told what to name.
+func TestProbesGoToTheProvider(t *testing.T) {
 	pool := reauth.NewPool()
-	for name, e := range catalogue {
-		if e.base == "" {
-			assert.NotEmpty(t, e.missing, name)
+	for row := range vendors.All() {
+		if row.ProbeBase() == "" {
+			assert.True(t, row.Instead != "" || row.Own.What != "" && row.Own.Example != "", row.Name)
 			continue
 		}
-		u, err := url.Parse(e.base + e.probe.path)
+		u, err := url.Parse(row.ProbeBase() + row.Probe.Path)
 		require.NoError(t, err)
 		pr, ok := pool.ProviderFor(u)
-		assert.True(t, ok && pr.Name == name, "%s: %s is %s's", name, u, pr.Name)
-		assert.NotEmpty(t, e.probe.method, name)
-	}
-	for _, name := range reauth.ProviderNames() {
-		_, err := reauth.NewPool().Add(t.Context(), reauth.Credential{Provider: name, AccessToken: "x"})
-		assert.Equal(t, catalogue[name].ownHost, err != nil, "%s: %v", name, err)
+		assert.True(t, ok && pr.Name == row.Name, "%s: %s is %s's", row.Name, u, pr.Name)
+		assert.NotEmpty(t, row.Probe.Method, row.Name)
 	}
 }
 
-// Where a probe goes is where the proxy goes.
-func TestProbesAndProxyAgreeOnTheOrigin(t *testing.T) {
-	for name, e := range catalogue {
-		if to, ok := proxy.BaseOf(name); ok {
-			assert.True(t, strings.HasPrefix(e.base+"/", to.Origin+"/"), "%s: the probe goes to %s, the proxy to %s", name, e.base, to.Origin)
-		}
+// A credential without hosts is refused where the command asks for one.
+func TestOwnHostIsTheLibrarys(t *testing.T) {
+	for row := range vendors.All() {
+		_, err := reauth.NewPool().Add(t.Context(), reauth.Credential{Provider: row.Name, AccessToken: "x"})
+		assert.Equal(t, row.OwnHost, err != nil, "%s: %v", row.Name, err)
 	}
 }
 
-// The paths of the token endpoints are those that the library asks.
+// With --issuer, the path of the token endpoint is the one that the library asks without it.
 func TestTokenPathsAreTheLibrarys(t *testing.T) {
 	for _, name := range reauth.ProviderNames() {
 		pr, _ := reauth.LookupProvider(name)
+		row := vendors.Of(name)
 		if pr.Refresher == nil {
-			assert.NotContains(t, tokenPaths, name)
+			assert.Nil(t, row.Auth, name)
 			continue
 		}
 		var asked []string
@@ -66,7 +60,8 @@ func TestTokenPathsAreTheLibrarys(t *testing.T) {
 		_, err = r.Refresh(t.Context(), reauth.Credential{Provider: name, RefreshToken: "rt"})
 		require.Error(t, err)
 		require.NotEmpty(t, asked, name)
-		assert.Equal(t, asked[0], tokenPaths[name], name)
+		e := endpoints{Issuer: "https://login.example/"}
+		assert.Equal(t, "https://login.example"+asked[0], e.tokenURL(row), name)
 	}
 }
 
@@ -103,7 +98,7 @@ func TestAddressesAreHeldToTheRulesOfTheLibrary(t *testing.T) {
 		}
 		require.NoError(t, err, "%+v", c.e)
 		assert.Equal(t, "xai-oauth", pr.Name)
-		base, err := c.e.base(pr.Name)
+		base, err := c.e.base(vendors.Of(pr.Name))
 		require.NoError(t, err)
 		got, ok := p.ProviderFor(base)
 		assert.True(t, ok && got.Name == "xai-oauth", "%s", base)

@@ -3,9 +3,7 @@ package reauth_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -335,111 +333,6 @@ func TestErrorsOfThePoolHoldNoSecret(t *testing.T) {
 	})
 }
 
-func TestAddDropsWhiteSpaceAroundTokens(t *testing.T) {
-	pool := poolOf(t, reauth.Credential{Provider: " xai\n", ID: " me ", AccessToken: "\t key-EXAMPLE\r\n", RefreshToken: " rt-EXAMPLE\n", AccountID: " acct-1 "})
-	c, err := pool.Token(context.Background(), "xai")
-	require.NoError(t, err)
-	assert.Empty(t, c.Metadata, "the pool's notes stay in the pool")
-	c.Metadata = nil
-	assert.Equal(t, reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: "key-EXAMPLE", RefreshToken: "rt-EXAMPLE", AccountID: "acct-1"}, c)
-	assert.Equal(t, "key-EXAMPLE", bearerSent(t, pool, "https://api.x.ai/v1"))
-}
-
-func TestAddRefusesBadCredentials(t *testing.T) {
-	const control = " holds a control character, such as a line break in the middle; it cannot be sent in a header"
-	for name, c := range map[string]struct {
-		c    reauth.Credential
-		want string
-	}{
-		"unknown provider":          {reauth.Credential{Provider: "unheard-of", AccessToken: "k"}, `provider "unheard-of" is unknown; Register it first`},
-		"custom, unknown":           {reauth.Credential{Provider: "custom:unheard-of", AccessToken: "k"}, `provider "unheard-of" is unknown; Register it first`},
-		"no token":                  {reauth.Credential{Provider: "xai"}, "the credential has neither an access token nor a refresh token"},
-		"tokens of white space":     {reauth.Credential{Provider: "xai", AccessToken: " \n", RefreshToken: "\t"}, "the credential has neither an access token nor a refresh token"},
-		"access token on two lines": {reauth.Credential{Provider: "xai", AccessToken: "key-\nEXAMPLE"}, "AccessToken" + control},
-		"refresh token with NUL":    {reauth.Credential{Provider: "xai", AccessToken: "k", RefreshToken: "rt\x00"}, "RefreshToken" + control},
-		"account with DEL":          {reauth.Credential{Provider: "xai", AccessToken: "k", AccountID: "a\x7fb"}, "AccountID" + control},
-		"ID with a tab":             {reauth.Credential{Provider: "xai", AccessToken: "k", ID: "a\tb"}, "ID" + control},
-		"bad host":                  {reauth.Credential{Provider: "xai", AccessToken: "k", Hosts: []string{"api.x.ai", "a..b"}}, "a label of the host is empty"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			pool := poolOf(t)
-			id, err := pool.Add(context.Background(), c.c)
-			require.ErrorContains(t, err, "reauth: add credential: ")
-			assert.ErrorContains(t, err, c.want)
-			assert.Empty(t, id)
-			assert.Empty(t, pool.Status())
-		})
-	}
-}
-
-func TestAddDerivesIDs(t *testing.T) {
-	digest := func(s string) string {
-		sum := sha256.Sum256([]byte(s))
-		return "key-" + hex.EncodeToString(sum[:])[:12]
-	}
-	account := exampleJWT(`{"sub":"user-1","https://api.openai.com/auth":{"chatgpt_account_id":"acct-2"}}`)
-	for name, c := range map[string]struct {
-		c    reauth.Credential
-		want string
-	}{
-		"the user's":                 {reauth.Credential{ID: "me", AccessToken: account, AccountID: "acct-1"}, "me"},
-		"account":                    {reauth.Credential{AccessToken: "key-EXAMPLE", AccountID: "acct-1"}, "acct-1"},
-		"subject":                    {reauth.Credential{AccessToken: exampleJWT(`{"sub":"user-1"}`), RefreshToken: "rt-EXAMPLE"}, "user-1"},
-		"account and subject":        {reauth.Credential{AccessToken: exampleJWT(`{"sub":"user-1"}`), AccountID: "acct-1"}, "acct-1:user-1"},
-		"account in the token":       {reauth.Credential{AccessToken: account}, "acct-2:user-1"},
-		"the user's account first":   {reauth.Credential{AccessToken: account, AccountID: "acct-1"}, "acct-1:user-1"},
-		"key":                        {reauth.Credential{AccessToken: "key-EXAMPLE"}, digest("key-EXAMPLE")},
-		"pair":                       {reauth.Credential{AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE"}, digest("rt-EXAMPLE")},
-		"refresh token alone":        {reauth.Credential{RefreshToken: "rt-EXAMPLE"}, digest("rt-EXAMPLE")},
-		"JWT without a subject":      {reauth.Credential{AccessToken: exampleJWT(`{}`)}, digest(exampleJWT(`{}`))},
-		"what only looks like a JWT": {reauth.Credential{AccessToken: "eyJ.EXAMPLE.x"}, digest("eyJ.EXAMPLE.x")},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c.c.Provider = "openai-codex"
-			pool := poolOf(t)
-			id, err := pool.Add(context.Background(), c.c)
-			require.NoError(t, err)
-			assert.Equal(t, c.want, id)
-			assert.Equal(t, c.want, pool.Status()[0].ID)
-		})
-	}
-}
-
-func TestAddingTwiceIsOneCredential(t *testing.T) {
-	younger := exampleJWT(`{"sub":"user-1","exp":4102444801}`)
-	for name, c := range map[string]struct {
-		first, second reauth.Credential
-		want          string // the access token held in the end
-	}{
-		"same key":               {reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"}, reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"}, "key-EXAMPLE"},
-		"by an alias":            {reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"}, reauth.Credential{Provider: " X.AI", AccessToken: "key-EXAMPLE\n"}, "key-EXAMPLE"},
-		"same pair":              {reauth.Credential{Provider: "xai", AccessToken: "at-1", RefreshToken: "rt-1"}, reauth.Credential{Provider: "xai", AccessToken: "at-1", RefreshToken: "rt-1"}, "at-1"},
-		"new login of a subject": {reauth.Credential{Provider: "xai", AccessToken: exampleJWT(`{"sub":"user-1","exp":4102444800}`), RefreshToken: "rt-1"}, reauth.Credential{Provider: "xai", AccessToken: younger, RefreshToken: "rt-2"}, younger},
-		"new key of an account":  {reauth.Credential{Provider: "xai", AccessToken: "key-1", AccountID: "acct-1"}, reauth.Credential{Provider: "xai", AccessToken: "key-2", AccountID: "acct-1"}, "key-2"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			pool := poolOf(t, c.first, c.second)
-			assert.Len(t, pool.Status(), 1)
-			assert.Equal(t, c.want, bearerSent(t, pool, "https://api.x.ai/v1"))
-		})
-	}
-	pool := poolOf(t, reauth.Credential{Provider: "xai", AccessToken: "key-1"}, reauth.Credential{Provider: "xai", AccessToken: "key-2"}, reauth.Credential{Provider: "groq", AccessToken: "key-1"})
-	assert.Len(t, pool.Status(), 3, "other keys, and the same key of another provider, are others")
-}
-
-func TestAddWithoutProviderSaysSo(t *testing.T) {
-	for _, name := range []string{"", " \n"} {
-		_, err := poolOf(t).Add(context.Background(), reauth.Credential{Provider: name, AccessToken: "key-EXAMPLE"})
-		assert.ErrorContains(t, err, "the credential names no provider; set Credential.Provider")
-	}
-}
-
-func TestAddRefusesAccountOfTheTokenWithControlCharacters(t *testing.T) {
-	at := exampleJWT(`{"sub":"user-1","https://api.openai.com/auth":{"chatgpt_account_id":"acct\n2"}}`)
-	_, err := poolOf(t).Add(context.Background(), reauth.Credential{Provider: "codex", AccessToken: at})
-	assert.ErrorContains(t, err, "AccountID holds a control character")
-}
-
 // A refresher of the user's own that tells all it knows.
 func TestErrorOfARefresherIsRedacted(t *testing.T) {
 	const refresh = "rt-0123456789abcdefEXAMPLE"
@@ -459,4 +352,37 @@ func TestErrorOfARefresherIsRedacted(t *testing.T) {
 	for _, e := range events.all() {
 		hidden.assertAbsent(t, "event", shown(e)+shownChain(e.Err))
 	}
+}
+
+// A refresher's own RefreshError stays one when a token is taken out of it.
+func TestRefreshErrorOfAUserIsRedacted(t *testing.T) {
+	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
+		_, refresh := r.login(t, "me")
+		cause := errors.New("cannot send " + refresh)
+		r.register(t, func(p *reauth.Provider) {
+			p.Refresher = reauth.RefresherFunc(func(context.Context, reauth.Credential) (reauth.Credential, error) {
+				return reauth.Credential{}, &reauth.RefreshError{Code: "invalid_grant", Description: "no " + refresh, Permanent: true, Err: cause}
+			})
+		})
+		err := r.pool.Refresh(context.Background(), r.provider, "me")
+		var re *reauth.RefreshError
+		require.ErrorAs(t, err, &re)
+		assert.True(t, re.Permanent)
+		assert.Equal(t, "invalid_grant", re.Code)
+		assert.Equal(t, "no [redacted]", re.Description)
+		require.ErrorIs(t, err, cause)
+		assert.NotContains(t, err.Error(), refresh)
+	})
+}
+
+func TestConfigShowsNoSecret(t *testing.T) {
+	cfg := reauth.OAuth2Config{TokenURL: "https://user:pass-EXAMPLE@login.example/token?key=q-EXAMPLE", ClientID: "app", ClientSecret: "cs-EXAMPLE"}
+	for _, v := range []any{cfg, &cfg, reauth.OAuth2Refresher(cfg), reauth.Provider{Refresher: reauth.OAuth2Refresher(cfg)}} {
+		text := shown(v)
+		assert.NotContains(t, text, "cs-EXAMPLE")
+		assert.NotContains(t, text, "pass-EXAMPLE")
+		assert.NotContains(t, text, "q-EXAMPLE")
+	}
+	assert.Equal(t, "token endpoint https://login.example/token, client app", cfg.String())
+	assert.Equal(t, "token endpoint of the provider, client ", reauth.OAuth2Config{}.String())
 }

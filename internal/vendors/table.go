@@ -1,0 +1,358 @@
+package vendors
+
+import "time"
+
+// Probes that several providers share.
+//
+//nolint:gochecknoglobals // cells of the table
+var (
+	models = Probe{Method: "GET", Path: "/models"}
+	empty  = Probe{Method: "POST", Path: "/chat/completions"}
+)
+
+// Objects of one account, in the APIs of several providers. What is generated and stored at once
+// ("responses/*") is bound to the account only once it exists.
+//
+//nolint:gochecknoglobals // cells of the table
+var (
+	openAIObjects = []string{
+		"files", "uploads", "batches", "containers", "vector_stores", "assistants", "threads", "conversations",
+		"fine_tuning", "evals", "skills", "responses/*", "videos/*",
+	}
+	hostedObjects = []string{"files", "batches", "fine_tuning", "fine-tunes", "responses/*"}
+)
+
+// table has one row for each provider, sorted by name. Hosts are those of the base URLs that the
+// providers document; a host that does more than inference is claimed by path. Client ids and
+// scopes are those of the vendors' own programs, which are public. Twins that share a host are one
+// provider: an API key of xAI is a credential of xai-oauth without refresh token.
+//
+//nolint:gochecknoglobals // the table
+var table = []Vendor{
+	{
+		Name: "ai-gateway", Aliases: []string{"vercel-ai-gateway"}, Hosts: []string{"ai-gateway.vercel.sh"},
+		Header: HeaderAsAsked,
+		API:    API{Origin: "https://ai-gateway.vercel.sh", OpenAI: "/v1", Claude: "/"},
+		Probe:  Probe{Method: "GET", Path: "/credits"},
+	},
+	{
+		Name: "alibaba", Aliases: []string{"dashscope"},
+		Hosts:   []string{"dashscope-intl.aliyuncs.com", "dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"},
+		Objects: hostedObjects, Hides: HidesInCode,
+		API: API{
+			Origin: "https://dashscope-intl.aliyuncs.com",
+			OpenAI: "/compatible-mode/v1", Claude: "/apps/anthropic", Native: "/api/v1",
+		},
+		Probe: empty,
+	},
+	{
+		Name:  "alibaba-coding-plan",
+		Hosts: []string{"coding-intl.dashscope.aliyuncs.com", "coding.dashscope.aliyuncs.com"},
+		Hides: HidesInCode,
+		API:   API{Origin: "https://coding-intl.dashscope.aliyuncs.com", OpenAI: "/v1", Claude: "/apps/anthropic"},
+		Probe: empty,
+	},
+	{
+		Name: "anthropic", Aliases: []string{"claude", "claude-code"}, Hosts: []string{"api.anthropic.com"},
+		Header: HeaderAnthropic, Objects: []string{"files", "batches", "skills"},
+		API:   API{Origin: "https://api.anthropic.com", Claude: "/"},
+		Probe: Probe{Method: "GET", Path: "/models", Header: "Anthropic-Version: 2023-06-01", Root: "/v1"},
+		Auth: &Auth{
+			Dialect: Anthropic, Issuer: "https://claude.ai", JSON: true,
+			ClientID:      "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
+			TokenURL:      "https://platform.claude.com/v1/oauth/token",
+			OlderTokenURL: "https://console.anthropic.com/v1/oauth/token",
+			Flows: []Flow{
+				{Name: FlowPaste, Scopes: "org:create_api_key user:profile user:inference"},
+				{
+					Name:   FlowBrowser,
+					Scopes: "user:profile user:inference user:sessions:claude_code user:mcp_servers user:file_upload",
+				},
+			},
+		},
+	},
+	{
+		Name: "arcee", Hosts: []string{"api.arcee.ai"},
+		API:   API{Origin: "https://api.arcee.ai", OpenAI: "/api/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "azure-foundry", Aliases: []string{"azure", "azure-openai", "openai-azure-aad"},
+		Hosts:   []string{"*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"},
+		OwnHost: true, Header: HeaderAzure, Objects: openAIObjects,
+		Own:   Own{What: "the resource", Example: "https://my-resource.openai.azure.com/openai/v1"},
+		Probe: models,
+	},
+	{
+		Name: "bedrock", Aliases: []string{"aws-bedrock", "amazon-bedrock"},
+		Hosts: []string{
+			"bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com",
+			"bedrock-runtime.*.amazonaws.com.cn", "bedrock-mantle.*.api.aws",
+		},
+		// The origin is for the probe; it has no dialect, because customers have other regions.
+		API:   API{Origin: "https://bedrock-runtime.us-east-1.amazonaws.com"},
+		Probe: Probe{Method: "POST", Path: "/model/amazon.nova-micro-v1:0/converse", Root: "/"},
+	},
+	{
+		Name: "cerebras", Hosts: []string{"api.cerebras.ai"},
+		API:   API{Origin: "https://api.cerebras.ai", OpenAI: "/v1"},
+		Probe: models,
+	},
+	{
+		Name: "cloudflare", Aliases: []string{"cloudflare-ai-gateway"}, Hosts: []string{"gateway.ai.cloudflare.com"},
+		Own:   Own{What: "the gateway", Example: "https://gateway.ai.cloudflare.com/v1/ACCOUNT/GATEWAY/compat"},
+		Probe: empty,
+	},
+	{
+		Name: "cohere", Hosts: []string{"api.cohere.com", "api.cohere.ai"},
+		API:   API{Origin: "https://api.cohere.com", OpenAI: "/compatibility/v1", Native: "/"},
+		Probe: Probe{Method: "GET", Path: "/models", Root: "/v1"},
+	},
+	{
+		Name: "copilot", Aliases: []string{"github", "github-copilot", "github-model"},
+		Hosts: []string{"*.githubcopilot.com", "api.*.githubcopilot.com", "copilot-api.*.ghe.com"},
+		API:   API{Origin: "https://api.githubcopilot.com", OpenAI: "/"},
+		Probe: models, KeyPrefix: "gho_", // a token of an OAuth app
+		Auth: &Auth{
+			Dialect: Copilot, Issuer: "https://github.com", Scopes: "read:user", Flows: []Flow{{Name: FlowDevice}},
+			ClientID: "Iv1.b507a08c87ecfe98", // an app whose tokens can be exchanged for Copilot's
+			Device:   Device{Code: "/login/device/code", Token: "/login/oauth/access_token"},
+			TokenURL: "https://api.github.com/copilot_internal/v2/token", Mints: true,
+		},
+	},
+	{
+		// A local process, known by name.
+		Name: "copilot-acp", Aliases: []string{"github-copilot-acp", "copilot-acp-agent"}, Instead: "copilot",
+	},
+	{
+		Name: "deepinfra", Hosts: []string{"api.deepinfra.com"}, Objects: hostedObjects,
+		API:   API{Origin: "https://api.deepinfra.com", OpenAI: "/v1/openai"},
+		Probe: empty,
+	},
+	{
+		Name: "deepseek", Hosts: []string{"api.deepseek.com"},
+		API:   API{Origin: "https://api.deepseek.com", OpenAI: "/v1", Claude: "/anthropic"},
+		Probe: Probe{Method: "GET", Path: "/user/balance", Root: "/"},
+	},
+	{
+		Name: "fireworks", Hosts: []string{"api.fireworks.ai"}, Objects: hostedObjects,
+		API:   API{Origin: "https://api.fireworks.ai", OpenAI: "/inference/v1"},
+		Probe: models,
+	},
+	{
+		Name: "gemini", Aliases: []string{"google", "google-gemini", "google-ai-studio"},
+		Hosts:  []string{"generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"},
+		Header: HeaderGoogle,
+		Objects: []string{
+			"files", "cachedContents", "batches", "tunedModels", "corpora", "fileSearchStores", "operations",
+		},
+		API:   API{Origin: "https://generativelanguage.googleapis.com", OpenAI: "/v1beta/openai", Native: "/"},
+		Probe: Probe{Method: "GET", Path: "/models", Root: "/v1beta"},
+	},
+	{
+		Name: "gmi", Aliases: []string{"gmi-cloud", "gmicloud"}, Hosts: []string{"api.gmi-serving.com"},
+		API:   API{Origin: "https://api.gmi-serving.com", OpenAI: "/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "groq", Hosts: []string{"api.groq.com"}, Objects: hostedObjects,
+		API:   API{Origin: "https://api.groq.com", OpenAI: "/openai/v1"},
+		Probe: models,
+	},
+	{
+		Name: "huggingface", Hosts: []string{"router.huggingface.co", "api-inference.huggingface.co"},
+		API:   API{Origin: "https://router.huggingface.co", OpenAI: "/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "kilocode", Hosts: []string{"api.kilo.ai/api/gateway", "kilocode.ai/api/openrouter"},
+		API:   API{Origin: "https://api.kilo.ai", OpenAI: "/api/gateway"},
+		Probe: empty,
+	},
+	{
+		Name: "kimi-coding", Aliases: []string{"kimi", "moonshot"},
+		Hosts:   []string{"api.moonshot.ai", "api.kimi.com/coding"},
+		Objects: hostedObjects,
+		API:     API{Origin: "https://api.moonshot.ai", OpenAI: "/v1", Claude: "/anthropic"},
+		Probe:   Probe{Method: "GET", Path: "/users/me/balance"},
+	},
+	{
+		Name: "kimi-coding-cn", Aliases: []string{"kimi-cn", "moonshot-cn"}, Hosts: []string{"api.moonshot.cn"},
+		Objects: hostedObjects,
+		API:     API{Origin: "https://api.moonshot.cn", OpenAI: "/v1", Claude: "/anthropic"},
+		Probe:   Probe{Method: "GET", Path: "/users/me/balance"},
+	},
+	{
+		Name: "lmstudio", Hosts: []string{"127.0.0.1:1234", "localhost:1234", "[::1]:1234"},
+		API:   API{Origin: "http://127.0.0.1:1234", OpenAI: "/v1"},
+		Probe: models,
+	},
+	{
+		Name: "minimax-cn", Aliases: []string{"minimax-china", "minimax_cn"}, Hosts: []string{"api.minimaxi.com"},
+		Objects: hostedObjects, Hides: HidesInBaseResp,
+		API:   API{Origin: "https://api.minimaxi.com", OpenAI: "/v1", Claude: "/anthropic"},
+		Probe: empty,
+		Auth: &Auth{
+			Dialect: MiniMax, Issuer: "https://account.minimaxi.com", Flows: []Flow{{Name: FlowDevice}},
+			ClientID: "78257093-7e40-4613-99e0-527b14b39113", Scopes: "group_id profile model.completion",
+			Device: Device{Code: "/oauth2/device/code"},
+			// The account hosts are asked directly: the older ones answer with a redirect.
+			TokenURL: "https://account.minimaxi.com/oauth2/token",
+		},
+	},
+	{
+		Name: "minimax-oauth", Aliases: []string{"minimax"}, Hosts: []string{"api.minimax.io"},
+		Objects: hostedObjects, Hides: HidesInBaseResp,
+		API:   API{Origin: "https://api.minimax.io", OpenAI: "/v1", Claude: "/anthropic"},
+		Probe: empty,
+		Auth: &Auth{
+			Dialect: MiniMax, Issuer: "https://account.minimax.io", Flows: []Flow{{Name: FlowDevice}},
+			ClientID: "78257093-7e40-4613-99e0-527b14b39113", Scopes: "group_id profile model.completion",
+			Device:   Device{Code: "/oauth2/device/code"},
+			TokenURL: "https://account.minimax.io/oauth2/token",
+		},
+	},
+	{
+		Name: "mistral", Hosts: []string{"api.mistral.ai"},
+		Objects: []string{"files", "batch", "fine_tuning", "libraries", "conversations/*", "agents/*"},
+		API:     API{Origin: "https://api.mistral.ai", OpenAI: "/v1"},
+		Probe:   models,
+	},
+	{
+		Name: "nous", Hosts: []string{"inference-api.nousresearch.com", "welcome-api.nousresearch.com"},
+		API:   API{Origin: "https://inference-api.nousresearch.com", OpenAI: "/v1"},
+		Probe: empty,
+		Auth: &Auth{
+			Dialect: Nous, Issuer: "https://portal.nousresearch.com", Flows: []Flow{{Name: FlowDevice}},
+			ClientID: "hermes-cli", Scopes: "inference:invoke",
+			Device:   Device{Code: "/api/oauth/device/code"},
+			TokenURL: "https://portal.nousresearch.com/api/oauth/token",
+		},
+	},
+	{
+		Name: "novita", Hosts: []string{"api.novita.ai"},
+		API:   API{Origin: "https://api.novita.ai", OpenAI: "/openai/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "nvidia", Aliases: []string{"nvidia-nim"}, Hosts: []string{"integrate.api.nvidia.com"},
+		API:   API{Origin: "https://integrate.api.nvidia.com", OpenAI: "/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "ollama-cloud", Hosts: []string{"ollama.com/v1", "ollama.com/api"},
+		API:   API{Origin: "https://ollama.com", OpenAI: "/v1", Native: "/"},
+		Probe: empty,
+	},
+	{
+		Name: "openai-api", Aliases: []string{"openai"}, Hosts: []string{"api.openai.com", "*.api.openai.com"},
+		Objects: openAIObjects,
+		API:     API{Origin: "https://api.openai.com", OpenAI: "/v1"},
+		Probe:   models,
+	},
+	{
+		Name: "openai-codex", Aliases: []string{"codex", "openai-chatgpt"}, Hosts: []string{"chatgpt.com/backend-api"},
+		Header: HeaderCodex, Objects: openAIObjects,
+		API:   API{Origin: "https://chatgpt.com", OpenAI: "/backend-api/codex"},
+		Probe: Probe{Method: "GET", Path: "/wham/usage", Root: "/backend-api"},
+		Auth: &Auth{
+			Dialect: Codex, Issuer: "https://auth.openai.com", JSON: true,
+			ClientID: "app_EMoamEEZ73f0CkXaXp7hrann", Scopes: "openid profile email offline_access",
+			Flows:    []Flow{{Name: FlowDevice}, {Name: FlowBrowser}, {Name: FlowPaste}},
+			TokenURL: "https://auth.openai.com/oauth/token",
+		},
+	},
+	{
+		Name: "opencode-go", Hosts: []string{"opencode.ai/zen/go"}, Header: HeaderAsAsked,
+		API:   API{Origin: "https://opencode.ai", OpenAI: "/zen/go/v1", Claude: "/zen/go"},
+		Probe: empty,
+	},
+	{
+		Name: "opencode-zen", Hosts: []string{"opencode.ai/zen"}, Header: HeaderAsAsked,
+		API:   API{Origin: "https://opencode.ai", OpenAI: "/zen/v1", Claude: "/zen"},
+		Probe: empty,
+	},
+	{
+		Name: "openrouter", Hosts: []string{"openrouter.ai/api"},
+		API:   API{Origin: "https://openrouter.ai", OpenAI: "/api/v1", Claude: "/api"},
+		Probe: Probe{Method: "GET", Path: "/key"},
+	},
+	{
+		Name: "perplexity", Hosts: []string{"api.perplexity.ai"},
+		API:   API{Origin: "https://api.perplexity.ai", OpenAI: "/"},
+		Probe: empty,
+	},
+	{
+		Name: "qwen-oauth", Aliases: []string{"qwen"}, Hosts: []string{"portal.qwen.ai"}, Hides: HidesInCode,
+		API:   API{Origin: "https://portal.qwen.ai", OpenAI: "/v1"},
+		Probe: empty,
+		Auth: &Auth{
+			Dialect: Qwen, Issuer: "https://chat.qwen.ai", Flows: []Flow{{Name: FlowDevice}},
+			ClientID: "f0304373b74a44d2b584a3fb70ca9e56", Scopes: "openid profile email model.completion",
+			Device:   Device{Code: "/api/v1/oauth2/device/code", Every: 2 * time.Second, PKCE: true, RequestID: true},
+			TokenURL: "https://chat.qwen.ai/api/v1/oauth2/token",
+		},
+	},
+	{
+		Name: "stepfun", Hosts: []string{"api.stepfun.ai", "api.stepfun.com"},
+		API:   API{Origin: "https://api.stepfun.ai", OpenAI: "/step_plan/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "tencent-tokenhub", Aliases: []string{"tencent", "tokenhub", "tencent-cloud", "tencentmaas"},
+		Hosts: []string{"tokenhub.tencentmaas.com"},
+		API:   API{Origin: "https://tokenhub.tencentmaas.com", OpenAI: "/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "together", Hosts: []string{"api.together.xyz", "api.together.ai"}, Objects: hostedObjects,
+		API:   API{Origin: "https://api.together.xyz", OpenAI: "/v1"},
+		Probe: models,
+	},
+	{
+		Name: "upstage", Hosts: []string{"api.upstage.ai"},
+		API:   API{Origin: "https://api.upstage.ai", OpenAI: "/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "vertex",
+		Hosts: []string{
+			"aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com",
+		},
+		Objects: []string{"cachedContents", "batchPredictionJobs", "tuningJobs", "operations"},
+		Own: Own{
+			What:    "project and region",
+			Example: "https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/endpoints/openapi",
+		},
+		Probe: empty,
+	},
+	{
+		Name:    "xai-oauth",
+		Aliases: []string{"xai", "x-ai", "x.ai", "grok", "grok-oauth", "x-ai-oauth", "xai-grok-oauth"},
+		Hosts:   []string{"api.x.ai", "*.api.x.ai", "cli-chat-proxy.grok.com"},
+		Objects: []string{"files", "batches", "collections", "deferred-completion", "responses/*", "videos/*"},
+		API:     API{Origin: "https://api.x.ai", OpenAI: "/v1"},
+		Probe:   models,
+		Auth: &Auth{
+			Dialect: XAI, Issuer: "https://auth.x.ai", Domain: "x.ai",
+			// There is no flow with a code: the first refresh of such logins is refused.
+			Flows:    []Flow{{Name: FlowDevice}},
+			ClientID: "b1a00492-073a-47ea-816f-4c329264a828",
+			Scopes:   "openid profile email offline_access grok-cli:access api:access",
+			Device:   Device{Code: "/oauth2/device/code"},
+			TokenURL: "https://auth.x.ai/oauth2/token",
+		},
+	},
+	{
+		Name: "xiaomi", Hosts: []string{"api.xiaomimimo.com"},
+		API:   API{Origin: "https://api.xiaomimimo.com", OpenAI: "/v1"},
+		Probe: empty,
+	},
+	{
+		Name: "zai", Aliases: []string{"glm", "z-ai", "z.ai", "zhipu"}, Hosts: []string{"api.z.ai", "open.bigmodel.cn"},
+		Objects: hostedObjects, Hides: HidesInSuccess,
+		Zone:  time.FixedZone("UTC+8", 8*60*60), // Beijing time, without saying so
+		API:   API{Origin: "https://api.z.ai", OpenAI: "/api/paas/v4", Claude: "/api/anthropic"},
+		Probe: empty,
+	},
+}

@@ -1,0 +1,244 @@
+// Package vendors holds the facts about the providers that the library knows: one row each, and no
+// second table.
+//
+// A row is plain data. What a provider needs a function for (how its key is put on a request, what
+// its authorization server does differently), the row names by a constant; the package that has the
+// types implements it once. To add a provider, add its row to table.go. The tests of this package,
+// of reauth and of the command say what is missing.
+package vendors
+
+import (
+	"cmp"
+	"iter"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Vendor is the row of one provider.
+type Vendor struct {
+	Name    string   // what credentials, events and metrics call the provider
+	Aliases []string // other names for it, in lower case
+
+	Hosts   []string // patterns of the URLs that get its credentials; none: the provider does not speak HTTP
+	OwnHost bool     // a key is good at one resource only, so a credential must name its host
+	Header  Header   // how a key is put on a request
+	Objects []string // segments of paths below which objects of one account live (Provider.BoundPaths)
+
+	Hides Hides          // how a refusal in a 200 is told; empty: the provider refuses by status
+	Zone  *time.Location // of reset times that name no zone; nil: UTC
+
+	API     API
+	Own     Own    // where each customer has a base URL of their own
+	Instead string // the provider to use where this one does not speak HTTP
+	Probe   Probe  // no Method: the provider cannot be probed
+
+	Auth      *Auth  // nil: API keys only
+	KeyPrefix string // of the tokens that IsKey reports; empty: there are none
+}
+
+// IsKey reports whether a refresh token cannot be exchanged because the API takes it as it is.
+func (v Vendor) IsKey(refreshToken string) bool {
+	return v.KeyPrefix != "" && strings.HasPrefix(refreshToken, v.KeyPrefix)
+}
+
+// Header names a way to put a credential on a request. The functions are in the root's
+// provider_authorize.go.
+type Header string
+
+// The ways.
+const (
+	HeaderBearer    Header = ""          // Authorization: Bearer
+	HeaderAnthropic Header = "anthropic" // X-Api-Key, or Bearer with a beta
+	HeaderAzure     Header = "azure"     // Api-Key, or Bearer
+	HeaderGoogle    Header = "google"    // X-Goog-Api-Key, or Bearer
+	HeaderCodex     Header = "codex"     // Bearer, and the account beside it
+	HeaderAsAsked   Header = "as-asked"  // the header where the SDK put its placeholder
+)
+
+// Hides names the member of a body by which a provider refuses a request that it answers with 200.
+type Hides string
+
+// The members.
+const (
+	HidesInBaseResp Hides = "base_resp" // {"base_resp":{"status_code":1004}}: not 0
+	HidesInSuccess  Hides = "success"   // {"success":false,"code":…}
+	HidesInCode     Hides = "code"      // {"code":"…","message":"…"} without output or choices
+)
+
+// API is where a provider documents its API to be. A path is what a program adds to Origin for its
+// base URL; "/" stands for Origin itself. An empty path means that the provider does not speak the
+// dialect there.
+type API struct {
+	Origin string // scheme and host; empty: each customer's own
+	OpenAI string // path for clients that speak OpenAI's API
+	Claude string // path for clients that speak Anthropic's API
+	Native string // path of the provider's own API, where that is neither
+}
+
+// BaseURL is what a program sets as its base URL. It is empty where each customer has another one.
+func (a API) BaseURL() string {
+	if a.first() == "" {
+		return ""
+	}
+	return a.At(a.first())
+}
+
+// Path is the path of BaseURL.
+func (a API) Path() string { return strings.TrimSuffix(a.first(), "/") }
+
+// At returns the base URL of one of the paths.
+func (a API) At(path string) string { return a.Origin + strings.TrimSuffix(path, "/") }
+
+// first returns the path of the first that the provider has of OpenAI's API, Anthropic's and its
+// own.
+func (a API) first() string { return cmp.Or(a.OpenAI, a.Claude, a.Native) }
+
+// Own says what the base URL depends on where each customer has their own.
+type Own struct {
+	What    string // as in "name the resource"
+	Example string // a base URL
+}
+
+// Host is the host of the example.
+func (o Own) Host() string {
+	u, err := url.Parse(o.Example)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// Probe is the harmless request that tells whether a credential is accepted. Where a list of models
+// is public and proves nothing, or is not documented, it is a completion that asks for nothing: the
+// provider refuses the credential before it refuses the request, and nothing is spent.
+type Probe struct {
+	Method, Path string
+	Header       string // one more header, "Name: value"
+	Root         string // path at API.Origin to which Path is added; empty: that of the base URL
+}
+
+// ProbeBase is the URL to which the path of the probe is added. It is empty where each customer has
+// another one.
+func (v Vendor) ProbeBase() string {
+	if v.Probe.Root == "" {
+		return v.API.BaseURL()
+	}
+	return v.API.At(v.Probe.Root)
+}
+
+// Auth is how a login of a person is obtained and renewed.
+type Auth struct {
+	Dialect  Dialect
+	Issuer   string // the authorization server's address
+	ClientID string // the public one of the vendor's own program
+	Scopes   string // of a login, space-separated
+	Flows    []Flow // the ways to log in, the default first
+	Device   Device
+
+	TokenURL string // where tokens are renewed
+	// OlderTokenURL is asked when TokenURL cannot have spent the refresh token; empty: there is
+	// none.
+	OlderTokenURL string
+	// Domain, when not empty, says that the issuer publishes its endpoints (OpenID Connect
+	// Discovery 1.0 §4). An endpoint must be at this domain or below it.
+	Domain string
+	JSON   bool // tokens are renewed by a JSON object instead of a form
+	Mints  bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
+}
+
+// TokenPath is the path of TokenURL: at another issuer the endpoint has the same one.
+func (a *Auth) TokenPath() string {
+	u, err := url.Parse(a.TokenURL)
+	if err != nil {
+		return "" // no row has such an address: a test reads them all
+	}
+	return u.Path
+}
+
+// LoginTokenPath is the path at the issuer where the code of a login is exchanged for tokens.
+func (a *Auth) LoginTokenPath() string { return cmp.Or(a.Device.Token, a.TokenPath()) }
+
+// Dialect names what an authorization server does in its own way. The root's refresh_builtin.go
+// implements how tokens are renewed there, the command's internal/login how a person logs in.
+type Dialect string
+
+// The dialects.
+const (
+	Anthropic Dialect = "anthropic"
+	Codex     Dialect = "codex"
+	Copilot   Dialect = "copilot"
+	MiniMax   Dialect = "minimax"
+	Nous      Dialect = "nous"
+	Qwen      Dialect = "qwen"
+	XAI       Dialect = "xai"
+)
+
+// Flow is a way to log in.
+type Flow struct {
+	Name   string
+	Scopes string // instead of Auth.Scopes
+}
+
+// Names of flows.
+const (
+	FlowDevice  = "device"
+	FlowBrowser = "browser"
+	FlowPaste   = "paste"
+)
+
+// Device is the device flow of an authorization server (RFC 8628, or what the dialect makes of it).
+type Device struct {
+	Code      string        // path where a code is asked for
+	Token     string        // path where it is exchanged; empty: that of TokenURL
+	Every     time.Duration // between polls when the answer names no interval; 0: RFC 8628's
+	PKCE      bool          // RFC 7636 on top
+	RequestID bool          // requests carry an id
+}
+
+// All yields the rows, sorted by name. Their slices must not be changed.
+func All() iter.Seq[Vendor] { return slices.Values(table) }
+
+// Of returns the row of that name or alias. For any other name it is empty, and so is its Name. Its
+// slices must not be changed.
+func Of(name string) Vendor {
+	if i, ok := index[clean(name)]; ok {
+		return table[i]
+	}
+	return Vendor{}
+}
+
+// Canonical returns the one name of a provider: trimmed, in lower case, aliases resolved. A name
+// that no row has is returned otherwise as it is. "custom:<name>", as some configuration files have
+// it, is <name>.
+func Canonical(name string) string {
+	name = clean(name)
+	if i, ok := index[name]; ok {
+		return table[i].Name
+	}
+	return name
+}
+
+// clean returns a name as it is compared.
+func clean(name string) string {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if name == "custom:" {
+		return "custom"
+	}
+	return strings.TrimPrefix(name, "custom:")
+}
+
+// index holds the place of each name and alias in the table.
+var index = indexed(table) //nolint:gochecknoglobals // made once, of a table
+
+func indexed(rows []Vendor) map[string]int {
+	places := make(map[string]int)
+	for i, v := range rows {
+		places[v.Name] = i
+		for _, alias := range v.Aliases {
+			places[alias] = i
+		}
+	}
+	return places
+}

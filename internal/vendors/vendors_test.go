@@ -1,0 +1,119 @@
+package vendors
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A name or an alias stands in one place only, so none leads to another alias.
+func TestNamesAreUnique(t *testing.T) {
+	owner := make(map[string]string)
+	var sorted []string
+	for v := range All() {
+		sorted = append(sorted, v.Name)
+		for _, name := range append([]string{v.Name}, v.Aliases...) {
+			assert.Equal(t, clean(name), name, "it is never found")
+			assert.Empty(t, owner[name], "%s is a name of %s too", name, v.Name)
+			owner[name] = v.Name
+		}
+	}
+	assert.True(t, slices.IsSorted(sorted), "%q", sorted)
+	for name, want := range owner {
+		assert.Equal(t, want, Canonical(name))
+		assert.Equal(t, want, Of(name).Name)
+		assert.Equal(t, want, Of(" custom:"+strings.ToUpper(name)).Name)
+	}
+}
+
+func TestNamesOfNobody(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "own": "own", " Own ": "own", "custom:own": "own", "custom:": "custom",
+	} {
+		assert.Equal(t, want, Canonical(in), in)
+		assert.Empty(t, Of(in), in)
+	}
+}
+
+// Every row says where the API is and how to probe it, or which provider to use instead.
+func TestEveryRowHasAnAPIAndAProbe(t *testing.T) {
+	for v := range All() {
+		if v.Instead != "" {
+			assert.Empty(t, v.Hosts, v.Name)
+			assert.NotEmpty(t, Of(v.Instead).Hosts, v.Name)
+			continue
+		}
+		assert.NotEmpty(t, v.Hosts, v.Name)
+		assert.Contains(t, []string{http.MethodGet, http.MethodPost}, v.Probe.Method, v.Name)
+		for _, path := range []string{v.API.OpenAI, v.API.Claude, v.API.Native, v.Probe.Root, v.Probe.Path} {
+			assert.True(t, path == "" || strings.HasPrefix(path, "/"), "%s: %q", v.Name, path)
+		}
+		if v.API.Origin == "" {
+			assert.Empty(t, v.ProbeBase(), v.Name)
+			assert.NotEmpty(t, v.Own.What, v.Name)
+			checkURL(t, v.Own.Example)
+			continue
+		}
+		assert.Empty(t, v.Own, v.Name)
+		checkURL(t, v.ProbeBase())
+		assert.True(t, strings.HasPrefix(v.ProbeBase()+"/", v.API.Origin+"/"), "%s: %s", v.Name, v.ProbeBase())
+	}
+}
+
+// Where requests are refused in a 200, it is by a member that is known.
+func TestHidesIsAKnownMember(t *testing.T) {
+	for v := range All() {
+		assert.Contains(t, []Hides{"", HidesInBaseResp, HidesInSuccess, HidesInCode}, v.Hides, v.Name)
+	}
+}
+
+// Every authorization server has what a login and a renewal need.
+func TestEveryLoginIsComplete(t *testing.T) {
+	for v := range All() {
+		if v.Auth == nil {
+			continue
+		}
+		a := v.Auth
+		assert.NotEmpty(t, a.Dialect, v.Name)
+		assert.NotEmpty(t, a.ClientID, v.Name)
+		checkURL(t, a.Issuer)
+		checkURL(t, a.TokenURL)
+		assert.True(t, strings.HasSuffix(a.TokenURL, a.TokenPath()) && len(a.TokenPath()) > 1, v.Name)
+		assert.NotEmpty(t, a.Flows, v.Name)
+		for _, f := range a.Flows {
+			assert.Contains(t, []string{FlowDevice, FlowBrowser, FlowPaste}, f.Name, v.Name)
+			assert.NotEmpty(t, f.Scopes+a.Scopes, "%s: %s", v.Name, f.Name)
+			if f.Name == FlowDevice && a.Dialect != Codex { // whose device flow is its own
+				assert.NotEmpty(t, a.Device.Code, v.Name)
+			}
+		}
+		assert.True(t, a.OlderTokenURL == "" || a.Domain == "", "%s: a discovered endpoint has no older one", v.Name)
+		if a.Domain != "" {
+			assert.True(t, strings.HasSuffix(a.Issuer, "."+a.Domain), "%s: %s is not of %s", v.Name, a.Issuer, a.Domain)
+			assert.True(t, strings.HasPrefix(a.TokenURL, a.Issuer+"/"), v.Name)
+		}
+	}
+}
+
+func TestKeysAreToldByTheirPrefix(t *testing.T) {
+	assert.True(t, Of("copilot").IsKey("gho_EXAMPLE"))
+	assert.False(t, Of("copilot").IsKey("ghu_EXAMPLE"))
+	assert.False(t, Of("groq").IsKey("gho_EXAMPLE"))
+	assert.False(t, Of("groq").IsKey(""))
+}
+
+// checkURL makes sure that an address of a row is absolute, over https (or on this host), and ends
+// without a slash.
+func checkURL(t *testing.T, address string) {
+	t.Helper()
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	assert.NotEmpty(t, u.Host, address)
+	assert.True(t, u.Scheme == "https" || u.Hostname() == "127.0.0.1", address)
+	assert.False(t, strings.HasSuffix(address, "/"), address)
+}
