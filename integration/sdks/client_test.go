@@ -20,8 +20,8 @@ type client struct {
 	mute     bool                                      // its error leaves the provider's message out
 	lacks    map[string]string                         // the cases that the library does not have, with the reason
 	retries  int                                       // how often the library itself sends again by default
-	// timed sets the library up with a time-out of its own per request. It is nil if the library has
-	// none.
+	// timed sets the library up with a time-out of its own per request. It is nil if there is no
+	// such time-out.
 	timed   func(t testing.TB, hc *http.Client, d time.Duration) calls
 	sockets bool // whether a success needs a real connection
 }
