@@ -25,7 +25,7 @@ func contractConnectionReuse(t *testing.T) {
 	for name, test := range map[string]struct{ size, connections int }{
 		"300 B":  {300, 1},
 		"64 KiB": {64 << 10, 1},
-		// Longer than the peek: the answer stays open until the replay has one, and is then drained.
+		// Longer than the peek: the answer stays open until the replay is answered.
 		"200 KiB": {200 << 10, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
