@@ -68,7 +68,7 @@ func (c *probeCmd) Run(a *app) error {
 		return fmt.Errorf("reauth: probe %s: %w", pr.Name, noBody(err))
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // half an answer tells as much
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // the part that was read says enough
 	return c.conclude(a, p, pr, story, resp, base.remove(body))
 }
 
@@ -132,7 +132,7 @@ func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.Cred
 	return url.Parse("https://" + entries[i].Credential.Hosts[0] + example.Path)
 }
 
-// conclude says what came of it, and how the command ends.
+// conclude says whether the credential was accepted, and how the command ends.
 func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *story, resp *http.Response, body []byte) error {
 	if err := story.unsent(); err != nil {
 		return &exitError{exitLogin, fmt.Errorf("reauth: probe %s: there is no token to send: %w\n%s", pr.Name, err, wayOut(p, pr.Name, story.last()))}
@@ -164,8 +164,8 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 	return err
 }
 
-// wayOut says how to get a credential that is accepted: a login that is followed is renewed where
-// it belongs.
+// wayOut says how to get a credential that is accepted. A login that is followed is renewed by its
+// own program.
 func wayOut(p *reauth.Pool, provider, id string) string {
 	if s, ok := find(p.Status(), provider, id); ok && s.Follows != "" {
 		return "it is the login of " + programName(s.Follows) + ": use that program, or log in there again"
@@ -173,8 +173,7 @@ func wayOut(p *reauth.Pool, provider, id string) string {
 	return wayIn(provider)
 }
 
-// witness sees what credentials are sent, so that an answer that repeats one can be told without
-// it.
+// witness keeps the credentials that are sent. An answer may repeat one, and is shown without it.
 type witness struct {
 	http.RoundTripper
 	mu   sync.Mutex
@@ -202,7 +201,7 @@ func (w *witness) remove(body []byte) []byte {
 	return body
 }
 
-// excerpt is the beginning of what a provider said, without what identifies anybody.
+// excerpt is the beginning of a provider's answer, without secrets and names of accounts.
 func excerpt(body []byte) string {
 	text := strings.Join(strings.Fields(printable(recording.Redact(strings.ToValidUTF8(string(body), "")))), " ")
 	if text == "" {
@@ -214,7 +213,7 @@ func excerpt(body []byte) string {
 	return ": " + text
 }
 
-// noBody drops what an error of net/http repeats.
+// noBody unwraps the error of net/http, which repeats the URL.
 func noBody(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
@@ -223,7 +222,7 @@ func noBody(err error) error {
 	return err
 }
 
-// story prints what the pool tells, with the time since the request was made.
+// story prints the events of the pool, with the time since the request was made.
 type story struct {
 	app   *app
 	begin time.Time
@@ -286,7 +285,7 @@ func (s *story) sent() bool {
 	return s.sends > 0
 }
 
-// temporary reports whether the token is refused only because it could not be refreshed just now.
+// temporary reports whether the refresh of the token failed for now only.
 func (s *story) temporary() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -294,7 +293,7 @@ func (s *story) temporary() bool {
 	return errors.As(s.failed, &refused) && !refused.Permanent
 }
 
-// unsent returns why nothing was sent, as far as that was a refresh that failed.
+// unsent returns the error of the refresh that kept the request from being sent, if one did.
 func (s *story) unsent() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
