@@ -38,8 +38,8 @@ func abandon(t testing.TB, d database, db *sql.DB, ends time.Duration) {
 func TestClaimOfTheDeadIsTakenOverWhenItRunsOut(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
-		// Another test may have restarted the server. For this long after a start, the store takes no
-		// claim over.
+		// Another test may have restarted the server. For this long after a start, the store takes
+		// no claim over.
 		s.Claim = time.Second
 		put(t, s, reauth.Credential{AccessToken: "1"})
 		const left = 700 * time.Millisecond
