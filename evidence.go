@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/reauth-go/reauth/internal/loosejson"
+	"github.com/reauth-go/reauth/internal/sse"
 )
 
 // evidence is what a response says, freed from its envelope: a nested object, a flat one, a root array, JSON inside a
@@ -31,7 +34,6 @@ type field struct{ key, value string }
 
 const (
 	maxNest  = 3       // JSON inside a JSON string, inside a JSON string
-	maxDepth = 24      // of one JSON text
 	maxText  = 8 << 10 // bytes of messages kept
 	maxItems = 96      // codes and fields kept
 )
@@ -96,7 +98,7 @@ func (e *evidence) readBody(body []byte) {
 	case len(body) == 0:
 	case body[0] == '<':
 		e.readMarkup(string(body))
-	case isStream(body) && e.nest < maxNest: // an event's data may look like a stream again
+	case sse.Begins(body) && e.nest < maxNest: // an event's data may look like a stream again
 		_, payload := firstEvent(body)
 		e.nest++
 		e.readBody(payload)
@@ -124,15 +126,12 @@ func looksLikeJSON(b []byte) bool {
 
 // readJSON reads the first JSON value of body. What follows it, or what is left of a truncated one, counts as text.
 func (e *evidence) readJSON(body []byte) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	w := walker{e: e, dec: dec}
-	if err := w.value("", 0); err != nil {
-		rest := body[min(int(dec.InputOffset()), len(body)):]
-		e.addText(strings.Map(unquoted, string(rest)))
+	read, err := loosejson.Walk(body, e.visit)
+	if err != nil {
+		e.addText(strings.Map(unquoted, string(body[read:])))
 		return
 	}
-	if rest := bytes.TrimSpace(body[dec.InputOffset():]); isStream(rest) {
+	if sse.Begins(bytes.TrimSpace(body[read:])) {
 		e.code("json-then-event") // a gateway that had begun to stream its upstream's answer
 	}
 }
@@ -170,52 +169,22 @@ func (e *evidence) readMarkup(s string) {
 
 var xmlError = regexp.MustCompile(`(?i)<(code|message|details)>([^<]{1,512})</`)
 
-// walker reads one JSON value token by token, so that what stands before a cut still counts.
-type walker struct {
-	e   *evidence
-	dec *json.Decoder
-}
-
-func (w *walker) value(key string, depth int) error {
-	tok, err := w.dec.Token()
-	if err != nil {
-		return err
-	}
+// visit files one name or value of a JSON text.
+func (e *evidence) visit(_, key string, _ int, tok json.Token) {
+	key = foldKey(key)
 	switch v := tok.(type) {
-	case json.Delim:
-		if depth > maxDepth {
-			return errTooDeep
+	case loosejson.Name:
+		if tellingKeys[key] {
+			e.code("has:" + key)
 		}
-		for w.dec.More() {
-			k := key // an array's elements stand under the array's key
-			if v == '{' {
-				name, err := w.dec.Token()
-				if err != nil {
-					return err
-				}
-				k, _ = name.(string)
-				k = foldKey(k)
-				if tellingKeys[k] {
-					w.e.code("has:" + k)
-				}
-			}
-			if err := w.value(k, depth+1); err != nil {
-				return err
-			}
-		}
-		_, err = w.dec.Token()
-		return err
 	case string:
-		w.e.leaf(key, v)
+		e.leaf(key, v)
 	case json.Number:
-		w.e.leaf(key, v.String())
+		e.leaf(key, v.String())
 	case bool:
-		w.e.addField(key, strconv.FormatBool(v))
+		e.addField(key, strconv.FormatBool(v))
 	}
-	return nil
 }
-
-var errTooDeep = &json.SyntaxError{}
 
 // foldKey makes error_code, errorCode, error-code and Error.Code one key.
 func foldKey(k string) string {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // Add puts a credential into the pool and its store, and returns its ID. Adding the same login
@@ -159,7 +161,7 @@ func checkHosts(c Credential) error {
 	}
 	if len(c.Hosts) == 0 && needsOwnHost(c.Provider) {
 		return fmt.Errorf("a credential of %s is good at one resource only; "+
-			"name its host in Credential.Hosts, as in %q", c.Provider, "my-resource.openai.azure.com")
+			"name its host in Credential.Hosts, as in %q", c.Provider, vendors.Of(c.Provider).Own.Host())
 	}
 	return nil
 }

@@ -111,10 +111,7 @@ func (m *member) shareStanding(ctx context.Context, s Standing) {
 		m.writeStanding(ctx, s)
 		return
 	}
-	first := &queuedStanding{ctx, s}
-	if m.queueStanding(first) && !m.pool.work.startFromWorker(func() { m.writeStandings(first) }) {
-		m.stopWriting() // a closed pool tells nobody
-	}
+	m.queueStanding(&queuedStanding{ctx, s})
 }
 
 // writeStandings writes a standing, and those that were queued meanwhile.

@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/fixturetest"
 )
 
 // Whatever was judged before, and however little differs from it, an answer gets the verdict that it gets by itself.
 func TestRememberedRefusalChangesNoVerdict(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	list := loadFixtures(t, false)
+	list := fixturetest.Answers(t, "fixtures")
 	check := func(what, provider string, resp *http.Response, body []byte) {
 		want, got := reauth.Judge(provider, resp, body), reauth.Classify(provider, resp, body)
 		require.Equal(t, want.Kind, got.Kind, what)
@@ -23,19 +24,19 @@ func TestRememberedRefusalChangesNoVerdict(t *testing.T) {
 	}
 	for range 3000 {
 		f, other := list[rng.IntN(len(list))], list[rng.IntN(len(list))]
-		check(f.name, f.provider, f.resp, f.body)
-		check(f.name+" again", f.provider, f.resp, f.body)
-		changed := *f.resp
-		changed.Header = f.resp.Header.Clone()
-		for name := range other.resp.Header {
-			changed.Header[name] = other.resp.Header[name]
+		check(f.Name, f.Provider, f.Resp, f.Body)
+		check(f.Name+" again", f.Provider, f.Resp, f.Body)
+		changed := *f.Resp
+		changed.Header = f.Resp.Header.Clone()
+		for name := range other.Resp.Header {
+			changed.Header[name] = other.Resp.Header[name]
 		}
-		check(f.name+" with the header of "+other.name, f.provider, &changed, f.body)
-		changed.Header = f.resp.Header.Clone()
+		check(f.Name+" with the header of "+other.Name, f.Provider, &changed, f.Body)
+		changed.Header = f.Resp.Header.Clone()
 		changed.StatusCode = []int{200, 400, 401, 402, 403, 404, 429, 500}[rng.IntN(8)]
-		check(f.name+" with another status", f.provider, &changed, f.body)
-		check(f.name+" of another provider", other.provider, f.resp, f.body)
-		check(f.name+" cut", f.provider, f.resp, f.body[:len(f.body)/2])
+		check(f.Name+" with another status", f.Provider, &changed, f.Body)
+		check(f.Name+" of another provider", other.Provider, f.Resp, f.Body)
+		check(f.Name+" cut", f.Provider, f.Resp, f.Body[:len(f.Body)/2])
 	}
 }
 
@@ -45,17 +46,17 @@ func TestConsultedHeadersAreAllThatCount(t *testing.T) {
 		assert.Equal(t, http.CanonicalHeaderKey(name), name)
 	}
 	assert.Subset(t, reauth.Consulted(), reauth.RuleHeaders())
-	for _, f := range loadFixtures(t, false) {
-		bare := *f.resp
+	for _, f := range fixturetest.Answers(t, "fixtures") {
+		bare := *f.Resp
 		bare.Header = make(http.Header)
 		for _, name := range reauth.Consulted() {
-			if v, ok := f.resp.Header[name]; ok {
+			if v, ok := f.Resp.Header[name]; ok {
 				bare.Header[name] = v
 			}
 		}
-		want, got := reauth.Judge(f.provider, f.resp, f.body), reauth.Judge(f.provider, &bare, f.body)
-		assert.Equal(t, want.Kind, got.Kind, f.name)
-		assert.Equal(t, want.Reason, got.Reason, f.name)
+		want, got := reauth.Judge(f.Provider, f.Resp, f.Body), reauth.Judge(f.Provider, &bare, f.Body)
+		assert.Equal(t, want.Kind, got.Kind, f.Name)
+		assert.Equal(t, want.Reason, got.Reason, f.Name)
 	}
 }
 

@@ -17,7 +17,10 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// addCmd adds a credential. A secret is never an argument: arguments are seen by every process of the host, and kept by shells.
+// addCmd adds a credential to the store.
+//
+// A secret is never an argument: every process of the host can read the arguments of another one,
+// and shells keep them in their history. The flag parser allows one of the three sources (xor).
 type addCmd struct {
 	Provider   string   `arg:"" help:"The provider, such as openrouter."`
 	KeyFromEnv string   `help:"Take the key from this environment variable." placeholder:"NAME" xor:"key"`
@@ -44,8 +47,10 @@ func (c *addCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if vendors.Of(pr.Name).OwnHost && len(c.Hosts) == 0 {
-		return usagef("a key of %s is good at one resource only; name its host, as in --hosts my-resource.openai.azure.com", pr.Name)
+	// Without --hosts such a key would be offered to every resource of the provider.
+	if row := vendors.Of(pr.Name); row.OwnHost && len(c.Hosts) == 0 {
+		return usagef("a key of %s is good at one resource only; "+
+			"name its host, as in --hosts %s", pr.Name, row.Own.Host())
 	}
 	cred, err := c.credential(a)
 	if err != nil {
@@ -56,6 +61,7 @@ func (c *addCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	// Add reports only the ID. outcome compares the status before and after.
 	before := p.Status()
 	id, err := p.Add(a.ctx, cred)
 	if err != nil {
@@ -65,13 +71,14 @@ func (c *addCmd) Run(a *app) error {
 	return nil
 }
 
-// outcome says what adding a credential came to.
+// outcome says in words what Pool.Add did to the credential with this ID.
 func outcome(before, after []reauth.CredentialStatus, provider, id string) string {
 	old, had := find(before, provider, id)
 	now, _ := find(after, provider, id)
 	switch {
 	case !had:
 		return "added"
+	// Follows changes when the store begins to follow another program's login, or takes it over.
 	case old.Fingerprint != now.Fingerprint || old.Follows != now.Follows:
 		return "replaced the login of"
 	case old.Priority != now.Priority:
@@ -80,6 +87,7 @@ func outcome(before, after []reauth.CredentialStatus, provider, id string) strin
 	return "nothing new: the store already has"
 }
 
+// find returns the status of one credential, and whether the list has it.
 func find(list []reauth.CredentialStatus, provider, id string) (reauth.CredentialStatus, bool) {
 	for _, s := range list {
 		if s.Provider == provider && s.ID == id {
@@ -89,6 +97,7 @@ func find(list []reauth.CredentialStatus, provider, id string) (reauth.Credentia
 	return reauth.CredentialStatus{}, false
 }
 
+// credential reads the secret from the source that the flags name. No source is a usage error.
 func (c *addCmd) credential(a *app) (reauth.Credential, error) {
 	switch {
 	case c.TokenStdin:
@@ -101,8 +110,10 @@ func (c *addCmd) credential(a *app) (reauth.Credential, error) {
 		return reauth.Credential{AccessToken: key}, err
 	}
 	if c.KeyFromEnv == "" {
-		return reauth.Credential{}, usagef("say where the secret comes from: --key-from-env NAME, --key-stdin or --token-stdin")
+		return reauth.Credential{}, usagef("say where the secret comes from: " +
+			"--key-from-env NAME, --key-stdin or --token-stdin")
 	}
+	// A value that a script has read from a file often ends with a line break, which no key has.
 	key := strings.TrimSpace(os.Getenv(c.KeyFromEnv))
 	if key == "" {
 		return reauth.Credential{}, usagef("the environment variable that --key-from-env names is not set, or empty")
@@ -110,11 +121,13 @@ func (c *addCmd) credential(a *app) (reauth.Credential, error) {
 	return reauth.Credential{AccessToken: key}, nil
 }
 
-// readKey reads the first line of standard input. At a terminal it asks, and nothing is echoed.
+// readKey reads the first line of standard input, of at most 1 MiB. At a terminal it asks for the
+// key and switches the echo off.
 func readKey(a *app) (string, error) {
 	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return askKey(a, int(f.Fd()))
 	}
+	// The limit keeps a file that is given by mistake from filling the memory.
 	line, err := bufio.NewReader(io.LimitReader(a.stdin, 1<<20)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("reauth: read the key: %w", err)
@@ -122,7 +135,9 @@ func readKey(a *app) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
-// askKey asks at a terminal. Ctrl-C must not leave it without echo.
+// askKey asks for a key at a terminal. term.ReadPassword cannot be interrupted, so it runs in a
+// goroutine. After Ctrl-C askKey restores the echo itself and leaves the goroutine behind: the
+// process ends soon.
 func askKey(a *app, fd int) (string, error) {
 	type answer struct {
 		key []byte
@@ -132,6 +147,7 @@ func askKey(a *app, fd int) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reauth: read the key: %w", err)
 	}
+	// The buffer lets the goroutine end after askKey has returned.
 	given := make(chan answer, 1)
 	a.notef("Key (not shown): ")
 	defer a.notef("\n")
@@ -146,26 +162,33 @@ func askKey(a *app, fd int) (string, error) {
 		}
 		return strings.TrimSpace(string(got.key)), nil
 	case <-a.ctx.Done():
-		_ = term.Restore(fd, before) // nothing better can be done
+		// Nothing more can be done when this fails, as the process is about to end.
+		_ = term.Restore(fd, before)
 		return "", context.Cause(a.ctx)
 	}
 }
 
-// readTokenAnswer reads what a token endpoint answered. Its errors quote nothing of it.
+// readTokenAnswer reads the JSON answer of a token endpoint (RFC 6749 §5.1), of at most 1 MiB. Its
+// own errors, and so the terminal and logs, quote nothing of the answer.
 func readTokenAnswer(r io.Reader) (reauth.Credential, error) {
 	var answer struct {
-		AccessToken  string  `json:"access_token"`
-		RefreshToken string  `json:"refresh_token"`
-		ExpiresIn    float64 `json:"expires_in"`
+		AccessToken  string `json:"access_token"`
+		RefreshToken string `json:"refresh_token"`
+		// RFC 8259 allows 3600.0 and 3.6e3 for a whole number, which an int would reject.
+		ExpiresIn float64 `json:"expires_in"`
 	}
 	b, err := io.ReadAll(io.LimitReader(r, 1<<20))
 	if err != nil {
 		return reauth.Credential{}, fmt.Errorf("reauth: read the login: %w", err)
 	}
 	if json.Unmarshal(b, &answer) != nil || answer.AccessToken == "" && answer.RefreshToken == "" {
-		return reauth.Credential{}, usagef(`standard input holds no login: a JSON object with "access_token" or "refresh_token" is wanted`)
+		return reauth.Credential{}, usagef(`standard input holds no login: ` +
+			`a JSON object with "access_token" or "refresh_token" is wanted`)
 	}
 	c := reauth.Credential{AccessToken: answer.AccessToken, RefreshToken: answer.RefreshToken}
+	// expires_in counts from the moment of the answer, which is not recorded. The time until now
+	// makes the stored expiry too late by that much; the provider's refusal then leads to the
+	// refresh.
 	if answer.ExpiresIn > 0 {
 		c.Expiry = time.Now().Add(time.Duration(answer.ExpiresIn * float64(time.Second)))
 	}

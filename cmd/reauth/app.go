@@ -20,47 +20,61 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// The exit codes. Of several things that went wrong the highest is told.
+// The exit codes. When several things fail, the command returns the highest of their codes. The
+// help documents these codes too: see exitCodes.
 const (
 	exitGood   = 0
 	exitFailed = 1
 	exitUsage  = 2
-	exitLogin  = 3 // a new login is needed
+	// exitLogin: only a new login, or a new key, helps.
+	exitLogin = 3
 )
 
-// app is what every command needs.
+// app is the environment of a command: its streams, and the store that the command line names.
 type app struct {
-	ctx            context.Context //nolint:containedctx // of the process: it ends with Ctrl-C
+	ctx context.Context //nolint:containedctx // of the process: it ends with Ctrl-C
+	// store is the value of --store or REAUTH_STORE: a path or a URL. It is empty for the default
+	// file.
 	store          string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	model          *kong.Application
+	// model is the declared command line. The manual page and the completions are made from it.
+	model *kong.Application
 
+	// closers release what the command has opened. close calls them in reverse order.
 	closers []func() error
 }
 
-// storeInWords is where the credentials are when nobody says, as the help has it: the same on every machine.
+// storeInWords describes the default store for the help and the manual page. It names no folder of
+// this machine, so that the committed page is the same wherever it is made. The $ is doubled
+// because kong expands variables in help texts.
 const storeInWords = "reauth/auth.json in $$XDG_CONFIG_HOME, or in the system's folder for settings, such as ~/.config"
 
-// defaultStore is the file that is used when none is named.
+// defaultStore returns the path of the file that is used when the user names no store.
 func defaultStore() (string, error) {
-	dir := os.Getenv("XDG_CONFIG_HOME") // also where the system has another place of its own
+	// XDG_CONFIG_HOME counts on every system, also on macOS and Windows, where os.UserConfigDir
+	// ignores it. A relative path is left to os.UserConfigDir, which rejects it on the other
+	// systems.
+	dir := os.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) {
 		var err error
 		if dir, err = os.UserConfigDir(); err != nil {
-			return "", fmt.Errorf("reauth: there is no folder for settings (%w); name the store with --store or REAUTH_STORE", err)
+			return "", fmt.Errorf("reauth: there is no folder for settings (%w); "+
+				"name the store with --store or REAUTH_STORE", err)
 		}
 	}
 	return filepath.Join(dir, "reauth", "auth.json"), nil
 }
 
-// printf writes to standard output. What cannot be written has no reader any more.
+// printf writes to standard output. It ignores errors: when the output cannot be written, for
+// example to a closed pipe, nobody reads it any more.
 func (a *app) printf(format string, args ...any) { _, _ = fmt.Fprintf(a.stdout, format, args...) }
 
-// notef writes to standard error, for people: progress, advice, errors.
+// notef writes to standard error what is for people and not for pipes: progress, advice and errors.
 func (a *app) notef(format string, args ...any) { _, _ = fmt.Fprintf(a.stderr, format, args...) }
 
-// where returns the store's place, and whether that is a database.
+// where returns the path or the URL of the store, and whether it is a database. It rejects a URL of
+// an unknown scheme, which would otherwise be taken for the path of a file.
 func (a *app) where() (place string, database bool, err error) {
 	switch place = a.store; {
 	case place == "":
@@ -68,6 +82,7 @@ func (a *app) where() (place string, database bool, err error) {
 		return place, false, err
 	case strings.HasPrefix(place, "postgres://"), strings.HasPrefix(place, "postgresql://"):
 		return place, true, nil
+	// Only the scheme is repeated: the rest may hold a password.
 	case strings.Contains(place, "://"):
 		scheme, _, _ := strings.Cut(place, "://")
 		return "", false, usagef("the store %s://… is none that is known; name a file, or a postgres:// URL", scheme)
@@ -75,7 +90,8 @@ func (a *app) where() (place string, database bool, err error) {
 	return place, false, nil
 }
 
-// storeName is where the store is, for people: a file, or a URL without its password.
+// storeName returns the location of the store for messages: a path, or a URL without its password.
+// It also drops the URL's query, since pgx reads a password from there too.
 func (a *app) storeName() string {
 	place, database, err := a.where()
 	switch {
@@ -92,7 +108,8 @@ func (a *app) storeName() string {
 	return u.Redacted()
 }
 
-// open opens the store.
+// open opens the store. A file need not exist yet: the first credential that is added creates it. A
+// database must be reachable now, as NewSQLStore creates its tables.
 func (a *app) open() (reauth.Store, error) {
 	place, database, err := a.where()
 	if err != nil {
@@ -106,6 +123,7 @@ func (a *app) open() (reauth.Store, error) {
 		return nil, fmt.Errorf("reauth: open the store: %w", withoutPassword(err, place))
 	}
 	a.closers = append(a.closers, db.Close)
+	// sql.Open has not connected yet. This is the first error of an unreachable database.
 	s, err := reauth.NewSQLStore(a.ctx, db)
 	if err != nil {
 		return nil, withoutPassword(err, place)
@@ -113,7 +131,7 @@ func (a *app) open() (reauth.Store, error) {
 	return s, nil
 }
 
-// pool opens the store as a pool.
+// pool opens the store and reads it into a pool. close closes both.
 func (a *app) pool() (*reauth.Pool, error) {
 	s, err := a.open()
 	if err != nil {
@@ -127,7 +145,8 @@ func (a *app) pool() (*reauth.Pool, error) {
 	return p, nil
 }
 
-// close gives back what was opened, the last first. It returns an exit code: what could not be ended may be lost.
+// close closes what the command has opened, in reverse order. It returns exitFailed if a close
+// fails, because the last writes may then be lost.
 func (a *app) close() int {
 	code := exitGood
 	for i := len(a.closers) - 1; i >= 0; i-- {
@@ -140,7 +159,7 @@ func (a *app) close() int {
 	return code
 }
 
-// exitError is an error with an exit code of its own.
+// exitError is an error that ends the command with an exit code other than exitFailed.
 type exitError struct {
 	code int
 	err  error
@@ -149,21 +168,23 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
-// usagef is an error in how the command was called.
+// usagef returns an error for a command that was called the wrong way.
 func usagef(format string, args ...any) error {
 	return &exitError{exitUsage, fmt.Errorf("reauth: "+format, args...)}
 }
 
-// loginf is an error that a new login mends.
+// loginf returns an error that only a new login can fix.
 func loginf(format string, args ...any) error {
 	return &exitError{exitLogin, fmt.Errorf("reauth: "+format, args...)}
 }
 
-// exit tells the error and returns the exit code for it.
+// exit prints the error of a command and returns the exit code for it. A refresh token that the
+// provider has refused for good asks for a new login.
 func (a *app) exit(err error) int {
 	if err == nil {
 		return exitGood
 	}
+	// After Ctrl-C the error says little more than "context canceled".
 	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		a.notef("reauth: interrupted\n")
 		return exitFailed
@@ -180,7 +201,7 @@ func (a *app) exit(err error) int {
 	return exitFailed
 }
 
-// lookup returns the built-in provider of that name or alias.
+// lookup returns the built-in provider with this name or alias. Its error is a usage error.
 func lookup(name string) (reauth.Provider, error) {
 	pr, ok := reauth.LookupProvider(name)
 	if !ok {
@@ -189,7 +210,8 @@ func lookup(name string) (reauth.Provider, error) {
 	return pr, nil
 }
 
-// quoted repeats an argument, unless it is longer than any name: then it may be a key in the wrong place.
+// quoted returns an argument in quotes for a message. It hides one that is longer than any
+// provider's name, because that may be a key in the wrong place.
 func quoted(arg string) string {
 	if len(arg) > 24 {
 		return "(not repeated, it may be a secret)"
@@ -197,24 +219,27 @@ func quoted(arg string) string {
 	return strconv.Quote(arg)
 }
 
-// wayIn says how a credential of the provider is obtained.
+// wayIn returns the command that gets a credential of the provider into the store.
 func wayIn(provider string) string {
 	if login.Flows(provider) != nil {
 		return "log in with: reauth login " + provider
 	}
 	hosts := ""
-	if vendors.Of(provider).OwnHost {
-		hosts = " --hosts my-resource.openai.azure.com"
+	if row := vendors.Of(provider); row.OwnHost {
+		hosts = " --hosts " + row.Own.Host()
 	}
 	return "add a key with: reauth add " + provider + " --key-stdin" + hosts
 }
 
-// withoutPassword removes the password of a database's URL from an error.
+// withoutPassword returns err without the password of the database URL at where. The error of a
+// driver may quote that URL, or parts of it.
 func withoutPassword(err error, where string) error {
 	u, bad := url.Parse(where)
 	if bad != nil {
 		return errors.New("the URL of the store is malformed; it is not repeated here, as it may hold a password")
 	}
+	// The password can stand in the query, and in the user part, where it appears decoded or
+	// escaped.
 	secrets := []string{u.Query().Get("password")}
 	if u.User != nil {
 		password, _ := u.User.Password()
@@ -227,6 +252,7 @@ func withoutPassword(err error, where string) error {
 			text = strings.ReplaceAll(text, s, "xxxxx")
 		}
 	}
+	// Only an unchanged error keeps its chain: an unwrapped one would print the password again.
 	if text == err.Error() {
 		return err
 	}

@@ -20,7 +20,8 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
 )
 
-// classifyCmd judges a recorded answer.
+// classifyCmd says what the library makes of a recorded response. With --fixture it also writes
+// that response as a test case of the rules.
 type classifyCmd struct {
 	File     string `arg:"" optional:"" default:"-" help:"A response as curl -i prints it; - or nothing is standard input." placeholder:"FILE"`
 	Provider string `short:"p" help:"The provider that answered. Without it a file of the fixtures tells by its name; else the generic rules alone decide." placeholder:"NAME"`
@@ -42,10 +43,12 @@ func (*classifyCmd) Help() string {
 `
 }
 
-// judged is what is made of an answer.
+// judged is a response with the verdict on it.
 type judged struct {
-	resp     *recording.Response
-	provider string // canonical; empty: the generic rules
+	resp *recording.Response
+	// provider is the canonical name, and pr the provider of that name. Both are zero when the
+	// provider is unknown; then the generic rules alone decide.
+	provider string
 	pr       reauth.Provider
 	verdict  reauth.Verdict
 }
@@ -67,8 +70,10 @@ func (c *classifyCmd) Run(a *app) error {
 	return c.writeFixture(a, j)
 }
 
+// judge reads and parses the response, finds its provider and classifies it.
 func (c *classifyCmd) judge(a *app) (*judged, error) {
 	j := new(judged)
+	// An unknown name is a usage error; without one, guess tries.
 	if c.Provider != "" {
 		pr, err := lookup(c.Provider)
 		if err != nil {
@@ -90,6 +95,7 @@ func (c *classifyCmd) judge(a *app) (*judged, error) {
 	return j, nil
 }
 
+// read returns the content of the file or of standard input, of at most recording.Max bytes.
 func (c *classifyCmd) read(a *app) ([]byte, error) {
 	in := a.stdin
 	if c.File != "" && c.File != "-" {
@@ -103,14 +109,17 @@ func (c *classifyCmd) read(a *app) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, recording.Max))
 }
 
+// fixtureFile matches the name of a fixture, PROVIDER-STATUS-WHAT.http, and captures PROVIDER.
 var fixtureFile = regexp.MustCompile(`^(.+?)-\d{3}-[a-z0-9-]+\.http$`)
 
-// guess finds out who answered, from a fixture's name or its note.
+// guess sets the provider when the user has not named it: from the name of a fixture file, else
+// from its note Fixture-Host. It leaves the provider empty when neither names a built-in one.
 func (c *classifyCmd) guess(j *judged) {
 	guesses := []string{}
 	if m := fixtureFile.FindStringSubmatch(filepath.Base(c.File)); m != nil {
 		guesses = append(guesses, m[1])
 	}
+	// A zero pool knows the hosts of the built-in providers.
 	if u, err := url.Parse("https://" + j.resp.Notes.Get("Fixture-Host")); err == nil {
 		if pr, ok := new(reauth.Pool).ProviderFor(u); ok {
 			guesses = append(guesses, pr.Name)
@@ -124,10 +133,13 @@ func (c *classifyCmd) guess(j *judged) {
 	}
 }
 
+// write prints the verdict for people, a line for each fact.
 func (j *judged) write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s:\t%s\n", name, value) } // Flush tells
-	row("answer", fmt.Sprintf("%d %s", j.resp.Status, cmp.Or(http.StatusText(j.resp.Status), "(no standard status)"))+j.remarks())
+	// The tabwriter only buffers here. Flush returns the errors of w.
+	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s:\t%s\n", name, value) }
+	status := cmp.Or(http.StatusText(j.resp.Status), "(no standard status)")
+	row("answer", fmt.Sprintf("%d %s", j.resp.Status, status)+j.remarks())
 	row("provider", cmp.Or(j.provider, "not named: the generic rules alone"))
 	row("verdict", j.verdict.Kind.String()+" – "+meaning[j.verdict.Kind])
 	row("rule", cmp.Or(j.verdict.Reason, "none: it is no failure"))
@@ -138,6 +150,8 @@ func (j *judged) write(w io.Writer) error {
 	return t.Flush()
 }
 
+// remarks adds to the status line what the recording says about itself: other responses in front of
+// this one, the encoding of its body, and whether that could be decoded.
 func (j *judged) remarks() string {
 	var s string
 	if j.resp.Skipped > 0 {
@@ -152,6 +166,7 @@ func (j *judged) remarks() string {
 	return s
 }
 
+// reset returns the time at which the provider says that the quota recovers, in UTC.
 func (j *judged) reset(now time.Time) string {
 	r := j.verdict.Reset
 	if r.IsZero() {
@@ -160,7 +175,7 @@ func (j *judged) reset(now time.Time) string {
 	return r.UTC().Format(time.RFC3339) + " (" + in(r, now) + ")"
 }
 
-// meaning says what the kinds of verdict mean.
+// meaning explains each kind of verdict. The wording follows the documentation of reauth.Kind.
 var meaning = map[reauth.Kind]string{
 	reauth.Pass:      "not about the credential",
 	reauth.Rejected:  "the credential is not accepted now: expired, invalid or revoked",
@@ -169,25 +184,31 @@ var meaning = map[reauth.Kind]string{
 	reauth.Forbidden: "identity accepted, not entitled; a refresh cannot help",
 }
 
-// does says what the transport would do with the answer.
+// does describes what RecoveringTransport does with such a response, as the package documentation
+// of reauth promises it.
 func (j *judged) does() string {
 	looks := j.pr.MayRefuse
 	if looks == nil {
 		looks = func(r *http.Response) bool {
 			s := r.StatusCode
-			return s >= 400 && s <= 404 || s == 410 || s == 412 || s == 429 // the zero value's, by its documentation
+			// These are the statuses that the documentation of Provider.MayRefuse names for nil.
+			return s >= 400 && s <= 404 || s == 410 || s == 412 || s == 429
 		}
 	}
 	v, resp := j.verdict, j.resp.HTTP()
+	// The rules may judge a status that the transport never shows them. The transport wins.
 	if v.Kind != reauth.Pass && !looks(&resp) {
 		return "returns it as it came: it does not look into answers with this status"
 	}
 	switch v.Kind {
 	case reauth.Rejected:
+		// A provider without a Refresher has static keys only. Of an unknown one nothing is known.
 		if j.provider != "" && j.pr.Refresher == nil {
-			return "takes a newer key from the store and replays once; else puts the key aside and switches to the next one"
+			return "takes a newer key from the store and replays once; " +
+				"else puts the key aside and switches to the next one"
 		}
-		return "takes a newer token from the store, or refreshes once for all requests that wait, and replays once; else puts the credential aside and switches to the next one"
+		return "takes a newer token from the store, or refreshes once for all requests that wait, and replays once; " +
+			"else puts the credential aside and switches to the next one"
 	case reauth.Dead:
 		return "retires the credential and switches to the next one"
 	case reauth.Exhausted:
@@ -199,7 +220,8 @@ func (j *judged) does() string {
 	return "returns it as it came"
 }
 
-// asideFor is Verdict.Reason's documentation.
+// asideFor returns how long the transport puts an exhausted credential aside. The documentation of
+// Verdict.Reason promises these times.
 func asideFor(v reauth.Verdict) string {
 	switch {
 	case !v.Reset.IsZero():
@@ -212,6 +234,8 @@ func asideFor(v reauth.Verdict) string {
 	return "15 min"
 }
 
+// writeJSON prints the verdict for programs, which rely on these names. The reset time is in UTC
+// and whole seconds (RFC 3339).
 func (j *judged) writeJSON(w io.Writer) error {
 	doc := struct {
 		Status    int        `json:"status"`
@@ -222,6 +246,7 @@ func (j *judged) writeJSON(w io.Writer) error {
 		Transport string     `json:"transport"`
 	}{j.resp.Status, j.provider, j.verdict.Kind.String(), j.verdict.Reason, nil, j.does()}
 	if r := j.verdict.Reset; !r.IsZero() {
+		// Below a second there is only the time that this process took.
 		r = r.UTC().Truncate(time.Second)
 		doc.Reset = &r
 	}
@@ -230,20 +255,29 @@ func (j *judged) writeJSON(w io.Writer) error {
 	return enc.Encode(doc)
 }
 
+// notInName matches what the file name of a fixture must not contain.
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// writeFixture writes the answer as a file of the repository's fixtures. It is written only if the rules still say the
-// same of what is left, and never over another file.
+// writeFixture writes the response, without secrets and personal data, to
+// DIR/VERDICT/PROVIDER-STATUS-WHAT.http, where the tests of the rules find it. It never overwrites
+// a file.
+//
+// It first classifies what is left after the redaction. If the rules now decide otherwise, the
+// redaction has removed what they read, and the fixture would test something else: writeFixture
+// returns an error and writes nothing.
 func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	clean, dropped := j.resp.Redacted()
 	v := clean.Verdict(j.provider)
 	if v.Kind != j.verdict.Kind || v.Reason != j.verdict.Reason {
-		return fmt.Errorf("reauth: classify: without what was redacted the rules say %s (%s), so no fixture was written; write it by hand, as the README tells", v.Kind, cmp.Or(v.Reason, "no rule"))
+		return fmt.Errorf("reauth: classify: without what was redacted the rules say %s (%s), "+
+			"so no fixture was written; write it by hand, as the README tells", v.Kind, cmp.Or(v.Reason, "no rule"))
 	}
-	what := strings.Trim(notInName.ReplaceAllString(strings.ToLower(cmp.Or(c.Name, j.verdict.Reason, "success")), "-"), "-")
+	what := strings.ToLower(cmp.Or(c.Name, j.verdict.Reason, "success"))
+	what = strings.Trim(notInName.ReplaceAllString(what, "-"), "-")
 	if what == "" {
 		return usagef("--name wants letters or digits")
 	}
+	// No provider has this name, so the tests apply the generic rules to such a fixture.
 	provider := cmp.Or(j.provider, "generic")
 	path := filepath.Join(c.Dir, v.Kind.String(), fmt.Sprintf("%s-%d-%s.http", provider, clean.Status, what))
 	host := j.resp.Notes.Get("Fixture-Host")
@@ -255,17 +289,21 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	if len(dropped) > 0 {
 		a.printf("left out:   %s\n", printable(strings.Join(dropped, ", ")))
 	}
+	// The redaction works by patterns. Only a person recognizes a name in a sentence.
 	a.printf("Read it before you publish it: a name inside a sentence is not recognized.\n")
 	return nil
 }
 
+// create writes a new file and the folders above it. O_EXCL makes an existing file an error, also
+// when another process has created it just now. Fixtures are public, hence the modes.
 func create(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // for everybody to read
 		return fmt.Errorf("reauth: classify: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // for everybody to read
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("reauth: classify: %s is there already and was not touched; give the new one another --name", path)
+		return fmt.Errorf("reauth: classify: %s is there already and was not touched; "+
+			"give the new one another --name", path)
 	}
 	if err != nil {
 		return fmt.Errorf("reauth: classify: %w", err)
@@ -274,16 +312,22 @@ func create(path string, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// resetNote tells a length from an instant: a length moves with the provider's clock.
+// resetNote returns the note Fixture-Reset: "after 42s" for a provider that names a duration, "at"
+// with a Unix time for one that names an instant, and nothing without a reset time.
+//
+// To find out which of the two it is, resetNote classifies the response once more with a Date two
+// minutes back. A duration counts from Date, so its reset time moves along; an instant stays.
 func resetNote(provider string, r *recording.Response, v reauth.Verdict) string {
 	if v.Reset.IsZero() {
 		return ""
 	}
 	now := time.Now()
+	// earlier shares the body with r, which the rules only read. Its header is a copy.
 	earlier := *r
 	earlier.Header = r.Header.Clone()
 	earlier.Header.Set("Date", now.Add(-2*time.Minute).UTC().Format(http.TimeFormat))
 	moved := v.Reset.Sub(earlier.Verdict(provider).Reset)
+	// Rules may round to seconds, so half of the two minutes is the limit.
 	if moved > time.Minute {
 		return "after " + v.Reset.Sub(now).Round(time.Second).String()
 	}

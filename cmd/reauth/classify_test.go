@@ -53,7 +53,8 @@ func TestClassify(t *testing.T) {
 	assert.Contains(t, s.run("", "classify", filepath.Join(s.home, "nowhere")).fails(exitFailed), "no such file")
 }
 
-// Every answer that is recorded in the repository gets the verdict of its folder, through the command as through the library.
+// Every answer that is recorded in the repository gets the verdict of its folder, through the
+// command as through the library.
 func TestClassifyRecordings(t *testing.T) {
 	s := newShell(t)
 	for _, verdict := range []string{"rejected", "dead", "exhausted", "forbidden", "pass"} {

@@ -10,7 +10,7 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// completionCmd prints a script that makes a shell ask this command what could come next.
+// completionCmd prints the script that makes a shell ask this command for completions.
 type completionCmd struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"The shell: ${enum}."`
 }
@@ -33,7 +33,10 @@ func (c *completionCmd) Run(a *app) error {
 	return nil
 }
 
-// completionScripts hand the words before the cursor to the command and take the lines it prints: a word, a tab, what it is.
+// completionScripts has a script for each shell. Each passes the words up to the cursor to "reauth
+// __complete" and reads lines from it: a word, a tab and a description. bash has no use for the
+// descriptions. Where reauth offers nothing, bash and zsh complete file names; fish does so for the
+// commands that take a file.
 var completionScripts = map[string]string{ //nolint:gochecknoglobals // a table
 	"bash": `_reauth() {
 	local IFS=$'\n'
@@ -56,30 +59,39 @@ complete -c reauth -n 'string match -qr -- "classify|import" (commandline -opc)'
 `,
 }
 
-// completeCmd answers a completion script.
+// completeCmd answers the completion scripts. Its last word is the one at the cursor; it may be
+// empty.
 type completeCmd struct {
 	Words []string `arg:"" optional:""`
 }
 
-// Run implements the command: the last word is the one to complete. What goes wrong leaves nothing to choose from.
+// Run implements the command. It never fails: an error message in the middle of a command line
+// helps nobody, so an unreadable store offers no IDs. It offers flags only when the user has typed
+// a "-".
 func (c *completeCmd) Run(a *app) error {
 	if len(c.Words) == 0 {
 		return nil
 	}
 	words, last := c.Words[:len(c.Words)-1], c.Words[len(c.Words)-1]
 	for _, found := range a.candidates(words) {
-		if word, _, _ := strings.Cut(found, "\t"); strings.HasPrefix(word, last) && (last != "" || !strings.HasPrefix(word, "-")) {
+		word, _, _ := strings.Cut(found, "\t")
+		if strings.HasPrefix(word, last) && (last != "" || !strings.HasPrefix(word, "-")) {
 			a.printf("%s\n", found)
 		}
 	}
 	return nil
 }
 
-// candidates returns what could stand behind the words.
+// candidates returns everything that can follow the words, as lines of completionScripts. It reads
+// the words by itself, because kong rejects a line that is not complete yet.
 func (a *app) candidates(words []string) []string {
+	// node is the command that the words have named so far, args are its arguments, and open is a
+	// flag whose value is still to come.
 	node, args, open := a.model.Node, []string{}, (*kong.Flag)(nil)
 	for _, word := range words {
 		switch {
+		// This word is the value of the flag before it. Later IDs must come from the store that it
+		// names.
 		case open != nil:
 			if open.Name == "store" {
 				a.store = word
@@ -87,6 +99,7 @@ func (a *app) candidates(words []string) []string {
 			open = nil
 		case strings.HasPrefix(word, "-"):
 			open = valued(node, word)
+		// The first word that is no flag names the command. Behind an unknown one nothing is known.
 		case node == a.model.Node:
 			i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == word })
 			if i < 0 {
@@ -97,6 +110,7 @@ func (a *app) candidates(words []string) []string {
 			args = append(args, word)
 		}
 	}
+	// Only a value can follow, and only an enum has values that are known.
 	if open != nil {
 		return strings.FieldsFunc(open.Enum, func(r rune) bool { return r == ',' })
 	}
@@ -112,7 +126,8 @@ func (a *app) candidates(words []string) []string {
 	return found
 }
 
-// valued returns the flag that a word names, if its value is the next word.
+// valued returns the flag that word names if the next word is its value. It returns nil for a
+// switch, an unknown flag, a short flag, and --flag=value.
 func valued(node *kong.Node, word string) *kong.Flag {
 	for _, group := range node.AllFlags(true) {
 		for _, f := range group {
@@ -124,6 +139,7 @@ func valued(node *kong.Node, word string) *kong.Flag {
 	return nil
 }
 
+// flags returns the long flags of a command and of the commands above it.
 func (*app) flags(node *kong.Node) []string {
 	var found []string
 	for _, group := range node.AllFlags(true) {
@@ -134,7 +150,8 @@ func (*app) flags(node *kong.Node) []string {
 	return found
 }
 
-// values returns what an argument may be.
+// values returns what the positional argument arg can be; before are the arguments in front of it.
+// It goes by the argument's enum, else by its name.
 func (a *app) values(arg *kong.Positional, before []string) []string {
 	switch {
 	case arg.Enum != "":
@@ -147,7 +164,8 @@ func (a *app) values(arg *kong.Positional, before []string) []string {
 	return nil
 }
 
-// knownIDs are the credentials of a provider in the store.
+// knownIDs returns the IDs of the provider's credentials in the store, with their states. It drops
+// control characters: the lines go to the shell.
 func (a *app) knownIDs(provider string) []string {
 	p, err := a.pool()
 	if err != nil {

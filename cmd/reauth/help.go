@@ -10,7 +10,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// exitCodes are documented in the help, on the page, and here.
+// exitCodes documents the exit codes of app.go. The help of every command and the manual page print
+// it.
 const exitCodes = `Exit codes:
   0  good
   1  failed
@@ -18,7 +19,8 @@ const exitCodes = `Exit codes:
   3  a new login is needed
 `
 
-// printHelp is kong's help, with the exit codes below it.
+// printHelp prints kong's help with the exit codes below it. kong's summary is one line, which
+// stays alone.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil || options.Summary {
 		return err
@@ -27,7 +29,8 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	return err
 }
 
-// manCmd writes the page about this command. What it says is what the command line declares.
+// manCmd prints the manual page in Markdown. The page is made from the declaration of the command
+// line alone, so the two cannot differ. A test compares the result with docs/reauth.1.md.
 type manCmd struct {
 	Output string `help:"Write to this file instead of standard output." placeholder:"FILE"`
 }
@@ -43,10 +46,12 @@ func (c *manCmd) Run(a *app) error {
 	return nil
 }
 
-// writeMan writes the page, in Markdown with the sections of a manual page.
+// writeMan writes the manual page: Markdown with the sections that man-pages(7) names.
 func writeMan(w io.Writer, model *kong.Application) {
-	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) } // to memory
-	p("<!-- Made by go generate in cmd/reauth. -->\n\n# reauth(1)\n\n## Name\n\nreauth – %s\n\n## Synopsis\n\n", lowerFirst(strings.TrimSuffix(description, ".")))
+	// p ignores errors: w is a strings.Builder or a bytes.Buffer, whose Write never fails.
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+	p("<!-- Made by go generate in cmd/reauth. -->\n\n# reauth(1)\n\n## Name\n\nreauth – %s\n\n## Synopsis\n\n",
+		lowerFirst(strings.TrimSuffix(description, ".")))
 	for _, n := range model.Children {
 		if !n.Hidden {
 			p("    reauth %s\n", n.Summary())
@@ -58,6 +63,7 @@ func writeMan(w io.Writer, model *kong.Application) {
 			continue
 		}
 		p("\n### reauth %s\n\n%s\n\n    reauth %s\n", n.Name, n.Help, n.Summary())
+		// Markdown needs an empty line between the code block and the list.
 		if len(n.Positional)+len(n.Flags) > 0 {
 			p("\n")
 		}
@@ -78,16 +84,21 @@ func writeMan(w io.Writer, model *kong.Application) {
 		p("- `%s`: %s%s\n", f.String(), f.Help, envOf(f))
 	}
 	p("\n## Exit status\n\n")
+	// Two spaces separate code and meaning; the title has none.
 	for line := range strings.Lines(exitCodes) {
 		if code, what, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
 			p("- %s: %s\n", code, what)
 		}
 	}
+	// The help gets storeInWords from kong, which halves the doubled $. The page does that itself.
 	p("\n## Files\n\n%s\n", `The store is `+strings.ReplaceAll(storeInWords, "$$", "$")+`. It holds
 tokens in the clear, has mode 0600, and is refused when others can read it. The locks beside it hold nothing and stay.`)
-	p("\n## Environment\n\n- `REAUTH_STORE`: the store, as `--store` names it. A database's password is safer here than among the arguments.\n")
+	p("\n## Environment\n\n- `REAUTH_STORE`: the store, as `--store` names it. " +
+		"A database's password is safer here than among the arguments.\n")
 }
 
+// envOf returns a sentence with the environment variables that set a flag, or nothing. It begins
+// with a space, so that it can follow the flag's description.
 func envOf(f *kong.Flag) string {
 	if len(f.Envs) == 0 {
 		return ""
@@ -95,6 +106,8 @@ func envOf(f *kong.Flag) string {
 	return " Environment: `" + strings.Join(f.Envs, "`, `") + "`."
 }
 
+// lowerFirst returns s with its first byte in lower case. The descriptions begin with ASCII
+// letters.
 func lowerFirst(s string) string {
 	return cmp.Or(strings.ToLower(s[:min(1, len(s))])+s[min(1, len(s)):], s)
 }

@@ -69,7 +69,8 @@ func TestWrongUsage(t *testing.T) {
 	))
 }
 
-// A key that is given as an argument is wrong, and in the shell's history; it must not go into a log as well.
+// A key that is given as an argument is wrong, and in the shell's history; it must not go into a
+// log as well.
 func TestKeysAmongTheArgumentsAreNotRepeated(t *testing.T) {
 	s := newShell(t)
 	for _, args := range [][]string{

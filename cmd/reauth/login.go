@@ -17,7 +17,8 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
 )
 
-// loginCmd logs in at a provider and stores the pair of tokens.
+// loginCmd logs in at a provider with a person's consent and stores the tokens. The package login
+// speaks to the provider; this file speaks to the person.
 type loginCmd struct {
 	Provider string   `arg:"" help:"The provider: anthropic, copilot, minimax-oauth, minimax-cn, nous, openai-codex, qwen-oauth or xai-oauth."`
 	Flow     string   `help:"How: device (a code to type on any device), browser (on this host, which comes back by itself) or paste (a browser anywhere; you paste what it shows). Default: the first that the provider has." enum:",device,browser,paste" default:"" placeholder:"device|browser|paste"`
@@ -30,7 +31,7 @@ type loginCmd struct {
 	Priority int      `help:"Lower is preferred."`
 }
 
-// Help is what --help says in addition.
+// Help implements kong.HelpProvider.
 func (c *loginCmd) Help() string {
 	return `An address is shown, and a code where there is one. When you have consented there, access and refresh token are stored, and nothing
 before that; Ctrl-C ends it at any time. Logging in again replaces the tokens of the same account and lifts its marks.
@@ -56,17 +57,22 @@ func (c *loginCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	p, err := a.pool() // first: a store that cannot be used is no news for after the login
+	// The store is opened first. If it cannot be used, the user learns that before the login, not
+	// after it.
+	p, err := a.pool()
 	if err != nil {
 		return err
 	}
 	person := newTerminal(a)
 	defer person.done()
 	got, err := login.Login{
-		Provider: c.Provider, Flow: login.Flow(c.Flow), Issuer: c.Issuer, ClientID: c.ClientID, Scope: c.Scope, Port: c.Port, Header: header, Person: person,
+		Provider: c.Provider, Flow: login.Flow(c.Flow), Issuer: c.Issuer, ClientID: c.ClientID,
+		Scope: c.Scope, Port: c.Port, Header: header, Person: person,
 	}.Run(a.ctx)
+	// The countdown must be gone before anything else is printed.
 	person.done()
 	switch {
+	// A provider without logins, or a flow that it does not have, is wrong usage.
 	case errors.Is(err, login.ErrUnsupported):
 		return &exitError{exitUsage, err}
 	case err != nil && a.ctx.Err() != nil:
@@ -78,7 +84,9 @@ func (c *loginCmd) Run(a *app) error {
 	return c.store(a, p, got)
 }
 
-// store keeps what the provider has given, even when Ctrl-C comes now: it is the only pair there is.
+// store adds the tokens to the pool and prints how long the access token is valid. It goes on after
+// Ctrl-C, for at most 20 s: nobody else has these tokens, and without them the person would have to
+// log in again.
 func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(a.ctx), 20*time.Second)
 	defer stop()
@@ -88,6 +96,7 @@ func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 	}
 	a.printf("logged in: %s/%s", got.Provider, id)
 	if left := time.Until(got.Expiry); !got.Expiry.IsZero() {
+		// A rounded minute says little about a token of a few minutes.
 		unit := time.Minute
 		if left < 10*unit {
 			unit = time.Second
@@ -95,12 +104,17 @@ func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 		a.printf(", the access token is good for %s and is refreshed when it is used", left.Round(unit))
 	}
 	a.printf("\n")
+	// The store does not record the issuer, so the built-in refresher would send the refresh token
+	// to the provider's own authorization server.
 	if c.Issuer != "" {
-		a.notef("Its tokens are of %s: name that by --issuer, or in your program's Refresher, wherever they are refreshed.\n", c.Issuer)
+		a.notef("Its tokens are of %s: name that by --issuer, or in your program's Refresher, wherever they are refreshed.\n",
+			c.Issuer)
 	}
 	return nil
 }
 
+// readHeaders parses the values of --header, each NAME:VALUE. It rejects line breaks, which would
+// begin a further header, and repeats no value, which may be a secret.
 func readHeaders(given []string) (http.Header, error) {
 	h := make(http.Header)
 	for _, g := range given {
@@ -109,21 +123,30 @@ func readHeaders(given []string) (http.Header, error) {
 		if !ok || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(value, "\r\n") {
 			return nil, usagef("--header takes NAME:VALUE, as in --header 'Editor-Version: acme/1.0'")
 		}
+		// A header may be given twice, as HTTP allows.
 		h.Add(name, strings.TrimSpace(value))
 	}
 	return h, nil
 }
 
-// terminal is the person at it. A terminal has a line that shows how the waiting stands; anything else gets plain lines.
+// terminal is the login.Person of a command: it asks on standard error and reads the answers from
+// standard input. On a terminal one line counts down while the person logs in. Elsewhere, for
+// example in a log, every message is a line of its own.
 type terminal struct {
-	app   *app
-	in    *bufio.Reader
-	live  bool
-	mu    sync.Mutex
-	shown int // columns of the line that is there now
-	told  bool
+	app *app
+	in  *bufio.Reader
+	// live: standard error is a terminal, so a line can be redrawn.
+	live bool
+	// mu guards the fields below it.
+	mu sync.Mutex
+	// shown is how many columns the line on the screen has; 0: there is none.
+	shown int
+	// announced: standard error is no terminal, and the one line about the waiting is out.
+	announced bool
 }
 
+// newTerminal returns the terminal of a command. Its caller must call done at the end, so that no
+// half line stays on the screen.
 func newTerminal(a *app) *terminal {
 	t := &terminal{app: a, in: bufio.NewReader(a.stdin)}
 	if f, ok := a.stderr.(*os.File); ok {
@@ -132,7 +155,8 @@ func newTerminal(a *app) *terminal {
 	return t
 }
 
-// Visit implements login.Person.
+// Visit implements login.Person. The address and the code have lines of their own, so that they can
+// be marked by a double click and copied.
 func (t *terminal) Visit(address, code string) {
 	t.say("Open this address and log in:\n\n  " + address + "\n")
 	if code != "" {
@@ -143,20 +167,23 @@ func (t *terminal) Visit(address, code string) {
 // Note implements login.Person.
 func (t *terminal) Note(text string) { t.say(text) }
 
-// Waiting implements login.Person.
+// Waiting implements login.Person. login calls it about once a second.
 func (t *terminal) Waiting(left time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	// The countdown has minutes and seconds, as 4:07.
 	case t.live:
-		t.draw(fmt.Sprintf("Waiting for your consent, %d:%02d left (Ctrl-C ends it) ", int(left.Minutes()), int(left.Seconds())%60))
-	case !t.told:
-		t.told = true
+		t.draw(fmt.Sprintf("Waiting for your consent, %d:%02d left (Ctrl-C ends it) ",
+			int(left.Minutes()), int(left.Seconds())%60))
+	case !t.announced:
+		t.announced = true
 		t.app.notef("Waiting for your consent, for %s at most.\n", left)
 	}
 }
 
-// draw puts text in the place of the line. t.mu is held.
+// draw replaces the line on the screen by text, padded over a longer line before it. An empty text
+// leaves the cursor at the start of an empty line. The caller holds t.mu.
 func (t *terminal) draw(text string) {
 	t.app.notef("\r%s%s", text, strings.Repeat(" ", max(0, t.shown-len(text))))
 	if text == "" {
@@ -165,12 +192,13 @@ func (t *terminal) draw(text string) {
 	t.shown = len(text)
 }
 
+// say removes the countdown and prints text. The next Waiting draws the countdown below it.
 func (t *terminal) say(text string) {
 	t.done()
 	t.app.notef("%s\n", text)
 }
 
-// done takes the line away.
+// done removes the countdown. It may be called more than once.
 func (t *terminal) done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,7 +207,8 @@ func (t *terminal) done() {
 	}
 }
 
-// Paste implements login.Person.
+// Paste implements login.Person. It ignores its context: nothing can interrupt a read of standard
+// input, and Run does not wait for it.
 func (t *terminal) Paste(context.Context) (string, error) {
 	if t.live {
 		t.app.notef("> ")

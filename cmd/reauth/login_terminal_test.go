@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// onScreen is what a terminal shows of a text: a carriage return goes back to the beginning of the line.
+// onScreen is what a terminal shows of a text: a carriage return goes back to the beginning of the
+// line.
 func onScreen(text string) string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {

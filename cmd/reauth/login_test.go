@@ -22,7 +22,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// TestLogin drives the built program against the authorization servers of reauthtest, on real sockets.
+// TestLogin drives the built program against the authorization servers of reauthtest, on real
+// sockets.
 func TestLogin(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "reauth")
 	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()

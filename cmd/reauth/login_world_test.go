@@ -216,7 +216,8 @@ func (w *loginWorld) normal(text string) string {
 	return regexp.MustCompile(`(code_challenge|state)=[A-Za-z0-9_-]{43}`).ReplaceAllString(text, "$1=RANDOM")
 }
 
-// works uses what was stored: the API takes the token, and when it has expired, another one is had at the server.
+// works uses what was stored: the API takes the token, and when it has expired, another one is had
+// at the server.
 func (w *loginWorld) works(provider, tokenPath string) {
 	t := w.t
 	t.Helper()
@@ -292,7 +293,8 @@ func (w *loginWorld) get(address string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// consent opens the address that the program shows, and presses a button: it returns where the browser is sent to.
+// consent opens the address that the program shows, and presses a button: it returns where the
+// browser is sent to.
 func (w *loginWorld) consent(address, decision string) *url.URL {
 	w.t.Helper()
 	_, page := w.get(address)

@@ -1,11 +1,19 @@
-// Command reauth gets credentials of LLM providers into a store, shows how they stand, tries them, and lends them to
-// programs in any language through a local proxy.
+// Command reauth gets credentials of LLM providers into a store, shows how they stand, tries them,
+// and lends them to programs in any language through a local proxy.
 //
 //	reauth login xai-oauth
 //	reauth status
 //	reauth proxy xai-oauth
 //
-// The store is a file by default; the programs that open the same file with reauth.NewFileStore share its logins.
+// Command reauth stores credentials of LLM providers, shows their state, tries them, and lends them
+// to programs in any language through a local proxy.
+//
+//	reauth login xai-oauth
+//	reauth status
+//	reauth proxy xai-oauth
+//
+// The store is a file unless --store names a database. Programs that open the same file with
+// reauth.NewFileStore share its logins with this command.
 package main
 
 //go:generate go run . man --output ../../docs/reauth.1.md
@@ -22,16 +30,20 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// main runs the command under a context that ends with SIGINT (Ctrl-C) or SIGTERM.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process as it would any other
+	// After the first signal, stop restores the default handling. A second Ctrl-C therefore kills a
+	// command that does not react to the first.
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-// commands is the command line. Each command is a struct with a Run(*app) error method and a Help() with an example, in a
-// file of its own.
+// commands declares the command line, which kong reads from the tags. Each command is a struct in a
+// file of its own, with a method Run(*app) error that does the work and a method Help that returns
+// an example.
 type commands struct {
 	Store string `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
 
@@ -50,13 +62,17 @@ type commands struct {
 	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 
+	// The help does not list these two: go generate calls the first, completion scripts call the
+	// second.
 	Man      manCmd      `cmd:"" hidden:"" help:"Print this command's page."`
 	Complete completeCmd `cmd:"" name:"__complete" hidden:"" passthrough:"all" help:"What a completion script asks."`
 }
 
+// description is the first line of the help and of the manual page.
 const description = "Credentials of LLM providers that keep working: get them in, see how they stand, try them, lend them."
 
-// newParser declares the command line. exit is called when a flag such as --help has said everything.
+// newParser declares the command line. kong calls exit after a flag such as --help, which needs no
+// command, has printed its text.
 func newParser(cli *commands, stdout, stderr io.Writer, exit func(int)) *kong.Kong {
 	parser, err := kong.New(cli,
 		kong.Name("reauth"),
@@ -68,42 +84,50 @@ func newParser(cli *commands, stdout, stderr io.Writer, exit func(int)) *kong.Ko
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err != nil {
-		panic(err) // the command line's own declaration is wrong
+		// Only a mistake in the tags of commands leads here.
+		panic(err)
 	}
 	return parser
 }
 
-// run is the whole program but for the process around it. It returns the exit code.
+// run parses args, runs the command they name and returns the exit code. It is the whole program
+// but for the process: it exits nowhere and touches no global stream.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var cli commands
-	said := false // all that there was to say, by a flag such as --help
-	parser := newParser(&cli, stdout, stderr, func(int) { said = true })
+	// answered: a flag such as --help has printed everything that the user asked for.
+	answered := false
+	parser := newParser(&cli, stdout, stderr, func(int) { answered = true })
 	a := &app{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr, model: parser.Model}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
 	parsed, err := parser.Parse(args)
 	switch {
-	case said:
+	case answered:
 		return exitGood
 	case err != nil:
 		return a.misused(err)
 	}
 	a.store = cli.Store
 	code := a.exit(parsed.Run(a))
+	// A command that succeeded has still failed if its last writes are lost when the store closes.
 	return max(code, a.close())
 }
 
-// misused tells how the command line is wrong. It repeats no argument that may be a key: what a person pastes by mistake
-// must not go into a log as well.
+// misused tells the user what is wrong with the command line. It leaves out every argument that may
+// be a key: the key is in the history of the shell already, and standard error may go to a log as
+// well.
 func (a *app) misused(err error) int {
 	text, try, named := err.Error(), "reauth --help", false
 	var wrong *kong.ParseError
 	if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Selected() != nil {
 		try, named = wrong.Context.Selected().FullPath()+" --help", true
 	}
+	// Behind the name of a command an unexpected argument is often a key. In front of one it is
+	// more likely a misspelt command, which is worth repeating unless it is as long as a key.
 	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && (named || len(arg) > 60) {
-		text = "there is an argument too many, which is not repeated here: it may be a secret, and a key is never an argument"
+		text = "there is an argument too many, which is not repeated here: " +
+			"it may be a secret, and a key is never an argument"
 	}
 	a.notef("reauth: %s\nTry: %s\n", text, try)
 	return exitUsage

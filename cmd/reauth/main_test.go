@@ -203,7 +203,8 @@ var scrubs = []struct {
 	{regexp.MustCompile(`(?m) +$`), ""},
 }
 
-// golden compares a text with testdata/<name>.golden. What differs from run to run is made equal first.
+// golden compares a text with testdata/<name>.golden. What differs from run to run is made equal
+// first.
 func (s *shell) golden(name, text string) {
 	s.t.Helper()
 	text = strings.ReplaceAll(text, s.home, "$HOME")

@@ -20,7 +20,9 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// proxyCmd lends a provider's credentials to programs in any language.
+// proxyCmd runs the local proxy, which puts a provider's credentials on the requests of programs in
+// any language. This file checks the flags and opens the listener; the package proxy serves. Each
+// flag can also be set by a variable, for containers and service managers.
 type proxyCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	endpoints
@@ -36,7 +38,7 @@ type proxyCmd struct {
 	LogJSON        bool          `name:"log-json" help:"Log JSON, one object a line." env:"REAUTH_PROXY_LOG_JSON"`
 }
 
-// Help is shown below the usage.
+// Help implements kong.HelpProvider.
 func (*proxyCmd) Help() string {
 	return `Set the base URL that is printed in any program and give it any API key: the proxy puts the real credential on each
 request, refreshes it or switches to the next one when the provider refuses it, and replays the request.
@@ -48,7 +50,8 @@ The provider's origin is served path for path. The proxy's own paths are / (a st
 begins with /-/. Requests of web pages are refused.`
 }
 
-// Run implements the command.
+// Run implements the command. It checks everything that can be checked before it listens: a proxy
+// that starts must also be able to serve.
 func (c *proxyCmd) Run(a *app) error {
 	token, err := c.clientToken()
 	if err != nil {
@@ -73,11 +76,15 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return usagef("--base-url: %s is no URL", api.Origin)
 	}
+	// The pool sends credentials to the hosts of their provider only. Another address would get
+	// every request without one.
 	at := *upstream
 	at.Path = api.Path()
 	if owner, ok := pool.ProviderFor(&at); !ok || owner.Name != pr.Name {
 		return usagef("%s is no address of %s: no credential would be sent there", api.BaseURL(), pr.Name)
 	}
+	// Without a credential every request would fail. The user learns it now, and a script by the
+	// exit code.
 	if err := proxy.Check(pool, pr); err != nil {
 		return &exitError{exitLogin, err}
 	}
@@ -85,20 +92,26 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.serve(a, ln, pool, proxy.Config{Provider: pr, Upstream: upstream, ClientToken: token, BaseURLs: proxy.BaseURLs(api, "http://"+c.shown(ln))})
+	return c.serve(a, ln, pool, proxy.Config{
+		Provider: pr, Upstream: upstream, ClientToken: token,
+		BaseURLs: proxy.BaseURLs(api, "http://"+c.shown(ln)),
+	})
 }
 
-// serve runs the proxy until the process is told to stop.
+// serve runs the proxy until a signal ends a.ctx. It then lets running requests finish, as Drain
+// and Grace allow; a second signal cuts them.
 func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config proxy.Config) error {
 	logger := c.logger(a)
+	// The pool logs its own work, such as refreshes in the background, in the same place.
 	pool.Logger = logger
 	config.Pool, config.Logger, config.Addr, config.Names = pool, logger, ln.Addr(), c.Host
 	p := proxy.New(config)
 	c.announce(a, ln, config)
 	if c.AllowRemote {
-		logger.Warn("other machines may reach this proxy, and the client token travels in the clear: put TLS in front of it")
+		logger.Warn("other machines may reach this proxy, and the client token travels in the clear: " +
+			"put TLS in front of it")
 	}
-	now, cancel := again(a.ctx)
+	now, cancel := untilSecondSignal(a.ctx)
 	defer cancel()
 	err := p.Serve(a.ctx, now, ln, proxy.Limits{Connections: c.MaxConnections, Drain: c.Drain, Grace: c.Grace})
 	if err != nil {
@@ -107,10 +120,14 @@ func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config prox
 	return nil
 }
 
-// again returns a context that ends at the next signal after the one that ended ctx.
-func again(ctx context.Context) (context.Context, context.CancelFunc) {
+// untilSecondSignal returns a context that ends at the first signal after ctx has ended, which is
+// the second signal of the process. main has stopped to handle signals by then, so this function
+// catches it; otherwise it would kill the process in the middle of the answers. The caller must
+// call the returned function.
+func untilSecondSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	now, end := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, func() {
+		// signal.Notify does not wait for a receiver; the buffer keeps the signal.
 		second := make(chan os.Signal, 1)
 		signal.Notify(second, os.Interrupt, syscall.SIGTERM)
 		defer signal.Stop(second)
@@ -126,24 +143,32 @@ func again(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// minToken is how short a client token may be: it is all that keeps others from the account.
+// minToken is the minimum length of a client token, in bytes. When other machines may connect, the
+// token alone keeps them from the account.
 const minToken = 16
 
+// clientToken returns the token that clients must send, or nothing if any client is welcome. It
+// comes from a variable, because other processes can read the arguments of this one.
 func (c *proxyCmd) clientToken() (string, error) {
 	if c.ClientTokenEnv == "" {
 		return "", nil
 	}
+	// A value that a script has read from a file often ends with a line break.
 	token := strings.TrimSpace(os.Getenv(c.ClientTokenEnv))
 	switch {
 	case token == "":
 		return "", usagef("the environment variable %s, for the client token, is not set", c.ClientTokenEnv)
 	case len(token) < minToken:
-		return "", usagef("the client token in %s is shorter than %d characters; make one with: openssl rand -hex 32", c.ClientTokenEnv, minToken)
+		return "", usagef("the client token in %s is shorter than %d characters; make one with: openssl rand -hex 32",
+			c.ClientTokenEnv, minToken)
 	}
 	return token, nil
 }
 
-// mayListen refuses what would let other machines spend the account unasked.
+// mayListen returns a usage error for flags that would let other machines spend the account by
+// accident. Without --allow-remote the address must be a loopback one. With it, a client token is
+// required; and an unspecified address such as 0.0.0.0 needs --host, since the proxy refuses
+// requests whose Host header it does not know.
 func (c *proxyCmd) mayListen() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
@@ -151,48 +176,59 @@ func (c *proxyCmd) mayListen() error {
 	}
 	if c.AllowRemote {
 		if c.ClientTokenEnv == "" {
-			return usagef("--allow-remote needs --client-token-env: without a token everybody who reaches the port could spend the account")
+			return usagef("--allow-remote needs --client-token-env: " +
+				"without a token everybody who reaches the port could spend the account")
 		}
+		// An empty host, as in ":8787", means every address too.
 		if ip, err := netip.ParseAddr(host); len(c.Host) == 0 && (host == "" || err == nil && ip.IsUnspecified()) {
-			return usagef("--listen %s takes any address: name those by which clients reach the proxy with --host", c.Listen)
+			return usagef("--listen %s takes any address: name those by which clients reach the proxy with --host",
+				c.Listen)
 		}
 		return nil
 	}
 	if ip, err := netip.ParseAddr(host); !strings.EqualFold(host, "localhost") && (err != nil || !ip.IsLoopback()) {
-		return usagef("--listen %s is not a loopback address, and other machines could spend the account; use 127.0.0.1, or --allow-remote with --client-token-env", c.Listen)
+		return usagef("--listen %s is not a loopback address, and other machines could spend the account; "+
+			"use 127.0.0.1, or --allow-remote with --client-token-env", c.Listen)
 	}
 	return nil
 }
 
+// listen opens the listener. It checks the address that the system has bound, not only the one in
+// the flag: a hosts file can map localhost to any address.
 func (c *proxyCmd) listen(ctx context.Context) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("reauth: proxy: %s is in use, perhaps by another reauth proxy; stop that, or choose another port: --listen 127.0.0.1:0 takes a free one", c.Listen)
+		return nil, fmt.Errorf("reauth: proxy: %s is in use, perhaps by another reauth proxy; stop that, "+
+			"or choose another port: --listen 127.0.0.1:0 takes a free one", c.Listen)
 	case err != nil:
 		return nil, fmt.Errorf("reauth: proxy: listen: %w; choose another address with --listen", err)
 	}
-	if a, ok := ln.Addr().(*net.TCPAddr); !c.AllowRemote && (!ok || !a.IP.IsLoopback()) { // a localhost that is none
-		_ = ln.Close() // nobody has been let in
+	if a, ok := ln.Addr().(*net.TCPAddr); !c.AllowRemote && (!ok || !a.IP.IsLoopback()) {
+		// The listener has accepted nothing yet, so nothing is lost if Close fails.
+		_ = ln.Close()
 		return nil, usagef("--listen %s leads to %s, which is not a loopback address", c.Listen, ln.Addr())
 	}
 	return ln, nil
 }
 
-// shown is the address as clients are told it.
+// shown returns the address to print for clients. An unspecified address such as 0.0.0.0 is no
+// place to connect to, so shown returns the first --host instead.
 func (c *proxyCmd) shown(ln net.Listener) string {
 	addr := ln.Addr().String()
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() || len(c.Host) == 0 {
 		return addr
 	}
+	// This name has a port of its own, that of a TLS proxy, for example.
 	if strings.Contains(c.Host[0], ":") {
 		return c.Host[0]
 	}
 	return net.JoinHostPort(c.Host[0], port)
 }
 
-// api is where the provider's API is: at the flag's address, of which only the path is known, else where it is documented.
+// api is where the provider's API is: at the address of --base-url, of which only the path is
+// known, else where the provider documents it to be.
 func (c *proxyCmd) api(pr reauth.Provider) (vendors.API, error) {
 	if c.BaseURL == "" {
 		api := vendors.Of(pr.Name).API
@@ -205,14 +241,17 @@ func (c *proxyCmd) api(pr reauth.Provider) (vendors.API, error) {
 	if err != nil {
 		return vendors.API{}, err
 	}
+	// Clients append paths such as /models, so a slash at the end would be doubled.
 	path := strings.TrimRight(u.EscapedPath(), "/")
 	return vendors.API{Origin: u.Scheme + "://" + u.Host, Native: cmp.Or(path, "/")}, nil
 }
 
+// logger returns a logger to standard error with the level and the format of the flags.
 func (c *proxyCmd) logger(a *app) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		level = slog.LevelInfo // the command line knows no other words
+		// Unreachable: the flag's enum has the four words that slog knows.
+		level = slog.LevelInfo
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if c.LogJSON {
@@ -221,7 +260,8 @@ func (c *proxyCmd) logger(a *app) *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.stderr, options))
 }
 
-// announce tells what to set where.
+// announce prints on standard output what to set in a client: its base URL and its API key. A
+// script can read it from there, since the log goes to standard error.
 func (c *proxyCmd) announce(a *app, ln net.Listener, config proxy.Config) {
 	a.printf("%s by way of http://%s\n", config.Provider.Name, c.shown(ln))
 	for _, b := range config.BaseURLs {
@@ -231,6 +271,7 @@ func (c *proxyCmd) announce(a *app, ln net.Listener, config proxy.Config) {
 		}
 		a.printf("  %-20s%s\n", name, b.URL)
 	}
+	// SDKs insist on a key. The proxy replaces it.
 	key := "any: the proxy puts the credential"
 	if c.ClientTokenEnv != "" {
 		key = "the value of " + c.ClientTokenEnv

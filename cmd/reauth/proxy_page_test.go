@@ -17,8 +17,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// browse opens a page in a browser without a screen, with or without JavaScript, and returns the document: with JavaScript
-// as it is after some seconds, else as it is when it is loaded.
+// browse opens a page in a browser without a screen, with or without JavaScript, and returns the
+// document: with JavaScript as it is after some seconds, else as it is when it is loaded.
 func browse(t *testing.T, url string, scripts bool) string {
 	t.Helper()
 	chromium := tool(t, "chromium")
@@ -48,7 +48,8 @@ func browse(t *testing.T, url string, scripts bool) string {
 	return string(dom)
 }
 
-// The page shows how the credentials stand and what was decided, in a browser, with and without JavaScript.
+// The page shows how the credentials stand and what was decided, in a browser, with and without
+// JavaScript.
 func TestProxyShowsItsState(t *testing.T) {
 	r := newRig(t)
 	r.Expire(r.access)
@@ -86,7 +87,8 @@ func TestProxyShowsItsState(t *testing.T) {
 	}
 }
 
-// A web page of somebody else's, open in the user's browser, gets nothing out of the proxy, and nothing goes up.
+// A web page of somebody else's, open in the user's browser, gets nothing out of the proxy, and
+// nothing goes up.
 func TestProxyGivesWebPagesNothing(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t)

@@ -171,8 +171,8 @@ func (r *rig) startAt(t *testing.T, args ...string) *running {
 	return p
 }
 
-// counts waits until the metrics say all that is wanted, and returns them: a request is counted when it has been answered,
-// and that may be a moment after its client knows.
+// counts waits until the metrics say all that is wanted, and returns them: a request is counted
+// when it has been answered, and that may be a moment after its client knows.
 func (p *running) counts(t *testing.T, want ...string) (metrics string) {
 	t.Helper()
 	for _, pattern := range want {

@@ -22,7 +22,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// A load from another process, many requests at the same time, meets a token that has expired: no client sees it.
+// A load from another process, many requests at the same time, meets a token that has expired: no
+// client sees it.
 func TestProxyCarriesALoadThroughAnExpiredToken(t *testing.T) {
 	curl := tool(t, "curl")
 	r := newRig(t)
@@ -62,7 +63,8 @@ func TestProxyReplaysAnUpload(t *testing.T) {
 	assert.EqualValues(t, size, sent[1].Bytes)
 }
 
-// The official client of another language, with its retries off, sees no error through an expired token, streaming or not.
+// The official client of another language, with its retries off, sees no error through an expired
+// token, streaming or not.
 func TestProxyServesTheOpenAIClientOfNode(t *testing.T) {
 	node := tool(t, "node")
 	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", "openai"), "run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
@@ -234,7 +236,8 @@ func TestProxyReturnsRefusalsAsTheyCame(t *testing.T) {
 		`reauth_recovery_seconds_count\{provider="xai-oauth",result="gave-up"\} 1\n`)
 }
 
-// When the last credential is taken out of the store, requests are answered with the way out and never leave without one.
+// When the last credential is taken out of the store, requests are answered with the way out and
+// never leave without one.
 func TestProxyKeepsRequestsWithoutCredential(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t)
@@ -259,7 +262,8 @@ func TestProxyKeepsRequestsWithoutCredential(t *testing.T) {
 	}, 20*time.Second, 100*time.Millisecond)
 }
 
-// A stream that runs when the process is told to stop ends well, and so does an exchange; nothing new is taken.
+// A stream that runs when the process is told to stop ends well, and so does an exchange; nothing
+// new is taken.
 func TestProxyStopsWhenItsWorkIsDone(t *testing.T) {
 	r := newRig(t)
 	step := make(chan struct{})
@@ -321,7 +325,8 @@ func TestProxyStopsInAnExchange(t *testing.T) {
 	assert.True(t, r.Current(stored.RefreshToken), "the pair that the exchange brought is in the store")
 }
 
-// While it drains, requests are still served and /healthz says that they will not be for long; a second signal ends it.
+// While it drains, requests are still served and /healthz says that they will not be for long; a
+// second signal ends it.
 func TestProxyDrains(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t, "--drain", "1m")

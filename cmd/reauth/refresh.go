@@ -10,7 +10,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// refreshCmd renews credentials.
+// refreshCmd refreshes one credential, or all of a provider, without waiting for a request to need
+// it.
 type refreshCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; without it, all of the provider."`
@@ -29,13 +30,16 @@ Examples:
 `
 }
 
-// Run implements the command. One credential that fails does not keep the others from being renewed.
+// Run implements the command. It refreshes every credential that the arguments name, even after one
+// has failed. Then it returns the error that matters most: see worse.
 func (c *refreshCmd) Run(a *app) error {
 	p, err := a.pool()
 	if err != nil {
 		return err
 	}
-	var how sync.Map // credential → what brought its new tokens; events come from any goroutine
+	// how maps "provider/id" to the type of the event that brought new tokens. The pool calls
+	// Observe from any goroutine.
+	var how sync.Map
 	p.Observe = func(_ context.Context, e reauth.Event) {
 		switch e.Type {
 		case reauth.Refreshed, reauth.Adopted:
@@ -45,6 +49,7 @@ func (c *refreshCmd) Run(a *app) error {
 		default:
 		}
 	}
+	// --base-url and --issuer replace the provider's own addresses.
 	if _, err := c.apply(p, c.Provider); err != nil {
 		return err
 	}
@@ -55,12 +60,17 @@ func (c *refreshCmd) Run(a *app) error {
 	var worst error
 	renewed := 0
 	for _, s := range list {
+		// A followed login belongs to another program, which refreshes it. Without an ID it is
+		// passed over, as is an API key. With one, the user asked for it: Refresh takes newer
+		// tokens from that program, or says why it has none.
 		if s.Follows != "" && c.ID == "" {
-			a.printf("%s/%s: left alone, it is the login of %s, which refreshes it\n", s.Provider, s.ID, programName(s.Follows))
+			a.printf("%s/%s: left alone, it is the login of %s, which refreshes it\n",
+				s.Provider, s.ID, programName(s.Follows))
 			continue
 		}
 		switch err := p.Refresh(a.ctx, s.Provider, s.ID); {
 		case err == nil:
+			// list is from before the refresh, so renewal reads the status again.
 			renewed++
 			by, _ := how.Load(s.Provider + "/" + s.ID)
 			a.printf("%s\n", renewal(s, p.Status(), by == reauth.Adopted))
@@ -70,14 +80,17 @@ func (c *refreshCmd) Run(a *app) error {
 			worst = worse(a, worst, afterRefresh(s, err))
 		}
 	}
+	// A script that asked for a refresh must not take this for one.
 	if worst == nil && renewed == 0 && c.ID == "" {
 		return fmt.Errorf("reauth: there was nothing to refresh of %s", list[0].Provider)
 	}
 	return worst
 }
 
-// renewal says what has become of a credential.
+// renewal describes the outcome of a refresh: the new token's fingerprint, when it expires, and
+// whether this process exchanged the refresh token or adopted tokens that another one had stored.
 func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adopted bool) string {
+	// The credential is still there: this process has just refreshed it.
 	now, _ := find(all, before.Provider, before.ID)
 	what := "refreshed"
 	if adopted {
@@ -90,7 +103,8 @@ func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adop
 	return text
 }
 
-// afterRefresh adds the way out to the error of a refresh.
+// afterRefresh adds to the error of a refresh what the user can do about it. A refresh token that
+// the provider has refused for good ends the command with exitLogin.
 func afterRefresh(s reauth.CredentialStatus, err error) error {
 	var refused *reauth.RefreshError
 	switch {
@@ -104,7 +118,9 @@ func afterRefresh(s reauth.CredentialStatus, err error) error {
 	return err
 }
 
-// worse tells the error that matters less, and returns the other one: a new login that is needed counts most.
+// worse returns that one of two errors that determines the exit code, and prints the other. An
+// error that asks for a new login wins, because its exit code is the highest. one is nil as long as
+// nothing has failed.
 func worse(a *app, one, other error) error {
 	var login *exitError
 	if one == nil {
@@ -117,7 +133,7 @@ func worse(a *app, one, other error) error {
 	return other
 }
 
-// resetCmd lifts marks.
+// resetCmd lifts the marks of credentials that are put aside or retired.
 type resetCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; without it, all of the provider."`
@@ -134,7 +150,8 @@ Examples:
 `
 }
 
-// Run implements the command.
+// Run implements the command. It resets also those in good standing, since their refresh may be
+// backing off.
 func (c *resetCmd) Run(a *app) error {
 	p, err := a.pool()
 	if err != nil {
@@ -148,6 +165,7 @@ func (c *resetCmd) Run(a *app) error {
 		if err := p.Reset(a.ctx, s.Provider, s.ID); err != nil {
 			return err
 		}
+		// s is from before the reset.
 		was := "was in good standing already"
 		if s.State != reauth.Good {
 			was = "is in good standing again; it was " + stateOf(s, time.Now())
@@ -157,7 +175,8 @@ func (c *resetCmd) Run(a *app) error {
 	return nil
 }
 
-// removeCmd removes a credential.
+// removeCmd removes one credential from the store. It never removes several at once: without an ID
+// the provider must have exactly one.
 type removeCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; it may be left out when the provider has one only."`
@@ -187,6 +206,7 @@ func (c *removeCmd) Run(a *app) error {
 	if len(list) > 1 {
 		return usagef("%s has %d credentials; name one of %s", list[0].Provider, len(list), idsOf(list))
 	}
+	// Remove waits for a refresh of this credential that another process has begun.
 	if err := p.Remove(a.ctx, list[0].Provider, list[0].ID); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// statusCmd shows the pool.
+// statusCmd prints how the credentials of the store stand.
 type statusCmd struct {
 	Provider string `arg:"" optional:"" help:"Only this provider's credentials."`
 	JSON     bool   `name:"json" help:"Print JSON, for programs."`
@@ -41,16 +41,20 @@ func (c *statusCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	// JSON is written for an empty store too: a program can rely on its form.
 	if c.JSON {
 		return writeStatusJSON(a.stdout, a.storeName(), list)
 	}
+	// An empty store is no failure, and no table goes to a pipe: the advice is for standard error.
 	if len(list) == 0 {
-		a.notef("reauth: there is no credential%s in %s; get one in with: reauth login, reauth import, reauth add\n", ofProvider(c.Provider), a.storeName())
+		a.notef("reauth: there is no credential%s in %s; get one in with: reauth login, reauth import, reauth add\n",
+			ofProvider(c.Provider), a.storeName())
 		return nil
 	}
 	return writeStatus(a.stdout, list, time.Now())
 }
 
+// ofProvider returns " of name", or nothing without a name.
 func ofProvider(name string) string {
 	if name == "" {
 		return ""
@@ -58,30 +62,39 @@ func ofProvider(name string) string {
 	return " of " + name
 }
 
-// only returns the credentials of a provider, by name or alias, and of those the one of that ID. An empty name is any.
+// only returns the credentials of a provider, which is given by its name or an alias, and of those
+// the one with this ID. An empty provider or ID means any. A name that is neither built in nor in
+// the store is a usage error: most likely it is misspelt. only overwrites list.
 func only(list []reauth.CredentialStatus, provider, id string) ([]reauth.CredentialStatus, error) {
 	if provider != "" {
+		// A program may have stored credentials of a provider that is not built in.
 		name := provider
 		if pr, ok := reauth.LookupProvider(provider); ok {
 			name = pr.Name
 		} else if !slices.ContainsFunc(list, func(s reauth.CredentialStatus) bool { return s.Provider == provider }) {
-			_, err := lookup(provider) // neither built in nor in the store
+			_, err := lookup(provider)
 			return nil, err
 		}
-		list = slices.DeleteFunc(list, func(s reauth.CredentialStatus) bool { return s.Provider != name || id != "" && s.ID != id })
+		list = slices.DeleteFunc(list, func(s reauth.CredentialStatus) bool {
+			return s.Provider != name || id != "" && s.ID != id
+		})
 	}
 	return list, nil
 }
 
-// chosen returns the credentials that a command names; that there is none is an error with the exit code given.
+// chosen returns the credentials that a command names. If there is none, its error ends the command
+// with the given exit code and names the way to get one. If only the ID is wrong, the error lists
+// the IDs that exist.
 func (a *app) chosen(p *reauth.Pool, provider, id string, code int) ([]reauth.CredentialStatus, error) {
 	all := p.Status()
+	// only overwrites its list, and the error below needs all of it.
 	list, err := only(slices.Clone(all), provider, id)
 	if err != nil || len(list) > 0 {
 		return list, err
 	}
 	if others, _ := only(all, provider, ""); len(others) > 0 {
-		return nil, fmt.Errorf("reauth: %s has no credential %q of %s; it has %s", a.storeName(), id, others[0].Provider, idsOf(others))
+		return nil, fmt.Errorf("reauth: %s has no credential %q of %s; it has %s",
+			a.storeName(), id, others[0].Provider, idsOf(others))
 	}
 	name := provider
 	if pr, ok := reauth.LookupProvider(provider); ok {
@@ -90,6 +103,7 @@ func (a *app) chosen(p *reauth.Pool, provider, id string, code int) ([]reauth.Cr
 	return nil, &exitError{code, fmt.Errorf("reauth: %s has no credential of %s; %s", a.storeName(), name, wayIn(name))}
 }
 
+// idsOf returns the quoted IDs of the list, separated by commas.
 func idsOf(list []reauth.CredentialStatus) string {
 	ids := make([]string, 0, len(list))
 	for _, s := range list {
@@ -98,27 +112,32 @@ func idsOf(list []reauth.CredentialStatus) string {
 	return strings.Join(ids, ", ")
 }
 
-// writeStatus writes the table.
+// writeStatus writes the list as a table, a row for each credential. Relative times, such as "5m
+// ago", count from now.
 func writeStatus(w io.Writer, list []reauth.CredentialStatus, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) {
+		// An empty cell would be hard to see, and awk would miscount the columns.
 		for i := range cells {
 			cells[i] = cmp.Or(printable(cells[i]), "-")
 		}
-		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t")) // Flush tells
+		// The tabwriter only buffers here. Flush returns the errors of w.
+		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}
 	row("PROVIDER", "CREDENTIAL", "ACCOUNT", "TOKEN", "REFRESHED", "STATE")
 	for _, s := range list {
 		account := s.AccountID
 		if account == s.ID {
-			account = "" // said already
+			// The ID is often made of the account. Saying it once is enough.
+			account = ""
 		}
 		row(s.Provider, s.ID, account, s.Fingerprint, ago(s.LastRefresh, now), stateOf(s, now))
 	}
 	return t.Flush()
 }
 
-// printable drops what would disturb a terminal: a store may have been written by anybody.
+// printable drops what is not printable, such as escape sequences. IDs and reasons come from a
+// store that other programs write, and must not take over a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -128,18 +147,23 @@ func printable(s string) string {
 	}, s)
 }
 
-// stateOf says how a credential stands, for people.
+// stateOf describes in words how a credential stands, such as "put aside until 15:04 (in 2h00m),
+// xai:spending-limit:billing, expires in 5d00h".
 func stateOf(s reauth.CredentialStatus, now time.Time) string {
 	var parts []string
 	switch s.State {
+	// The reason names the rule that decided: reauth classify explains it.
 	case reauth.Aside:
-		parts = append(parts, fmt.Sprintf("put aside until %s (%s)", s.AsideUntil.Local().Format(stampFor(s.AsideUntil, now)), in(s.AsideUntil, now)), s.Reason)
+		until := fmt.Sprintf("put aside until %s (%s)",
+			s.AsideUntil.Local().Format(stampFor(s.AsideUntil, now)), in(s.AsideUntil, now))
+		parts = append(parts, until, s.Reason)
 	case reauth.Retired:
 		parts = append(parts, "retired", s.Reason)
 	default:
 		parts = append(parts, "good")
 	}
 	switch {
+	// An API key has no expiry, and of some tokens it is unknown.
 	case s.Expiry.IsZero():
 	case s.Expiry.After(now):
 		parts = append(parts, "expires "+in(s.Expiry, now))
@@ -152,6 +176,8 @@ func stateOf(s reauth.CredentialStatus, now time.Time) string {
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ", ")
 }
 
+// stampFor returns the layout in which to print t. Within the next 20 hours the time of day alone
+// is clear; a later t needs its date.
 func stampFor(t, now time.Time) string {
 	if t.Sub(now) < 20*time.Hour {
 		return "15:04"
@@ -159,6 +185,7 @@ func stampFor(t, now time.Time) string {
 	return "2006-01-02 15:04"
 }
 
+// in says how far t lies ahead: "in 5m", or "now" when it has passed.
 func in(t, now time.Time) string {
 	if d := t.Sub(now); d > 0 {
 		return "in " + short(d)
@@ -166,6 +193,7 @@ func in(t, now time.Time) string {
 	return "now"
 }
 
+// ago says how long ago t was: "5m ago". A zero t gives nothing.
 func ago(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -173,7 +201,8 @@ func ago(t, now time.Time) string {
 	return short(now.Sub(t)) + " ago"
 }
 
-// short is a length of time in at most two units.
+// short formats a duration in at most two units, without rounding up. A negative one counts as
+// zero.
 func short(d time.Duration) string {
 	switch d = max(d, 0); {
 	case d < time.Minute:
@@ -186,21 +215,28 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
 }
 
-// statusJSON is a credential as programs read it.
+// statusJSON is a credential in the output of --json. Programs parse it: names and meanings stay.
+// Times are in UTC and whole seconds (RFC 3339); an unknown time is absent.
 type statusJSON struct {
-	Provider    string     `json:"provider"`
-	ID          string     `json:"id"`
-	Account     string     `json:"account,omitempty"`
-	Fingerprint string     `json:"fingerprint"`
-	State       string     `json:"state"`
-	Reason      string     `json:"reason,omitempty"`
-	Follows     string     `json:"follows,omitempty"`
+	Provider string `json:"provider"`
+	ID       string `json:"id"`
+	Account  string `json:"account,omitempty"`
+	// Fingerprint is the beginning of the access token's digest.
+	Fingerprint string `json:"fingerprint"`
+	// State is "good", "aside" or "retired". Reason is the rule that decided; absent when good.
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+	// Follows is the kind of program whose login it is, as "reauth import" names it.
+	Follows string `json:"follows,omitempty"`
+	// Priority: lower is preferred.
 	Priority    int        `json:"priority"`
 	Expiry      *time.Time `json:"expiry,omitempty"`
 	AsideUntil  *time.Time `json:"aside_until,omitempty"`
 	LastRefresh *time.Time `json:"last_refresh,omitempty"`
 }
 
+// writeStatusJSON writes the list as an indented JSON object. An empty list is [], not null, so
+// that "jq .credentials[]" works.
 func writeStatusJSON(w io.Writer, store string, list []reauth.CredentialStatus) error {
 	doc := struct {
 		Store       string       `json:"store"`
@@ -215,11 +251,13 @@ func writeStatusJSON(w io.Writer, store string, list []reauth.CredentialStatus) 
 	}
 	for _, s := range list {
 		doc.Credentials = append(doc.Credentials, statusJSON{
-			Provider: s.Provider, ID: s.ID, Account: s.AccountID, Fingerprint: s.Fingerprint, State: string(s.State), Reason: s.Reason, Follows: s.Follows,
-			Priority: s.Priority, Expiry: stamp(s.Expiry), AsideUntil: stamp(s.AsideUntil), LastRefresh: stamp(s.LastRefresh),
+			Provider: s.Provider, ID: s.ID, Account: s.AccountID, Fingerprint: s.Fingerprint,
+			State: string(s.State), Reason: s.Reason, Follows: s.Follows, Priority: s.Priority,
+			Expiry: stamp(s.Expiry), AsideUntil: stamp(s.AsideUntil), LastRefresh: stamp(s.LastRefresh),
 		})
 	}
 	enc := json.NewEncoder(w)
+	// The output goes to programs and terminals, not into a page: & stays readable.
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(doc)

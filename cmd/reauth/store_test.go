@@ -98,7 +98,8 @@ func TestStoreInPostgres(t *testing.T) {
 	assert.Contains(t, text, "127.0.0.1")
 }
 
-// schemaOfOnesOwn returns the URL of a schema that is dropped at the end, in the database that integration/postgres.sh tells.
+// schemaOfOnesOwn returns the URL of a schema that is dropped at the end, in the database that
+// integration/postgres.sh tells.
 func schemaOfOnesOwn(t *testing.T) string {
 	t.Helper()
 	where := os.Getenv("REAUTH_TEST_POSTGRES")

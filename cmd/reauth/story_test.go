@@ -146,7 +146,8 @@ func TestRefreshLeavesAloneWhatItCannotRefresh(t *testing.T) {
 	s.golden("refresh-key", s.transcript([]string{"refresh", "xai"}, []string{"refresh", "xai", "key"}, []string{"refresh", "openrouter"}))
 }
 
-// One that fails does not keep the other from being renewed, and the new login that is needed decides the exit code.
+// One that fails does not keep the other from being renewed, and the new login that is needed
+// decides the exit code.
 func TestRefreshOfSeveral(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)

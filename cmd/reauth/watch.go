@@ -14,7 +14,7 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// watchCmd shows the pool until it is interrupted.
+// watchCmd prints the status again and again until the user interrupts it.
 type watchCmd struct {
 	Provider string        `arg:"" optional:"" help:"Only this provider's credentials."`
 	Interval time.Duration `help:"How often to look." default:"1s"`
@@ -31,8 +31,10 @@ Examples:
 `
 }
 
-// Run implements the command. A store that cannot be read for a while is told, and read again.
+// Run implements the command. The store must be readable at the start. Later errors appear in place
+// of the table, and the next tick tries again, since a database may restart while somebody watches.
 func (c *watchCmd) Run(a *app) error {
+	// Each look reads the whole store. More than ten a second would help nobody who watches.
 	if c.Interval < 100*time.Millisecond {
 		return usagef("--interval is at least 100ms")
 	}
@@ -40,15 +42,16 @@ func (c *watchCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	look := func() ([]reauth.CredentialStatus, error) {
-		p, err := reauth.OpenPool(a.ctx, s) // a pool that is asked for nothing does not look at its store
+	read := func() ([]reauth.CredentialStatus, error) {
+		// A pool re-reads its store only when it is asked for tokens, so each look opens a new one.
+		p, err := reauth.OpenPool(a.ctx, s)
 		if err != nil {
 			return nil, err
 		}
 		defer p.Close()
 		return only(p.Status(), c.Provider, "")
 	}
-	if _, err := look(); err != nil {
+	if _, err := read(); err != nil {
 		return err
 	}
 	var show display = &printer{out: a.stdout}
@@ -59,7 +62,7 @@ func (c *watchCmd) Run(a *app) error {
 	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
 	for {
-		list, err := look()
+		list, err := read()
 		if a.ctx.Err() != nil {
 			return nil
 		}
@@ -72,13 +75,13 @@ func (c *watchCmd) Run(a *app) error {
 	}
 }
 
-// display is where the table goes.
+// display shows one status after another. end restores what show has changed, and is called once.
 type display interface {
 	show(list []reauth.CredentialStatus, err error, now time.Time)
 	end()
 }
 
-// table is the status as lines.
+// table formats the status, or the error of reading it, as lines without control characters.
 func table(list []reauth.CredentialStatus, err error, now time.Time) []string {
 	var b bytes.Buffer
 	switch {
@@ -87,20 +90,25 @@ func table(list []reauth.CredentialStatus, err error, now time.Time) []string {
 	case len(list) == 0:
 		b.WriteString("there is no credential")
 	default:
-		_ = writeStatus(&b, list, now) // to memory
+		// Writes to a bytes.Buffer do not fail.
+		_ = writeStatus(&b, list, now)
 	}
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
 
-// printer writes what has changed, below what it wrote before.
+// printer is the display for files and pipes. It appends the table whenever that has changed.
 type printer struct {
-	out  io.Writer
+	out io.Writer
+	// last is the JSON of the status printed last, with its error.
 	last string
 }
 
+// show implements display.
 func (p *printer) show(list []reauth.CredentialStatus, err error, now time.Time) {
 	var b bytes.Buffer
-	_ = writeStatusJSON(&b, "", list) // without what only time changes
+	// The table says "5s ago" and would differ at every tick. JSON has absolute times, and differs
+	// only when a credential does.
+	_ = writeStatusJSON(&b, "", list)
 	if err != nil {
 		b.WriteString(err.Error())
 	}
@@ -108,29 +116,44 @@ func (p *printer) show(list []reauth.CredentialStatus, err error, now time.Time)
 		return
 	}
 	p.last = b.String()
-	_, _ = fmt.Fprintf(p.out, "%s\n%s\n\n", now.Format(time.DateTime), strings.Join(table(list, err, now), "\n")) // no reader: nothing to do
+	// A write fails when nobody reads any more. There is nobody to tell.
+	_, _ = fmt.Fprintf(p.out, "%s\n%s\n\n", now.Format(time.DateTime), strings.Join(table(list, err, now), "\n"))
 }
 
+// end implements display. There is nothing to restore.
 func (*printer) end() {}
 
-// screen keeps the table on a terminal, whose size is asked for each time.
+// screen is the display for a terminal: it redraws the table in place. It asks for the size of the
+// terminal each time, so it follows a resized window.
 type screen struct {
-	out   io.Writer
+	out io.Writer
+	// fd is the file descriptor of the terminal, for its size.
 	fd    int
 	title string
+	// begun: show has switched to the alternate screen, which end must leave.
 	begun bool
-	last  []string
+	// last is the table shown last. end leaves it on the normal screen.
+	last []string
 }
 
-// What a terminal does (ECMA-48, and DEC's private modes).
+// Control sequences of terminals. Clearing and moving are of ECMA-48; the alternate screen (1049)
+// and the cursor's visibility (25) are private modes of xterm and DEC.
 const (
-	otherScreen = "\x1b[?1049h\x1b[?25l" // and no cursor
-	backAgain   = "\x1b[?25h\x1b[?1049l"
-	home        = "\x1b[H"
-	restOfLine  = "\x1b[K"
-	restBelow   = "\x1b[J"
+	// otherScreen switches to the alternate screen and hides the cursor.
+	otherScreen = "\x1b[?1049h\x1b[?25l"
+	// backAgain undoes otherScreen.
+	backAgain = "\x1b[?25h\x1b[?1049l"
+	// home moves the cursor to the top left.
+	home = "\x1b[H"
+	// restOfLine clears from the cursor to the end of the line.
+	restOfLine = "\x1b[K"
+	// restBelow clears from the cursor to the end of the screen.
+	restBelow = "\x1b[J"
 )
 
+// show implements display. It overwrites line by line and clears only what is left over, since
+// clearing the whole screen first would flicker. A table that is too high ends with the number of
+// lines left out.
 func (s *screen) show(list []reauth.CredentialStatus, err error, now time.Time) {
 	var b strings.Builder
 	if !s.begun {
@@ -154,17 +177,20 @@ func (s *screen) show(list []reauth.CredentialStatus, err error, now time.Time) 
 		b.WriteString(cut(line, width-1) + restOfLine)
 	}
 	b.WriteString(restBelow)
-	_, _ = io.WriteString(s.out, b.String()) // the terminal has gone: so will the process
+	// A write fails when the terminal has gone. Its SIGHUP ends the process as well.
+	_, _ = io.WriteString(s.out, b.String())
 }
 
-// end leaves the terminal as it was, with the last table on it.
+// end implements display. It restores the terminal and prints the last table below the command,
+// where the user can still read it.
 func (s *screen) end() {
 	if s.begun {
 		_, _ = io.WriteString(s.out, backAgain+strings.Join(s.last, "\n")+"\n")
 	}
 }
 
-// cut shortens a line to the width of the screen, whose last column is left alone: there terminals differ.
+// cut shortens a line to width characters; the last of them is then an ellipsis. show leaves the
+// last column of the terminal empty, because terminals disagree on where the cursor goes after it.
 func cut(line string, width int) string {
 	if width < 1 {
 		return ""

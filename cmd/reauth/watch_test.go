@@ -19,7 +19,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// Where there is no terminal, a table is printed when something has changed, and Ctrl-C is the normal end.
+// Where there is no terminal, a table is printed when something has changed, and Ctrl-C is the
+// normal end.
 func TestWatchPrintsWhatChanges(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)

@@ -101,6 +101,15 @@ type Own struct {
 	Example string // a base URL
 }
 
+// Host is the host of the example.
+func (o Own) Host() string {
+	u, err := url.Parse(o.Example)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
 // Probe is the harmless request that tells whether a credential is accepted. Where a list of models
 // is public and proves nothing, or is not documented, it is a completion that asks for nothing: the
 // provider refuses the credential before it refuses the request, and nothing is spent.

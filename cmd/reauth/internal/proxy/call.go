@@ -11,29 +11,41 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// call is what is known of one request. The transport tells of it by events, perhaps from another goroutine.
+// call is the record of one request: tell logs it, and timed measures the recovery with it. The
+// transport and the pool fill it by events, which may come from another goroutine.
 type call struct {
-	mu       sync.Mutex
-	id       string // of the credential used last
-	verdict  string // the last refusal's
-	what     string // a code or a word for what went wrong
+	mu sync.Mutex
+	// id is the ID of the credential that was sent last.
+	id string
+	// verdict is the last refusal, as "kind:rule".
+	verdict string
+	// what is a word or a code for what went wrong on the way, such as "client_gone".
+	what string
+	// attempts is how often the request was sent to the provider.
 	attempts int
-	refused  time.Time // when the first refusal came
-	gaveUp   bool
+	// refused is when the first refusal came; zero: there was none.
+	refused time.Time
+	// gaveUp: the client got a refusal, or no answer after one.
+	gaveUp bool
 }
 
+// callKey is the context key of a request's call.
 type callKey struct{}
 
+// withCall returns a context that carries c.
 func withCall(ctx context.Context, c *call) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
 }
 
+// callFrom returns the call that ctx carries, or nil: events of the pool's own work belong to no
+// request.
 func callFrom(ctx context.Context) *call {
 	c, _ := ctx.Value(callKey{}).(*call)
 	return c
 }
 
-// observe takes in an event of this request.
+// observe records an event of this request. It ignores events that are not about a send of this
+// request.
 func (c *call) observe(e reauth.Event) {
 	if c == nil || e.Attempt == 0 {
 		return
@@ -46,6 +58,7 @@ func (c *call) observe(e reauth.Event) {
 	}
 	switch e.Type {
 	case reauth.Judged:
+		// The reason of a Judged event begins with the kind of the verdict and a colon.
 		if kind, _, _ := strings.Cut(e.Reason, ":"); kind != reauth.Pass.String() {
 			c.verdict = e.Reason
 			if c.refused.IsZero() {
@@ -58,13 +71,15 @@ func (c *call) observe(e reauth.Event) {
 	}
 }
 
+// refusal returns when the first refusal came (zero: there was none), and whether the transport
+// gave up.
 func (c *call) refusal() (since time.Time, gaveUp bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.refused, c.gaveUp
 }
 
-// note remembers what went wrong. A nil call is one that nobody follows.
+// note records what went wrong. It does nothing on a nil call.
 func (c *call) note(what string) {
 	if c == nil {
 		return
@@ -74,17 +89,19 @@ func (c *call) note(what string) {
 	c.what = what
 }
 
-// answer is a ResponseWriter that knows what was written. Flush and Hijack are found through Unwrap.
+// answer is an http.ResponseWriter that records the status and counts the body's bytes.
+// http.ResponseController finds Flush and Hijack through Unwrap.
 type answer struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap implements the interface that http.ResponseController looks for.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// WriteHeader implements http.ResponseWriter.
+// WriteHeader implements http.ResponseWriter. It does not record informational statuses such as 100
+// and 103, which precede the final one. 101 is final.
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		a.status = status

@@ -6,17 +6,20 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// decisions keeps the last events that say something about credentials, for the page.
+// decisions keeps the last events about credentials for the status page, in a ring buffer. It is
+// safe for concurrent use.
 type decisions struct {
-	mu   sync.Mutex
+	mu sync.Mutex
+	// next is the index in ring where the next event goes, and n is how many events ring holds.
 	ring [keptDecisions]reauth.Event
 	next int
 	n    int
 }
 
+// keptDecisions is how many events the page shows.
 const keptDecisions = 50
 
-// observe keeps an event, unless it is about a request that simply worked.
+// observe keeps an event. It drops successful sends, which would soon fill the ring.
 func (d *decisions) observe(e reauth.Event) {
 	if e.Type == reauth.Sent && e.Err == nil {
 		return
@@ -34,6 +37,7 @@ func (d *decisions) last() []reauth.Event {
 	defer d.mu.Unlock()
 	events := make([]reauth.Event, 0, d.n)
 	for i := range d.n {
+		// The added lengths make the index positive: d.next-1-i can be as low as -len(d.ring).
 		events = append(events, d.ring[(d.next-1-i+2*len(d.ring))%len(d.ring)])
 	}
 	return events

@@ -9,21 +9,28 @@ import (
 	"strings"
 )
 
-// guard decides who may use the proxy. Whoever reaches it spends the account, and a web page that the user has open can
-// reach a loopback port too: by a form or a script of its own, or under a name of its own that it points at 127.0.0.1.
+// guard decides which requests the proxy accepts. Whoever reaches the proxy spends the account, and
+// a web page in the user's browser can reach a loopback port too: by a form or a script, or by DNS
+// rebinding, where a name of the page's own resolves to 127.0.0.1. Origin and Sec-Fetch-Site betray
+// the first kind, the Host header the second.
 type guard struct {
-	hosts map[string]bool // the proxy's own addresses, as a Host header says them, in lower case
+	// hosts has the proxy's own addresses in lower case, as a Host header names them.
+	hosts map[string]bool
+	// token is the SHA-256 of the client token; nil: every program is welcome.
 	token *[sha256.Size]byte
 }
 
-// newGuard makes a guard for a listener at addr. names are further hosts by which clients reach it, each with a port of its
-// own or else with the listener's, or with none. An empty token lets every program in.
+// newGuard returns a guard for a listener at addr. names are further hosts by which clients reach
+// it. A name with a port means that port. A name without one means the listener's port, and also a
+// Host header without a port, since behind TLS clients use the default port. An empty token lets
+// every program in.
 func newGuard(addr net.Addr, names []string, token string) *guard {
 	g := &guard{hosts: make(map[string]bool)}
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		host = addr.String()
 	}
+	// No Host header names an unspecified address such as 0.0.0.0.
 	if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
 		g.allow(host, port)
 	}
@@ -46,6 +53,8 @@ func newGuard(addr net.Addr, names []string, token string) *guard {
 	return g
 }
 
+// allow adds a host with a port. Clients leave out port 80, the default of http, so the bare host
+// is then allowed too. An IPv6 address stands in brackets.
 func (g *guard) allow(host, port string) {
 	bare := host
 	if strings.Contains(host, ":") {
@@ -59,14 +68,16 @@ func (g *guard) allow(host, port string) {
 	}
 }
 
-// denial is why a request is refused.
+// denial is the proxy's own refusal of a request.
 type denial struct {
-	status  int
-	code    string // stable, for programs and as a metric's label
-	message string // for people
+	status int
+	// code is stable: programs test it, and it labels a metric.
+	code string
+	// message is for people, and says what to do.
+	message string
 }
 
-// The codes of denials.
+// The codes of the guard's denials.
 const (
 	deniedMethod = "method_not_allowed"
 	deniedTarget = "bad_request_target"
@@ -76,41 +87,58 @@ const (
 	deniedToken  = "client_token_required"
 )
 
+// denialCodes returns all of these codes, for the metrics.
 func denialCodes() []string {
 	return []string{deniedMethod, deniedTarget, deniedHost, deniedOrigin, deniedSite, deniedToken}
 }
 
-// check returns why a request is refused whatever it asks for, or nil. Of a client's token it knows nothing: see admits.
+// check returns why a request is refused whatever it asks for, or nil. It does not look at the
+// client token: see admits.
 func (g *guard) check(r *http.Request) *denial {
 	switch {
-	case r.Method == http.MethodConnect, r.Method == http.MethodTrace: // the one is no API's, the other would show the credential
+	// No provider's API uses CONNECT. TRACE would return the request, with its credential, to the
+	// client.
+	case r.Method == http.MethodConnect, r.Method == http.MethodTrace:
 		return &denial{http.StatusMethodNotAllowed, deniedMethod, "the proxy does not forward " + r.Method}
 	case !g.hosts[strings.ToLower(r.Host)]:
-		return &denial{http.StatusForbidden, deniedHost, "the Host header is not an address of this proxy; start it with --host to give it another name"}
+		return &denial{
+			http.StatusForbidden, deniedHost,
+			"the Host header is not an address of this proxy; start it with --host to give it another name",
+		}
+	// "OPTIONS *" is such a request.
 	case !strings.HasPrefix(r.URL.Path, "/"):
 		return &denial{http.StatusBadRequest, deniedTarget, "the request names no path"}
 	}
 	for _, origin := range r.Header["Origin"] {
 		if !g.owns(origin) {
-			return &denial{http.StatusForbidden, deniedOrigin, "requests of web pages are refused: they must not spend the account"}
+			return &denial{
+				http.StatusForbidden, deniedOrigin,
+				"requests of web pages are refused: they must not spend the account",
+			}
 		}
 	}
+	// Browsers send Sec-Fetch-Site also where they leave out Origin, as with an image. "none" means
+	// that the user has typed the address. See the W3C's Fetch Metadata Request Headers.
 	for _, site := range r.Header["Sec-Fetch-Site"] {
 		if site != "same-origin" && site != "none" {
-			return &denial{http.StatusForbidden, deniedSite, "requests of web pages are refused: they must not spend the account"}
+			return &denial{
+				http.StatusForbidden, deniedSite,
+				"requests of web pages are refused: they must not spend the account",
+			}
 		}
 	}
 	return nil
 }
 
-// owns reports whether an Origin header names the proxy itself.
+// owns reports whether an Origin header names the proxy itself, as its status page does.
 func (g *guard) owns(origin string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && g.hosts[strings.ToLower(u.Host)]
 }
 
-// admits reports whether the request carries the client token, if one is wanted, in any of the headers in which SDKs send
-// a key. A person's browser sends it as the password of HTTP Basic, which is taken for the proxy's own pages only.
+// admits reports whether the request carries the client token, or whether none is required. It
+// accepts the token in every header in which SDKs send a key. For the proxy's own pages it also
+// accepts the password of HTTP Basic, which is how a person's browser can send it.
 func (g *guard) admits(r *http.Request, page bool) bool {
 	if g.token == nil {
 		return true
@@ -133,13 +161,15 @@ func (g *guard) admits(r *http.Request, page bool) bool {
 	return page && ok && g.is(password)
 }
 
-// is compares digests, which are of one length, in constant time.
+// is reports whether token is the client token. It compares digests in constant time, so that the
+// time reveals neither the token's length nor its beginning.
 func (g *guard) is(token string) bool {
 	sum := sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
 }
 
-// keyHeaders are the headers in which clients send a key, in canonical form.
+// keyHeaders returns the headers in which clients send a key, in canonical form: those of OpenAI,
+// Anthropic, Azure and Google.
 func keyHeaders() []string {
 	return []string{"Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key"}
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// metrics are what the proxy counts. Every label has a fixed or bounded set of values: codes, kinds, and the reasons of
-// verdicts, which are the names of rules; nothing that a client sends becomes one.
+// metrics are the proxy's Prometheus metrics. Every label has a bounded set of values: codes, kinds
+// of verdict, and names of rules. Nothing that a client sends becomes a label, because each new
+// value would occupy memory for good.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -30,39 +31,52 @@ type metrics struct {
 	recovery  *prometheus.HistogramVec
 }
 
-// The results of a refresh.
+// The values of the label "result" of refreshes.
 const (
 	refreshExchanged = "exchanged"
 	refreshAdopted   = "adopted"
 	refreshFailed    = "failed"
 )
 
+// newMetrics returns metrics in a registry of their own. All but those of the Go runtime and the
+// process carry the label "provider", so that several proxies can share a dashboard.
 func newMetrics(pool *reauth.Pool, provider string) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
+	// Everything that is registered through reg gets the label.
 	reg := prometheus.WrapRegistererWith(prometheus.Labels{"provider": provider}, m.registry)
 	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "reauth", Name: name, Help: help}, labels)
 		reg.MustRegister(c)
 		return c
 	}
-	m.requests = counters("proxy_requests_total", "Requests forwarded, by the status the client got; 499: the client went away before there was one.", "code")
+	m.requests = counters("proxy_requests_total",
+		"Requests forwarded, by the status the client got; 499: the client went away before there was one.", "code")
 	m.denied = counters("proxy_denied_total", "Requests refused by the proxy itself, by reason.", "reason")
-	m.verdicts = counters("verdicts_total", "Answers that were looked into, by verdict and by the rule that decided.", "kind", "reason")
-	m.refreshes = counters("refreshes_total", "Refreshes of credentials: exchanged at the token endpoint, adopted from the store, or failed.", "result")
+	m.verdicts = counters("verdicts_total",
+		"Answers that were looked into, by verdict and by the rule that decided.", "kind", "reason")
+	m.refreshes = counters("refreshes_total",
+		"Refreshes of credentials: exchanged at the token endpoint, adopted from the store, or failed.", "result")
 	m.switches = counters("switches_total", "Times a request went on with another credential.").WithLabelValues()
 	m.store = counters("store_failures_total", "Times the store could not be read or written.").WithLabelValues()
-	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "reauth", Name: "proxy_requests_in_flight", Help: "Requests being forwarded, until their answers have ended."})
+	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "reauth", Name: "proxy_requests_in_flight",
+		Help: "Requests being forwarded, until their answers have ended.",
+	})
 	m.recovery = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Namespace: "reauth", Name: "recovery_seconds", Help: "Time from the first refusal of a request to the answer its client got, by result.",
+		Namespace: "reauth", Name: "recovery_seconds",
+		Help: "Time from the first refusal of a request to the answer its client got, by result.",
+		// Seconds: from a switch, which takes one more send, to a slow token endpoint with retries.
 		Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60},
 	}, []string{"result"})
 	reg.MustRegister(m.inFlight, m.recovery, &credentials{pool, provider}, buildInfo())
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.zero()
 	return m
 }
 
-// zero makes the series with known labels exist from the start, so that rates and alerts do not miss the first event.
+// zero creates the series whose labels are known. Prometheus computes no rate from a series that
+// begins at 1, so without this an alert would miss the first event.
 func (m *metrics) zero() {
 	for _, code := range denialCodes() {
 		m.denied.WithLabelValues(code)
@@ -76,6 +90,7 @@ func (m *metrics) zero() {
 	m.requests.WithLabelValues("200")
 }
 
+// handler returns the handler of /metrics.
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
@@ -84,6 +99,7 @@ func (m *metrics) handler() http.Handler {
 func (m *metrics) observe(e reauth.Event) {
 	switch e.Type {
 	case reauth.Judged:
+		// The reason of a Judged event is the kind of the verdict, a colon, and the rule.
 		kind, reason, _ := strings.Cut(e.Reason, ":")
 		m.verdicts.WithLabelValues(kind, reason).Inc()
 	case reauth.Refreshed:
@@ -96,11 +112,13 @@ func (m *metrics) observe(e reauth.Event) {
 		m.switches.Inc()
 	case reauth.StoreFailed:
 		m.store.Inc()
-	default: // the state of credentials is read when it is asked for
+	// Other events change the state of a credential, which the collector reads from the pool.
+	default:
 	}
 }
 
-// ended counts a request that was forwarded.
+// ended counts a forwarded request by its status. A provider may answer with any number, so
+// whatever is no HTTP status becomes "other".
 func (m *metrics) ended(status int) {
 	code := "other"
 	if status >= 100 && status < 600 {
@@ -109,6 +127,8 @@ func (m *metrics) ended(status int) {
 	m.requests.WithLabelValues(code).Inc()
 }
 
+// recovered records the time from the first refusal of a request to its end. ok: the client got an
+// accepted answer.
 func (m *metrics) recovered(after time.Duration, ok bool) {
 	result := "gave-up"
 	if ok {
@@ -117,11 +137,12 @@ func (m *metrics) recovered(after time.Duration, ok bool) {
 	m.recovery.WithLabelValues(result).Observe(after.Seconds())
 }
 
-// total adds up the series of a counter or gauge, for the page.
+// total returns the sum over all series of a counter or gauge, for the status page.
 func (m *metrics) total(name string) float64 {
 	families, err := m.registry.Gather()
 	if err != nil {
-		return 0 // what can be gathered is shown by /metrics, with the error
+		// /metrics shows the error, and what could be gathered in spite of it.
+		return 0
 	}
 	var sum float64
 	for _, f := range families {
@@ -135,15 +156,19 @@ func (m *metrics) total(name string) float64 {
 	return sum
 }
 
-// credentials is a collector of how the provider's credentials stand at the moment.
+// credentials is a collector of the state of the provider's credentials. It reads the pool at each
+// scrape, so it cannot disagree with it.
 type credentials struct {
 	pool     *reauth.Pool
 	provider string
 }
 
+// desc describes the two metrics of the collector.
 func (c *credentials) desc() (states, waiting *prometheus.Desc) {
-	return prometheus.NewDesc("reauth_credentials", "Credentials of the provider by state: good, aside (put aside for a time), retired.", []string{"state"}, nil),
-		prometheus.NewDesc("reauth_credentials_in_flight", "Requests that wait for a response header.", nil, nil)
+	states = prometheus.NewDesc("reauth_credentials",
+		"Credentials of the provider by state: good, aside (put aside for a time), retired.", []string{"state"}, nil)
+	waiting = prometheus.NewDesc("reauth_credentials_in_flight", "Requests that wait for a response header.", nil, nil)
+	return states, waiting
 }
 
 // Describe implements prometheus.Collector.
@@ -155,7 +180,9 @@ func (c *credentials) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *credentials) Collect(ch chan<- prometheus.Metric) {
+	// The values below are constant metrics: the collector keeps no state of its own.
 	states, waiting := c.desc()
+	// States that no credential is in must show 0, not disappear.
 	count := map[reauth.State]int{reauth.Good: 0, reauth.Aside: 0, reauth.Retired: 0}
 	inFlight := 0
 	for _, s := range c.pool.Status() {
@@ -170,7 +197,8 @@ func (c *credentials) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(waiting, prometheus.GaugeValue, float64(inFlight))
 }
 
-// version is the command's, as its build knows it.
+// version returns the module version of the command, as the Go toolchain has recorded it in the
+// binary.
 func version() string {
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
 		return b.Main.Version
@@ -178,8 +206,12 @@ func version() string {
 	return "(devel)"
 }
 
+// buildInfo returns a gauge that is always 1 and whose labels name the build: the convention of
+// Prometheus for such facts.
 func buildInfo() prometheus.Collector {
-	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "reauth", Name: "build_info", Help: "The build: always 1."}, []string{"version", "goversion"})
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "reauth", Name: "build_info", Help: "The build: always 1.",
+	}, []string{"version", "goversion"})
 	g.WithLabelValues(version(), runtime.Version()).Set(1)
 	return g
 }

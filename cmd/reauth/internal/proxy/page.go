@@ -12,48 +12,64 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
+// pageFiles has the templates, the style and the script.
+//
 //go:embed page
 var pageFiles embed.FS
 
-// page is the status page: rendered here, and only kept fresh by its script.
+// page is the status page. The server renders all of it. The script only fetches the part that
+// changes, /-/status, and puts it in place, so the page also works without the script.
 type page struct{ templates *template.Template }
 
+// newPage parses the templates. They are part of the binary, so an error is a bug and panics.
 func newPage() *page {
 	funcs := template.FuncMap{"when": when, "ago": ago, "clock": clock, "stamp": stamp}
 	return &page{template.Must(template.New("").Funcs(funcs).ParseFS(pageFiles, "page/*.html"))}
 }
 
-// contentSecurity lets the page load its own two files and nothing else.
-const contentSecurity = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// contentSecurity is the Content-Security-Policy of the page. It lets the page load its own style
+// and script and fetch from the proxy, and nothing else: text from a provider that got past the
+// template's escaping could run nothing and send nothing away. data: is for the empty icon.
+const contentSecurity = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; " +
+	"img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// status is what the page shows.
+// status is what the page shows: the state of the proxy at one moment. It holds no secret.
 type status struct {
+	// Now is when the page was rendered. Relative times on it count from Now.
 	Now, Started time.Time
 	Provider     string
-	Upstream     string
-	Version      string
-	Stopping     bool
-	BaseURLs     []BaseURL
-	Counters     []counter
-	Credentials  []reauth.CredentialStatus
-	Decisions    []decision
+	// Upstream is the provider's origin, and Version the command's.
+	Upstream string
+	Version  string
+	// Stopping: running requests finish, and the page says so.
+	Stopping    bool
+	BaseURLs    []BaseURL
+	Counters    []counter
+	Credentials []reauth.CredentialStatus
+	// Decisions are the last events, the newest first.
+	Decisions []decision
 }
 
+// counter is the sum of a metric since the start of the proxy.
 type counter struct {
 	Name  string
 	Value string
 }
 
+// decision is an event with a text for the column "More": an error, an end, or a duration.
 type decision struct {
 	reauth.Event
-	Text string // what more there is to say
+	Text string
 }
 
+// status collects what the page shows.
 func (p *Proxy) status() status {
 	s := status{
-		Now: time.Now(), Started: p.started, Provider: p.provider.Name, Upstream: p.upstream.Scheme + "://" + p.upstream.Host,
-		Version: version(), Stopping: p.draining.Load(), BaseURLs: p.baseURLs,
+		Now: time.Now(), Started: p.started, Provider: p.provider.Name,
+		Upstream: p.upstream.Scheme + "://" + p.upstream.Host,
+		Version:  version(), Stopping: p.draining.Load(), BaseURLs: p.baseURLs,
 	}
+	// The registry is the only place where numbers are kept: the page and /metrics agree.
 	for _, c := range []struct{ name, metric string }{
 		{"Requests", "reauth_proxy_requests_total"},
 		{"In flight", "reauth_proxy_requests_in_flight"},
@@ -71,6 +87,8 @@ func (p *Proxy) status() status {
 	for _, e := range p.decisions.last() {
 		d := decision{Event: e}
 		switch {
+		// Err is one of ours or of the library, without secrets: see upstreamError and
+		// reauth.RefreshError.
 		case e.Err != nil:
 			d.Text = e.Err.Error()
 		case !e.Until.IsZero():
@@ -86,38 +104,51 @@ func (p *Proxy) status() status {
 func (p *Proxy) servePage(w http.ResponseWriter, _ *http.Request)   { p.render(w, "page.html") }
 func (p *Proxy) serveStatus(w http.ResponseWriter, _ *http.Request) { p.render(w, "status.html") }
 
+// render writes the template of that name with the current status. It renders into a buffer first,
+// so that an error does not leave half a page behind.
 func (p *Proxy) render(w http.ResponseWriter, name string) {
-	var out bytes.Buffer // whole or not at all
+	var out bytes.Buffer
 	if err := p.page.templates.ExecuteTemplate(&out, name, p.status()); err != nil {
 		p.log.Error("the status page could not be made", "err", err.Error())
-		writeDenial(w, &denial{http.StatusInternalServerError, "page_failed", "the status page could not be made; see the log"})
+		writeDenial(w, &denial{
+			http.StatusInternalServerError, "page_failed", "the status page could not be made; see the log",
+		})
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", contentSecurity)
+	// Links on the page must not tell other hosts where the proxy listens.
 	h.Set("Referrer-Policy", "no-referrer")
-	_, _ = w.Write(out.Bytes()) // a browser that has gone needs no answer
+	// A browser that has gone needs no answer.
+	_, _ = w.Write(out.Bytes())
 }
 
-// serveAsset serves the page's style and script.
+// serveAsset serves the style and the script of the page, and answers 404 to any other path below
+// /-/. It has a list of the files: the templates must not be served.
 func (*page) serveAsset(w http.ResponseWriter, r *http.Request) {
-	types := map[string]string{"status.css": "text/css; charset=utf-8", "status.js": "text/javascript; charset=utf-8"}
+	types := map[string]string{
+		"status.css": "text/css; charset=utf-8",
+		"status.js":  "text/javascript; charset=utf-8",
+	}
 	name := strings.TrimPrefix(r.URL.Path, "/-/")
 	kind, ok := types[name]
 	if !ok {
-		writeDenial(w, &denial{http.StatusNotFound, "not_found", "the proxy has no such page; what begins with /-/ is never forwarded"})
+		writeDenial(w, &denial{
+			http.StatusNotFound, "not_found", "the proxy has no such page; what begins with /-/ is never forwarded",
+		})
 		return
 	}
 	content, err := pageFiles.ReadFile("page/" + name)
 	if err != nil {
-		panic(err) // it is built in
+		// The file is part of the binary: its absence is a bug.
+		panic(err)
 	}
 	w.Header().Set("Content-Type", kind)
-	_, _ = w.Write(content) // a browser that has gone needs no answer
+	_, _ = w.Write(content)
 }
 
-// when tells a time from now, for people: "in 12 min", "3 h ago".
+// when says how far t is from now: "in 12 min", "3 h ago", or "–" when t is unknown.
 func when(t, now time.Time) string {
 	switch d := t.Sub(now); {
 	case t.IsZero():
@@ -129,9 +160,10 @@ func when(t, now time.Time) string {
 	}
 }
 
-// ago is when without a word, for a duration that goes on.
+// ago says how long ago t was, without the word "ago", as in "up for 3 h".
 func ago(t, now time.Time) string { return span(now.Sub(t)) }
 
+// span formats a duration in one unit, rounded down.
 func span(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -144,7 +176,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
-// clock is a time of the day, with the date when it is another one's.
+// clock formats a time for people, in local time. Only a time more than 12 h away has its date.
 func clock(t time.Time) string {
 	if time.Until(t).Abs() < 12*time.Hour {
 		return t.Local().Format("15:04:05")
@@ -152,5 +184,6 @@ func clock(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// stamp is a time for machines, and for those who point at it.
+// stamp formats a time in UTC (RFC 3339): for the datetime attribute, and for the title that a
+// browser shows when the user points at the time.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,8 +1,14 @@
-// Package proxy lends the credentials of a pool to programs in any language: a reverse proxy over reauth's transport, with
-// a status page and metrics.
+// Package proxy lends the credentials of a pool to programs in any language. It is a reverse proxy
+// over reauth.RecoveringTransport, with a status page and metrics.
 //
-// It serves the provider's origin path for path: /v1/models of the proxy is /v1/models of the provider. Its own paths are
-// "/", "/healthz", "/metrics" and what begins with "/-/"; no API of a provider has these.
+// It serves the provider's origin path for path: /v1/models of the proxy is /v1/models of the
+// provider. Its own paths are "/", "/healthz", "/metrics" and everything below "/-/"; no API of a
+// provider has these.
+//
+// A request passes through these steps, each in a file of its own: guard refuses requests of web
+// pages and strangers, rewrite removes the client's own key, the recovering transport adds a
+// credential and replays what the provider refuses, and metrics, decisions and the log record what
+// happened.
 package proxy
 
 import (
@@ -22,7 +28,7 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// Config is what a proxy is made of.
+// Config is what New needs. Pool, Provider, Upstream and Addr are required.
 type Config struct {
 	Pool     *reauth.Pool
 	Provider reauth.Provider
@@ -36,7 +42,7 @@ type Config struct {
 	BaseURLs    []BaseURL // what users set in their programs, for the page
 }
 
-// Proxy is a http.Handler for one provider.
+// Proxy is an http.Handler for one provider. It is safe for concurrent use.
 type Proxy struct {
 	pool     *reauth.Pool
 	provider reauth.Provider
@@ -48,18 +54,24 @@ type Proxy struct {
 	forward   *httputil.ReverseProxy
 	transport http.RoundTripper
 	metrics   *metrics
-	numbers   http.Handler // /metrics
+	// numbers serves /metrics.
+	numbers   http.Handler
 	decisions decisions
 	page      *page
 	started   time.Time
 
+	// draining: a stop has begun, and /healthz answers 503.
 	draining atomic.Bool
-	forwards atomic.Int64    // requests being forwarded, upgraded connections among them
-	stopped  context.Context //nolint:containedctx // of all requests: its end cuts them
-	stop     context.CancelFunc
+	// forwards counts the requests that are being forwarded. Upgraded connections such as
+	// websockets are among them; http.Server.Shutdown does not wait for those.
+	forwards atomic.Int64
+	// stopped is the parent context of all requests. Its end cuts them.
+	stopped context.Context //nolint:containedctx // of the proxy, not of a call
+	stop    context.CancelFunc
 }
 
-// New returns a proxy. It takes the pool's Observe, which must not be used before.
+// New returns a proxy. It sets the pool's Observe, so the caller must not have set it and must not
+// use the pool before.
 func New(c Config) *Proxy {
 	p := &Proxy{
 		pool: c.Pool, provider: c.Provider, upstream: c.Upstream, baseURLs: c.BaseURLs, log: c.Logger,
@@ -75,31 +87,40 @@ func New(c Config) *Proxy {
 	p.stopped, p.stop = context.WithCancel(context.Background())
 	p.numbers = p.metrics.handler()
 	p.pool.Observe = p.observe
+	// The layers from the outside in: timed measures the recovery, the recovering transport adds
+	// credentials and recovers, authorizedOnly lets nothing out without a credential.
 	recovering := reauth.NewRecoveringTransport(authorizedOnly{p.transport}, p.pool)
+	// The SDKs would otherwise retry what the transport has found to be final.
 	recovering.MarkFinal = true
 	p.forward = &httputil.ReverseProxy{
-		Rewrite:       p.rewrite,
-		Transport:     timed{recovering, p.metrics},
+		Rewrite:   p.rewrite,
+		Transport: timed{recovering, p.metrics},
+		// Flush each write at once: events of a stream must not wait in a buffer.
 		FlushInterval: -1,
 		ErrorHandler:  p.failed,
 		ErrorLog:      slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BufferPool:    &buffers{},
 		ModifyResponse: func(resp *http.Response) error {
-			resp.Header.Del("Set-Cookie") // it would be a cookie of 127.0.0.1
+			// The client would keep it as a cookie of the proxy's host, and send it to every other
+			// program on that host.
+			resp.Header.Del("Set-Cookie")
 			return nil
 		},
 	}
 	return p
 }
 
-// observe takes in what the transport and the pool do.
+// observe passes an event of the transport or the pool to the metrics, the status page and the log
+// line of the request. The pool calls it from any goroutine.
 func (p *Proxy) observe(ctx context.Context, e reauth.Event) {
 	p.metrics.observe(e)
 	p.decisions.observe(e)
 	callFrom(ctx).observe(e)
 }
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. It checks the guard's rules and the client token, then serves
+// a path of its own or forwards the request. /healthz needs no token, because orchestrators probe
+// it without one.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d := p.guard.check(r); d != nil {
 		p.deny(w, r, d)
@@ -107,6 +128,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	local := p.local(r.URL.Path)
 	if r.URL.Path != "/healthz" && !p.guard.admits(r, local != nil) {
+		// A browser asks its user for a password when it is challenged for Basic. A program should
+		// not be: its SDK sends the token as a key.
 		challenge := `Bearer realm="reauth proxy"`
 		if local != nil {
 			challenge = `Basic realm="reauth proxy: any name, the client token as password", charset="UTF-8"`
@@ -122,7 +145,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.serveForward(w, r)
 }
 
-// local returns what serves a path of the proxy's own, or nil.
+// local returns the handler for a path of the proxy's own. It returns nil for a path to forward.
 func (p *Proxy) local(path string) http.HandlerFunc {
 	switch {
 	case path == "/":
@@ -139,10 +162,14 @@ func (p *Proxy) local(path string) http.HandlerFunc {
 	return nil
 }
 
+// serveLocal serves one of the proxy's own paths, to GET and HEAD only. Answers change all the time
+// and may name accounts, so no cache may keep them.
 func (p *Proxy) serveLocal(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		p.deny(w, r, &denial{http.StatusMethodNotAllowed, deniedMethod, "this path is the proxy's own and only to be read"})
+		p.deny(w, r, &denial{
+			http.StatusMethodNotAllowed, deniedMethod, "this path is the proxy's own and only to be read",
+		})
 		return
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -150,24 +177,30 @@ func (p *Proxy) serveLocal(w http.ResponseWriter, r *http.Request, serve http.Ha
 	serve(w, r)
 }
 
-// serveHealth says whether the proxy takes requests. It tells nothing else and needs no token.
+// serveHealth answers 200 while the proxy takes requests, and 503 once it is stopping, so that a
+// load balancer sends no more. It reveals nothing else, since it needs no token.
 func (p *Proxy) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if p.draining.Load() {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte("stopping\n")) // a prober that has gone needs no answer
+		// A prober that has gone needs no answer.
+		_, _ = w.Write([]byte("stopping\n"))
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// serveForward sends the request to the provider and tells of it afterwards, also when it was cut.
+// serveForward forwards the request to the provider, then counts and logs it. It does so also for a
+// request that ends in a panic.
 func (p *Proxy) serveForward(w http.ResponseWriter, r *http.Request) {
 	p.forwards.Add(1)
 	p.metrics.inFlight.Inc()
 	c, a, start := &call{}, &answer{ResponseWriter: w}, time.Now()
 	defer func() {
-		cut := recover() // net/http's way to cut an answer in the middle
+		// ReverseProxy panics with http.ErrAbortHandler when an answer breaks off in the middle.
+		// net/http then cuts the connection, so that the client sees that the answer is incomplete.
+		// The panic goes on below.
+		cut := recover()
 		if cut != nil {
 			c.note("cut")
 		}
@@ -182,27 +215,32 @@ func (p *Proxy) serveForward(w http.ResponseWriter, r *http.Request) {
 	p.forward.ServeHTTP(a, r.WithContext(withCall(r.Context(), c)))
 }
 
-// tell logs a request: one line, nothing of its query, headers or body.
+// tell logs one line about a request. It leaves out query, headers and body, which may hold
+// secrets, and bounds method and path, which the client chooses.
 func (p *Proxy) tell(r *http.Request, c *call, a *answer, took time.Duration) {
 	c.mu.Lock()
 	attrs := []slog.Attr{
-		slog.String("method", bounded(r.Method, 20)), slog.String("path", bounded(r.URL.Path, 200)), slog.Int("status", a.status),
-		slog.Int64("bytes", a.bytes), slog.Duration("took", took.Round(time.Microsecond)), slog.Int("attempts", c.attempts),
+		slog.String("method", bounded(r.Method, 20)), slog.String("path", bounded(r.URL.Path, 200)),
+		slog.Int("status", a.status), slog.Int64("bytes", a.bytes),
+		slog.Duration("took", took.Round(time.Microsecond)), slog.Int("attempts", c.attempts),
 	}
-	for _, s := range []struct{ name, value string }{{"credential", c.id}, {"verdict", c.verdict}, {"trouble", c.what}} {
+	for _, s := range []struct{ name, value string }{
+		{"credential", c.id}, {"verdict", c.verdict}, {"trouble", c.what},
+	} {
 		if s.value != "" {
 			attrs = append(attrs, slog.String(s.name, s.value))
 		}
 	}
 	c.mu.Unlock()
 	level := slog.LevelInfo
+	// Status 0: the connection ended before there was an answer.
 	if a.status >= 500 || a.status == 0 {
 		level = slog.LevelWarn
 	}
 	p.log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", attrs...)
 }
 
-// deny refuses a request and tells of it.
+// deny answers a request that the proxy itself refuses, and counts and logs it.
 func (p *Proxy) deny(w http.ResponseWriter, r *http.Request, d *denial) {
 	p.metrics.denied.WithLabelValues(d.code).Inc()
 	p.log.LogAttrs(r.Context(), slog.LevelWarn, "request denied", slog.String("method", bounded(r.Method, 20)),
@@ -210,7 +248,9 @@ func (p *Proxy) deny(w http.ResponseWriter, r *http.Request, d *denial) {
 	writeDenial(w, d)
 }
 
-// writeDenial answers in the envelope that OpenAI's clients read; others show it as text.
+// writeDenial writes a denial as JSON in the form of OpenAI's errors. Its SDKs show the message to
+// their user; other clients show the body as text. For a status below 500, X-Should-Retry keeps the
+// SDKs of OpenAI and Anthropic from trying again in vain.
 func writeDenial(w http.ResponseWriter, d *denial) {
 	type content struct {
 		Message string  `json:"message"`
@@ -218,9 +258,12 @@ func writeDenial(w http.ResponseWriter, d *denial) {
 		Param   *string `json:"param"`
 		Code    string  `json:"code"`
 	}
-	body, err := json.Marshal(map[string]content{"error": {Message: "reauth proxy: " + d.message, Type: "reauth_proxy_error", Code: d.code}})
+	body, err := json.Marshal(map[string]content{"error": {
+		Message: "reauth proxy: " + d.message, Type: "reauth_proxy_error", Code: d.code,
+	}})
 	if err != nil {
-		panic(err) // strings are always JSON
+		// A struct of strings always encodes.
+		panic(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -228,9 +271,11 @@ func writeDenial(w http.ResponseWriter, d *denial) {
 		w.Header().Set("X-Should-Retry", "false")
 	}
 	w.WriteHeader(d.status)
-	_, _ = w.Write(append(body, '\n')) // a client that has gone needs no answer
+	// A client that has gone needs no answer.
+	_, _ = w.Write(append(body, '\n'))
 }
 
+// bounded cuts s to n bytes and marks the cut.
 func bounded(s string, n int) string {
 	if len(s) > n {
 		return s[:n] + "…"
@@ -238,7 +283,7 @@ func bounded(s string, n int) string {
 	return s
 }
 
-// base is the first of the base URLs, the one for an error message.
+// base returns the first of the base URLs, for error messages. It is false when the proxy has none.
 func (p *Proxy) base() (string, bool) {
 	if len(p.baseURLs) == 0 {
 		return "", false
@@ -246,7 +291,7 @@ func (p *Proxy) base() (string, bool) {
 	return p.baseURLs[0].URL, true
 }
 
-// wayIn tells how a credential gets into the store.
+// wayIn returns the command that gets a credential of the provider into the store.
 func wayIn(pr reauth.Provider) string {
 	if pr.Refresher != nil {
 		return "run: reauth login " + pr.Name + ", or for an API key: reauth add " + pr.Name + " --key-stdin"
@@ -254,7 +299,8 @@ func wayIn(pr reauth.Provider) string {
 	return "run: reauth add " + pr.Name + " --key-stdin"
 }
 
-// buffers are those of answers on their way through.
+// buffers is the ReverseProxy's pool of copy buffers, so that not every answer allocates its own 32
+// KiB.
 type buffers struct{ pool sync.Pool }
 
 // Get implements httputil.BufferPool.
@@ -268,10 +314,11 @@ func (b *buffers) Get() []byte {
 // Put implements httputil.BufferPool.
 func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }
 
-// ErrNoCredential is returned by Check when the pool has no credential of the provider.
+// ErrNoCredential is matched by the error of Check.
 var ErrNoCredential = errors.New("no credential")
 
-// Check returns an error matching ErrNoCredential, which names the way out, when the pool has none of the provider.
+// Check reports whether the pool has a credential of the provider. Its error matches
+// ErrNoCredential and names the command that adds one.
 func Check(pool *reauth.Pool, pr reauth.Provider) error {
 	for _, s := range pool.Status() {
 		if s.Provider == pr.Name {
@@ -281,6 +328,7 @@ func Check(pool *reauth.Pool, pr reauth.Provider) error {
 	return &noCredentialError{pr}
 }
 
+// noCredentialError is the error of Check.
 type noCredentialError struct{ provider reauth.Provider }
 
 func (e *noCredentialError) Error() string {

@@ -70,7 +70,8 @@ func (e *echo) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// Where the credential goes is the provider's to say, and with gateways the client's; its own key goes nowhere.
+// Where the credential goes is the provider's to say, and with gateways the client's; its own key
+// goes nowhere.
 func TestRewritePutsTheCredentialInPlaceOfTheClients(t *testing.T) {
 	for _, c := range []struct {
 		provider, target string
@@ -103,7 +104,8 @@ func TestRewritePutsTheCredentialInPlaceOfTheClients(t *testing.T) {
 	}
 }
 
-// A path that is not the provider's, on a host where it owns a part, is not forwarded without a credential.
+// A path that is not the provider's, on a host where it owns a part, is not forwarded without a
+// credential.
 func TestForwardNamesTheBaseURLForAnotherPath(t *testing.T) {
 	e := &echo{}
 	w := serve(newProxy(t, "openrouter", reauth.Credential{AccessToken: "theirs"}, e), http.MethodPost, "/v1/chat/completions")
@@ -116,7 +118,8 @@ type failing struct{ err error }
 
 func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
 
-// What an error says by itself is not repeated: it may quote the address of a proxy with its password.
+// What an error says by itself is not repeated: it may quote the address of a proxy with its
+// password.
 func TestFailureNamesNoSecret(t *testing.T) {
 	for err, want := range map[error]string{
 		errors.New(`invalid proxy address "http://user:secret@proxy"`):               "the connection failed",
@@ -136,7 +139,8 @@ func TestFailureNamesNoSecret(t *testing.T) {
 	}
 }
 
-// Every built-in provider has its documented address, which is one of its hosts, or is known to have none.
+// Every built-in provider has its documented address, which is one of its hosts, or is known to
+// have none.
 func TestBasesAreTheProviders(t *testing.T) {
 	own := []string{"azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex"}
 	pool := reauth.NewPool()

@@ -11,19 +11,32 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Limits are what a listener grants.
+// Limits are the limits of Serve. Zero for a time means none of it.
 type Limits struct {
-	Connections int           // at the same time; further ones wait
-	Drain       time.Duration // how long requests are still taken after the stop, while /healthz says 503
-	Grace       time.Duration // how long requests that run may go on after that
+	// Connections is how many clients may be connected at the same time. Further ones wait in the
+	// listener's queue. 0: no limit.
+	Connections int
+	// Drain is how long Serve still takes requests after ctx has ended, while /healthz answers 503.
+	// A load balancer uses this time to send its requests elsewhere.
+	Drain time.Duration
+	// Grace is how long running requests may go on after Drain.
+	Grace time.Duration
 }
 
-// Serve takes requests from ln until ctx ends, and then stops: /healthz says 503, after the drain no request is taken any
-// more, those that run go on for the grace period, and what is left then is cut, as it is at once when now ends. It closes
-// ln. The pool is the caller's to close.
+// Serve serves requests from ln until ctx ends. It then stops in three steps:
+//
+//   - /healthz answers 503, and requests are still taken, for l.Drain.
+//   - No new request is taken. The running ones go on, for l.Grace at most.
+//   - What still runs is cut.
+//
+// The end of now cuts everything at once. Serve closes ln and returns nil after such a stop, even
+// if it had to cut requests. The caller closes the pool.
 func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error {
 	defer p.stop()
+	// New has made the transport of these types.
 	defer p.forward.Transport.(timed).base.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+	// ReadTimeout and WriteTimeout stay 0: an upload and a stream may take as long as they take.
+	// The other limits end connections that only occupy memory.
 	server := &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -49,7 +62,7 @@ func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error
 	return nil
 }
 
-// drain ends the server.
+// drain stops the server: it waits for running requests and cuts what is left. See Serve.
 func (p *Proxy) drain(now context.Context, server *http.Server, l Limits) {
 	p.draining.Store(true)
 	p.log.Info("stopping", "drain", l.Drain, "grace", l.Grace)
@@ -57,7 +70,8 @@ func (p *Proxy) drain(now context.Context, server *http.Server, l Limits) {
 	graced, cancel := context.WithTimeout(now, l.Grace)
 	defer cancel()
 	err := server.Shutdown(graced)
-	if !p.idle(graced) { // upgraded connections are no longer the server's
+	// Shutdown forgets upgraded connections such as websockets. idle waits for them too.
+	if !p.idle(graced) {
 		err = context.DeadlineExceeded
 	}
 	if err == nil {
@@ -66,13 +80,17 @@ func (p *Proxy) drain(now context.Context, server *http.Server, l Limits) {
 	}
 	p.log.Warn("stopped; requests that were still running have been cut")
 	p.stop()
-	_ = server.Close() // what it says was closed already
+	// Close reports errors of closing connections, which are closed all the same.
+	_ = server.Close()
+	// The handlers need a moment to notice the cut and to log their requests. 5 s bounds that
+	// moment.
 	final, cancelFinal := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancelFinal()
 	p.idle(final)
 }
 
-// idle waits until nothing is being forwarded.
+// idle waits until no request is being forwarded. It returns false if ctx ends before. It polls,
+// because a stop happens once and 10 ms do not matter there.
 func (p *Proxy) idle(ctx context.Context) bool {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -86,6 +104,7 @@ func (p *Proxy) idle(ctx context.Context) bool {
 	return true
 }
 
+// wait waits for d, or until ctx ends.
 func wait(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return

@@ -16,12 +16,16 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// placeholder stands in the header in which the client had its own key: the transport puts the credential there. It never
-// leaves the process; see authorizedOnly.
+// placeholder is the value that rewrite sets in place of the client's own key. The recovering
+// transport replaces it by the credential. It never leaves the process: see authorizedOnly.
 const placeholder = "to-be-set-by-reauth"
 
-// NewTransport returns a transport for many requests to one host that take as long as they take. Answers stay compressed as
-// the client asked for, and a connection that has died is noticed by pings and not by a time limit on answers.
+// NewTransport returns a transport for many requests to one host. It limits dialling and
+// handshakes, but not answers, which may take as long as they take; HTTP/2 pings find a connection
+// that has died.
+//
+// It leaves compression to the client: an answer passes through in the encoding that the client has
+// asked for.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -39,28 +43,36 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// rewrite turns a client's request into the provider's: same method, path, query and body, another host, and nothing that
-// is the client's own affair. X-Forwarded-* and hop-by-hop headers are gone when it is called.
+// rewrite turns a client's request into one for the provider: the same method, path, query and
+// body, with another host and without the client's key, cookies and browser headers. ReverseProxy
+// has removed X-Forwarded-* and hop-by-hop headers before.
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	out := r.Out
 	out.URL.Scheme, out.URL.Host, out.Host = p.upstream.Scheme, p.upstream.Host, ""
 	out.URL.RawQuery = p.query(r.In.URL.RawQuery)
-	placed := "Authorization"
+	placed := "Authorization" // the header that gets the placeholder
 	for _, name := range keyHeaders() {
 		if len(out.Header[name]) > 0 && placed == "Authorization" {
-			placed = name // gateways of several dialects are told by it which one is meant
+			// The placeholder goes where the client had its key: gateways that serve several APIs
+			// tell by that header which of them the request is for.
+			placed = name
 		}
 		out.Header.Del(name)
 	}
 	out.Header.Set(placed, placeholder)
-	// Cookies of 127.0.0.1 belong to whatever else runs there.
-	for _, name := range []string{"Cookie", "Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User"} {
+	// The client's cookies belong to whatever else runs on the proxy's host. The other headers
+	// would tell the provider that a browser sent the request, and it may apply CORS to it.
+	for _, name := range []string{
+		"Cookie", "Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User",
+	} {
 		out.Header.Del(name)
 	}
 	withoutKeyProtocol(out.Header)
 }
 
-// query takes the client's own key out of a query where the provider's clients may put one.
+// query returns the raw query without the client's own key. Only Google's clients put a key there,
+// as key or access_token; elsewhere these names may mean something else. It changes nothing else,
+// not even the order or the escapes.
 func (p *Proxy) query(raw string) string {
 	if p.provider.Name != "gemini" && p.provider.Name != "vertex" {
 		return raw
@@ -72,9 +84,11 @@ func (p *Proxy) query(raw string) string {
 	}), "&")
 }
 
-// keyProtocol begins the websocket subprotocol in which clients of OpenAI's realtime API may send their key.
+// keyProtocol is the prefix of the websocket subprotocol in which browser clients of OpenAI's
+// realtime API send their key, as a browser cannot set the Authorization header of a websocket.
 const keyProtocol = "openai-insecure-api-key."
 
+// withoutKeyProtocol removes the subprotocol that holds the client's key, and keeps the others.
 func withoutKeyProtocol(h http.Header) {
 	const name = "Sec-Websocket-Protocol"
 	if !strings.Contains(strings.Join(h[name], ","), keyProtocol) {
@@ -92,19 +106,22 @@ func withoutKeyProtocol(h http.Header) {
 	}
 }
 
-// errNotAuthorized is a request that the transport had no credential for.
+// errNotAuthorized is the error for a request to which the transport has added no credential.
 var errNotAuthorized = errors.New("no credential")
 
-// authorizedOnly keeps requests that carry no credential from leaving: they would be refused by the provider, for a reason
-// that the client could not guess.
+// authorizedOnly refuses to send a request that carries no credential. The provider would reject
+// it, and the client could not tell why. It also replaces the texts of errors: see upstreamError.
 type authorizedOnly struct{ base http.RoundTripper }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. The placeholder still stands in a request without a
+// credential.
 func (t authorizedOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 	for _, name := range keyHeaders() {
 		if slices.Contains(req.Header[name], placeholder) {
 			if req.Body != nil {
-				_ = req.Body.Close() // nothing was read from it
+				// RoundTrip must close the body. Nothing was read from it, so an error loses
+				// nothing.
+				_ = req.Body.Close()
 			}
 			return nil, errNotAuthorized
 		}
@@ -116,14 +133,14 @@ func (t authorizedOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// CloseIdleConnections closes the base's, if it can.
+// CloseIdleConnections closes those of the base, if it can.
 func (t authorizedOnly) CloseIdleConnections() {
 	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-// timed measures how long a refused request takes to recover.
+// timed measures how long a refused request takes from its first refusal to its answer.
 type timed struct {
 	base    http.RoundTripper
 	metrics *metrics
@@ -140,10 +157,12 @@ func (t timed) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// statusClientGone is for the log and the metrics: the client went away before there was an answer.
+// statusClientGone is what the log and the metrics say when the client went away before there was
+// an answer. No client sees it. nginx uses the same number.
 const statusClientGone = 499
 
-// failed answers a request for which there is no answer.
+// failed answers a request for which the transport has returned an error. It is the ErrorHandler of
+// the ReverseProxy.
 func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	c := callFrom(r.Context())
 	switch {
@@ -151,9 +170,11 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		d := p.noCredential()
 		c.note(d.code)
 		writeDenial(w, d)
+	// A stop of the proxy ends the context as well, and then the client is still there.
 	case r.Context().Err() != nil && p.stopped.Err() == nil:
 		c.note("client_gone")
-		w.WriteHeader(statusClientGone) // nobody reads it
+		// Nobody reads this. It sets the status for the log line and the metrics.
+		w.WriteHeader(statusClientGone)
 	default:
 		var known *upstreamError
 		what := "the connection failed"
@@ -161,24 +182,37 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 			what = known.what
 		}
 		c.note(what)
-		writeDenial(w, &denial{http.StatusBadGateway, "upstream_unreachable", "the provider at " + p.upstream.Host + " gave no answer: " + what})
+		writeDenial(w, &denial{
+			http.StatusBadGateway, "upstream_unreachable",
+			"the provider at " + p.upstream.Host + " gave no answer: " + what,
+		})
 	}
 }
 
-// noCredential says why the transport had none.
+// noCredential returns the denial for a request without a credential. Either the store holds none
+// of the provider, or none of those it holds is for the request's path.
 func (p *Proxy) noCredential() *denial {
-	if slices.ContainsFunc(p.pool.Status(), func(s reauth.CredentialStatus) bool { return s.Provider == p.provider.Name }) {
-		d := &denial{http.StatusNotFound, "not_served", "no credential of " + p.provider.Name + " is for this address; see Hosts of the credential"}
+	if slices.ContainsFunc(p.pool.Status(), func(s reauth.CredentialStatus) bool {
+		return s.Provider == p.provider.Name
+	}) {
+		d := &denial{
+			http.StatusNotFound, "not_served",
+			"no credential of " + p.provider.Name + " is for this address; see Hosts of the credential",
+		}
 		if base, ok := p.base(); ok {
 			d.message = "no credential of " + p.provider.Name + " is for this path; the base URL to set is " + base
 		}
 		return d
 	}
-	return &denial{http.StatusUnauthorized, "no_credential", "the store holds no credential of " + p.provider.Name + " any more; " + wayIn(p.provider)}
+	return &denial{
+		http.StatusUnauthorized, "no_credential",
+		"the store holds no credential of " + p.provider.Name + " any more; " + wayIn(p.provider),
+	}
 }
 
-// upstreamError says what kept an answer away in words of ours, wherever it is shown: the error's own text may quote what
-// is secret, such as the address of a proxy with its password.
+// upstreamError is an error of the base transport with a text of describe's. The error's own text
+// may quote a secret, such as the address of a forward proxy with its password, and this one goes
+// to clients, the log and the status page.
 type upstreamError struct {
 	what string
 	err  error
@@ -187,7 +221,8 @@ type upstreamError struct {
 func (e *upstreamError) Error() string { return e.what }
 func (e *upstreamError) Unwrap() error { return e.err }
 
-// describe names what kept an answer away.
+// describe says in fixed words why there is no answer from the provider. The order matters: some of
+// these errors also time out.
 func describe(err error) string {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError

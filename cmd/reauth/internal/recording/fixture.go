@@ -11,20 +11,30 @@ import (
 	"unicode/utf8"
 )
 
-// Fixture is what a fixture file says.
+// Fixture is what a fixture file says about its response, in lines that begin with Fixture-.
 type Fixture struct {
-	Source string // where the answer is from: a URL
-	Host   string // that answered; may be empty
-	Reset  string // "after 42s" or "at <Unix seconds>"; empty: it does not say
+	// Source is where the response was published: a URL. It may be empty.
+	Source string
+	// Host is the host that answered. It may be empty.
+	Host string
+	// Reset is the reset time that the rules must find: "after 42s" or "at " with a Unix time in
+	// seconds. It is empty if the response names none.
+	Reset string
 }
 
-// The header lines that a rule, or the search for a reset time, may read. Others may tell who somebody is, and are dropped.
-var kept = regexp.MustCompile(`(?i)^(?:Content-Type|Www-Authenticate|Proxy-Authenticate|Server|X-Should-Retry|X-Openai-Authorization-Error|X-Error-Json|` +
-	`Cf-Mitigated|X-Vercel-(?:Mitigated|Error)|X-Amzn-(?:Errortype|Waf-Action))$|ratelimit|rate-limit|retry-after|reset|^X-Codex-(?:Primary|Secondary|Active)-`)
+// kept matches the names of the header lines that a rule, or the search for a reset time, may read.
+// Redacted drops all others: they may identify somebody.
+var kept = regexp.MustCompile(`(?i)^(?:Content-Type|Www-Authenticate|Proxy-Authenticate|Server|X-Should-Retry|` +
+	`X-Openai-Authorization-Error|X-Error-Json|Cf-Mitigated|X-Vercel-(?:Mitigated|Error)|` +
+	`X-Amzn-(?:Errortype|Waf-Action))$|` +
+	`ratelimit|rate-limit|retry-after|reset|^X-Codex-(?:Primary|Secondary|Active)-`)
 
-// Redacted returns the response without what identifies somebody, and the names of the header lines that were dropped.
+// Redacted returns a copy without what identifies somebody, and the sorted names of the header
+// lines that it has dropped. The copy has no notes.
 func (r *Response) Redacted() (clean *Response, dropped []string) {
-	clean = &Response{Status: r.Status, Header: make(http.Header), Notes: make(http.Header), Encoding: r.Encoding, Opaque: r.Opaque}
+	clean = &Response{
+		Status: r.Status, Header: make(http.Header), Notes: make(http.Header), Encoding: r.Encoding, Opaque: r.Opaque,
+	}
 	for name, values := range r.Header {
 		if !kept.MatchString(name) {
 			dropped = append(dropped, name)
@@ -37,12 +47,14 @@ func (r *Response) Redacted() (clean *Response, dropped []string) {
 	slices.Sort(dropped)
 	clean.Body = []byte(Redact(strings.ToValidUTF8(string(r.Body), "\uFFFD")))
 	if r.Status == http.StatusNoContent || r.Status == http.StatusNotModified {
-		clean.Body = nil // net/http reads none
+		// These statuses have no body (RFC 9110 §6.4.1), and net/http reads none of it.
+		clean.Body = nil
 	}
 	return clean, dropped
 }
 
-// redactHeader also looks into a JSON error that is sent in Base64.
+// redactHeader redacts the value of a header line. X-Error-Json holds a JSON error in Base64, which
+// is decoded for that. A value that cannot be decoded could hold anything, so it is replaced.
 func redactHeader(name, value string) string {
 	if strings.EqualFold(name, "X-Error-Json") {
 		b, err := base64.StdEncoding.DecodeString(value)
@@ -54,6 +66,7 @@ func redactHeader(name, value string) string {
 	return Redact(value)
 }
 
+// oneLine replaces control characters by spaces: a line break would begin another header line.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
@@ -63,7 +76,8 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// File returns the fixture file of a redacted response.
+// File returns the content of the fixture file: a status line, the notes, the header sorted by
+// name, an empty line and the body. r must have come from Redacted.
 func (r *Response) File(f Fixture) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", r.Status, http.StatusText(r.Status))
@@ -73,11 +87,14 @@ func (r *Response) File(f Fixture) []byte {
 		}
 	}
 	note("Source", f.Source)
+	// "verbatim" means that the response was really seen. Others are written from documentation.
 	note("Seen", "verbatim")
 	note("Host", f.Host)
 	note("Reset", f.Reset)
 	if r.Encoding == "gzip" || r.Encoding == "x-gzip" {
-		note("Encoding", "gzip") // the one that the loader knows
+		// The loader of the fixtures compresses the body again when this note says gzip. It knows
+		// no other encoding.
+		note("Encoding", "gzip")
 	}
 	names := make([]string, 0, len(r.Header))
 	for name := range r.Header {

@@ -1,4 +1,5 @@
-// Package recording reads HTTP responses that a person has recorded, and makes fixtures of them.
+// Package recording reads HTTP responses that a person has recorded, and turns them into fixtures:
+// test cases of the rules, without secrets and personal data.
 package recording
 
 import (
@@ -20,36 +21,52 @@ import (
 
 // Response is a recorded response.
 type Response struct {
-	Status   int
-	Header   http.Header // without notes
-	Notes    http.Header // what begins with Fixture-
-	Body     []byte      // decoded as far as that can be done
-	Encoding string      // the Content-Encoding it came with
-	Opaque   bool        // the body is in an encoding that is not known here, and Body is empty
-	Skipped  int         // header blocks before the last one: 100 Continue, a proxy's answer, redirects
+	Status int
+	// Header is the header without the fixture's notes, and without the lines that described the
+	// body on the wire.
+	Header http.Header
+	// Notes are the lines whose names begin with Fixture-. The fixtures use them for what is no
+	// part of the response.
+	Notes http.Header
+	// Body is the decoded body, up to Max bytes. Of a damaged one it has the part in front of the
+	// damage.
+	Body []byte
+	// Encoding is the Content-Encoding that the response had when it was recorded.
+	Encoding string
+	// Opaque: the body is in an unknown encoding, and Body is empty.
+	Opaque bool
+	// Skipped is how many header blocks precede the last one: 100 Continue, the answer of a forward
+	// proxy, redirects.
+	Skipped int
 }
 
-// Verdict is what the provider's rules make of it; without a provider, the generic ones.
+// Verdict classifies the response by the rules of the provider. An empty name means the generic
+// rules alone.
 func (r *Response) Verdict(provider string) reauth.Verdict {
 	resp := r.HTTP()
 	return reauth.Classify(provider, &resp, r.Body)
 }
 
-// HTTP returns the response as net/http has it, without a body.
+// HTTP returns the response in the form of net/http, with an empty body. The rules take the body
+// apart from it.
 func (r *Response) HTTP() http.Response {
 	return http.Response{
 		StatusCode: r.Status, Status: strconv.Itoa(r.Status) + " " + http.StatusText(r.Status),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: r.Header, Body: http.NoBody, ContentLength: int64(len(r.Body)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: r.Header, Body: http.NoBody, ContentLength: int64(len(r.Body)),
 	}
 }
 
-// Max is how much of a response is read: far more than is ever looked at.
+// Max is how many bytes of a recording, and of a decoded body, are read. The rules look at 64 KiB.
 const Max = 8 << 20
 
+// statusLine matches the status line of any version of HTTP. curl prints HTTP/2 and HTTP/3 with no
+// minor version and an empty reason. The group is the status.
 var statusLine = regexp.MustCompile(`^HTTP/[0-9](?:\.[0-9])? ([1-9][0-9]{2})(?: .*)?$`)
 
-// Parse reads a response as "curl -i" prints it: any version of HTTP, with CRLF or LF, after header blocks of answers that
-// were not the last one. A body that is chunked or compressed still is decoded.
+// Parse reads a response as "curl -i" prints it: any version of HTTP, with CRLF or LF, after the
+// header blocks of earlier responses. It decodes a body that is still chunked or compressed. It
+// tolerates a byte order mark and empty lines in front, which editors leave behind.
 func Parse(b []byte) (*Response, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	b = bytes.TrimLeft(b, " \t\r\n")
@@ -64,7 +81,8 @@ func Parse(b []byte) (*Response, error) {
 			return nil, err
 		}
 		b = rest
-		// The body of an answer that was not the last one is not printed: the next status line follows at once.
+		// curl prints no body of an earlier response. So if a status line follows the header at
+		// once, that response was not the last one.
 		if line, _, _ := bytes.Cut(b, []byte("\n")); !statusLine.Match(bytes.TrimRight(line, "\r")) {
 			break
 		}
@@ -76,25 +94,30 @@ func Parse(b []byte) (*Response, error) {
 	return r, nil
 }
 
-// readHead reads a status line and a header, and returns what follows the empty line.
+// readHead reads a status line and a header into r, and returns what follows the empty line. A
+// recording may end without that empty line.
 func (r *Response) readHead(b []byte) (rest []byte, err error) {
 	line, rest := nextLine(b)
 	m := statusLine.FindStringSubmatch(line)
 	if m == nil {
 		return nil, errors.New("the first line is no status line such as HTTP/2 403; record the response with: curl -i")
 	}
-	r.Status, _ = strconv.Atoi(m[1]) // three digits
+	// The pattern allows three digits only, so Atoi cannot fail.
+	r.Status, _ = strconv.Atoi(m[1])
 	r.Header, r.Notes = make(http.Header), make(http.Header)
 	var last string
 	for n := 2; len(rest) > 0; n++ {
 		if line, rest = nextLine(rest); line == "" {
 			break
 		}
-		if (line[0] == ' ' || line[0] == '\t') && last != "" { // RFC 9112 §5.2, obs-fold
+		// A line that begins with white space continues the one before (obs-fold, RFC 9112 §5.2).
+		if (line[0] == ' ' || line[0] == '\t') && last != "" {
 			r.Header[last][len(r.Header[last])-1] += " " + strings.TrimSpace(line)
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
+		// JSON has colons too. Its quotes and braces show that the body has begun without an empty
+		// line.
 		if !ok || name == "" || strings.ContainsAny(name, " \t\"{}") {
 			return nil, fmt.Errorf("line %d is no header line, and no empty line ends the header before it", n)
 		}
@@ -108,12 +131,15 @@ func (r *Response) readHead(b []byte) (rest []byte, err error) {
 	return rest, nil
 }
 
+// nextLine returns the first line of b without its line break, and the rest of b.
 func nextLine(b []byte) (line string, rest []byte) {
 	head, rest, _ := bytes.Cut(b, []byte("\n"))
 	return string(bytes.TrimRight(head, "\r")), rest
 }
 
-// readBody undoes what a recorder may have left.
+// readBody decodes the body and removes the header lines that described it on the wire. It
+// recognizes gzip by its magic number and not by the header, because curl --compressed decodes the
+// body and leaves the header as it was.
 func (r *Response) readBody(b []byte) {
 	if strings.EqualFold(r.Header.Get("Transfer-Encoding"), "chunked") {
 		if plain, ok := unchunk(b); ok {
@@ -126,13 +152,15 @@ func (r *Response) readBody(b []byte) {
 	}
 	r.Header.Del("Transfer-Encoding")
 	r.Header.Del("Content-Encoding")
-	r.Header.Del("Content-Length") // of what was on the wire
+	// It counted the bytes on the wire.
+	r.Header.Del("Content-Length")
 	r.Body = b
 	switch {
 	case bytes.HasPrefix(b, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(bytes.NewReader(b))
 		r.take(z, err)
 	case r.Encoding == "deflate" && !looksPlain(b):
+		// Some servers leave out the zlib header that "deflate" means (RFC 9110 §8.4.1.2).
 		z, err := zlib.NewReader(bytes.NewReader(b))
 		if err != nil {
 			z, err = flate.NewReader(bytes.NewReader(b)), nil
@@ -143,17 +171,19 @@ func (r *Response) readBody(b []byte) {
 	}
 }
 
-// take reads the decoded body; of a damaged one, what came before the damage.
+// take reads the decoded body from z. err is the error of opening z. Of a damaged body, take keeps
+// the part in front of the damage: it is often enough for the rules.
 func (r *Response) take(z io.Reader, err error) {
 	if err != nil {
 		r.Body, r.Opaque = nil, true
 		return
 	}
-	r.Body, _ = io.ReadAll(io.LimitReader(z, Max)) // what came before an error is worth as much
+	r.Body, _ = io.ReadAll(io.LimitReader(z, Max))
 	r.Opaque = len(r.Body) == 0
 }
 
-// unchunk undoes the chunked coding, if that is what b is; curl has undone it, other recorders have not.
+// unchunk decodes the chunked transfer coding (RFC 9112 §7.1). It returns false if b is not
+// chunked. curl decodes it and keeps the header line; other recorders leave both.
 func unchunk(b []byte) ([]byte, bool) {
 	if !regexp.MustCompile(`^[0-9A-Fa-f]+(?:;[^\r\n]*)?\r?\n`).Match(b) {
 		return nil, false
@@ -162,7 +192,9 @@ func unchunk(b []byte) ([]byte, bool) {
 	return plain, err == nil
 }
 
-// looksPlain tells text from what is compressed in a way not known here.
+// looksPlain reports whether b looks like text, by its first 512 bytes. Compressed data soon has a
+// control character that text does not have. ESC counts as text, because some servers colour
+// theirs.
 func looksPlain(b []byte) bool {
 	return !bytes.ContainsFunc(b[:min(len(b), 512)], func(r rune) bool {
 		return r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != 0x1b

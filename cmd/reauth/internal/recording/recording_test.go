@@ -147,7 +147,8 @@ func TestRedact(t *testing.T) {
 // notes are those that the loader of the fixtures knows.
 var notes = []string{"Fixture-Source", "Fixture-Seen", "Fixture-Host", "Fixture-Reset", "Fixture-Encoding"}
 
-// What is recorded in the repository, redacted and written, loads by the loader's rules and means the same.
+// What is recorded in the repository, redacted and written, loads by the loader's rules and means
+// the same.
 func TestFixturesOfFixtures(t *testing.T) {
 	name := regexp.MustCompile(`^(.+?)-\d{3}-`)
 	n := 0
