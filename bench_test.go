@@ -13,6 +13,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/fixturetest"
 )
 
 // instant is a base that answers at once and reads the body as net/http does.
@@ -194,11 +195,11 @@ func BenchmarkSuccessParallel(b *testing.B) {
 }
 
 func BenchmarkClassify(b *testing.B) {
-	fixtures := loadFixtures(b, false)
+	fixtures := fixturetest.Answers(b, "fixtures")
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, f := range fixtures {
-			reauth.Classify(f.provider, f.resp, f.body)
+			reauth.Classify(f.Provider, f.Resp, f.Body)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(fixtures)), "ns/answer")

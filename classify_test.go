@@ -10,27 +10,33 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/fixturetest"
+	"github.com/reauth-go/reauth/internal/verdict"
 )
 
+// verdictNames are the folders in which a fixture may lie.
+var verdictNames = []string{reauth.Pass.String(), reauth.Rejected.String(), reauth.Dead.String(), reauth.Exhausted.String(), reauth.Forbidden.String()}
+
 func TestClassifyFixtures(t *testing.T) {
-	for _, f := range loadFixtures(t, false) {
-		t.Run(f.name, func(t *testing.T) {
-			require.Contains(t, verdictNames, f.want, "the folder is no verdict")
+	for _, f := range fixturetest.Answers(t, "fixtures") {
+		t.Run(f.Name, func(t *testing.T) {
+			require.Contains(t, verdictNames, f.Want, "the folder is no verdict")
 			before := time.Now()
-			v := reauth.Classify(f.provider, f.resp, f.body)
-			assert.Equal(t, f.want, v.Kind.String(), "reason %s", v.Reason)
-			if f.want != "pass" {
+			v := reauth.Classify(f.Provider, f.Resp, f.Body)
+			assert.Equal(t, f.Want, v.Kind.String(), "reason %s", v.Reason)
+			if f.Want != "pass" {
 				assert.NotEmpty(t, v.Reason)
 			}
-			want := f.wantReset(t, before)
+			want := f.WantReset(t, before)
 			switch {
-			case f.notes.Get("Fixture-Id") == "" && want.IsZero(): // whether others say when was not recorded
+			case f.Notes.Get("Fixture-Id") == "" && want.IsZero(): // whether others say when was not recorded
 			case want.IsZero():
 				assert.Zero(t, v.Reset, "reason %s", v.Reason)
 			default:
@@ -40,16 +46,17 @@ func TestClassifyFixtures(t *testing.T) {
 	}
 }
 
-// A row must not rest on what happens to stand in one recording: ids, names, numbers, the order of members, the envelope.
+// A row must not rest on what happens to stand in one recording: ids, names, numbers, the order of
+// members, the envelope.
 func TestClassifyKeepsItsVerdictWhenTheRecordingVaries(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	variants := 0
-	for _, f := range loadFixtures(t, false) {
+	for _, f := range fixturetest.Answers(t, "fixtures") {
 		for name, body := range variantsOf(f, rng) {
 			variants++
-			v := reauth.Classify(f.provider, f.resp, body)
-			if v.Kind.String() != f.want {
-				t.Errorf("%s, %s: %s by %q\n%s", f.name, name, v.Kind, v.Reason, body)
+			v := reauth.Classify(f.Provider, f.Resp, body)
+			if v.Kind.String() != f.Want {
+				t.Errorf("%s, %s: %s by %q\n%s", f.Name, name, v.Kind, v.Reason, body)
 			}
 		}
 	}
@@ -57,20 +64,20 @@ func TestClassifyKeepsItsVerdictWhenTheRecordingVaries(t *testing.T) {
 }
 
 // variantsOf makes other recordings of the same answer.
-func variantsOf(f *fixture, rng *rand.Rand) map[string][]byte {
+func variantsOf(f *fixturetest.Fixture, rng *rand.Rand) map[string][]byte {
 	out := map[string][]byte{
-		"other ids":     changeIDs(f.body, rng),
-		"other numbers": changeNumbers(f.body, rng),
-		"more space":    append([]byte(" \r\n\t"), f.body...),
+		"other ids":     changeIDs(f.Body, rng),
+		"other numbers": changeNumbers(f.Body, rng),
+		"more space":    append([]byte(" \r\n\t"), f.Body...),
 	}
 	var doc any
-	if json.Unmarshal(f.body, &doc) != nil {
+	if json.Unmarshal(f.Body, &doc) != nil {
 		return out
 	}
 	out["sorted members"] = encode(doc) // encoding/json sorts
 	out["indented"], _ = json.MarshalIndent(doc, "", "\t")
 	inner := innermost(doc)
-	if inner == nil || f.resp.StatusCode < 300 { // the structure of a failure inside a 2xx is what tells
+	if inner == nil || f.Resp.StatusCode < 300 { // the structure of a failure inside a 2xx is what tells
 		return out
 	}
 	out["reversed members"] = reversed(inner)
@@ -79,9 +86,9 @@ func variantsOf(f *fixture, rng *rand.Rand) map[string][]byte {
 	out["detail"] = encode(map[string]any{"detail": inner})
 	out["errors"] = encode(map[string]any{"success": false, "errors": []any{inner}})
 	out["flat"] = encode(inner)
-	out["request id beside"] = encode(map[string]any{"request_id": "req_" + randomID(rng), "error": inner, "status": f.resp.StatusCode})
-	out["doubly encoded"] = encode(map[string]any{"error": map[string]any{"message": string(encode(map[string]any{"error": inner})), "code": f.resp.StatusCode}})
-	if !bytes.Contains(f.body, []byte("data:")) {
+	out["request id beside"] = encode(map[string]any{"request_id": "req_" + randomID(rng), "error": inner, "status": f.Resp.StatusCode})
+	out["doubly encoded"] = encode(map[string]any{"error": map[string]any{"message": string(encode(map[string]any{"error": inner})), "code": f.Resp.StatusCode}})
+	if !bytes.Contains(f.Body, []byte("data:")) {
 		out["followed by junk"] = append(encode(map[string]any{"error": inner}), "\n<!-- end -->"...)
 	}
 	out["truncated"] = bytes.TrimSuffix(encode(map[string]any{"error": inner}), []byte("}"))
@@ -98,7 +105,8 @@ func encode(v any) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// innermost returns the object that says something: the value of "error" where that is an object without company.
+// innermost returns the object that says something: the value of "error" where that is an object
+// without company.
 func innermost(doc any) map[string]any {
 	switch v := doc.(type) {
 	case []any:
@@ -167,9 +175,9 @@ func changeNumbers(body []byte, rng *rand.Rand) []byte {
 }
 
 func TestClassifyDecodesAnnouncedGzip(t *testing.T) {
-	for _, f := range loadFixtures(t, false) {
-		if f.notes.Get("Fixture-Encoding") != "" {
-			assert.Equal(t, f.want, reauth.Classify(f.provider, f.resp, f.wire()).Kind.String())
+	for _, f := range fixturetest.Answers(t, "fixtures") {
+		if f.Notes.Get("Fixture-Encoding") != "" {
+			assert.Equal(t, f.Want, reauth.Classify(f.Provider, f.Resp, f.Wire()).Kind.String())
 		}
 	}
 }
@@ -232,4 +240,22 @@ func TestKindString(t *testing.T) {
 	} {
 		assert.Equal(t, want, k.String())
 	}
+}
+
+// The constants are written down twice, in the public package and in the classifier's.
+func TestKindsAreTheClassifiers(t *testing.T) {
+	for public, internal := range map[reauth.Kind]verdict.Kind{
+		reauth.Pass: verdict.Pass, reauth.Rejected: verdict.Rejected, reauth.Dead: verdict.Dead, reauth.Exhausted: verdict.Exhausted, reauth.Forbidden: verdict.Forbidden,
+	} {
+		assert.EqualValues(t, internal, public)
+		assert.Equal(t, internal.String(), public.String())
+	}
+	assert.Equal(t, "unknown", verdict.Kind(5).String(), "there is no further kind")
+}
+
+func TestClassifyCountsFromNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := reauth.Classify("openai", &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"42"}}}, nil)
+		assert.Equal(t, 42*time.Second, time.Until(v.Reset))
+	})
 }

@@ -2,6 +2,7 @@ package reauth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -16,10 +17,10 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A program has an expired token of xAI. The transport refreshes it. Any SDK that takes an
-// http.Client works the same way with client.
+// A program with an expired token of xAI. An SDK that takes an http.Client gets the same when it is
+// given this client.
 func Example() {
-	fake := reauthtest.New(reauthtest.XAI) // stands for api.x.ai and its token endpoint
+	fake := reauthtest.New(reauthtest.XAI) // stands in for api.x.ai and its token endpoint
 	accessToken, refreshToken := fake.Login()
 	fake.Expire(accessToken)
 
@@ -33,8 +34,8 @@ func Example() {
 	}
 	client := &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}
 
-	body := strings.NewReader(`{"model":"grok-4"}`)
-	resp, err := client.Post("https://api.x.ai/v1/chat/completions", "application/json", body)
+	resp, err := client.Post("https://api.x.ai/v1/chat/completions", "application/json",
+		strings.NewReader(`{"model":"grok-4"}`))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func useFake(pool *reauth.Pool, fake *reauthtest.Provider) {
 	}
 }
 
-// A pool holds several API keys. When one is exhausted, the next one serves.
+// A pool of several API keys. When one of them is exhausted, the next one serves the request.
 func ExampleNewPool() {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	fake.AddKey("sk-EXAMPLE-1")
@@ -86,7 +87,8 @@ func ExampleNewPool() {
 	// key 2 is good
 }
 
-// A program registers a provider of its own: its hosts, how it refuses, how it refreshes tokens.
+// A provider that reauth does not know: its hosts, how it refuses a request, and how its tokens are
+// refreshed.
 func ExamplePool_Register() {
 	pool := reauth.NewPool()
 	defer pool.Close()
@@ -97,7 +99,7 @@ func ExamplePool_Register() {
 			if resp.StatusCode == http.StatusTeapot {
 				return reauth.Verdict{Kind: reauth.Rejected, Reason: "gateway:teapot"}, true
 			}
-			return reauth.Verdict{}, false // the generic rules decide
+			return reauth.Verdict{}, false // the generic rules
 		},
 		MayRefuse: func(resp *http.Response) bool { return resp.StatusCode >= 400 && resp.StatusCode < 500 },
 		Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
@@ -111,12 +113,12 @@ func ExamplePool_Register() {
 	// reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
 }
 
-// Classify tells what an answer says about the credential.
+// Three answers with the same status, and what each says about the credential.
 func ExampleClassify() {
 	for _, body := range []string{
 		`{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`,
-		`{"code":"personal-team-blocked:spending-limit",` +
-			`"error":"You have run out of credits or need a Grok subscription."}`,
+		`{"code":"personal-team-blocked:spending-limit",
+		  "error":"You have run out of credits or need a Grok subscription."}`,
 		`{"code":"permission-denied","error":"Access to the chat endpoint is denied."}`,
 	} {
 		v := reauth.Classify("xai", &http.Response{StatusCode: http.StatusForbidden}, []byte(body))
@@ -128,7 +130,7 @@ func ExampleClassify() {
 	// forbidden status:403
 }
 
-// A client that does not use HTTP takes a token from the pool, uses it, and reports the outcome.
+// A client that is not HTTP gets a token, makes a call with it, and reports the outcome.
 func ExamplePool_Token() {
 	fake := reauthtest.New(reauthtest.XAI)
 	pool := reauth.NewPool()
@@ -145,9 +147,10 @@ func ExamplePool_Token() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// A call with c.AccessToken failed with this error.
-	rpcError := fmt.Errorf("rpc error: code = Unauthenticated desc = unauthenticated:bad-credentials")
-	if err := pool.Report(ctx, c.Provider, c.ID, c.AccessToken, reauth.ClassifyError(rpcError)); err != nil {
+	// A call with c.AccessToken has failed with this error.
+	rpcError := errors.New("rpc error: code = Unauthenticated desc = unauthenticated:bad-credentials")
+	verdict := reauth.ClassifyError(rpcError)
+	if err := pool.Report(ctx, c.Provider, c.ID, c.AccessToken, verdict); err != nil {
 		log.Fatal(err)
 	}
 	next, err := pool.Token(ctx, "xai")
@@ -158,26 +161,22 @@ func ExamplePool_Token() {
 	// Output: another token: true
 }
 
-// A token source of golang.org/x/oauth2 serves as a refresher.
+// A token source of golang.org/x/oauth2 as a refresher.
 func ExampleTokenSourceRefresher() {
-	config := &oauth2.Config{
-		ClientID: "agents",
-		Endpoint: oauth2.Endpoint{
-			TokenURL: "https://login.corp.example/token", AuthStyle: oauth2.AuthStyleInParams,
-		},
-	}
+	config := &oauth2.Config{ClientID: "agents", Endpoint: oauth2.Endpoint{
+		TokenURL: "https://login.corp.example/token", AuthStyle: oauth2.AuthStyleInParams,
+	}}
 	refresher := reauth.TokenSourceRefresher(func(ctx context.Context, c reauth.Credential) oauth2.TokenSource {
 		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: c.RefreshToken})
 	})
 	pool := reauth.NewPool()
 	defer pool.Close()
-	fmt.Println(pool.Register(reauth.Provider{
-		Name: "gateway", Hosts: []string{"llm.corp.example"}, Refresher: refresher,
-	}))
+	gateway := reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, Refresher: refresher}
+	fmt.Println(pool.Register(gateway))
 	// Output: <nil>
 }
 
-// An observer gets the transport's decisions when they are made.
+// An observer is called with each decision of the transport and the pool.
 func ExamplePool_observe() {
 	fake := reauthtest.New(reauthtest.Anthropic)
 	fake.AddKey("sk-ant-api-EXAMPLE")
@@ -207,28 +206,26 @@ func ExamplePool_observe() {
 	// {"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}
 }
 
-// A request that names a file or another object goes to the credential whose account made the
-// object.
+// A request that names an object of one account goes to that account's credential.
 func ExampleProvider_trackObjects() {
 	pool := reauth.NewPool()
 	defer pool.Close()
 
 	openai, _ := reauth.LookupProvider("openai")
-	// The pool remembers so many ids of files, responses, batches, and which credential made them.
-	openai.TrackObjects = 10_000
+	openai.TrackObjects = 10_000 // ids of files, responses, batches, … and which credential made them
 	err := pool.Register(openai)
 
 	fmt.Println(openai.BoundPaths[:4], err)
 	// Output: [files uploads batches containers] <nil>
 }
 
-// Codex may refuse in the first event of a stream whose status is 200.
+// Codex may answer 200 and refuse in the first event of the stream.
 func ExampleProvider_firstEvent() {
 	pool := reauth.NewPool()
 	defer pool.Close()
 
 	codex, _ := reauth.LookupProvider("openai-codex")
-	codex.FirstEvent = 2 * time.Second // how long the transport waits for that event
+	codex.FirstEvent = 2 * time.Second // how long an event stream may take to show it
 	err := pool.Register(codex)
 
 	fmt.Println(err)

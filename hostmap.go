@@ -93,8 +93,8 @@ func (p *hostPattern) parsePath(path string) error {
 	return nil
 }
 
-// checkPlainHTTP makes sure that a pattern which lets a credential go over the wire in the clear names
-// exactly where.
+// checkPlainHTTP makes sure that a pattern which lets a credential go over the wire in the clear
+// names exactly where.
 func (p *hostPattern) checkPlainHTTP() error {
 	switch {
 	case !p.http || p.loopback:
@@ -413,14 +413,14 @@ func (m *hostMap[T]) lookup(d *destination) (owner T, ok bool) {
 	if d.host == "" {
 		return owner, false
 	}
-	if owner, ok = first(m.exact[d.host], d); ok {
+	if owner, ok = firstMatch(m.exact[d.host], d); ok {
 		return owner, true
 	}
-	return first(m.wild[lastTwoLabels(d.host)], d)
+	return firstMatch(m.wild[lastTwoLabels(d.host)], d)
 }
 
-// first returns the owner of the first entry that matches d; the longest stand first.
-func first[T any](list []hostEntry[T], d *destination) (owner T, ok bool) {
+// firstMatch returns the owner of the first entry that matches d; the longest stand first.
+func firstMatch[T any](list []hostEntry[T], d *destination) (owner T, ok bool) {
 	for i := range list {
 		if list[i].matches(d) {
 			return list[i].owner, true

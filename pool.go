@@ -11,16 +11,16 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// NewPool returns a pool that lives in memory, for API keys and for tests. Tokens rotated in it are lost when the process
-// ends, and with them the login; an event, NotDurable, says so once.
+// NewPool returns a pool that lives in memory, for API keys and for tests. Tokens rotated in it are
+// lost when the process ends, and with them the login; an event, NotDurable, says so once.
 func NewPool() *Pool {
 	p := new(Pool)
 	p.setup()
 	return p
 }
 
-// OpenPool returns a pool over a durable store, which may be shared with other pools, here and elsewhere. It reads the
-// store once; ctx bounds that.
+// OpenPool returns a pool over a durable store, which may be shared with other pools, here and
+// elsewhere. It reads the store once; ctx bounds that.
 func OpenPool(ctx context.Context, s Store) (*Pool, error) {
 	if s == nil {
 		return nil, errors.New("reauth: open pool: the store is nil; use NewPool for a pool in memory")
@@ -62,11 +62,12 @@ func (p *Pool) group(name string) *group {
 	return p.groupOf(name)
 }
 
-// Register adds a provider, or replaces the one of that name, built-in or not. To extend a built-in one, start from
-// LookupProvider. A bad host pattern, or one that another registered provider has, is an error and nothing changes; a
-// pattern of a built-in provider goes over to the registered one.
+// Register adds a provider, or replaces the one of that name, built-in or not. To extend a built-in
+// one, start from LookupProvider. A bad host pattern, or one that another registered provider has,
+// is an error and nothing changes; a pattern of a built-in provider goes over to the registered
+// one.
 func (p *Pool) Register(pr Provider) error {
-	pr.Name = canonicalName(pr.Name)
+	pr.Name = vendors.Canonical(pr.Name)
 	pr.Hosts, pr.BoundPaths = slices.Clone(pr.Hosts), slices.Clone(pr.BoundPaths)
 	if pr.Name == "" || pr.Name == "custom" {
 		return errors.New("reauth: register: the provider has no name")
@@ -101,20 +102,22 @@ func (p *Pool) checkUnclaimed(name string, patterns []hostPattern) error {
 		theirs, _ := parsePatterns(p.groupOf(other).provider.Load().Hosts) // Register has parsed them before
 		for _, t := range theirs {
 			if i := slices.IndexFunc(patterns, func(m hostPattern) bool { return m.same(&t) }); i >= 0 {
-				return fmt.Errorf("reauth: register %s: host pattern %q belongs to the registered provider %s", name, patterns[i].text, other)
+				return fmt.Errorf("reauth: register %s: host pattern %q belongs to the registered provider %s",
+					name, patterns[i].text, other)
 			}
 		}
 	}
 	return nil
 }
 
-// rebuildHosts makes the one table of hosts anew. Registered providers stand before built-in ones. p.mu is held, or the
-// pool is not shared yet.
+// rebuildHosts makes the one table of hosts anew. Registered providers stand before built-in ones.
+// p.mu is held, or the pool is not shared yet.
 func (p *Pool) rebuildHosts() {
 	m := new(hostMap[*group])
 	add := func(name string) {
 		g := p.groupOf(name)
-		patterns, _ := parsePatterns(g.provider.Load().Hosts) // checked by Register, and by a test of the built-in table
+		// Register has checked the patterns, and a test those of the built-in table.
+		patterns, _ := parsePatterns(g.provider.Load().Hosts)
 		for _, h := range patterns {
 			m.add(h, g)
 		}
@@ -144,7 +147,7 @@ func (p *Pool) ProviderFor(u *url.URL) (Provider, bool) {
 
 // find returns a credential of the pool. Its error begins with what the caller was about to do.
 func (p *Pool) find(what, provider, id string) (*member, error) {
-	name := canonicalName(provider)
+	name := vendors.Canonical(provider)
 	if g, ok := p.groups.Load(name); ok {
 		if m := g.(*group).find(id); m != nil {
 			return m, nil
@@ -153,7 +156,8 @@ func (p *Pool) find(what, provider, id string) (*member, error) {
 	return nil, fmt.Errorf("reauth: %s: the pool has no credential %q of %s", what, id, name)
 }
 
-// Remove takes a credential out of the pool and its store. It waits for a running exchange, which never re-creates it.
+// Remove takes a credential out of the pool and its store. It waits for a running exchange, which
+// never re-creates it.
 func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 	m, err := p.find("remove", provider, id)
 	if err != nil {
@@ -166,7 +170,8 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 	return nil
 }
 
-// Reset lifts the marks of a credential: it is in good standing again, and may be refreshed again at once.
+// Reset lifts the marks of a credential: it is in good standing again, and may be refreshed again
+// at once.
 func (p *Pool) Reset(ctx context.Context, provider, id string) error {
 	m, err := p.find("reset", provider, id)
 	if err != nil {
@@ -182,8 +187,8 @@ func (p *Pool) Reset(ctx context.Context, provider, id string) error {
 // closeTimeout is longer than an exchange and its saving take.
 const closeTimeout = 45 * time.Second
 
-// Close starts no new exchange and waits until those under way are stored, for 45 s at most. Requests made later are sent,
-// and never refreshed. It is safe to call it more than once.
+// Close starts no new exchange and waits until those under way are stored, for 45 s at most.
+// Requests made later are sent, and never refreshed. It is safe to call it more than once.
 func (p *Pool) Close() error {
 	p.setup()
 	if !p.work.close(closeTimeout) {

@@ -45,7 +45,7 @@ func (m *member) addedAgain(c Credential, newLogin bool) {
 	}
 	if newLogin {
 		m.refreshed = time.Time{}
-		m.rejections.Store(0)
+		m.endRejections()
 	} else if sameTokens(current, c) {
 		return
 	}
@@ -120,7 +120,7 @@ func (m *member) pardon(now time.Time) Standing {
 	m.mark.Store(nil)
 	m.restraint.replaced()
 	m.restraint.endFutile()
-	m.rejections.Store(0)
+	m.endRejections()
 	t := m.tokens.Load()
 	if t.minted {
 		t.accepted.Store(true) // it may be refreshed again at once
@@ -129,15 +129,36 @@ func (m *member) pardon(now time.Time) Standing {
 	return Standing{At: m.stampMark(now), Of: t.digest, LastRefresh: m.refreshed, Spending: m.spending}
 }
 
+// endRejections begins the counts of rejections anew.
+func (m *member) endRejections() {
+	if m.rejections.Load() != 0 {
+		m.rejections.Store(0)
+	}
+	if m.unproven.Load() != 0 {
+		m.unproven.Store(0)
+	}
+}
+
+// countRejection counts a rejection of t, and returns how many such there were in a row. Those of
+// unproven tokens are counted apart: they rest less. again says that this one is known already.
+func (m *member) countRejection(t *tokens, again bool) (inARow int) {
+	count := &m.rejections
+	if t.unproven() {
+		count = &m.unproven
+	}
+	if again {
+		return int(count.Load())
+	}
+	return int(count.Add(1))
+}
+
 // accept notes that a request sent with t at the given time was accepted. It reports whether that
-// lifted a mark. With nothing to note it costs three loads.
+// lifted a mark. With nothing to note it costs four loads.
 func (m *member) accept(t *tokens, sent time.Time) (lifted bool) {
 	if !t.accepted.Load() {
 		t.accepted.Store(true)
 	}
-	if m.rejections.Load() != 0 {
-		m.rejections.Store(0)
-	}
+	m.endRejections()
 	k := m.mark.Load()
 	if k == nil || k.of != t.digest || sent.Before(k.at) { // sent before the mark: it says nothing about later
 		return false
@@ -167,10 +188,11 @@ func (m *member) setMark(t *tokens, sent time.Time, v Verdict, failed error) *ma
 	if marked && (stands.retired || sent.Before(stands.at) && !dead) {
 		return nil
 	}
-	if v.Kind == Rejected && !dead && !marked { // one marked was sent for want of another: it counts once
-		m.rejections.Add(1)
+	rejections := 0
+	if v.Kind == Rejected && !dead { // one that is marked was sent for want of another: it counts once
+		rejections = m.countRejection(t, marked)
 	}
-	k := markFor(t, v, failed, int(m.rejections.Load()), now)
+	k := markFor(t, v, failed, rejections, now)
 	if k != nil {
 		m.mark.Store(k)
 		m.group.standingChanged()
@@ -238,19 +260,18 @@ func (m *member) completeStanding(s Standing) Standing {
 	return s
 }
 
-// queueStanding reports whether the caller is to write q. Else somebody is writing, who will write
-// q next unless a newer standing is queued.
-func (m *member) queueStanding(q *queuedStanding) bool {
+// queueStanding has q written by a worker: by the one that start starts, or next by the one that is
+// writing, unless a newer standing is queued. The worker starts under the lock: whoever finds writing
+// set relies on a worker that Close waits for.
+func (m *member) queueStanding(q *queuedStanding, start func() bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.writing {
-		m.writing = true
-		return true
-	}
-	if m.toWrite == nil || !q.standing.At.Before(m.toWrite.standing.At) {
+	switch {
+	case !m.writing:
+		m.writing = start()
+	case m.toWrite == nil || !q.standing.At.Before(m.toWrite.standing.At):
 		m.toWrite = q
 	}
-	return false
 }
 
 // nextStanding takes the queued standing. Where there is none, writing is over.

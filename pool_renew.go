@@ -89,7 +89,8 @@ func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, why 
 		f.tokens, f.err = m.renew(detached, t, why)
 	})
 	if !started {
-		return landed(nil, errClosed)
+		f.err = errClosed
+		close(f.done)
 	}
 	return f
 }

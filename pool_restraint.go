@@ -117,7 +117,8 @@ func (r *restraint) noteFutile(t *tokens, now time.Time) {
 	if r.futile.of != nil && r.futile.of.digest == t.digest {
 		return
 	}
-	r.futile = rest{of: t, times: r.futile.times + 1, until: now.Add(wait.Doubled(futileRest, longestRest, r.futile.times))}
+	d := wait.Doubled(futileRest, longestRest, r.futile.times)
+	r.futile = rest{of: t, times: r.futile.times + 1, until: now.Add(d)}
 }
 
 // endFutile notes that a request was served with the tokens of its own exchange.

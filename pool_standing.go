@@ -111,10 +111,10 @@ func (m *member) shareStanding(ctx context.Context, s Standing) {
 		m.writeStanding(ctx, s)
 		return
 	}
-	first := &queuedStanding{ctx, s}
-	if m.queueStanding(first) && !m.pool.work.startFromWorker(func() { m.writeStandings(first) }) {
-		m.stopWriting() // a closed pool tells nobody
-	}
+	q := &queuedStanding{ctx, s}
+	m.queueStanding(q, func() bool { // false when the pool is closed: it tells nobody any more
+		return m.pool.work.startFromWorker(func() { m.writeStandings(q) })
+	})
 }
 
 // writeStandings writes a standing, and those that were queued meanwhile.

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/objects"
+	"github.com/reauth-go/reauth/internal/sse"
 )
 
 // The types that point at each other, and their locks. The methods that change them stand in the
@@ -72,7 +75,7 @@ func newRegistered(p Provider) *registered {
 	}
 	if p.FirstEvent > 0 {
 		byStatus := r.mayRefuse
-		r.mayRefuse = func(resp *http.Response) bool { return isEventStream(resp) || byStatus(resp) }
+		r.mayRefuse = func(resp *http.Response) bool { return sse.IsStream(resp) || byStatus(resp) }
 	}
 	return r
 }
@@ -86,7 +89,7 @@ type group struct {
 	turn     atomic.Uint64              // of RoundRobin
 	size     atomic.Int64               // number of members
 	version  atomic.Uint64              // counts changes of any member's standing
-	objects  objects
+	objects  objects.Memory
 
 	mu      sync.Mutex // guards what follows
 	members []*member  // by priority, then in the order in which they were added
@@ -123,6 +126,7 @@ type member struct {
 	place      atomic.Pointer[place]
 	inFlight   atomic.Int64
 	rejections atomic.Int32 // in a row, since a provider last accepted the credential
+	unproven   atomic.Int32 // those of unproven tokens, likewise
 	gone       atomic.Bool  // removed
 
 	pool     *Pool

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/fixturetest"
 )
 
 // complete is the README's program.
@@ -102,7 +103,7 @@ func flat(s string) string {
 func TestReadmeFigures(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	assert.Contains(t, string(readme), fmt.Sprintf("tested on %d answers", len(loadFixtures(t, false))))
+	assert.Contains(t, string(readme), fmt.Sprintf("tested on %d answers", len(fixturetest.Answers(t, "fixtures"))))
 	assert.Contains(t, string(readme), fmt.Sprintf("headers of %d providers", len(reauth.ProviderNames())))
 	for _, name := range reauth.ProviderNames() {
 		p, _ := reauth.LookupProvider(name)

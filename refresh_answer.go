@@ -11,6 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/verdict"
+
+	"github.com/reauth-go/reauth/internal/loosejson"
 )
 
 // maxAnswer bounds the body of a token endpoint's answer, in bytes.
@@ -67,8 +71,8 @@ func (a *tokenAnswer) read(body []byte) {
 	default:
 		return
 	}
-	a.AccessToken, a.RefreshToken = text(a.raw["access_token"]), text(a.raw["refresh_token"])
-	if n, ok := number(a.raw["expires_in"]); ok {
+	a.AccessToken, a.RefreshToken = loosejson.Text(a.raw["access_token"]), loosejson.Text(a.raw["refresh_token"])
+	if n, ok := loosejson.Number(a.raw["expires_in"]); ok {
 		a.ExpiresIn = &n
 	}
 	a.readError()
@@ -92,39 +96,29 @@ func (a *tokenAnswer) readForm(s string) {
 // readError finds code and description. "error" is a string (RFC 6749 §5.2), or an object with
 // code, type and message (an API's error).
 func (a *tokenAnswer) readError() {
-	a.Code, a.Description = text(a.raw["error"]), text(a.raw["error_description"])
+	a.Code, a.Description = loosejson.Text(a.raw["error"]), loosejson.Text(a.raw["error_description"])
 	var nested map[string]json.RawMessage
 	for _, key := range []string{"error", "detail"} {
 		if json.Unmarshal(a.raw[key], &nested) == nil && nested != nil {
 			break
 		}
 	}
-	for _, s := range []string{text(nested["code"]), text(nested["type"]), text(a.raw["code"])} {
+	for _, s := range []string{loosejson.Text(nested["code"]), loosejson.Text(nested["type"]), loosejson.Text(a.raw["code"])} {
 		if a.Code == "" {
 			a.Code = s
 		}
 	}
-	for _, s := range []string{text(nested["message"]), text(a.raw["message"]), text(a.raw["detail"])} {
+	for _, s := range []string{loosejson.Text(nested["message"]), loosejson.Text(a.raw["message"]), loosejson.Text(a.raw["detail"])} {
 		if a.Description == "" {
 			a.Description = s
 		}
 	}
-	a.failed = present(a.raw["error"])
-}
-
-// number reads a number, or a string that holds one.
-func number(raw json.RawMessage) (float64, bool) {
-	var n float64
-	if json.Unmarshal(raw, &n) == nil && len(raw) > 0 && string(raw) != "null" {
-		return n, true
-	}
-	n, err := strconv.ParseFloat(text(raw), 64)
-	return n, err == nil && !math.IsNaN(n)
+	a.failed = loosejson.Present(a.raw["error"])
 }
 
 // note keeps a text member of the answer in the credential's metadata.
 func (a *tokenAnswer) note(member string) {
-	if s := text(a.raw[member]); s != "" {
+	if s := loosejson.Text(a.raw[member]); s != "" {
 		if a.Metadata == nil {
 			a.Metadata = make(map[string]string)
 		}
@@ -180,7 +174,7 @@ func (a *tokenAnswer) retryAfter() time.Duration {
 	if wait, _ := retryAfter(a.header, time.Now()); wait > 0 {
 		return wait
 	}
-	if n, ok := number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < maxReset.Seconds() {
+	if n, ok := loosejson.Number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < verdict.MaxReset.Seconds() {
 		return time.Duration(n * float64(time.Second))
 	}
 	return 0

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/loosejson"
+
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -78,7 +80,7 @@ func anthropicQuirks(g *grant, _ vendors.Vendor) {
 // codexQuirks: a claim of the tokens names the account.
 func codexQuirks(g *grant, _ vendors.Vendor) {
 	g.read = func(a *tokenAnswer) {
-		for _, t := range []string{a.AccessToken, text(a.raw["id_token"])} {
+		for _, t := range []string{a.AccessToken, loosejson.Text(a.raw["id_token"])} {
 			if claims, ok := readJWT(t); ok && a.AccountID == "" {
 				a.AccountID = claims.OpenAI.AccountID
 			}
@@ -99,7 +101,7 @@ func nousQuirks(g *grant, row vendors.Vendor) {
 	}
 	origin := row.API.Origin
 	g.read = func(a *tokenAnswer) {
-		u, err := url.Parse(text(a.raw["inference_base_url"]))
+		u, err := url.Parse(loosejson.Text(a.raw["inference_base_url"]))
 		if err == nil && u.Scheme+"://"+u.Host == origin {
 			a.Metadata = map[string]string{"base_url": u.String()}
 		}
@@ -120,10 +122,10 @@ func qwenQuirks(g *grant, _ vendors.Vendor) {
 func minimaxQuirks(g *grant, _ vendors.Vendor) {
 	g.read = func(a *tokenAnswer) {
 		a.note("resource_url")
-		if s := text(a.raw["status"]); s != "" && s != "success" {
+		if s := loosejson.Text(a.raw["status"]); s != "" && s != "success" {
 			a.failed = true
 		}
-		msg := text(a.nested("base_resp", "status_msg"))
+		msg := loosejson.Text(a.nested("base_resp", "status_msg"))
 		if a.Code == "" && (a.failed || a.status != http.StatusOK) {
 			a.Code = msg
 		}
@@ -139,7 +141,7 @@ func minimaxQuirks(g *grant, _ vendors.Vendor) {
 // readExpiredIn reads MiniMax's "expired_in": a number of seconds, or an instant in seconds or
 // milliseconds.
 func (a *tokenAnswer) readExpiredIn() {
-	switch n, ok := number(a.raw["expired_in"]); {
+	switch n, ok := loosejson.Number(a.raw["expired_in"]); {
 	case !ok || n <= 0:
 	case n < 1e9:
 		a.ExpiresIn = &n
@@ -172,11 +174,11 @@ func copilotQuirks(g *grant, row vendors.Vendor) {
 		return buildMint(ctx, endpoint, c)
 	}
 	g.read = func(a *tokenAnswer) {
-		a.AccessToken = text(a.raw["token"])
-		if n, ok := number(a.raw["expires_at"]); ok {
+		a.AccessToken = loosejson.Text(a.raw["token"])
+		if n, ok := loosejson.Number(a.raw["expires_at"]); ok {
 			a.ExpiresAt = unixSeconds(n)
 		}
-		if api := text(a.nested("endpoints", "api")); api != "" {
+		if api := loosejson.Text(a.nested("endpoints", "api")); api != "" {
 			a.Metadata = map[string]string{"endpoint": api}
 		}
 	}

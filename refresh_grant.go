@@ -17,8 +17,9 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
-	"github.com/reauth-go/reauth/internal/wait"
 	"golang.org/x/oauth2"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // version is what token requests give as ours in User-Agent.

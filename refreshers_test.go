@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/fixturetest"
 )
 
 const (
@@ -103,35 +104,35 @@ var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 // Each recorded answer, at the URL it was recorded at; whatever else is asked answers 404.
 func TestRecordedTokenAnswers(t *testing.T) {
 	skipped := 0
-	for _, f := range loadFixtures(t, true) {
-		if notReplayed[f.name] != "" {
+	for _, f := range fixturetest.TokenAnswers(t, "fixtures") {
+		if notReplayed[f.Name] != "" {
 			skipped++
 			continue
 		}
-		onFakeClock(t, f.name, func(t *testing.T) {
-			meaning, ok := meanings[f.want]
+		onFakeClock(t, f.Name, func(t *testing.T) {
+			meaning, ok := meanings[f.Want]
 			require.True(t, ok, "the folder has no meaning")
-			at, ok := recorded[f.provider]
-			require.True(t, ok, "nobody refreshes at %s", f.provider)
+			at, ok := recorded[f.Provider]
+			require.True(t, ok, "nobody refreshes at %s", f.Provider)
 			w := newTokenWire(says(404, ""))
-			endpoint, method := f.notes.Get("Fixture-Endpoint"), "POST"
-			if f.notes.Get("Fixture-Kind") == "mint" {
+			endpoint, method := f.Notes.Get("Fixture-Endpoint"), "POST"
+			if f.Notes.Get("Fixture-Kind") == "mint" {
 				method = "GET"
 			}
-			w.RegisterResponder(method, endpoint, httpmock.NewBytesResponder(f.resp.StatusCode, f.body).HeaderSet(f.resp.Header))
-			pool, login := loginPool(t, recordedRefresher(t, w, f.provider), loginAt(at.provider)), loginAt(at.provider)
-			want, changed := afterRecorded[f.name]
+			w.RegisterResponder(method, endpoint, httpmock.NewBytesResponder(f.Resp.StatusCode, f.Body).HeaderSet(f.Resp.Header))
+			pool, login := loginPool(t, recordedRefresher(t, w, f.Provider), loginAt(at.provider)), loginAt(at.provider)
+			want, changed := afterRecorded[f.Name]
 
-			_, err := recordedRefresher(t, w, f.provider).Refresh(context.Background(), login)
+			_, err := recordedRefresher(t, w, f.Provider).Refresh(context.Background(), login)
 			if meaning.success {
 				require.NoError(t, err)
 			} else {
 				re := refreshError(t, err)
 				assert.Equal(t, meaning.permanent, re.Permanent, "%v", re)
-				assert.Equal(t, []any{at.provider, f.resp.StatusCode}, []any{re.Provider, re.Status})
+				assert.Equal(t, []any{at.provider, f.Resp.StatusCode}, []any{re.Provider, re.Status})
 			}
 			sends := w.GetCallCountInfo()[method+" "+endpoint]
-			assert.Equal(t, map[bool]int{false: 1, true: 3}[f.resp.StatusCode == 429], sends, "only 429 is repeated")
+			assert.Equal(t, map[bool]int{false: 1, true: 3}[f.Resp.StatusCode == 429], sends, "only 429 is repeated")
 
 			err = pool.Refresh(context.Background(), login.Provider, login.ID)
 			assert.Equal(t, want.access != "", err == nil, "%v", err)

@@ -52,7 +52,8 @@ type Store interface {
 	// and no other method. When fn fails, Update returns fn's error as it is and stores nothing.
 	// When fn succeeded and storing failed, Update returns fn's credential and an error matching
 	// ErrNotStored.
-	Update(ctx context.Context, provider, id string, fn func(c Credential, found bool) (Credential, error)) (Credential, error)
+	Update(ctx context.Context, provider, id string,
+		fn func(c Credential, found bool) (Credential, error)) (Credential, error)
 	// Mark writes a standing at once: it never waits for Update and never touches a token. Of two
 	// marks the one with the newer At stays. A mark of a credential that is not there is dropped.
 	Mark(ctx context.Context, provider, id string, s Standing) error

@@ -197,8 +197,8 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	return r.run(resp, err)
 }
 
-// newAttempt makes the request ready to be sent. On a redirect hop it leaves the secrets of other hosts
-// behind.
+// newAttempt makes the request ready to be sent. On a redirect hop it leaves the secrets of other
+// hosts behind.
 func (c *call) newAttempt() *attempt {
 	header := c.req.Header
 	if c.req.Response != nil {

@@ -50,8 +50,8 @@ func newAttempt(req *http.Request, header http.Header, limit int64) *attempt {
 
 var errNoAnswer = errors.New("reauth: the base returned neither a response nor an error")
 
-// send authorizes the request with the tokens of m and sends it. An error comes from the base; without an error
-// the response and its body are not nil.
+// send authorizes the request with the tokens of m and sends it. An error comes from the base;
+// without an error the response and its body are not nil.
 func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *registered) (*http.Response, error) {
 	out := &a.out
 	if a.sends++; a.sends > 1 { // the base may still hold the request of the send before

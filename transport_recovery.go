@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/sse"
+
 	"github.com/reauth-go/reauth/internal/wait"
 )
 
@@ -78,7 +80,7 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 // and judges it.
 func (r *recovery) look(resp *http.Response) *refusal {
 	var ref *refusal
-	if r.provider.FirstEvent > 0 && isEventStream(resp) {
+	if r.provider.FirstEvent > 0 && sse.IsStream(resp) {
 		ref = peekEvent(r.ctx, resp, r.provider.FirstEvent)
 	} else {
 		ref = peek(r.ctx, resp)

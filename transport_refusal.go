@@ -5,9 +5,12 @@ import (
 	"context"
 	"io"
 	"math"
-	"mime"
 	"net/http"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/verdict"
+
+	"github.com/reauth-go/reauth/internal/sse"
 
 	"github.com/reauth-go/reauth/internal/rewind"
 )
@@ -65,7 +68,7 @@ func (r *refusal) decoded() []byte {
 	if r.resp.Uncompressed {
 		return r.prefix
 	}
-	return decode(r.resp.Header.Get("Content-Encoding"), r.prefix)
+	return verdict.Decode(r.resp.Header.Get("Content-Encoding"), r.prefix)
 }
 
 // discard gives the answer up. It drains the rest of a longer body, within bounds, so that the
@@ -101,47 +104,13 @@ func (r *refusal) release() {
 // bodyOf makes a body of bytes in memory.
 func bodyOf(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }
 
-// isEventStream reports whether resp is a stream of server-sent events that can be read as it is.
-func isEventStream(resp *http.Response) bool {
-	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Encoding") != "" && !resp.Uncompressed {
-		return false
-	}
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // a bad parameter leaves the type
-	return kind == "text/event-stream"
-}
-
 // peekEvent is peek for a stream of events. Some providers answer 200, begin a stream, and refuse
 // in its first event. peekEvent reads until that event is there, but for at most d
 // (Provider.FirstEvent). A slower stream goes to the caller as it comes, unchanged and unjudged.
 func peekEvent(ctx context.Context, resp *http.Response, d time.Duration) *refusal {
-	r := peekUntil(ctx, resp, d, hasEvent)
-	if end := eventEnd(r.prefix); end > 0 || r.rest != nil { // else the stream ended in its first event
+	r := peekUntil(ctx, resp, d, func(b []byte) bool { return sse.End(b) > 0 })
+	if end := sse.End(r.prefix); end > 0 || r.rest != nil { // else the stream ended in its first event
 		r.judged = r.prefix[:end] // later events do not count: how many are here by now is chance
 	}
 	return r
-}
-
-func hasEvent(b []byte) bool { return eventEnd(b) > 0 }
-
-// eventEnd returns where the first event in b that has data ends, behind the blank line after its
-// fields, or 0. Without data there is no event, but a comment that keeps the connection alive, or a
-// retry time (WHATWG HTML, section 9.2.6). eventEnd does not take a lone carriage return for the
-// end of a line; of a stream that is written so, the time limit decides.
-func eventEnd(b []byte) (end int) {
-	data := false
-	for line := range bytes.Lines(b) {
-		text, whole := bytes.CutSuffix(line, []byte("\n"))
-		if !whole {
-			return 0
-		}
-		end += len(line)
-		text = bytes.TrimSuffix(text, []byte("\r"))
-		switch name, _, _ := bytes.Cut(text, []byte(":")); {
-		case len(text) == 0 && data:
-			return end
-		case string(name) == "data":
-			data = true
-		}
-	}
-	return 0
 }

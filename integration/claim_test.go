@@ -14,10 +14,10 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// keep returns what is stored as it is.
+// keep leaves the stored credential as it is.
 func keep(c reauth.Credential, _ bool) (reauth.Credential, error) { return c, nil }
 
-// clockOf is the database's clock in milliseconds.
+// clockOf returns the time of the database's clock, in milliseconds since 1970.
 func clockOf(t testing.TB, d database, db *sql.DB) int64 {
 	if d.driver == "sqlite" {
 		return number(t, db, `SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`)
@@ -25,19 +25,22 @@ func clockOf(t testing.TB, d database, db *sql.DB) int64 {
 	return number(t, db, `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`)
 }
 
+// until returns the end of the one claim, on the clock of the database.
 func until(t testing.TB, db *sql.DB) int64 { return number(t, db, `SELECT until FROM reauth_claims`) }
 
-// abandon leaves a claim behind, as a holder does that dies: it ends in the given time on the
-// database's clock.
+// abandon leaves a claim behind, as a holder does that dies. The claim ends in the given time on
+// the clock of the database.
 func abandon(t testing.TB, d database, db *sql.DB, ends time.Duration) {
-	mustExec(t, db, `INSERT INTO reauth_claims (provider, id, holder, until) VALUES ($1, $2, 'the dead', $3)`, provider,
-		id, clockOf(t, d, db)+ends.Milliseconds())
+	mustExec(t, db, `INSERT INTO reauth_claims (provider, id, holder, until) VALUES ($1, $2, 'the dead', $3)`,
+		provider, id, clockOf(t, d, db)+ends.Milliseconds())
 }
 
 func TestClaimOfTheDeadIsTakenOverWhenItRunsOut(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
-		s.Claim = time.Second // also how long after a start of the server no claim is taken over: another test may have restarted it
+		// Another test may have restarted the server. For this long after a start, the store takes
+		// no claim over.
+		s.Claim = time.Second
 		put(t, s, reauth.Credential{AccessToken: "1"})
 		const left = 700 * time.Millisecond
 		abandon(t, d, db, left)
@@ -49,7 +52,7 @@ func TestClaimOfTheDeadIsTakenOverWhenItRunsOut(t *testing.T) {
 	})
 }
 
-// A database whose clock was set back must not hold a claim until the old time comes again.
+// If the clock of a database was set back, a claim must not hold until the old time comes again.
 func TestClaimOfBeforeTheClockWasSetBack(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
@@ -79,17 +82,18 @@ func TestClaimIsRenewedWhileTheExchangeTakes(t *testing.T) {
 			}()
 			first := until(t, db)
 			require.Eventually(t, func() bool { return until(t, db) > first+2500 }, patience, 50*time.Millisecond)
-			assert.Empty(t, second, "it is still held")
+			assert.Empty(t, second, "the first store still holds the claim")
 			c.AccessToken = "2"
 			return c, nil
 		})
 		require.NoError(t, err)
 		require.NoError(t, <-second)
-		assert.Zero(t, number(t, db, `SELECT count(*) FROM reauth_claims`), "released claims leave nothing")
+		assert.Zero(t, number(t, db, `SELECT count(*) FROM reauth_claims`), "a released claim leaves no row")
 	})
 }
 
-// What a process meets that was suspended for longer than its claim: its row is another's, or gone.
+// A process was suspended for longer than its claim. The row of the claim belongs to another
+// process by then, or is gone.
 func TestLostClaimEndsTheExchangeBeforeItBegins(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
@@ -123,7 +127,7 @@ func TestLostClaimOverwritesNoNewerPair(t *testing.T) {
 		assert.Equal(t, "newer", one(t, late).Credential.AccessToken)
 		_, err = late.Update(bounded(t), provider, id, keep)
 		require.NoError(t, err)
-		assert.Equal(t, "newer", one(t, late).Credential.AccessToken, "nor later")
+		assert.Equal(t, "newer", one(t, late).Credential.AccessToken, "the late pair is not stored later either")
 
 		_, err = late.Update(bounded(t), provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
 			mustExec(t, db, `DELETE FROM reauth_claims`)
@@ -134,21 +138,23 @@ func TestLostClaimOverwritesNoNewerPair(t *testing.T) {
 		require.ErrorIs(t, err, reauth.ErrNotStored)
 		entries, _, err := late.Load(bounded(t), "")
 		require.NoError(t, err)
-		assert.Empty(t, entries, "nor does it bring back what was removed")
+		assert.Empty(t, entries, "a lost claim does not bring a removed credential back")
 
-		_, err = late.Update(bounded(t), provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
+		add := func(c reauth.Credential, found bool) (reauth.Credential, error) {
 			assert.False(t, found)
 			mustExec(t, db, `DELETE FROM reauth_claims`)
 			put(t, other, reauth.Credential{AccessToken: "newer"})
 			c.AccessToken = "late"
 			return c, nil
-		})
+		}
+		_, err = late.Update(bounded(t), provider, id, add)
 		require.ErrorIs(t, err, reauth.ErrNotStored)
 		assert.Equal(t, "newer", one(t, late).Credential.AccessToken)
 	})
 }
 
-// The pool whose claim was lost before its exchange adopts what the other has obtained.
+// A pool that lost its claim before its exchange adopts the tokens that the other pool has
+// obtained.
 func TestPoolWithALostClaim(t *testing.T) {
 	d := postgres(t)
 	fake, db := reauthtest.New(reauthtest.XAI), d.open(t)
@@ -156,7 +162,7 @@ func TestPoolWithALostClaim(t *testing.T) {
 	r := newRig(t, fake, watch, nil)
 	other := newRig(t, fake, d.store(t), nil)
 	old, refresh := r.login(t)
-	watch.inside = func() { // as if suspended between claim and mark
+	watch.inside = func() { // as if this pool were suspended between claim and mark
 		mustExec(t, db, `DELETE FROM reauth_claims`)
 		require.NoError(t, other.pool.Refresh(bounded(t), provider, id))
 		watch.inside = nil
@@ -171,7 +177,7 @@ func TestPoolWithALostClaim(t *testing.T) {
 	assert.True(t, fake.Current(one(t, watch).Credential.RefreshToken))
 }
 
-// interposed calls inside in an Update, before anything else happens in it.
+// interposed is a store that calls inside in an Update, before anything else happens in it.
 type interposed struct {
 	reauth.Store
 	inside func()
@@ -188,7 +194,7 @@ func (s *interposed) Update(
 	})
 }
 
-// Who gives up waiting leaves no claim behind, in whatever moment it does.
+// A caller that gives up waiting leaves no claim behind, at whatever moment it gives up.
 func TestGivingUpLeavesNoClaim(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
@@ -197,8 +203,8 @@ func TestGivingUpLeavesNoClaim(t *testing.T) {
 			ctx, stop := context.WithTimeout(context.Background(), time.Duration(i)*100*time.Microsecond)
 			_, err := s.Update(ctx, provider, id, keep)
 			if err != nil {
-				assert.True(t, errors.Is(err, context.DeadlineExceeded) || errors.Is(err, reauth.ErrNotStored), "%v",
-					err)
+				assert.True(t,
+					errors.Is(err, context.DeadlineExceeded) || errors.Is(err, reauth.ErrNotStored), "%v", err)
 			}
 			stop()
 			require.Zero(t, number(t, db, `SELECT count(*) FROM reauth_claims`), "after %d: %v", i, err)

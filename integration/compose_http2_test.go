@@ -15,18 +15,18 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// goingAway listens for an HTTP/2 server. Its first connections, as many as it is told, do not
-// reach the server: they are closed gracefully while a request's body is on its way, and GOAWAY
-// says that the request was not looked at.
+// goingAway is the listener of an HTTP/2 server. Its first connections do not reach the server.
+// goingAway closes them gracefully while the body of a request is on its way, and GOAWAY says that
+// the server did not look at the request.
 type goingAway struct {
 	net.Listener
 	t      testing.TB
 	server *httptest.Server
-	closes atomic.Int32 // connections still to be closed so
+	closes atomic.Int32 // connections that it has still to close
 	conns  atomic.Int32
 }
 
-// newGoingAway serves h so.
+// newGoingAway serves h behind a listener that closes the first connections.
 func newGoingAway(t testing.TB, closes int32, h http.Handler) *goingAway {
 	s := httptest.NewUnstartedServer(h)
 	g := &goingAway{Listener: s.Listener, t: t, server: s}
@@ -51,8 +51,8 @@ func (g *goingAway) Accept() (net.Conn, error) {
 	}
 }
 
-// goAway reads the beginning of a request and closes the connection as RFC 9113 §6.8 wants it. No
-// window is opened, so the client cannot have sent a long body as a whole.
+// goAway reads the beginning of a request and closes the connection as RFC 9113 §6.8 describes. It
+// opens no window, so that the client cannot send a long body as a whole.
 func (g *goingAway) goAway(conn *tls.Conn) {
 	defer conn.Close()
 	_, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface)))
@@ -64,21 +64,22 @@ func (g *goingAway) goAway(conn *tls.Conn) {
 	for {
 		frame, err := f.ReadFrame()
 		if err != nil {
-			return // the client has closed it
+			return // the client has closed the connection
 		}
 		if frame.Header().Type == http2.FrameData && frame.Header().Length > 0 {
 			assert.NoError(g.t, f.WriteGoAway(0, http2.ErrCodeNo, nil))
 			break
 		}
 	}
-	_, _ = io.Copy(io.Discard, conn) // until the client closes it
+	_, _ = io.Copy(io.Discard, conn) // until the client closes the connection
 }
 
+// long is the length of a body that does not fit into the first window of a stream.
 const long = 1 << 20
 
-// The body is sent again from its beginning on a new connection, by net/http and through the
-// GetBody that it was given, also where the caller has none: before a refusal, after one, and when
-// both happen.
+// net/http sends the body again from its beginning on a new connection. It uses the GetBody of the
+// request, which reauth provides where the caller has none. That holds before a refusal, after one,
+// and when both happen.
 func TestGoAwayInTheMiddleOfABody(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", long/16)
 	for name, c := range map[string]struct {
@@ -112,7 +113,7 @@ func TestGoAwayInTheMiddleOfABody(t *testing.T) {
 	}
 }
 
-// A server that closes its connection after a refusal has the replay on a new one.
+// If a server closes its connection after a refusal, the replay goes over a new one.
 func TestGoAwayWithTheRefusal(t *testing.T) {
 	for name, kept := range map[string]bool{"GetBody": false, "kept": true} {
 		t.Run(name, func(t *testing.T) {
@@ -133,17 +134,18 @@ func TestGoAwayWithTheRefusal(t *testing.T) {
 	}
 }
 
-// Without anything kept it is as without reauth: net/http cannot send the body again, and says so.
+// If reauth keeps no body, it is as without reauth: net/http cannot send the body again, and says
+// so.
 func TestGoAwayWithoutGetBody(t *testing.T) {
 	g := newGoingAway(t, 1, new(origin))
 	transport := newComposed(t, g.server.Client().Transport, composeLive)
 	transport.MaxBodyBuffer = -1
-	_, err := transport.RoundTrip(plainRequest(t.Context(), t, http.MethodPost, g.server.URL,
-		strings.Repeat("x", long)))
+	req := plainRequest(t.Context(), t, http.MethodPost, g.server.URL, strings.Repeat("x", long))
+	_, err := transport.RoundTrip(req)
 	require.ErrorContains(t, err, "define Request.GetBody to avoid this error")
 }
 
-// HTTP/2 without TLS, as local gateways speak it.
+// Local gateways speak HTTP/2 without TLS.
 func TestH2C(t *testing.T) {
 	next := make(chan struct{})
 	o := &origin{serve: func(w http.ResponseWriter, _ *http.Request) {
@@ -170,7 +172,7 @@ func TestH2C(t *testing.T) {
 	for _, want := range []string{"data: 1\n\n", "data: 2\n\n", "data: 3\n\n"} {
 		_, err = io.ReadFull(resp.Body, event)
 		require.NoError(t, err)
-		assert.Equal(t, want, string(event), "each event arrives when it is sent")
+		assert.Equal(t, want, string(event), "each event arrives before the next one is sent")
 		next <- struct{}{}
 	}
 	o.recovered(t, body)

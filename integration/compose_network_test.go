@@ -19,12 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// httpProxy is a forward proxy that leads to one origin, whatever it is asked for: by CONNECT, or
-// plainly in absolute form.
+// httpProxy is a forward proxy that leads to one origin, whatever host a request names. It takes
+// CONNECT, and plain requests in absolute form.
 type httpProxy struct {
 	t      testing.TB
 	to     *url.URL
-	refuse bool // with 407
+	refuse bool // answers 407
 
 	mu  sync.Mutex
 	got []*http.Request
@@ -48,6 +48,7 @@ func (p *httpProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// tunnel connects the client with the origin.
 func (p *httpProxy) tunnel(w http.ResponseWriter) {
 	there, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.to.Host)
 	if !assert.NoError(p.t, err) {
@@ -61,7 +62,7 @@ func (p *httpProxy) tunnel(w http.ResponseWriter) {
 	}
 	defer here.Close()
 	go func() {
-		_, _ = io.Copy(there, rw) // until either side closes
+		_, _ = io.Copy(there, rw) // until one side closes
 		_ = there.Close()
 	}()
 	_, _ = io.Copy(here, there)
@@ -73,7 +74,7 @@ func (p *httpProxy) requests() []*http.Request {
 	return append([]*http.Request(nil), p.got...)
 }
 
-// proxied returns a base that goes to everything through a proxy that leads to the origin.
+// proxied returns a base that sends everything through a proxy, which leads to the origin.
 func proxied(t *testing.T, origin *httptest.Server) (*http.Transport, *httpProxy) {
 	t.Helper()
 	to, err := url.Parse(origin.URL)
@@ -89,7 +90,7 @@ func proxied(t *testing.T, origin *httptest.Server) (*http.Transport, *httpProxy
 
 const proxyCredential = "user:password"
 
-// Through CONNECT the proxy sees nothing of ours: neither the token nor that it was refused.
+// Through CONNECT the proxy sees neither the token nor its refusal.
 func TestConnectProxy(t *testing.T) {
 	o := new(origin)
 	server := httptest.NewTLSServer(o)
@@ -105,7 +106,7 @@ func TestConnectProxy(t *testing.T) {
 	assert.Equal(t, "Basic "+base64.StdEncoding.EncodeToString([]byte(proxyCredential)),
 		got[0].Header.Get("Proxy-Authorization"))
 	for _, a := range o.arrivals() {
-		assert.Empty(t, a.Header.Get("Proxy-Authorization"), "the proxy's credential is the proxy's")
+		assert.Empty(t, a.Header.Get("Proxy-Authorization"), "the origin does not get the credential for the proxy")
 	}
 
 	proxy.refuse = true
@@ -115,8 +116,8 @@ func TestConnectProxy(t *testing.T) {
 	assert.EqualValues(t, 1, c.exchanges.Load(), "a proxy's refusal is not about the credential")
 }
 
-// A plain proxy is sent the whole URL, and the token with it: that is why a host must be named with
-// http to get one so.
+// A plain proxy gets the whole URL, and the token with it. This is why a pool sends tokens over
+// http only to a host that is named with http.
 func TestPlainProxy(t *testing.T) {
 	o := new(origin)
 	base, proxy := proxied(t, serveOrigin(t, o))
@@ -140,7 +141,7 @@ func TestPlainProxy(t *testing.T) {
 	assert.Empty(t, o.arrivals()[2].Token, "another port is another host")
 }
 
-// A base that dials a socket whatever the URL says: the URL names the provider all the same.
+// A base may dial a socket whatever the URL says. The URL names the provider all the same.
 func TestUnixSocket(t *testing.T) {
 	o := new(origin)
 	dir, err := os.MkdirTemp("", "reauth") // t.TempDir may be too long for a socket's path

@@ -21,7 +21,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// traced records spans.
+// traced records the spans of a test.
 type traced struct {
 	*tracetest.SpanRecorder
 	provider *sdktrace.TracerProvider
@@ -37,12 +37,12 @@ func newTraced(t testing.TB) *traced {
 // around puts otelhttp around a transport.
 func (s *traced) around(rt http.RoundTripper) http.RoundTripper {
 	return otelhttp.NewTransport(rt, otelhttp.WithTracerProvider(s.provider),
-		otelhttp.WithPropagators(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{},
-			propagation.Baggage{})))
+		otelhttp.WithPropagators(
+			propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})))
 }
 
-// call sends a request within a span, with baggage, and returns the span's name in traceparent's
-// form.
+// call sends a request with baggage inside a span. It returns the ID of that span as traceparent
+// has it.
 func (s *traced) call(t testing.TB, rt http.RoundTripper, url string) (parent string) {
 	t.Helper()
 	member, err := baggage.NewMember("user", "example")
@@ -55,8 +55,8 @@ func (s *traced) call(t testing.TB, rt http.RoundTripper, url string) (parent st
 	return span.SpanContext().SpanID().String()
 }
 
-// client returns the ended spans of otelhttp, in the order of their beginning, as "status parent",
-// and the IDs of them.
+// client returns the ended spans of otelhttp as "status parent", in the order of their beginning,
+// and their IDs.
 func (s *traced) client(t testing.TB) (spans, ids []string) {
 	t.Helper()
 	ended := slices.DeleteFunc(s.Ended(), func(e sdktrace.ReadOnlySpan) bool { return e.Name() == "call" })
@@ -72,11 +72,11 @@ func (s *traced) client(t testing.TB) (spans, ids []string) {
 		spans = append(spans, status+" "+e.Parent().SpanID().String())
 		ids = append(ids, e.SpanContext().SpanID().String())
 	}
-	assert.Len(t, s.Started(), len(ended)+1, "the span of a refusal that was thrown away ends too")
+	assert.Len(t, s.Started(), len(ended)+1, "the span of a replaced refusal has ended too")
 	return spans, ids
 }
 
-// parents returns the spans that the origin was told of.
+// parents returns the IDs of the spans that the requests named to the origin.
 func parents(t testing.TB, o *origin) (ids []string) {
 	t.Helper()
 	for _, a := range o.arrivals() {
@@ -88,7 +88,7 @@ func parents(t testing.TB, o *origin) (ids []string) {
 	return ids
 }
 
-// Below reauth otelhttp sees each attempt, above it the request.
+// Below reauth, otelhttp sees each attempt. Above reauth, it sees the request as a whole.
 func TestOtelhttpBelow(t *testing.T) {
 	o, s := new(origin), newTraced(t)
 	server := serveOrigin(t, o)
@@ -119,7 +119,8 @@ func TestOtelhttpAboveAndBelow(t *testing.T) {
 	assert.Equal(t, ids[1:], parents(t, o))
 }
 
-// The exchange belongs to nobody's request, and still to the trace of the one that caused it.
+// The exchange belongs to no request, but its span belongs to the trace of the request that caused
+// it.
 func TestExchangeIsOfTheCallersTrace(t *testing.T) {
 	o, s := new(origin), newTraced(t)
 	server := serveOrigin(t, o)
@@ -134,7 +135,8 @@ func TestExchangeIsOfTheCallersTrace(t *testing.T) {
 	assert.Equal(t, caller, exchange.Load())
 }
 
-// Row 37 of the contract: what the caller's context holds reaches the base at each attempt.
+// Row 37 of the contract: at each attempt the base gets the values, the deadline and the hooks of
+// the context of the caller.
 func TestContract37ContextReachesEachAttempt(t *testing.T) {
 	o := new(origin)
 	server := serveOrigin(t, o)
@@ -171,8 +173,8 @@ type baseFunc func(*http.Request) (*http.Response, error)
 
 func (f baseFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Row 38: a cookie of a refusal that was replaced never reaches the jar; of one that was returned
-// it does. The jar's own cookies are sent at each attempt.
+// Row 38 of the contract: a cookie of a refusal reaches the jar if the refusal is returned, and
+// never if it is replaced. Each attempt sends the cookies of the jar.
 func TestContract38CookiesOfARefusal(t *testing.T) {
 	for name, c := range map[string]struct {
 		attempts, status, sends int
@@ -196,8 +198,8 @@ func TestContract38CookiesOfARefusal(t *testing.T) {
 			require.NoError(t, err)
 			jar.SetCookies(u, []*http.Cookie{{Name: "ours", Value: "1"}})
 
-			resp, err := (&http.Client{Transport: transport, Jar: jar}).Do(plainRequest(t.Context(), t, http.MethodPost,
-				server.URL, "body"))
+			req := plainRequest(t.Context(), t, http.MethodPost, server.URL, "body")
+			resp, err := (&http.Client{Transport: transport, Jar: jar}).Do(req)
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
 			require.Equal(t, c.status, resp.StatusCode)

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// front is a httputil.ReverseProxy with reauth as its transport, in front of an origin.
+// front serves an httputil.ReverseProxy in front of an origin. Its transport is reauth.
 func front(t *testing.T, o http.Handler, token string) (*httptest.Server, *composed) {
 	t.Helper()
 	u, err := url.Parse(serveOrigin(t, o).URL)
@@ -28,15 +28,15 @@ func front(t *testing.T, o http.Handler, token string) (*httptest.Server, *compo
 	}), c
 }
 
-// client is what a program that was pointed at the proxy has, with a connection of its own.
+// client returns the client of a program that uses the proxy. It has connections of its own.
 func client(t *testing.T) *http.Client {
 	c := &http.Client{Transport: new(http.Transport)}
 	t.Cleanup(c.CloseIdleConnections)
 	return c
 }
 
-// A refusal is recovered, also of a body that only passes through, and the program's own
-// placeholder goes nowhere.
+// The proxy recovers from a refusal, also if the body only passes through. The placeholder of the
+// program goes nowhere.
 func TestReverseProxyRecovers(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", long/16)
 	for name, length := range map[string]int64{"length": long, "chunked": -1} {
@@ -56,7 +56,7 @@ func TestReverseProxyRecovers(t *testing.T) {
 	}
 }
 
-// A refusal that is nobody's to mend arrives as the provider sent it.
+// If reauth cannot recover from a refusal, the program gets it as the provider sent it.
 func TestReverseProxyReturnsTheRefusal(t *testing.T) {
 	o := &origin{serve: func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Request-Id", "req_EXAMPLE")
@@ -98,7 +98,7 @@ func TestReverseProxyFlushesStreams(t *testing.T) {
 	assert.Empty(t, rest)
 }
 
-// A program that leaves in the middle of a stream ends it at the provider too.
+// If a program leaves in the middle of a stream, the proxy ends the stream at the provider too.
 func TestReverseProxyPassesAnAbortOn(t *testing.T) {
 	ended := make(chan struct{})
 	o := &origin{serve: func(w http.ResponseWriter, r *http.Request) {
@@ -119,12 +119,12 @@ func TestReverseProxyPassesAnAbortOn(t *testing.T) {
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		t.Fatal("the provider goes on for nobody")
+		t.Fatal("the request at the provider did not end")
 	}
 	assert.Zero(t, c.Pool.Status()[0].InFlight)
 }
 
-// A program that leaves while its token is being refreshed leaves the new token to the next one.
+// If a program leaves during the refresh of the token, the next program gets the new token.
 func TestReverseProxyAbortDuringTheRefresh(t *testing.T) {
 	o := new(origin)
 	proxy, c := front(t, o, composeStale)
@@ -143,7 +143,7 @@ func TestReverseProxyAbortDuringTheRefresh(t *testing.T) {
 	assert.Equal(t, composeLive, got[len(got)-1].Token)
 }
 
-// Many programs at once whose one token has expired cost one exchange.
+// When many programs meet the expiry of one token at once, that costs one exchange.
 func TestReverseProxyStorm(t *testing.T) {
 	o := new(origin)
 	proxy, c := front(t, o, composeStale)
@@ -162,15 +162,15 @@ func TestReverseProxyStorm(t *testing.T) {
 	assert.EqualValues(t, 1, c.exchanges.Load())
 }
 
-// A websocket whose handshake is refused at first: the program sees the upgrade, and talks through
-// it both ways.
+// The handshake of a websocket is refused at first. The program sees only the upgrade, and both
+// sides talk through it.
 func TestReverseProxyUpgrades(t *testing.T) {
 	o := &origin{serve: func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
 		if !assert.NoError(t, err) {
 			return
 		}
-		defer func() { _ = conn.CloseNow() }() // it says that it is closed already
+		defer func() { _ = conn.CloseNow() }() // the error says that it is closed already
 		for {
 			kind, message, err := conn.Read(r.Context())
 			if err != nil {

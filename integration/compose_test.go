@@ -17,23 +17,24 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// The compositions: what stands below reauth, and above it, in a program. All of them over
-// loopback, with real parts.
+// The tests of the files compose_*_test.go put reauth between the parts that stand below and above
+// it in a program. All of them use real parts over loopback.
 
 const (
-	composeStale = "at-EXAMPLE-stale" // refused by the origin until it is refreshed
+	composeStale = "at-EXAMPLE-stale" // the origin refuses it
 	composeLive  = "at-EXAMPLE-live"
 )
 
-// composed is reauth over a base that a program brings, with one credential whose refresh yields
+// composed is reauth over a base of the program. It has one credential, and refreshing that yields
 // the live token.
 type composed struct {
 	*reauth.RecoveringTransport
 	exchanges atomic.Int32
-	during    func(context.Context) // called in the middle of each exchange, when it is not nil
+	during    func(context.Context) // called in the middle of each exchange, unless it is nil
 }
 
-// newComposed makes one for some hosts; without any, for the loopback address.
+// newComposed makes a composed transport for some hosts, or for the loopback address if there are
+// none.
 func newComposed(t testing.TB, base http.RoundTripper, token string, hosts ...string) *composed {
 	t.Helper()
 	if len(hosts) == 0 {
@@ -62,16 +63,16 @@ func newComposed(t testing.TB, base http.RoundTripper, token string, hosts ...st
 	return c
 }
 
-// arrival is what an origin has seen of a request.
+// arrival is a request as the origin saw it.
 type arrival struct {
 	Token, Body, Proto string
 	Header             http.Header
 }
 
-// origin is a provider's server: it refuses every token but the live one, and has serve answer the
-// rest.
+// origin is the server of a provider. It refuses every token but the live one, and calls serve for
+// the other requests.
 type origin struct {
-	serve http.HandlerFunc // nil: 200
+	serve http.HandlerFunc // nil answers 200
 
 	mu  sync.Mutex
 	got []arrival
@@ -96,21 +97,21 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// arrivals returns what has been seen so far.
+// arrivals returns the requests that the origin has seen so far.
 func (o *origin) arrivals() []arrival {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Clone(o.got)
 }
 
-// recovered checks that a request came twice, first with the stale token and then with the live
-// one, and with the same body.
+// recovered checks that a request arrived twice with the same body: first with the stale token,
+// then with the live one.
 func (o *origin) recovered(t testing.TB, body string) {
 	t.Helper()
 	got := o.arrivals()
 	if assert.Len(t, got, 2) {
 		assert.Equal(t, []string{composeStale, composeLive}, []string{got[0].Token, got[1].Token})
-		assert.True(t, body == got[0].Body && body == got[1].Body, "the body is another one")
+		assert.True(t, body == got[0].Body && body == got[1].Body, "the body changed on its way")
 	}
 }
 
@@ -122,7 +123,7 @@ func serveOrigin(t testing.TB, h http.Handler) *httptest.Server {
 	return s
 }
 
-// plainRequest makes one; its body, if it has any, is without GetBody.
+// plainRequest makes a request. Its body, if it has any, has no GetBody.
 func plainRequest(ctx context.Context, t testing.TB, method, url, body string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
@@ -133,16 +134,16 @@ func plainRequest(ctx context.Context, t testing.TB, method, url, body string) *
 	return req
 }
 
-// rewindable gives a request a body that can be had again.
+// rewindable gives a request a body with GetBody.
 func rewindable(req *http.Request, body string) *http.Request {
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
-	req.Body, _ = req.GetBody() // never fails
+	req.Body, _ = req.GetBody() // this GetBody does not fail
 	req.ContentLength = int64(len(body))
 	return req
 }
 
-// mustAnswer sends a request that must get an answer of that status, and returns the answer, read
-// and closed, and its body.
+// mustAnswer sends a request that must get an answer with that status. It returns the answer, which
+// it has read and closed, and the body of the answer.
 func mustAnswer(t testing.TB, rt http.RoundTripper, req *http.Request, status int) (*http.Response, string) {
 	t.Helper()
 	resp, err := rt.RoundTrip(req)

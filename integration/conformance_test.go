@@ -18,7 +18,7 @@ func TestSQLStoreKeepsItsWord(t *testing.T) {
 	}
 }
 
-// The store must not depend on what the database's owner has chosen.
+// The store must not depend on the settings that the owner of the database has chosen.
 func TestSQLStoreKeepsItsWordUnderAnySetting(t *testing.T) {
 	for name, settings := range map[string][]string{
 		"RepeatableRead": {"default_transaction_isolation", "repeatable read"},
@@ -43,16 +43,16 @@ func TestSQLStoreKeepsItsWordUnderAnySetting(t *testing.T) {
 	}
 }
 
+// backend lets the tests of package storetest open the store of a database, and change the stored
+// JSON of a credential.
 func backend(d database) storetest.Backend {
 	return storetest.Backend{
 		Open: func(t testing.TB) reauth.Store { return d.store(t) },
 		Edit: func(t testing.TB, provider, id string, change func(map[string]any)) {
 			db := d.open(t)
 			var text string
-			require.NoError(t,
-				db.QueryRowContext(bounded(t),
-					`SELECT credential FROM reauth_credentials WHERE provider = $1 AND id = $2`, provider,
-					id).Scan(&text))
+			const query = `SELECT credential FROM reauth_credentials WHERE provider = $1 AND id = $2`
+			require.NoError(t, db.QueryRowContext(bounded(t), query, provider, id).Scan(&text))
 			var members map[string]any
 			require.NoError(t, json.Unmarshal([]byte(text), &members))
 			change(members)

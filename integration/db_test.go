@@ -19,31 +19,32 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// patience is for what must happen, on a busy machine.
+// patience is how long a test waits, on a busy machine, for an event that has to happen.
 const patience = 30 * time.Second
 
+// bounded returns a context that ends after patience.
 func bounded(t testing.TB) context.Context {
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(stop)
 	return ctx
 }
 
-// needEnv returns what postgres.sh has told, and fails the test where it was not run: such a test
-// must not be skipped unseen.
+// needEnv returns a variable that postgres.sh has printed. It fails the test if the variable is
+// missing, because nobody would notice a skipped test.
 func needEnv(t testing.TB, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Fatalf(`%s is not set: run eval "$(integration/postgres.sh start)" first, and integration/postgres.sh stop `+
-			`"$REAUTH_TEST_POSTGRES_DIR" at the end`, name)
+		t.Fatalf(`%s is not set: run eval "$(integration/postgres.sh start)" first, `+
+			`and integration/postgres.sh stop "$REAUTH_TEST_POSTGRES_DIR" at the end`, name)
 	}
 	return value
 }
 
-// database is a place that can be opened any number of times.
+// database is the address of a database, which a test can open any number of times.
 type database struct{ driver, dsn string }
 
-// open returns a handle, as each process has its own.
+// open returns a handle of its own, as each process has one.
 func (d database) open(t testing.TB) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(d.driver, d.dsn)
@@ -52,7 +53,7 @@ func (d database) open(t testing.TB) *sql.DB {
 	return db
 }
 
-// store opens the database and a store in it.
+// store opens the database and the store in it.
 func (d database) store(t testing.TB) *reauth.SQLStore {
 	t.Helper()
 	s, err := reauth.NewSQLStore(bounded(t), d.open(t))
@@ -60,7 +61,7 @@ func (d database) store(t testing.TB) *reauth.SQLStore {
 	return s
 }
 
-// with returns the database with settings added to its connections.
+// with returns the database with settings for its connections.
 func (d database) with(t testing.TB, settings ...string) database {
 	t.Helper()
 	u, err := url.Parse(d.dsn)
@@ -69,11 +70,11 @@ func (d database) with(t testing.TB, settings ...string) database {
 	for i := 0; i+1 < len(settings); i += 2 {
 		q.Add(settings[i], settings[i+1])
 	}
-	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // pgx takes a plus for a plus
+	u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // pgx does not read a plus as a space
 	return database{d.driver, u.String()}
 }
 
-// postgres returns a schema of its own, so that tests do not disturb each other.
+// postgres returns a new schema in PostgreSQL, so that tests do not disturb each other.
 func postgres(t testing.TB) database {
 	t.Helper()
 	root := database{"pgx", needEnv(t, "REAUTH_TEST_POSTGRES")}
@@ -84,15 +85,15 @@ func postgres(t testing.TB) database {
 	return root.with(t, "search_path", schema)
 }
 
-// sqlite returns a file of its own.
+// sqlite returns a new file for SQLite.
 func sqlite(t testing.TB) database {
 	return database{"sqlite", "file:" + filepath.Join(t.TempDir(), "reauth.db")}
 }
 
-// databases are what a store may live in, each time a new one.
+// databases are the databases that a store may live in. Each call makes a new one.
 var databases = map[string]func(testing.TB) database{"PostgreSQL": postgres, "SQLite": sqlite}
 
-// eachDatabase runs a test on both.
+// eachDatabase runs a test on PostgreSQL and on SQLite.
 func eachDatabase(t *testing.T, f func(t *testing.T, d database)) {
 	for name, d := range databases {
 		t.Run(name, func(t *testing.T) { f(t, d(t)) })
@@ -107,14 +108,15 @@ func mustExec(t testing.TB, db *sql.DB, query string, args ...any) {
 	})
 }
 
-// number returns what a query that yields one number says.
+// number returns the result of a query that yields one number.
 func number(t testing.TB, db *sql.DB, query string, args ...any) (n int64) {
 	t.Helper()
 	insist(t, func() error { return db.QueryRowContext(bounded(t), query, args...).Scan(&n) })
 	return n
 }
 
-// insist repeats what SQLite is too busy for; only what is tested has to cope with that by itself.
+// insist repeats a statement of a test while SQLite is too busy for it. The store under test has to
+// cope with that by itself.
 func insist(t testing.TB, f func() error) {
 	t.Helper()
 	err := f()
@@ -128,7 +130,7 @@ func insist(t testing.TB, f func() error) {
 	require.NoError(t, err)
 }
 
-// control pauses or resumes the PostgreSQL server.
+// control pauses or resumes the PostgreSQL server, by a command of postgres.sh.
 func control(t testing.TB, command string) {
 	t.Helper()
 	out, err := exec.CommandContext(bounded(t), needEnv(t, "REAUTH_TEST_POSTGRES_CTL"), command,

@@ -30,7 +30,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// TestExamples compiles the examples once and runs each.
+// TestExamples compiles the examples once and runs each one.
 func TestExamples(t *testing.T) {
 	dir := t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator), "./examples/...")
@@ -45,7 +45,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// example is a program of examples/, with an environment that holds nothing of the machine's.
+// example returns the command that runs a program of examples/. Its environment has nothing of this
+// machine.
 func example(t testing.TB, dir, name string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(bounded(t), filepath.Join(dir, name))
@@ -57,12 +58,12 @@ func example(t testing.TB, dir, name string, env ...string) *exec.Cmd {
 func output(cmd *exec.Cmd) (stdout, stderr string, status int) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	_ = cmd.Run() // the status tells
+	_ = cmd.Run() // the status of the process tells
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// Without an account each example runs against reauthtest, tells what happened, and would fail if
-// it had not.
+// Without an account, each example runs against reauthtest and tells what happened. It would fail
+// if that had not happened.
 func examplesByThemselves(t *testing.T, dir string) {
 	for name, want := range map[string][]string{
 		"openai": {
@@ -74,8 +75,9 @@ func examplesByThemselves(t *testing.T, dir string) {
 			`returns "Hello from the fake provider."`, `in parts, "Hello from the fake provider."`,
 		},
 		"key-pool": {
-			"the first request\n  key 1: Too Many Requests\n  key 2: Too Many Requests\n  key 3: OK\nthe second\n  " +
-				"key 3: OK\n", "had its rest\n  key 1: OK\n",
+			"the first request\n  key 1: Too Many Requests\n  key 2: Too Many Requests\n  key 3: OK\n" +
+				"the second\n  key 3: OK\n",
+			"had its rest\n  key 1: OK\n",
 			"key 1 is good\nkey 2 is aside billing\nkey 3 is good\n",
 		},
 		"fleet": {
@@ -112,16 +114,16 @@ func examplesSayWhatTheyNeed(t *testing.T, dir string) {
 	assert.Equal(t, 1, status)
 	assert.Contains(t, errs, "DATABASE_URL")
 	for _, name := range []string{"openai", "anthropic", "reverse-proxy"} {
-		_, errs, status := output(example(t, dir, name, "REAUTH_STORE="+t.TempDir())) // a folder is no store
+		_, errs, status := output(example(t, dir, name, "REAUTH_STORE="+t.TempDir())) // a folder cannot be a store
 		assert.Equal(t, 1, status)
 		assert.Contains(t, errs, name+": reauth: ")
 	}
 }
 
-// world stands in for the providers on the internet: it has their names, over TLS, and is reached
-// through a proxy.
+// world takes the place of the providers on the internet. It has their names, over TLS, and
+// programs reach it through a proxy.
 type world struct {
-	env   []string // leads a program there
+	env   []string // leads a program to the proxy
 	proxy *httpProxy
 }
 
@@ -131,8 +133,8 @@ func newWorld(t testing.TB, h http.Handler, names ...string) *world {
 	require.NoError(t, err)
 	of := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "example"}, DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
-		BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, of, of, &key.PublicKey, key)
 	require.NoError(t, err)
@@ -155,7 +157,7 @@ func newWorld(t testing.TB, h http.Handler, names ...string) *world {
 	}
 }
 
-// hosts returns where programs went.
+// hosts returns the hosts that programs asked the proxy for.
 func (w *world) hosts() []string {
 	var list []string
 	for _, r := range w.proxy.requests() {
@@ -164,10 +166,11 @@ func (w *world) hosts() []string {
 	return list
 }
 
-// With an account they go to the real provider, here to one that has its name, and a key that
-// serves nothing is a failure.
+// With an account the examples go to the real provider, whose place a server with its name takes
+// here. An example fails if its key is refused.
 func examplesWithAnAccount(t *testing.T, dir string) {
-	const key, wrong = "sk-ant-api-EXAMPLE-right", "sk-ant-api-EXAMPLE-wrong" // for Anthropic's header; OpenAI takes any
+	// These are keys of Anthropic, which go into its header. OpenAI takes any key.
+	const key, wrong = "sk-ant-api-EXAMPLE-right", "sk-ant-api-EXAMPLE-wrong"
 	for name, c := range map[string]struct {
 		dialect       reauthtest.Dialect
 		variable      string
@@ -202,8 +205,8 @@ func examplesWithAnAccount(t *testing.T, dir string) {
 	}
 }
 
-// A login in a store is refreshed at the provider's own token endpoint, and what came of it is in
-// the store.
+// The example refreshes a login of a store at the provider's own token endpoint, and stores the new
+// tokens.
 func exampleWithAStore(t *testing.T, dir string) {
 	fake := reauthtest.New(reauthtest.XAI)
 	w := newWorld(t, fake, "api.x.ai", "auth.x.ai")
@@ -220,7 +223,7 @@ func exampleWithAStore(t *testing.T, dir string) {
 	assert.Subset(t, []string{"api.x.ai:443", "auth.x.ai:443"}, w.hosts())
 }
 
-// A login moves into the fleet's database, stays there, and serves again from it.
+// The first run moves a login into the database of the fleet. The second run uses it from there.
 func fleetWithAnAccount(t *testing.T, dir string) {
 	fake := reauthtest.New(reauthtest.XAI)
 	w := newWorld(t, fake, "api.x.ai", "auth.x.ai")
@@ -237,7 +240,7 @@ func fleetWithAnAccount(t *testing.T, dir string) {
 	assert.True(t, fake.Current(one(t, d.store(t)).Credential.RefreshToken))
 }
 
-// The proxy serves programs until it is interrupted, and not web pages.
+// The proxy serves programs until it is interrupted. It refuses requests of web pages.
 func reverseProxyWithAnAccount(t *testing.T, dir string) {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	fake.AddKey("sk-EXAMPLE")
@@ -265,5 +268,5 @@ func reverseProxyWithAnAccount(t *testing.T, dir string) {
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	_, err = io.Copy(io.Discard, stdout)
 	require.NoError(t, err)
-	require.NoError(t, cmd.Wait(), "an interrupted proxy ends well")
+	require.NoError(t, cmd.Wait(), "an interrupted proxy ends with the status 0")
 }

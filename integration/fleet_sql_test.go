@@ -13,10 +13,10 @@ import (
 	"github.com/reauth-go/reauth/internal/fleettest"
 )
 
-// Before TestMain: in a worker process it does not return.
+// In a worker process BeWorker does not return, so that TestMain does not run.
 func init() { fleettest.BeWorker(openFleet) }
 
-// openFleet opens the store of a fleet, each process with its own handle.
+// openFleet opens the store of a fleet. Each process has its own handle.
 func openFleet(ctx context.Context, job fleettest.Job) (reauth.Store, func() error, error) {
 	driver, dsn, _ := strings.Cut(job.Store, " ")
 	db, err := sql.Open(driver, dsn)
@@ -31,13 +31,15 @@ func openFleet(ctx context.Context, job fleettest.Job) (reauth.Store, func() err
 	return s, db.Close, nil
 }
 
-// claimTime is short, so that the deaths of holders are not waited for too long; zero is the
-// default.
+// claimTime is the Claim of stores whose holders die. It is short, so that the tests do not wait
+// long for the claims of the dead. Zero is the default of the store.
 const claimTime = 2 * time.Second
 
-// spare is what the next exchange may take beside the rest of a dead holder's claim.
+// spare is how long the next exchange may take in addition to the rest of the claim of a dead
+// holder.
 const spare = time.Second
 
+// fleet makes a fleet of processes that share the database.
 func fleet(t *testing.T, d database, claim, latency time.Duration) *fleettest.Fleet {
 	t.Helper()
 	return fleettest.New(t, openFleet, fleettest.Job{Store: d.driver + " " + d.dsn, Claim: claim}, latency)
@@ -80,7 +82,7 @@ func TestTwoPoolsOfOneProcessOnOneDatabase(t *testing.T) {
 	})
 }
 
-// stored returns what the fleet's store holds.
+// stored returns a credential from the store of the fleet.
 func stored(t *testing.T, f *fleettest.Fleet, id string) reauth.Credential {
 	t.Helper()
 	e, err := f.Stored(id)

@@ -14,9 +14,10 @@ import (
 	"github.com/reauth-go/reauth/internal/fleettest"
 )
 
-// A process that is suspended for longer than its claim, with the answer of the token endpoint on
-// its way to it. The next one cannot know that the refresh token is spent: that costs the login.
-// What must not happen is that the sleeper, when it goes on, puts its pair over the new login's.
+// A process is suspended for longer than its claim while the answer of the token endpoint is on its
+// way to it. The next process cannot know that the refresh token is spent, and that costs the
+// login. But when the first process goes on, it must not overwrite the pair of a new login with its
+// own.
 func TestFleetMemberSleepsOverItsClaimWithAnAnswer(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		f := fleet(t, d, claimTime, 5*time.Millisecond)
@@ -30,7 +31,7 @@ func TestFleetMemberSleepsOverItsClaimWithAnAnswer(t *testing.T) {
 		hold.Release()
 
 		other.Tell("request")
-		assert.Equal(t, http.StatusOK, other.Must(t, "request").Status, "served with the token there is")
+		assert.Equal(t, http.StatusOK, other.Must(t, "request").Status, "the token of before still serves")
 		other.Tell("refresh")
 		r := other.Must(t, "refresh")
 		assert.True(t, r.Lost, r.Err)
@@ -39,7 +40,7 @@ func TestFleetMemberSleepsOverItsClaimWithAnAnswer(t *testing.T) {
 		login := stored(t, f, "me")
 
 		require.NoError(t, asleep.Continue())
-		assert.Empty(t, asleep.Must(t, "refresh").Err, "its exchange has succeeded, as far as it can know")
+		assert.Empty(t, asleep.Must(t, "refresh").Err, "as far as it can know, its exchange has succeeded")
 		eventually200(t, asleep)
 		eventually200(t, other)
 		assert.Equal(t, login.RefreshToken, stored(t, f, "me").RefreshToken, "no older pair overwrites a newer one")
@@ -51,8 +52,8 @@ func TestFleetMemberSleepsOverItsClaimWithAnAnswer(t *testing.T) {
 	})
 }
 
-// The same with the token request still on its way: the next one's exchange is the first, and the
-// sleeper's the second.
+// This is the same with the token request still on its way. The exchange of the next process comes
+// first, and that of the suspended process second.
 func TestFleetMemberSleepsOverItsClaimWithARequest(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		f := fleet(t, d, claimTime, 5*time.Millisecond)
@@ -72,7 +73,7 @@ func TestFleetMemberSleepsOverItsClaimWithARequest(t *testing.T) {
 		require.Eventually(t, func() bool { return p.Reuses() == 1 }, patience, time.Millisecond)
 
 		require.NoError(t, asleep.Continue())
-		assert.Empty(t, asleep.Must(t, "refresh").Err, "refused, it finds the other's pair")
+		assert.Empty(t, asleep.Must(t, "refresh").Err, "its exchange is refused, and it adopts the pair of the other")
 		assert.Equal(t, newer.RefreshToken, stored(t, f, "me").RefreshToken, "no older pair overwrites a newer one")
 		other.Tell("refresh")
 		assert.True(t, other.Must(t, "refresh").Lost, "that login is over")
@@ -87,8 +88,8 @@ func TestFleetMemberSleepsOverItsClaimWithARequest(t *testing.T) {
 	})
 }
 
-// A process that is suspended for longer than its claim before the exchange finds that out before
-// it spends anything.
+// A process is suspended for longer than its claim before the exchange. It finds that out before it
+// spends a refresh token.
 func TestFleetMemberSleepsOverItsClaimBeforeTheExchange(t *testing.T) {
 	for _, step := range []string{fleettest.StepReread, fleettest.StepMark} {
 		t.Run(step, func(t *testing.T) {
@@ -111,7 +112,7 @@ func TestFleetMemberSleepsOverItsClaimBeforeTheExchange(t *testing.T) {
 				p.Expire(old.AccessToken)
 				eventually200(t, asleep)
 				eventually200(t, other)
-				assert.Equal(t, 1, p.TokenRequests(), "it has adopted the other's pair")
+				assert.Equal(t, 1, p.TokenRequests(), "it has adopted the pair of the other")
 				assert.Zero(t, p.Reuses())
 				assert.True(t, p.Current(stored(t, f, "me").RefreshToken))
 				other.End(t)
@@ -122,8 +123,8 @@ func TestFleetMemberSleepsOverItsClaimBeforeTheExchange(t *testing.T) {
 	}
 }
 
-// eventually200 sends requests, one upon the other, until one is served: what was written elsewhere
-// is noticed within a second or so.
+// eventually200 sends one request after the other until one is served. A process notices within
+// about a second what another has stored.
 func eventually200(t *testing.T, w *fleettest.Worker) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {

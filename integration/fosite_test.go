@@ -24,14 +24,14 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// fositeServer is a real OAuth server, with rotation and reuse detection, and an API that asks it
+// fositeServer is a real OAuth server with rotation and reuse detection, and an API that asks it
 // about tokens.
 type fositeServer struct {
 	*httptest.Server
 	oauth   fosite.OAuth2Provider
 	memory  *storage.MemoryStore
-	mu      sync.Mutex             // the storage hands out what it goes on writing to: one request at a time
-	login   atomic.Pointer[string] // what the tokens of the one login have in common
+	mu      sync.Mutex             // one request at a time: the storage writes to values that it has handed out
+	login   atomic.Pointer[string] // the ID of the one login, which all of its tokens have
 	rotated atomic.Int64
 	reused  atomic.Int64
 	refused atomic.Int64 // by the token endpoint
@@ -47,7 +47,7 @@ func newFosite(t testing.TB) *fositeServer {
 	memory.Users["me"] = storage.MemoryUserRelation{Username: "me", Password: "EXAMPLE"}
 	strategy := &compose.CommonStrategy{CoreStrategy: compose.NewOAuth2HMACStrategy(config)}
 	s := &fositeServer{memory: memory, oauth: compose.Compose(config, memory, strategy,
-		//lint:ignore SA1019 the shortest way to a first pair; what is tested is the refresh
+		//lint:ignore SA1019 the shortest way to a first pair; the test is about the refresh
 		compose.OAuth2ResourceOwnerPasswordCredentialsFactory, //nolint:staticcheck // see above
 		compose.OAuth2RefreshTokenGrantFactory, compose.OAuth2TokenIntrospectionFactory)}
 	mux := http.NewServeMux()
@@ -105,7 +105,7 @@ func (s *fositeServer) expire(t testing.TB) {
 	require.NoError(t, s.memory.RevokeAccessToken(context.Background(), *s.login.Load()))
 }
 
-// grant asks the token endpoint as a client does.
+// grant sends a request to the token endpoint, as a client does.
 func (s *fositeServer) grant(t testing.TB, form url.Values) (status int, access, refresh string) {
 	form.Set("client_id", "cli")
 	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, s.URL+"/token",
@@ -123,7 +123,7 @@ func (s *fositeServer) grant(t testing.TB, form url.Values) (status int, access,
 	return resp.StatusCode, pair.Access, pair.Refresh
 }
 
-// pool returns a client whose credentials are in the store, as each process has one.
+// pool returns a pool and a client over the store, as each process has them.
 func (s *fositeServer) pool(t testing.TB, store reauth.Store) (*reauth.Pool, *http.Client) {
 	p, err := reauth.OpenPool(bounded(t), store)
 	require.NoError(t, err)
@@ -139,8 +139,8 @@ func (s *fositeServer) pool(t testing.TB, store reauth.Store) (*reauth.Pool, *ht
 	return p, &http.Client{Transport: reauth.NewRecoveringTransport(s.Client().Transport, p)}
 }
 
-// A hundred rotations, each wanted by twenty at once in two pools: one exchange each, and the login
-// lives.
+// In each of a hundred rounds the token expires, and twenty requests of two pools meet that at
+// once. Each round costs one exchange, and the login lives on.
 func TestHundredRotationsAtFosite(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s := newFosite(t)
@@ -191,11 +191,11 @@ func TestHundredRotationsAtFosite(t *testing.T) {
 
 		last := one(t, store).Credential.RefreshToken
 		status, _, next := s.grant(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {last}})
-		require.Equal(t, 200, status, "the login is alive, and the store had its newest token")
+		require.Equal(t, 200, status, "the login is alive, and the store has its newest token")
 		status, _, _ = s.grant(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first}})
 		require.NotEqual(t, 200, status)
-		require.EqualValues(t, 1, s.reused.Load(), "the server would have noticed")
+		require.EqualValues(t, 1, s.reused.Load(), "the server notices a reuse")
 		status, _, _ = s.grant(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {next}})
-		require.NotEqual(t, 200, status, "and ended the login")
+		require.NotEqual(t, 200, status, "the reuse ends the login")
 	})
 }

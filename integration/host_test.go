@@ -17,8 +17,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// One connection for the host application and the store: during an exchange it is the
-// application's.
+// The application and the store share one connection. During an exchange it is free for the
+// application.
 func TestNoConnectionIsHeldDuringAnExchange(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		db := d.open(t)
@@ -32,12 +32,12 @@ func TestNoConnectionIsHeldDuringAnExchange(t *testing.T) {
 		r := newRig(t, fake, s, func() {
 			exchanges++
 			assert.Zero(t, db.Stats().InUse)
-			for range 10 { // longer than the claim, which is renewed in between
+			for range 10 { // longer than the claim, which the store renews meanwhile
 				tx, err := db.BeginTx(bounded(t), nil)
 				require.NoError(t, err)
 				_, err = tx.ExecContext(bounded(t), `INSERT INTO host VALUES (1)`)
 				require.NoError(t, err)
-				time.Sleep(200 * time.Millisecond) // the application's own work
+				time.Sleep(200 * time.Millisecond) // the work of the application
 				require.NoError(t, tx.Commit())
 			}
 		})
@@ -56,8 +56,8 @@ func TestNoConnectionIsHeldDuringAnExchange(t *testing.T) {
 	})
 }
 
-// An application that keeps its only connection to itself keeps the store out: then there is no
-// exchange, and no request hangs.
+// If an application keeps its only connection to itself, the store cannot work. Then there is no
+// exchange, but no request hangs.
 func TestConnectionThatTheApplicationKeeps(t *testing.T) {
 	d := postgres(t)
 	db := d.open(t)
@@ -79,11 +79,11 @@ func TestConnectionThatTheApplicationKeeps(t *testing.T) {
 	assert.Equal(t, 1, fake.Exchanges())
 }
 
-// A pooler that shares connections between transactions: with pgx, statements must not be prepared.
+// A pooler shares connections between transactions. With pgx, statements must not be prepared then.
 func TestTransactionPooler(t *testing.T) {
 	pooled := func(t *testing.T) database {
 		root := database{"pgx", needEnv(t, "REAUTH_TEST_POSTGRES")}
-		name := "d_" + strings.ToLower(rand.Text()) // a pooler passes no search_path on
+		name := "d_" + strings.ToLower(rand.Text()) // the pooler does not pass search_path on
 		db := root.open(t)
 		mustExec(t, db, `CREATE DATABASE `+name)
 		t.Cleanup(func() { mustExec(t, db, `DROP DATABASE `+name+` WITH (FORCE)`) })
@@ -108,10 +108,11 @@ func TestTransactionPooler(t *testing.T) {
 	}
 }
 
-// Without that setting the error says what to set.
+// Without that setting of pgx, the error says what to set.
 func TestTransactionPoolerWithPreparedStatements(t *testing.T) {
 	d := database{"pgx", needEnv(t, "REAUTH_TEST_PGBOUNCER")}.with(t, "statement_cache_capacity", "16")
-	require.Eventually(t, func() bool { // they meet as soon as two get one connection of the server
+	// The error comes as soon as two clients get the same connection of the server.
+	require.Eventually(t, func() bool {
 		_, err := reauth.NewSQLStore(bounded(t), d.open(t))
 		return err != nil && assert.ErrorContains(t, err, "with pgx set default_query_exec_mode=exec")
 	}, patience, time.Millisecond)
@@ -125,8 +126,8 @@ func TestContentionUnderStrictIsolation(t *testing.T) {
 	}
 }
 
-// manyRotations has eight pools, each as in a process of its own, use one login whose token expires
-// again and again.
+// manyRotations lets eight pools use one login whose token expires again and again. Each pool has
+// its own handle, as in a process of its own.
 func manyRotations(t *testing.T, d database, rounds int) {
 	t.Helper()
 	fake := reauthtest.New(reauthtest.XAI)

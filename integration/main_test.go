@@ -1,5 +1,5 @@
 // Package integration tests reauth with real parts: PostgreSQL, SQLite, pgbouncer, a real OAuth
-// server. It has no code of its own. PostgreSQL is started by postgres.sh.
+// server. It has only tests. The script postgres.sh starts PostgreSQL and pgbouncer.
 package integration
 
 import (
@@ -10,15 +10,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-// childEnv names, in the environment, what a child process does. A child is this test binary
-// itself.
+// childEnv is the environment variable that tells a child process what to do. A child is this test
+// binary itself.
 const childEnv = "REAUTH_TEST_CHILD"
 
-// childModes are what a child may do, by name; a file that needs one adds it in its init. A mode
-// returns the exit status.
+// childModes are the tasks of a child process, by name. A file that needs one adds it in its init.
+// A mode returns the exit status.
 var childModes = map[string]func() int{}
 
-// No test may leave a goroutine behind: the package starts none that outlives what it serves.
+// TestMain runs the mode of a child process. Otherwise it runs the tests and fails when one of them
+// leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	if name := os.Getenv(childEnv); name != "" {
 		mode, ok := childModes[name]

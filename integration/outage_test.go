@@ -13,7 +13,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// PostgreSQL is stopped in the middle of a run, and started again.
+// PostgreSQL stops in the middle of a run, and starts again.
 func TestPostgresStoppedAndStarted(t *testing.T) {
 	d := postgres(t)
 	fake := reauthtest.New(reauthtest.XAI)
@@ -53,9 +53,9 @@ func TestPostgresStoppedAndStarted(t *testing.T) {
 		from := n.Load()
 		require.Eventually(t, func() bool { return n.Load() > from+50 }, patience, 10*time.Millisecond, what)
 	}
-	more(&served, "before")
+	more(&served, "requests are served at first")
 	fake.Expire()
-	more(&served, "after a first refresh")
+	more(&served, "requests are served after a first refresh")
 	exchanges := fake.Exchanges()
 	assert.Zero(t, failed.Load())
 
@@ -63,17 +63,17 @@ func TestPostgresStoppedAndStarted(t *testing.T) {
 	more(&served, "requests go on while the token is accepted")
 	assert.Zero(t, failed.Load())
 	fake.Expire()
-	more(&failed, "then its refusal is returned")
+	more(&failed, "when the token has expired, requests fail")
 	assert.Equal(t, exchanges, fake.Exchanges(), "no exchange without a claim")
 	asked := fake.TokenRequests()
 
 	control(t, "resume")
-	more(&served, "it recovers by itself")
+	more(&served, "requests recover by themselves")
 	require.Eventually(t, func() bool {
 		before := failed.Load()
 		time.Sleep(200 * time.Millisecond)
 		return failed.Load() == before
-	}, 2*patience, 10*time.Millisecond, "all of it")
+	}, 2*patience, 10*time.Millisecond, "all requests recover")
 	close(stop)
 	running.Wait()
 	assert.Equal(t, exchanges+1, fake.Exchanges())
@@ -83,8 +83,8 @@ func TestPostgresStoppedAndStarted(t *testing.T) {
 	assert.Zero(t, fake.Reuses())
 }
 
-// PostgreSQL is stopped between an exchange and its being stored, for longer than the claim lasts:
-// nobody else may spend the old token when it is back.
+// PostgreSQL stops between an exchange and the storing of its tokens, for longer than the claim
+// lasts. When it is back, nobody else may spend the old token.
 func TestPostgresStoppedInTheMiddleOfAnExchange(t *testing.T) {
 	for name, down := range map[string]time.Duration{"Shortly": 0, "LongerThanTheClaim": 3 * time.Second} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +94,8 @@ func TestPostgresStoppedInTheMiddleOfAnExchange(t *testing.T) {
 			sa.Claim, sb.Claim = 2*time.Second, 2*time.Second
 			var once sync.Once
 			a := newRig(t, fake, sa, func() { once.Do(func() { control(t, "pause") }) })
-			same, b := newRig(t, fake, sa, nil), newRig(t, fake, sb, nil) // in the same process, and in another
+			same := newRig(t, fake, sa, nil) // as in the same process
+			b := newRig(t, fake, sb, nil)    // as in another process
 			old, refresh := a.login(t)
 			for _, r := range []*rig{same, b} {
 				r.eventually(t, "the login appears", func() bool { return r.state() != "" })

@@ -1,24 +1,25 @@
-#!/usr/bin/env bash
-# A PostgreSQL for the tests of this folder: a cluster of its own in a temporary folder, on a free port of the loopback
-# address and on a unix socket in that folder, and in front of it a pgbouncer that shares connections between transactions.
+# A PostgreSQL server for the tests of this folder. Its cluster is in a temporary folder; it listens
+# on a free port of the loopback address and on a unix socket in that folder. In front of it runs a
+# pgbouncer that shares connections between transactions.
 #
-#	eval "$(integration/postgres.sh start)"           # make and start one; what it prints tells the tests where it is
-#	integration/postgres.sh pause "$REAUTH_TEST_POSTGRES_DIR"  # stop the server, keep its data
+#	eval "$(integration/postgres.sh start)"   # start both; the output tells the tests where they are
+#	integration/postgres.sh pause "$REAUTH_TEST_POSTGRES_DIR"    # stop the server, keep its data
 #	integration/postgres.sh resume "$REAUTH_TEST_POSTGRES_DIR"
-#	integration/postgres.sh stop "$REAUTH_TEST_POSTGRES_DIR"   # stop both and remove the folder
+#	integration/postgres.sh stop "$REAUTH_TEST_POSTGRES_DIR"     # stop both and remove the folder
 #
-# It takes Debian's packages postgresql and pgbouncer, and installs them when they are missing and it is run by root. The
-# server refuses to be root's: then it runs as the user postgres.
+# The script needs Debian's packages postgresql and pgbouncer. If they are missing and root runs the
+# script, it installs them. PostgreSQL refuses to run as root; for root it runs as the user
+# postgres.
 set -euo pipefail
 
 die() { printf 'postgres.sh: %s\n' "$*" >&2; exit 1; }
 
-# as_owner runs a command as the user the server belongs to.
+# as_owner runs a command as the user that owns the server.
 as_owner() {
 	if [ "$(id -u)" = 0 ]; then (cd / && runuser -u postgres -- "$@"); else "$@"; fi
 }
 
-# tool prints the path of a program of the newest PostgreSQL installed.
+# tool prints the path of a program of the newest PostgreSQL that is installed.
 tool() {
 	local found
 	found=$(find /usr/lib/postgresql -path "*/bin/$1" 2>/dev/null | sort -V | tail -n 1)
@@ -28,14 +29,19 @@ tool() {
 
 install_missing() {
 	local missing=()
-	[ -n "$(find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null)" ] || command -v initdb >/dev/null || missing+=(postgresql)
+	[ -n "$(find /usr/lib/postgresql -path '*/bin/initdb' 2>/dev/null)" ] || command -v initdb >/dev/null ||
+		missing+=(postgresql)
 	command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer)
 	[ ${#missing[@]} -gt 0 ] || return 0
 	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "missing: ${missing[*]}; install them"
-	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >&2 || die "installing ${missing[*]} failed"
+	{
+		apt-get update &&
+			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+	} >&2 || die "installing ${missing[*]} failed"
 }
 
-# free_port prints a port nobody listens on, below those the kernel gives away for outgoing connections.
+# free_port prints a port on which nobody listens. It is below the ports that the kernel uses for
+# outgoing connections.
 free_port() {
 	local port
 	for _ in $(seq 100); do
@@ -51,7 +57,7 @@ resume() { pg -s -l "$dir/log" start; }
 
 start_server() {
 	as_owner "$(tool initdb)" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale >&2
-	for _ in 1 2 3; do # somebody may take the port in between
+	for _ in 1 2 3; do # another program may take the port first
 		port=$(free_port)
 		as_owner tee "$dir/data/postgresql.auto.conf" >/dev/null <<-CONF
 			listen_addresses = '127.0.0.1'
@@ -108,7 +114,7 @@ start() {
 stop() {
 	[ -d "$dir/data" ] || die "$dir holds no server of this script"
 	if [ -s "$dir/pgbouncer.pid" ]; then as_owner kill "$(cat "$dir/pgbouncer.pid")" 2>/dev/null || true; fi
-	pg -s -m fast stop || true # it may be paused
+	pg -s -m fast stop || true # the server may be paused
 	rm -rf "$dir"
 }
 

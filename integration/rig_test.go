@@ -22,7 +22,8 @@ const (
 	id       = "me"
 )
 
-// rig is a pool over a store, and a client that recovers with it from a fake provider's refusals.
+// rig is a pool over a store, and a client that recovers with it from the refusals of a fake
+// provider.
 type rig struct {
 	fake   *reauthtest.Provider
 	pool   *reauth.Pool
@@ -32,8 +33,8 @@ type rig struct {
 	events []reauth.Event
 }
 
-// newRig opens a pool. hook, when there is one, is called in the middle of each exchange, before
-// the token endpoint.
+// newRig opens a pool. It calls hook, unless that is nil, in the middle of each exchange, before
+// the token request.
 func newRig(t testing.TB, fake *reauthtest.Provider, store reauth.Store, hook func()) *rig {
 	t.Helper()
 	pool, err := reauth.OpenPool(bounded(t), store)
@@ -65,7 +66,7 @@ func newRig(t testing.TB, fake *reauthtest.Provider, store reauth.Store, hook fu
 	return r
 }
 
-// login adds a new login of the fake to the pool.
+// login adds a new login of the fake provider to the pool.
 func (r *rig) login(t testing.TB) (access, refresh string) {
 	t.Helper()
 	access, refresh = r.fake.Login()
@@ -76,7 +77,7 @@ func (r *rig) login(t testing.TB) (access, refresh string) {
 	return access, refresh
 }
 
-// post sends a request and returns the status of its answer, 0 for none.
+// post sends a request and returns the status of the answer, or 0 if there is none.
 func (r *rig) post(t testing.TB) int {
 	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, "https://api.x.ai/v1/chat/completions",
 		strings.NewReader(`{}`))
@@ -93,7 +94,7 @@ func (r *rig) post(t testing.TB) int {
 	return resp.StatusCode
 }
 
-// count returns how many events of some types there were.
+// count returns the number of events of some types.
 func (r *rig) count(types ...reauth.EventType) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +106,7 @@ func (r *rig) count(types ...reauth.EventType) (n int) {
 	return n
 }
 
-// state returns how the one credential stands, and "" when there is none.
+// state returns the state of the one credential, or "" if there is none.
 func (r *rig) state() string {
 	for _, s := range r.pool.Status() {
 		return string(s.State)
@@ -113,8 +114,8 @@ func (r *rig) state() string {
 	return ""
 }
 
-// eventually waits until f holds, and asks to be served meanwhile: nothing is noticed when nothing
-// is asked.
+// eventually waits until f holds, and sends requests meanwhile, because a pool looks at its store
+// only when it has to serve.
 func (r *rig) eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -132,7 +133,7 @@ func one(t testing.TB, s reauth.Store) reauth.Entry {
 	return entries[0]
 }
 
-// put stores a credential, as another process would.
+// put stores a credential, as another process does.
 func put(t testing.TB, s reauth.Store, c reauth.Credential) {
 	t.Helper()
 	c.Provider, c.ID = provider, id

@@ -61,7 +61,7 @@ func init() {
 		db, err := sql.Open(os.Getenv("REAUTH_TEST_DRIVER"), os.Getenv("REAUTH_TEST_DSN"))
 		if err == nil {
 			fmt.Println("ready")
-			_, _ = io.ReadAll(os.Stdin) // all at once, when the parent closes it
+			_, _ = io.ReadAll(os.Stdin) // until the parent starts all children at once
 			_, err = reauth.NewSQLStore(context.Background(), db)
 		}
 		if err != nil {
@@ -118,7 +118,7 @@ func TestNewerFormatIsRefused(t *testing.T) {
 }
 
 func TestDatabaseThatIsDownIsRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // the listener of a test
 	require.NoError(t, err)
 	address := l.Addr().String()
 	require.NoError(t, l.Close())
@@ -134,10 +134,9 @@ func TestDatabaseThatIsDownIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "the database is nil; open one with sql.Open")
 }
 
-// A server that accepts connections and says nothing must not keep anybody for longer than the
-// context.
+// If a server accepts connections and says nothing, opening the store ends with the context.
 func TestDatabaseThatHangsIsRefusedInTime(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // the listener of a test
 	require.NoError(t, err)
 	defer l.Close()
 	ctx, stop := context.WithTimeout(context.Background(), 200*time.Millisecond)
@@ -156,7 +155,7 @@ func TestTablesThatMayNotBeMade(t *testing.T) {
 	require.ErrorContains(t, err, "read-only transaction")
 }
 
-// oddDriver is of a database that speaks neither dialect.
+// oddDriver is the driver of a database that speaks neither dialect.
 type oddDriver struct{}
 
 func (oddDriver) Open(string) (driver.Conn, error) { return oddDriver{}, nil }

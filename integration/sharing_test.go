@@ -20,15 +20,15 @@ func TestPoolsShareWhatTheyKnow(t *testing.T) {
 		sa := d.store(t)
 		a, b := newRig(t, fake, sa, nil), newRig(t, fake, d.store(t), nil)
 		access, refresh := a.login(t)
-		b.eventually(t, "added elsewhere, it appears", func() bool { return b.state() == string(reauth.Good) })
+		b.eventually(t, "b sees the login that a added", func() bool { return b.state() == string(reauth.Good) })
 		require.Equal(t, 200, b.post(t))
 
 		fake.Exhaust(time.Now().Add(time.Hour), access)
 		require.NotEqual(t, 200, a.post(t))
 		require.Equal(t, string(reauth.Aside), a.state())
-		fake.Restore(access) // so that only the mark can tell b
-		require.Eventually(t, func() bool { return !one(t, sa).Standing.AsideUntil.IsZero() }, patience,
-			10*time.Millisecond)
+		fake.Restore(access) // so that b can learn it only from the mark
+		require.Eventually(t, func() bool { return !one(t, sa).Standing.AsideUntil.IsZero() },
+			patience, 10*time.Millisecond)
 		require.NoError(t, b.pool.Report(bounded(t), provider, id, access, reauth.Verdict{Kind: reauth.Pass}))
 
 		fake.Expire(access)
@@ -38,13 +38,13 @@ func TestPoolsShareWhatTheyKnow(t *testing.T) {
 		assert.NotZero(t, b.count(reauth.Adopted))
 
 		require.NoError(t, a.pool.Remove(bounded(t), provider, id))
-		b.eventually(t, "removed elsewhere, it disappears", func() bool { return b.state() == "" })
+		b.eventually(t, "b sees that a removed the login", func() bool { return b.state() == "" })
 		assert.True(t, fake.Alive(refresh))
 		assert.Zero(t, fake.Reuses())
 	})
 }
 
-// Marks travel through the store alone.
+// Pools share marks through the store alone.
 func TestMarksAreShared(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		fake := reauthtest.New(reauthtest.XAI)
@@ -59,8 +59,8 @@ func TestMarksAreShared(t *testing.T) {
 		fake.Exhaust(time.Now().Add(time.Hour), "first")
 		require.Equal(t, 200, a.post(t))
 		require.Equal(t, string(reauth.Aside), a.state())
-		// b looks at the store when it is asked to serve; what it is asked for is served by
-		// whatever stands best.
+		// b looks at the store when it has to serve, and serves with the credential that stands
+		// best.
 		require.Eventually(t, func() bool {
 			_, _ = b.pool.Token(bounded(t), provider)
 			return b.state() == string(reauth.Aside)
@@ -69,11 +69,12 @@ func TestMarksAreShared(t *testing.T) {
 		require.Equal(t, 200, b.post(t))
 		sent := fake.Requests()[before:]
 		require.Len(t, sent, 1)
-		assert.Equal(t, "second", sent[0].Token, "without asking with the first")
+		assert.Equal(t, "second", sent[0].Token, "b does not try the first key")
 	})
 }
 
-// Two pools in one process, over one store and over two.
+// Two pools in one process share a store, and a third has a store of its own over the same
+// database.
 func TestTwoPoolsInOneProcess(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		fake := reauthtest.New(reauthtest.XAI)
@@ -99,7 +100,7 @@ func TestTwoPoolsInOneProcess(t *testing.T) {
 	})
 }
 
-// Everything another host has stamped is two hours off.
+// All stamps of another host are two hours off.
 func TestStampsTwoHoursOff(t *testing.T) {
 	for name, off := range map[string]time.Duration{"Ahead": 2 * time.Hour, "Behind": -2 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +110,7 @@ func TestStampsTwoHoursOff(t *testing.T) {
 				access, refresh := fake.Login()
 				theirs := time.Now().Add(off)
 				put(t, s, reauth.Credential{AccessToken: access, RefreshToken: refresh, Expiry: theirs.Add(time.Hour)})
-				sum := sha256.Sum256([]byte(access)) // how a standing names a token
+				sum := sha256.Sum256([]byte(access)) // a standing names a token so
 				of := hex.EncodeToString(sum[:16])
 				require.NoError(t, s.Mark(bounded(t), provider, id, reauth.Standing{
 					Of: of, At: theirs, LastRefresh: theirs, AsideUntil: theirs.Add(3 * time.Hour), Reason: "theirs",
@@ -117,19 +118,19 @@ func TestStampsTwoHoursOff(t *testing.T) {
 
 				r := newRig(t, fake, d.store(t), nil)
 				got := r.pool.Status()[0]
-				assert.Equal(t, reauth.Aside, got.State, "the mark is heeded")
+				assert.Equal(t, reauth.Aside, got.State, "the mark counts")
 				for range 20 {
 					require.Equal(t, 200, r.post(t))
 				}
-				// Behind, the token has expired by their stamp: one refresh is what that asks for,
-				// and no more.
+				// If their clock is behind, the token has expired by their stamp. That asks for one
+				// refresh and no more.
 				assert.LessOrEqual(t, fake.Exchanges(), 1, "no exchange per request")
 				if off > 0 {
 					assert.Zero(t, fake.Exchanges())
 				}
 				before := fake.Exchanges()
 				fake.Expire()
-				require.Equal(t, 200, r.post(t), "and a refusal is still recovered from")
+				require.Equal(t, 200, r.post(t), "the pool still recovers from a refusal")
 				assert.Equal(t, before+1, fake.Exchanges())
 				for range 20 {
 					require.Equal(t, 200, r.post(t))

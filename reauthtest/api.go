@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// serveAPI answers a request to the API: the refusal its token deserves, or what a model would say.
+// serveAPI answers a request to the API: with the refusal that its token deserves, or as a model
+// would.
 func (p *Provider) serveAPI(w http.ResponseWriter, r *http.Request) {
 	sent := p.sentToken(r)
 	body := &countingReader{r: r.Body}
 	var content []byte
 	if !p.RefuseEarly || p.judge(r, sent) == nil {
-		content, _ = io.ReadAll(io.LimitReader(body, 1<<20)) // the rest is only counted
+		content, _ = io.ReadAll(io.LimitReader(body, 1<<20)) // countingReader counts the rest
 		_, _ = io.Copy(io.Discard, body)                     // an aborted upload shows in the count
 	}
 	sleep(r, p.APILatency)
@@ -41,6 +42,7 @@ func (p *Provider) serveAPI(w http.ResponseWriter, r *http.Request) {
 	p.succeed(w, r, content, body.n)
 }
 
+// sleep waits for d, or until the client leaves.
 func sleep(r *http.Request, d time.Duration) {
 	if d <= 0 {
 		return
@@ -53,6 +55,7 @@ func sleep(r *http.Request, d time.Duration) {
 	}
 }
 
+// countingReader counts the bytes that it has read.
 type countingReader struct {
 	r io.Reader
 	n int64
@@ -64,10 +67,10 @@ func (c *countingReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// asForm is the answer as a form, which GitHub gives to whoever does not ask for JSON.
+// asForm returns the answer as a form. GitHub answers so unless the program asks for JSON.
 func (a *Answer) asForm() *Answer {
 	var members map[string]any
-	_ = json.Unmarshal([]byte(a.Body), &members) // no object: no members
+	_ = json.Unmarshal([]byte(a.Body), &members) // without an object there are no members
 	form := make(url.Values)
 	for k, v := range members {
 		form.Set(k, fmt.Sprint(v))
@@ -79,6 +82,7 @@ func (a *Answer) asForm() *Answer {
 	}
 }
 
+// write sends the answer to the client.
 func (a *Answer) write(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -86,10 +90,10 @@ func (a *Answer) write(w http.ResponseWriter) {
 		h[http.CanonicalHeaderKey(name)] = values
 	}
 	w.WriteHeader(a.Status)
-	_, _ = io.WriteString(w, a.Body) // a client that has gone needs no answer
+	_, _ = io.WriteString(w, a.Body) // a client that has left needs no answer
 }
 
-// judge returns the refusal that a token deserves now, or nil.
+// judge returns the refusal that the token of a request deserves now, or nil.
 func (p *Provider) judge(r *http.Request, sent string) *Answer {
 	if p.Refuse != nil {
 		if a := p.Refuse(r, sent); a != nil {
@@ -104,8 +108,8 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 	t := p.access[sent]
 	now := time.Now()
 	switch {
-	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired, p.Punctual &&
-		!t.ends.IsZero() && now.After(t.ends):
+	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired,
+		p.Punctual && !t.ends.IsZero() && now.After(t.ends):
 		return p.rejection(r, t == nil || t.of != nil)
 	case t.state == exhausted && (t.until.IsZero() || now.Before(t.until)):
 		return p.exhaustion(t.until, now)
@@ -123,7 +127,7 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 	return nil
 }
 
-// rejection is how the dialect refuses an expired or unknown token, or a key.
+// rejection returns the dialect's refusal of an expired or unknown token, or of a key.
 func (p *Provider) rejection(r *http.Request, oauth bool) *Answer {
 	switch {
 	case p.Dialect == Gemini:
@@ -166,7 +170,7 @@ func (p *Provider) rejection(r *http.Request, oauth bool) *Answer {
 	}
 }
 
-// exhaustion is how the dialect refuses a token whose quota is used up.
+// exhaustion returns the dialect's refusal of a token whose quota is used up.
 func (p *Provider) exhaustion(until, now time.Time) *Answer {
 	if p.Dialect == Gemini {
 		return exhaustedAtGoogle(until, now)
@@ -194,7 +198,7 @@ func (p *Provider) exhaustion(until, now time.Time) *Answer {
 	return a
 }
 
-// denial is how the dialect refuses a token that is good but not entitled.
+// denial returns the dialect's refusal of a token that is good but lacks an entitlement.
 func (p *Provider) denial() *Answer {
 	switch p.Dialect {
 	case Anthropic:
@@ -215,12 +219,12 @@ func (p *Provider) denial() *Answer {
 	}
 	return &Answer{
 		Status: 403,
-		Body: `{"code":"permission-denied","error":"Access to the chat endpoint is denied. Please ensure you're using ` +
-			`the correct credentials."}`,
+		Body: `{"code":"permission-denied","error":"Access to the chat endpoint is denied. ` +
+			`Please ensure you're using the correct credentials."}`,
 	}
 }
 
-// farewell is how the dialect refuses an account that is gone for good.
+// farewell returns the dialect's refusal of an account that is gone for good.
 func (p *Provider) farewell() *Answer {
 	switch p.Dialect {
 	case Anthropic:
@@ -242,17 +246,17 @@ func (p *Provider) farewell() *Answer {
 	return &Answer{Status: 403, Body: `{"code":"unauthorized:blocked-user"}`}
 }
 
-// Words are what the fake model says, one per event of a stream.
+// words are what the fake model says, one per event of a stream.
 var words = []string{"Hello", " from", " the", " fake", " provider", "."}
 
-// succeed answers as a model would: a completion, a stream when the request asks for one, the
-// receipt of a file, or an echo of what arrived.
+// succeed answers as a model would: with a completion, with a stream if the request asks for one,
+// with the receipt of a file, or with an echo of the request.
 func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byte, size int64) {
 	var asked struct {
 		Stream bool   `json:"stream"`
 		Model  string `json:"model"`
 	}
-	_ = json.Unmarshal(content, &asked) // no JSON: nothing was asked
+	_ = json.Unmarshal(content, &asked) // without JSON the request asks for nothing
 	switch path := r.URL.Path; {
 	case isUpgrade(r):
 		realtime(w, r)
@@ -292,7 +296,8 @@ func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byt
 	}
 }
 
+// reply sends JSON with the status 200.
 func reply(w http.ResponseWriter, format string, args ...any) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = fmt.Fprintf(w, format, args...) // a client that has gone needs no answer
+	_, _ = fmt.Fprintf(w, format, args...) // a client that has left needs no answer
 }

@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// The authorization server of a Provider. It speaks the ways of logging in that real ones have,
+// This file is the authorization server of a Provider. It has the login flows of real providers,
 // each at its real path, so that one server serves the programs of all of them:
 //
-//	/.well-known/openid-configuration                 the metadata of the server
-//	/oauth2/device/code, /oauth2/token                RFC 8628, as xAI has it; MiniMax's grant by user code when asked in its way
-//	/api/oauth/device/code, /api/oauth/token          RFC 8628, as Nous has it: refresh tokens in a header
-//	/api/v1/oauth2/device/code, …/token               RFC 8628 with PKCE, as Qwen has it: 429 for slow_down
-//	/login/device/code, /login/oauth/access_token     RFC 8628, as GitHub has it: errors with status 200
-//	/copilot_internal/v2/token, /user                 what a GitHub token is good for
-//	/api/accounts/deviceauth/usercode, …/token        Codex's own device protocol: 403 while pending
-//	/oauth/authorize, /oauth/token                    authorization code with PKCE, as OpenAI has it
-//	/oauth/authorize, /v1/oauth/token                 the same as Anthropic has it: JSON, with the state
+//	/.well-known/openid-configuration               the metadata of the server
+//	/oauth2/device/code, /oauth2/token              RFC 8628 as at xAI; also MiniMax's user codes
+//	/api/oauth/device/code, /api/oauth/token        RFC 8628 as at Nous: refresh token in a header
+//	/api/v1/oauth2/device/code, …/token             RFC 8628, PKCE as at Qwen: 429 for slow_down
+//	/login/device/code, /login/oauth/access_token   RFC 8628 as at GitHub: errors have status 200
+//	/copilot_internal/v2/token, /user               what a GitHub token is good for
+//	/api/accounts/deviceauth/usercode, …/token      Codex's device protocol: 403 while pending
+//	/oauth/authorize, /oauth/token                  authorization code with PKCE, as at OpenAI
+//	/oauth/authorize, /v1/oauth/token               the same as at Anthropic: JSON, with the state
 //
-// A login made there is one of the Provider's: its tokens work at its API and at its token
-// endpoints.
+// A login that is made there belongs to the Provider: its tokens work at the Provider's API and
+// token endpoints.
 
-// way is how a login came about, which decides the form of what its token endpoint says.
+// way is the flow by which a login came about. It decides the form of the token endpoint's answers.
 type way uint8
 
 const (
@@ -40,6 +40,7 @@ const (
 	anthropicCode
 )
 
+// consent is the decision of a person about a login.
 type consent uint8
 
 const (
@@ -48,25 +49,26 @@ const (
 	denied
 )
 
-// ask is a request for a login. It waits for a person's consent.
+// ask is a request for a login. It waits for the consent of a person.
 type ask struct {
 	way        way
 	userCode   string
 	deviceCode string
 	client     string
-	challenge  string // RFC 7636; empty: none
-	verifier   string // the server's own, where the server makes it
+	challenge  string // RFC 7636; empty if the program sends none
+	verifier   string // of the challenge, if the server has made both
 	redirect   string
 	state      string
 	code       string // the authorization code, once approved
 	born, ends time.Time
-	every      time.Duration // polls sooner than that are told to slow down
+	every      time.Duration // a program that polls sooner has to slow down
 	polled     time.Time
 	decision   consent
-	login      *login // what it led to: spent
+	login      *login // the login it led to, after which the ask is spent
 }
 
-// Approve consents to the login that shows userCode, as a person would on the page it names.
+// Approve consents to the login that shows userCode, as a person would on the page that the login
+// names.
 func (p *Provider) Approve(userCode string) error { return p.decide(userCode, approved) }
 
 // Deny refuses the login that shows userCode.
@@ -85,14 +87,15 @@ func (p *Provider) UserCodes() []string {
 	return codes
 }
 
-// Polls returns how often programs asked whether there is consent, and how many of these came
-// sooner than they were allowed.
+// Polls returns how often programs asked whether there is consent, and how many of these requests
+// came sooner than allowed.
 func (p *Provider) Polls() (all, hasty int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.polls, p.hasty
 }
 
+// decide records the decision about the login that shows userCode.
 func (p *Provider) decide(userCode string, d consent) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,7 +110,8 @@ func (p *Provider) decide(userCode string, d consent) error {
 		userCode)
 }
 
-// stand is what has been decided about a, by a person or by time. p.mu is held.
+// stand returns the decision about a. ApproveAfter counts as an approval when its time has passed.
+// p.mu is held.
 func (p *Provider) stand(a *ask) consent {
 	if a.decision == undecided && p.ApproveAfter > 0 && time.Since(a.born) >= p.ApproveAfter {
 		a.decision = approved
@@ -141,7 +145,8 @@ func (p *Provider) interval() time.Duration {
 	return p.Interval
 }
 
-// serveAuth answers a request to the authorization server. false: its path is none of it.
+// serveAuth answers a request to the authorization server. It returns false if the path belongs to
+// the API.
 func (p *Provider) serveAuth(w http.ResponseWriter, r *http.Request) bool {
 	switch path := r.URL.Path; path {
 	case "/.well-known/openid-configuration":
@@ -191,16 +196,16 @@ func (p *Provider) serveAuth(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// origin is where the server was reached.
+// origin returns the scheme and the host under which the client reached the server.
 func origin(r *http.Request) string {
 	scheme := "http"
-	if r.TLS != nil || r.URL.Scheme == "https" { // in memory the URL is the client's
+	if r.TLS != nil || r.URL.Scheme == "https" { // in memory, r.URL is the URL of the client
 		scheme = "https"
 	}
 	return scheme + "://" + r.Host
 }
 
-// serveMetadata is OpenID Connect Discovery 1.0 §4.
+// serveMetadata answers as OpenID Connect Discovery 1.0 §4 says.
 func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	at := origin(r)
 	writeJSON(http.StatusOK, map[string]any{
@@ -211,13 +216,13 @@ func (p *Provider) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	}).write(w)
 }
 
-// writeJSON is an answer whose body is m.
+// writeJSON returns an answer whose body is m.
 func writeJSON(status int, m map[string]any) *Answer {
 	b, _ := json.Marshal(m) // strings, numbers and lists of them always encode
 	return &Answer{Status: status, Body: string(b)}
 }
 
-// oauthError is RFC 6749 §5.2's answer.
+// oauthError returns the error answer of RFC 6749 §5.2.
 func oauthError(status int, code, description string) *Answer {
 	m := map[string]any{"error": code}
 	if description != "" {
@@ -226,8 +231,8 @@ func oauthError(status int, code, description string) *Answer {
 	return writeJSON(status, m)
 }
 
-// newUserCode is what a person reads off one screen and types into another: no letters that look
-// alike (RFC 8628 §6.1).
+// newUserCode makes a code that a person reads off one screen and types into another. It has no
+// letters that look alike (RFC 8628 §6.1).
 func newUserCode() string {
 	const letters = "BCDFGHJKLMNPQRSTVWXZ"
 	var b [8]byte
@@ -238,7 +243,7 @@ func newUserCode() string {
 	return string(b[:4]) + "-" + string(b[4:])
 }
 
-// challengeOf is RFC 7636's S256.
+// challengeOf returns the S256 challenge of a verifier (RFC 7636 §4.2).
 func challengeOf(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

@@ -21,7 +21,7 @@ import (
 
 const authURL = "https://auth.example.com"
 
-// program asks an authorization server, in memory, without following redirects.
+// program is a client of an authorization server, in memory. It does not follow redirects.
 type program struct {
 	t *testing.T
 	p *reauthtest.Provider
@@ -327,7 +327,7 @@ func TestCodexDeviceProtocol(t *testing.T) {
 	assert.Equal(t, 400, status)
 }
 
-// authorize asks for consent as a browser would, and returns where it is sent to.
+// authorize asks for consent as a browser does, and returns where the server redirects it.
 func (a program) authorize(redirect, decision string) *url.URL {
 	a.t.Helper()
 	q := url.Values{

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// page is all the pages there are.
+// page returns the template of all pages.
 func page() *template.Template {
 	return template.Must(template.New("").Parse(`<!doctype html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -20,22 +20,24 @@ func page() *template.Template {
 <p>{{.Text}}</p>
 {{if .Code}}<p><code id="code">{{.Code}}</code></p>{{end}}
 {{if .Action}}<form method="post" action="{{.Action}}">
-{{if .Ask}}<input type="hidden" name="ask" value="{{.Ask}}">{{else}}<p><label>Code: <input name="user_code" value="{{.UserCode}}" autofocus></label></p>{{end}}
+{{if .Ask}}<input type="hidden" name="ask" value="{{.Ask}}">{{else -}}
+<p><label>Code: <input name="user_code" value="{{.UserCode}}" autofocus></label></p>{{end}}
 <p><button name="decision" value="approve">Approve</button> <button name="decision" value="deny">Deny</button></p>
 </form>{{end}}
 `))
 }
 
+// pageData fills in the template of a page.
 type pageData struct{ Title, Text, Code, Action, Ask, UserCode string }
 
 func (d pageData) write(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = page().Execute(w, d) // a client that has gone needs no page
+	_ = page().Execute(w, d) // a client that has left needs no page
 }
 
-// serveDevicePage is where a person types the code and decides.
+// serveDevicePage serves the page on which a person types the code and decides.
 func (p *Provider) serveDevicePage(w http.ResponseWriter, r *http.Request) {
 	code := r.FormValue("user_code")
 	if r.Method != http.MethodPost {
@@ -58,7 +60,7 @@ func (p *Provider) serveDevicePage(w http.ResponseWriter, r *http.Request) {
 	pageData{Title: title, Text: "You may close this page."}.write(w, http.StatusOK)
 }
 
-// serveAuthorize is the authorization endpoint (RFC 6749 §3.1), which wants PKCE and a state.
+// serveAuthorize is the authorization endpoint (RFC 6749 §3.1). It requires PKCE and a state.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	params := make(map[string]string)
 	for k := range r.URL.Query() {
@@ -66,8 +68,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	}
 	redirect, err := url.Parse(params["redirect_uri"])
 	if err != nil || params["response_type"] != "code" || params["client_id"] == "" || params["state"] == "" ||
-		params["code_challenge"] == "" ||
-		params["code_challenge_method"] != "S256" || !mayRedirect(redirect, r) {
+		params["code_challenge"] == "" || params["code_challenge_method"] != "S256" || !mayRedirect(redirect, r) {
 		pageData{
 			Title: "Bad request", Text: "The program asked in a way that this server does not take.",
 		}.write(w, http.StatusBadRequest)
@@ -88,7 +89,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	}.write(w, http.StatusOK)
 }
 
-// mayRedirect: to loopback, or to the page of this server's that shows the code.
+// mayRedirect reports whether to is on loopback, or is the page of this server that shows the code.
 func mayRedirect(to *url.URL, r *http.Request) bool {
 	switch to.Hostname() {
 	case "localhost", "127.0.0.1", "::1":
@@ -97,6 +98,7 @@ func mayRedirect(to *url.URL, r *http.Request) bool {
 	return to.Path == "/oauth/code/callback" && to.Host == r.Host
 }
 
+// serveDecision takes the decision of a person on the page of serveAuthorize.
 func (p *Provider) serveDecision(w http.ResponseWriter, r *http.Request) {
 	id, decision := r.PostFormValue("ask"), denied
 	if r.PostFormValue("decision") == "approve" {
@@ -130,13 +132,13 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, a *ask, d cons
 		query.Set("error", "access_denied")
 		query.Set("error_description", "The user denied the request")
 	}
-	to, _ := url.Parse(a.redirect) // was parsed before
+	to, _ := url.Parse(a.redirect) // serveAuthorize has parsed it
 	to.RawQuery = query.Encode()
 	http.Redirect(w, r, to.String(), http.StatusSeeOther)
 }
 
-// serveCodePage shows the code to a person who will paste it into the program, as Anthropic's does:
-// followed by the state.
+// serveCodePage shows the code to a person, who pastes it into the program. The state follows the
+// code, as on the page of Anthropic.
 func serveCodePage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if q.Get("code") == "" {
@@ -160,14 +162,14 @@ func (p *Provider) redeem(how way, given map[string]string) *Answer {
 	switch {
 	case a == nil:
 		return oauthError(400, "invalid_grant", "the code is unknown")
-	case a.login != nil: // RFC 6749 §4.1.2: somebody has it who should not
+	case a.login != nil: // RFC 6749 §4.1.2: a code that is used twice ends the login
 		p.kill(a.login)
 		return oauthError(400, "invalid_grant", "the code has been used")
 	case !time.Now().Before(a.ends):
 		return oauthError(400, "invalid_grant", "the code has expired")
 	case a.client != given["client_id"]:
 		return oauthError(400, "invalid_grant", "the code is another client's")
-	case !strings.HasSuffix(given["redirect_uri"], a.redirect): // a path alone, where the server made it
+	case !strings.HasSuffix(given["redirect_uri"], a.redirect): // Codex's redirect is only a path
 		return oauthError(400, "invalid_grant", "the redirect_uri is another one")
 	case challengeOf(given["code_verifier"]) != a.challenge:
 		return oauthError(400, "invalid_grant", "the code_verifier does not match")
@@ -181,7 +183,7 @@ func (p *Provider) redeem(how way, given map[string]string) *Answer {
 	return p.grantLogin(a)
 }
 
-// grantLogin makes a login and gives its first pair. p.mu is held.
+// grantLogin makes a login and answers with its first pair of tokens. p.mu is held.
 func (p *Provider) grantLogin(a *ask) *Answer {
 	a.login = &login{way: a.way}
 	p.logins = append(p.logins, a.login)
@@ -210,7 +212,7 @@ func (p *Provider) grantLogin(a *ask) *Answer {
 	return writeJSON(200, m)
 }
 
-// idToken is a JWT about the person, whose signature is not valid.
+// idToken makes a JWT about the person. Its signature is not valid.
 func (p *Provider) idToken(more map[string]any) string {
 	now := time.Now().Add(p.Skew)
 	claims := map[string]any{

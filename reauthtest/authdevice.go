@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
+// These are the grant types of RFC 8628 §3.4 and of MiniMax.
 const (
 	deviceGrant   = "urn:ietf:params:oauth:grant-type:device_code"
 	userCodeGrant = "urn:ietf:params:oauth:grant-type:user_code"
 )
 
-// serveUserCode begins a login on a device without a browser: RFC 8628 §3.1 and what differs from
-// it.
+// serveUserCode begins a login on a device without a browser: RFC 8628 §3.1 and its variants.
 func (p *Provider) serveUserCode(w http.ResponseWriter, r *http.Request, how way, params map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -40,17 +40,17 @@ func (p *Provider) serveUserCode(w http.ResponseWriter, r *http.Request, how way
 	answer.write(w)
 }
 
-// userCodeAnswer is what a program is told to show, and how to ask for the outcome.
+// userCodeAnswer tells the program what to show to a person, and how to ask for the outcome.
 func (p *Provider) userCodeAnswer(a *ask, at string) *Answer {
 	seconds, query := int(a.every.Seconds()), "?user_code="+url.QueryEscape(a.userCode)
 	m := map[string]any{"user_code": a.userCode}
 	switch a.way {
-	case codexDevice: // no expires_in and no address, and a string for a number
+	case codexDevice: // no expires_in, no address, and the interval is a string
 		m["device_auth_id"], m["interval"] = a.deviceCode, strconv.Itoa(seconds)
-	case miniMax: // an instant, and milliseconds
+	case miniMax: // expired_in is an instant, and the interval is in milliseconds
 		m["verification_uri"] = at + "/oauth-authorize" + query
 		m["expired_in"], m["interval"], m["state"] = a.ends.Add(p.Skew).UnixMilli(), a.every.Milliseconds(), a.state
-	case qwen: // no interval
+	case qwen: // no interval in the answer
 		a.every = min(a.every, 2*time.Second)
 		m["device_code"], m["expires_in"] = a.deviceCode, int(p.codeLifetime().Seconds())
 		m["verification_uri"], m["verification_uri_complete"] = at+"/authorize", at+"/authorize"+query
@@ -84,7 +84,7 @@ func (p *Provider) poll(how way, given map[string]string) *Answer {
 		return pollAnswer(how, "expired_token", "")
 	case a.challenge != "" && a.verifier == "" && challengeOf(given["code_verifier"]) != a.challenge:
 		return pollAnswer(how, "invalid_grant", "the code_verifier does not match")
-	case early && how != codexDevice && how != miniMax: // these two have no word for it
+	case early && how != codexDevice && how != miniMax: // these two have no slow_down
 		a.every += 5 * time.Second
 		answer := pollAnswer(how, "slow_down", "")
 		if how == github {
@@ -102,7 +102,7 @@ func (p *Provider) poll(how way, given map[string]string) *Answer {
 	return pollAnswer(how, "authorization_pending", "")
 }
 
-// findAsk finds what a poll is about. p.mu is held.
+// findAsk returns the ask that a poll is about, or nil. p.mu is held.
 func (p *Provider) findAsk(how way, given map[string]string) *ask {
 	for _, a := range p.asks {
 		if a.way != how || a.userCode == "" {
@@ -126,7 +126,7 @@ func (p *Provider) findAsk(how way, given map[string]string) *ask {
 	return nil
 }
 
-// pollAnswer says no, or not yet, in the words of the provider.
+// pollAnswer refuses a poll, or tells the program to wait, in the words of the provider.
 func pollAnswer(how way, code, description string) *Answer {
 	switch {
 	case how == miniMax && code == "authorization_pending":
@@ -154,10 +154,10 @@ func pollAnswer(how way, code, description string) *Answer {
 	return oauthError(400, code, description)
 }
 
-// grantAsk gives what was consented to. p.mu is held.
+// grantAsk gives the program what a person has consented to. p.mu is held.
 func (p *Provider) grantAsk(a *ask) *Answer {
 	switch a.way {
-	case codexDevice: // a code, and the verifier of the server's own making
+	case codexDevice: // a code, and a verifier that the server makes
 		a.code, a.verifier = "ac-"+rand.Text(), "ver-"+rand.Text()+rand.Text()
 		a.challenge = challengeOf(a.verifier)
 		a.redirect = "/deviceauth/callback"
@@ -180,7 +180,7 @@ func (p *Provider) grantAsk(a *ask) *Answer {
 	}
 }
 
-// asGitHub gives errors the status 200, and a form to whoever does not ask for JSON.
+// asGitHub gives errors the status 200. It answers with a form unless the program asks for JSON.
 func asGitHub(a *Answer, r *http.Request) *Answer {
 	if a.Status == 400 {
 		a.Status = 200
@@ -191,7 +191,7 @@ func asGitHub(a *Answer, r *http.Request) *Answer {
 	return a
 }
 
-// serveMint gives a token of Copilot's for one of GitHub's, which is not spent.
+// serveMint gives a token of Copilot for a GitHub token, which it does not spend.
 func (p *Provider) serveMint(w http.ResponseWriter, r *http.Request) {
 	fault := p.nextFault()
 	sleep(r, p.TokenLatency)
@@ -220,7 +220,7 @@ func (p *Provider) serveMint(w http.ResponseWriter, r *http.Request) {
 	}).write(w)
 }
 
-// serveUser tells whose a GitHub token is.
+// serveUser tells to whom a GitHub token belongs.
 func (p *Provider) serveUser(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -231,6 +231,7 @@ func (p *Provider) serveUser(w http.ResponseWriter, r *http.Request) {
 	writeJSON(200, map[string]any{"login": "octocat", "id": 583231, "type": "User"}).write(w)
 }
 
+// gitHubToken returns the token of a request to GitHub, which takes both schemes.
 func gitHubToken(r *http.Request) string {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "token") && !strings.EqualFold(scheme, "Bearer") {

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// The dialect of Google's Generative Language API.
+// This file is the dialect of Google's Generative Language API.
 
-// bothGiven is how Google refuses a request with an API key and an OAuth token.
+// bothGiven returns Google's refusal of a request that has both an API key and an OAuth token, or
+// nil.
 func (p *Provider) bothGiven(r *http.Request) *Answer {
 	if p.Dialect != Gemini || r.Header.Get("X-Goog-Api-Key") == "" || r.Header.Get("Authorization") == "" {
 		return nil
@@ -22,7 +23,8 @@ func (p *Provider) bothGiven(r *http.Request) *Answer {
 	}
 }
 
-// rejectedByGoogle tells a key from a token by the header it came in.
+// rejectedByGoogle returns the refusal of a key or of an OAuth token. The header of the request
+// tells which one it is.
 func rejectedByGoogle(r *http.Request) *Answer {
 	if r.Header.Get("X-Goog-Api-Key") != "" {
 		return &Answer{
@@ -44,7 +46,7 @@ func rejectedByGoogle(r *http.Request) *Answer {
 	}
 }
 
-// exhaustedAtGoogle tells the time to wait in the body: there is no Retry-After.
+// exhaustedAtGoogle puts the time to wait into the body, because Google sends no Retry-After.
 func exhaustedAtGoogle(until, now time.Time) *Answer {
 	details := ""
 	if !until.IsZero() {
@@ -53,9 +55,8 @@ func exhaustedAtGoogle(until, now time.Time) *Answer {
 	}
 	return &Answer{
 		Status: 429,
-		Body: `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing ` +
-			`details.","status":"RESOURCE_EXHAUSTED"` +
-			details + `}}`,
+		Body: `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and ` +
+			`billing details.","status":"RESOURCE_EXHAUSTED"` + details + `}}`,
 	}
 }
 
@@ -102,8 +103,8 @@ func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
 	}
 }
 
-// resumableUpload is a resumable upload: "start" is told where to send the file, "upload" brings a
-// part of it and "upload, finalize" the last.
+// resumableUpload answers the steps of a resumable upload. With "start" the client asks where to
+// send the file, with "upload" it sends a part of it, and with "upload, finalize" the last part.
 func resumableUpload(w http.ResponseWriter, r *http.Request, size int64) {
 	command := r.Header.Get("X-Goog-Upload-Command")
 	if command == "start" {
@@ -121,7 +122,7 @@ func resumableUpload(w http.ResponseWriter, r *http.Request, size int64) {
 		reply(w, "{}")
 		return
 	}
-	offset, _ := strconv.ParseInt(r.Header.Get("X-Goog-Upload-Offset"), 10, 64) // none: 0
+	offset, _ := strconv.ParseInt(r.Header.Get("X-Goog-Upload-Offset"), 10, 64) // 0 without the header
 	w.Header().Set("X-Goog-Upload-Status", "final")
 	reply(w,
 		`{"file":{"name":"files/1","displayName":"upload","mimeType":"text/plain","sizeBytes":"%d",`+

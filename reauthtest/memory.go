@@ -7,17 +7,18 @@ import (
 	"sync"
 )
 
-// Transport returns the provider as an http.RoundTripper without sockets: every request, whatever
-// its host, is served by the provider. It streams both ways and works inside a bubble of
+// Transport returns the provider as an http.RoundTripper without sockets. The provider serves every
+// request, whatever its host. The transport streams both ways and works inside a bubble of
 // testing/synctest.
 func (p *Provider) Transport() http.RoundTripper { return InMemory(p) }
 
 // InMemory returns a handler as an http.RoundTripper without sockets.
 func InMemory(h http.Handler) http.RoundTripper { return memory{h} }
 
+// memory is the transport of a handler.
 type memory struct{ handler http.Handler }
 
-// RoundTrip serves a request in a goroutine that ends when the handler returns.
+// RoundTrip serves a request in a goroutine, which ends when the handler returns.
 func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	in := req.Clone(ctx)
@@ -33,7 +34,7 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	go func() {
 		defer cancel(context.Canceled)
 		defer in.Body.Close()
-		broken := io.ErrUnexpectedEOF
+		broken := io.ErrUnexpectedEOF // for the client, if the handler panics
 		defer func() {
 			if r := recover(); r != nil && r != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
 				panic(r)
@@ -62,12 +63,14 @@ func (m memory) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
+// canceled returns the Cancel channel of a request.
 func canceled(req *http.Request) <-chan struct{} {
 	//lint:ignore SA1019 http.Client sets it on transports it does not know
 	return req.Cancel //nolint:staticcheck // http.Client sets it on transports it does not know
 }
 
-// memoryBody ends the handler's context when the client is done with the answer.
+// memoryBody is the body of an answer. Its Close ends the handler's context, because the client is
+// done with the answer.
 type memoryBody struct {
 	*io.PipeReader
 	stop   func() bool
@@ -81,6 +84,7 @@ func (b *memoryBody) Close() error {
 	return err
 }
 
+// memoryWriter is the http.ResponseWriter of the handler.
 type memoryWriter struct {
 	header  http.Header
 	pipe    *io.PipeWriter
@@ -106,10 +110,11 @@ func (w *memoryWriter) Write(b []byte) (int, error) {
 	return w.pipe.Write(b)
 }
 
-// Flush does nothing: a pipe holds nothing back.
+// Flush does nothing, because a pipe holds nothing back.
 func (w *memoryWriter) Flush() {}
 
-// end ends the answer: well, or cut before its header or in the middle of its body.
+// end ends the answer. If broken is not nil, the answer breaks off: before its header or in the
+// middle of its body.
 func (w *memoryWriter) end(broken error) {
 	w.once.Do(func() { close(w.started) })
 	_ = w.pipe.CloseWithError(broken) // never fails

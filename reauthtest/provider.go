@@ -33,7 +33,7 @@ const (
 	XAI       Dialect = iota // refuses an expired token with 403 and "unauthenticated:bad-credentials"
 	OpenAI                   // 401 and "token_expired"
 	Anthropic                // 401 and "authentication_error"; API keys go into x-api-key
-	Gemini                   // 401 and "UNAUTHENTICATED", for a key 400 and "API_KEY_INVALID"; keys go into x-goog-api-key
+	Gemini                   // 401 and "UNAUTHENTICATED", for a key 400 and "API_KEY_INVALID"; keys in x-goog-api-key
 )
 
 // Provider is a fake provider. Make one with New. Its fields must not be changed while it serves;

@@ -35,7 +35,7 @@ func refresh(t *testing.T, rt http.RoundTripper, token string) (int, map[string]
 	return resp.StatusCode, m
 }
 
-// get asks the API with a token and returns the status and the body.
+// get sends a request to the API with a token, and returns the status and the body of the answer.
 func get(t *testing.T, rt http.RoundTripper, token string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, "https://api.example.com/v1/models", http.NoBody)
@@ -143,10 +143,10 @@ func TestFaults(t *testing.T) {
 	assert.Equal(t, "text/html", resp.Header.Get("Content-Type"))
 	_, err = post()
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	assert.True(t, p.Current(token), "cut: nothing happened")
+	assert.True(t, p.Current(token), "the connection was cut before the exchange")
 	_, err = post()
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	assert.False(t, p.Current(token), "lost: it was rotated")
+	assert.False(t, p.Current(token), "the exchange happened, and its answer was lost")
 	assert.Equal(t, 1, p.Exchanges())
 }
 
@@ -213,7 +213,7 @@ func TestNewTokensMayBeRefusedOrPublishedSlowly(t *testing.T) {
 	})
 }
 
-// On a socket and in memory alike.
+// Streams work over a socket and in memory.
 func TestStreamArrivesAsItIsSent(t *testing.T) {
 	p := reauthtest.New(reauthtest.OpenAI)
 	p.AddKey("key-EXAMPLE")
@@ -321,6 +321,6 @@ func TestMemoryOfAHandlerThatPanics(t *testing.T) {
 	require.NoError(t, err)
 	b, err := io.ReadAll(resp.Body)
 	assert.Equal(t, "half", string(b))
-	require.ErrorIs(t, err, io.ErrUnexpectedEOF, "an answer that was cut does not look whole")
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF, "the client sees that the answer was cut")
 	require.NoError(t, resp.Body.Close())
 }

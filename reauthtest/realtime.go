@@ -2,7 +2,7 @@ package reauthtest
 
 import (
 	"bufio"
-	"crypto/sha1" //nolint:gosec // RFC 6455 wants it
+	"crypto/sha1" //nolint:gosec // RFC 6455 requires it
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -25,11 +25,15 @@ const (
 	framePong  = 0xA
 )
 
-// maxFrame bounds what a client may send at once.
+// acceptGUID is what a server appends to the key of a client before it hashes it (RFC 6455 §1.3).
+const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// maxFrame is the longest frame that a client may send, in bytes.
 const maxFrame = 1 << 20
 
-// realtime upgrades the connection to a WebSocket and talks on it until the client leaves: a
-// greeting, and for each message the words of the model, an event each. It needs a real connection.
+// realtime upgrades the connection to a WebSocket and talks on it until the client leaves. It sends
+// a greeting, and answers each message with the words of the model, one event each. It needs a real
+// connection.
 func realtime(w http.ResponseWriter, r *http.Request) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -38,17 +42,17 @@ func realtime(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.Close()
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 wants it
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + acceptGUID)) //nolint:gosec // RFC 6455 requires it
 	_, _ = fmt.Fprintf(rw,
-		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
-			"%s\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+			"Sec-WebSocket-Accept: %s\r\n\r\n",
 		base64.StdEncoding.EncodeToString(sum[:]))
 	tell(rw.Writer,
 		`{"type":"session.created","event_id":"event_1","session":{"type":"realtime","id":"sess_1","model":"example"}}`)
 	for {
 		kind, message, err := readFrame(rw.Reader)
 		switch {
-		case err != nil: // the client has left, or speaks something else
+		case err != nil: // the client has left, or speaks another protocol
 			return
 		case kind == frameClose:
 			writeFrame(rw.Writer, frameClose, message)
@@ -69,14 +73,15 @@ func realtime(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// tell sends one text message.
 func tell(w *bufio.Writer, format string, args ...any) {
 	writeFrame(w, frameText, fmt.Appendf(nil, format, args...))
 }
 
-// writeFrame sends one unmasked frame, as servers do, of at most 64 KiB. That the client has gone
-// shows when it is read from.
+// writeFrame sends one frame of at most 64 KiB, unmasked as RFC 6455 §5.1 requires of a server. It
+// ignores errors: if the client has left, the next read fails.
 func writeFrame(w *bufio.Writer, kind byte, message []byte) {
-	head := []byte{0x80 | kind, byte(len(message))} //nolint:gosec // only when it fits
+	head := []byte{0x80 | kind, byte(len(message))} //nolint:gosec // used only if it fits
 	if len(message) > 125 {
 		head = binary.BigEndian.AppendUint16([]byte{0x80 | kind, 126}, uint16(len(message))) //nolint:gosec // see above
 	}
@@ -84,8 +89,8 @@ func writeFrame(w *bufio.Writer, kind byte, message []byte) {
 	_ = w.Flush()
 }
 
-// readFrame returns one frame of a client, unmasked. A message in several frames is taken for
-// several messages.
+// readFrame reads one frame of a client and unmasks it. It takes each frame of a message for a
+// message.
 func readFrame(r *bufio.Reader) (kind byte, message []byte, err error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

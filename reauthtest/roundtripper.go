@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestRoundTripper checks that an http.RoundTripper which wraps another one keeps to the contract
-// of http.RoundTripper and to what http.Client, the transports of net/http and the programs above
-// rely on. It is to round trippers what fstest.TestFS is to file systems:
+// TestRoundTripper checks that an http.RoundTripper which wraps another one keeps the contract of
+// http.RoundTripper, and what http.Client, the transports of net/http and the programs above rely
+// on. It is to round trippers what fstest.TestFS is to file systems:
 //
 //	func TestTransport(t *testing.T) {
 //		reauthtest.TestRoundTripper(t, func(base http.RoundTripper) http.RoundTripper {
@@ -18,24 +18,24 @@ import (
 //		})
 //	}
 //
-// Each obligation is a subtest of its own. A failure says what is broken, what comes of it, and
-// where net/http says so.
+// Each obligation is a subtest of its own. A failure says what the transport broke, what follows
+// from that, and where net/http says so.
 //
-// wrap is called many times, one call at a time, and never with nil. What it returns is used by
-// several goroutines at once, as the contract allows. The bases are scripted round trippers in
-// memory and real servers on the loopback interface, HTTP/1.1 and HTTP/2, and keep to the contract
-// themselves. Requests go to https://api.example.com; one redirect leads to
-// https://stranger.example. A transport that adds credentials should have one for the first and
-// none for the second.
+// TestRoundTripper calls wrap many times, one call at a time, and never with nil. Several
+// goroutines use the returned transport at once, as the contract allows. The bases are scripted
+// round trippers in memory, and real servers on the loopback interface that speak HTTP/1.1 and
+// HTTP/2. The bases keep the contract themselves. Requests go to https://api.example.com; one
+// redirect leads to https://stranger.example. A transport that adds credentials should have one for
+// the first host and none for the second.
 //
-// The transport may add headers and replace Authorization, it may compress and decompress, and it
-// may send a request again when an answer suggests so: only what it makes of that is judged. One
-// that waits between sends should be set up to wait for milliseconds. A transport that hangs or
-// panics fails the subtest; only a panic in a goroutine of its own ends the program. Run it with
-// the race detector, which judges along.
+// The transport may add headers, replace Authorization, compress and decompress. It may send a
+// request again if an answer suggests that. TestRoundTripper judges only how it does so. A
+// transport that waits between sends should be set up to wait for milliseconds. If a transport
+// hangs or panics, the subtest fails. Only a panic in a goroutine that the transport started ends
+// the program. Run the test with the race detector, which finds further faults.
 //
-// What is not checked: how credentials are obtained and refreshed, and what a nil base means, for
-// which net/http has no rule.
+// TestRoundTripper does not check how a transport obtains and refreshes credentials. Nor does it
+// check what a nil base means, because net/http has no rule for that.
 func TestRoundTripper(t *testing.T, wrap func(base http.RoundTripper) http.RoundTripper) {
 	t.Helper()
 	s := &suite{wrap: wrap, patience: patience}
@@ -49,12 +49,12 @@ func TestRoundTripper(t *testing.T, wrap func(base http.RoundTripper) http.Round
 	}
 }
 
-// CheckRoundTripper does what TestRoundTripper does without a test: it returns every obligation, in
-// the order of the subtests, with the ways in which the transport broke it.
+// CheckRoundTripper does the same as TestRoundTripper, but without a test. It returns every
+// obligation, in the order of the subtests, with the ways in which the transport broke it.
 //
-// It may be called in a bubble of testing/synctest, where a transport that waits for seconds takes
-// no time. Its servers are in memory then, as a socket would stop the bubble's clock. So does a
-// transport that waits for a sync.Mutex for ever.
+// It may run in a bubble of testing/synctest, where a transport that waits for seconds takes no
+// time. The servers are in memory then, because a socket would stop the clock of the bubble. A
+// transport that waits for a sync.Mutex for ever stops that clock too.
 func CheckRoundTripper(wrap func(base http.RoundTripper) http.RoundTripper) []Obligation {
 	return (&suite{wrap: wrap, patience: patience, memory: inBubble()}).all()
 }
@@ -62,16 +62,16 @@ func CheckRoundTripper(wrap func(base http.RoundTripper) http.RoundTripper) []Ob
 // Obligation is something that a wrapping http.RoundTripper has to do.
 type Obligation struct {
 	Name     string   // of the subtest; it does not change
-	Duty     string   // what is to be done, in a sentence
-	Why      string   // what comes of not doing it
+	Duty     string   // what the transport has to do
+	Why      string   // what happens if it does not
 	Source   string   // where net/http says so or relies on it
-	Failures []string // the ways in which it was broken; none: it was kept
+	Failures []string // the ways in which the transport broke it; empty if it kept it
 
 	check func(*check)
 }
 
-// patience is how long one case of an obligation may take; they take milliseconds. It only ends
-// what would hang for ever.
+// patience is how long one case of an obligation may take. A case takes milliseconds: the limit
+// only ends a case that would hang for ever.
 const patience = 20 * time.Second
 
 // suite is a run of the obligations over one transport.
@@ -90,7 +90,7 @@ func (s *suite) all() []Obligation {
 	return list
 }
 
-// run checks one obligation and returns how it was broken, in a fixed order.
+// run checks one obligation and returns how the transport broke it, in a fixed order.
 func (s *suite) run(o Obligation) []string {
 	r := new(record)
 	c := newCheck(s, r, "")
@@ -103,7 +103,8 @@ func (s *suite) run(o Obligation) []string {
 	return slices.Compact(failures)
 }
 
-// obligations returns them all: the request first, its body, the answer, and what both live in.
+// obligations returns all obligations: those to the request, to its body, to the answer, and to the
+// lifetime of all three.
 func obligations() []Obligation {
 	return slices.Concat(requestObligations(), uploadObligations(), responseObligations(), lifecycleObligations())
 }

@@ -12,21 +12,21 @@ import (
 	"testing"
 )
 
-// wrapper makes a transport.
+// wrapper wraps a base in a transport.
 type wrapper = func(base http.RoundTripper) http.RoundTripper
 
 type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// doing makes a transport of what it does in place of base.RoundTrip(req).
+// doing makes a transport that calls f in place of base.RoundTrip.
 func doing(f func(base http.RoundTripper, req *http.Request) (*http.Response, error)) wrapper {
 	return func(base http.RoundTripper) http.RoundTripper {
 		return roundTripFunc(func(req *http.Request) (*http.Response, error) { return f(base, req) })
 	}
 }
 
-// sending changes a shallow copy of the request.
+// sending makes a transport that changes a shallow copy of the request.
 func sending(change func(out *http.Request)) wrapper {
 	return doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 		out := *req
@@ -35,7 +35,7 @@ func sending(change func(out *http.Request)) wrapper {
 	})
 }
 
-// answering changes the answer.
+// answering makes a transport that changes the answer.
 func answering(change func(resp *http.Response)) wrapper {
 	return doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 		resp, err := base.RoundTrip(req)
@@ -46,7 +46,7 @@ func answering(change func(resp *http.Response)) wrapper {
 	})
 }
 
-// failing changes the error.
+// failing makes a transport that changes the error.
 func failing(change func(error) error) wrapper {
 	return doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 		resp, err := base.RoundTrip(req)
@@ -57,7 +57,7 @@ func failing(change func(error) error) wrapper {
 	})
 }
 
-// setting sets a header on a copy.
+// setting makes a transport that sets a header on a copy of the request.
 func setting(name, value string) wrapper {
 	return sending(func(out *http.Request) {
 		out.Header = out.Header.Clone()
@@ -65,7 +65,8 @@ func setting(name, value string) wrapper {
 	})
 }
 
-// brokenTransports are transports that break an obligation, by its name and by how they do it.
+// brokenTransports returns transports that break an obligation, by the name of the obligation and
+// by the way in which they break it.
 func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 	forever, end := context.WithCancel(context.Background())
 	t.Cleanup(end)
@@ -84,9 +85,7 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 		"context_values_reach_the_base":    one("background", doing(leavesContext)),
 		"Cancel_ends_the_request":          one("dropped", sending(dropsCancel)),
 		"transport_errors_are_not_retried": one("twice", doing(sendsTwice)),
-		"redirects_are_not_followed": one("by a client", doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
-			return (&http.Client{Transport: base}).Do(req)
-		})),
+		"redirects_are_not_followed":       one("by a client", doing(usesClient)),
 		"credential_is_not_put_back_after_a_redirect": {
 			"Authorization":  setting("Authorization", "Bearer at-EXAMPLE"),
 			"another header": sending(authorizesOtherwise),
@@ -103,13 +102,7 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 			"never":           sending(func(out *http.Request) { out.Body = io.NopCloser(out.Body) }),
 			"not on an error": doing(forgetsBody),
 		},
-		"body_may_be_closed_late_by_another_goroutine": one("closed on return", doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
-			out := *req
-			body := &endedBody{ReadCloser: req.Body}
-			out.Body = body
-			defer body.end()
-			return base.RoundTrip(&out)
-		})),
+		"body_may_be_closed_late_by_another_goroutine": one("closed on return", doing(endsBody)),
 		"close_ends_a_waiting_read": {
 			"request": sending(func(out *http.Request) {
 				if out.Body != nil {
@@ -138,9 +131,7 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 				out.GetBody = func() (io.ReadCloser, error) { return nil, io.EOF }
 			}),
 		},
-		"trailers_filled_while_the_body_is_read_arrive": one("cloned", doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
-			return base.RoundTrip(req.Clone(req.Context()))
-		})),
+		"trailers_filled_while_the_body_is_read_arrive": one("cloned", doing(clones)),
 		"any_response_is_no_error": {
 			"error": doing(givesUp),
 			"empty": answering(func(resp *http.Response) { resp.Body = http.NoBody }),
@@ -212,11 +203,32 @@ func brokenTransports(t *testing.T) map[string]map[string]wrapper {
 	}
 }
 
+// usesClient follows redirects.
+func usesClient(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+	return (&http.Client{Transport: base}).Do(req)
+}
+
+// endsBody ends the body of the request when the base returns.
+func endsBody(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+	out := *req
+	body := &endedBody{ReadCloser: req.Body}
+	out.Body = body
+	defer body.end()
+	return base.RoundTrip(&out)
+}
+
+// clones copies the map of trailers together with the request.
+func clones(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+	return base.RoundTrip(req.Clone(req.Context()))
+}
+
 func modifiesHeader(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 	req.Header.Set("X-Added", "1")
 	return base.RoundTrip(req)
 }
 
+// addsToHeader appends to a value of the header, behind the end of the slice that the caller has
+// too.
 func addsToHeader(out *http.Request) {
 	own := make(http.Header)
 	for k, v := range out.Header {
@@ -226,6 +238,7 @@ func addsToHeader(out *http.Request) {
 	out.Header = own
 }
 
+// swapsBody replaces the caller's Body until it returns.
 func swapsBody(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 	body := req.Body
 	req.Body = struct{ io.ReadCloser }{body}
@@ -259,7 +272,7 @@ func sendsTwice(base http.RoundTripper, req *http.Request) (*http.Response, erro
 	return base.RoundTrip(&out)
 }
 
-// replays sends again what was answered 503, and forgets the first answer.
+// replays sends a request again after a 503, and forgets the first answer.
 func replays(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 	resp, err := base.RoundTrip(req)
 	if err != nil || resp.StatusCode != 503 || req.GetBody == nil {
@@ -328,14 +341,14 @@ func givesUp(base http.RoundTripper, req *http.Request) (*http.Response, error) 
 	return resp, err
 }
 
-// readsAnswer reads an answer to its end before it is returned.
+// readsAnswer reads an answer to its end before RoundTrip returns it.
 func readsAnswer(resp *http.Response) {
 	b, _ := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
 	resp.Body, resp.ContentLength = io.NopCloser(strings.NewReader(string(b))), int64(len(b))
 }
 
-// copiesAnswer returns a copy, which net/http does not know.
+// copiesAnswer returns a copy of the response. net/http does not fill in the trailers of the copy.
 func copiesAnswer(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 	resp, err := base.RoundTrip(req)
 	if err != nil {
@@ -346,13 +359,13 @@ func copiesAnswer(base http.RoundTripper, req *http.Request) (*http.Response, er
 	return &own, nil
 }
 
-// limited reads from one and closes the other.
+// limited reads from one body and closes another.
 type limited struct {
 	io.Reader
 	io.Closer
 }
 
-// endedBody can be ended under its reader.
+// endedBody is a body that another goroutine can end.
 type endedBody struct {
 	io.ReadCloser
 	mu    sync.Mutex
@@ -374,13 +387,13 @@ func (b *endedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// deaf does not hear that it is closed.
+// deaf is a body whose Close does nothing.
 type deaf struct{ io.Reader }
 
 func (deaf) Close() error { return nil }
 
-// locked holds a lock while it reads. The lock is a channel: a goroutine that waits for a
-// sync.Mutex stops the clock of a bubble.
+// locked is a body that holds a lock while it reads. The lock is a channel, because a goroutine
+// that waits for a sync.Mutex stops the clock of a bubble.
 type locked struct {
 	io.ReadCloser
 	lock chan struct{} // of size one

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// record is what the cases of one obligation found.
+// record collects the failures of all cases of one obligation.
 type record struct {
 	mu       sync.Mutex
 	failures []string
@@ -24,19 +24,19 @@ type record struct {
 }
 
 // check is one case of an obligation. It runs in a goroutine of its own, so that a transport that
-// hangs or panics is reported instead of taking the test along.
+// hangs or panics does not end the test.
 type check struct {
 	*suite
 	record *record
 	name   string
 	ctx    context.Context //nolint:containedctx // as testing.T has one: it ends with the case
 	end    context.CancelFunc
-	doing  atomic.Pointer[string]
+	doing  atomic.Pointer[string] // the current step
 
 	cleanups []func()
-	finished bool // by returning, or by fatalf
+	finished bool // by a return, by fatalf or by skip
 
-	given atomic.Bool // the case was given up: what it still does is not reported
+	given atomic.Bool // the case was given up; its further failures do not count
 }
 
 func newCheck(s *suite, r *record, name string) *check {
@@ -46,7 +46,7 @@ func newCheck(s *suite, r *record, name string) *check {
 	return c
 }
 
-// sub runs a further case, beside this one.
+// sub runs a further case in parallel.
 func (c *check) sub(name string, test func(*check)) {
 	if c.name != "" {
 		name = c.name + "/" + name
@@ -55,7 +55,7 @@ func (c *check) sub(name string, test func(*check)) {
 	c.record.cases.Go(func() { v.guard(test) })
 }
 
-// guard runs the case and waits for it, but not for ever.
+// guard runs the case and waits for it, but only for the patience of the suite.
 func (c *check) guard(test func(*check)) {
 	ended := make(chan struct{})
 	go func() {
@@ -68,12 +68,12 @@ func (c *check) guard(test func(*check)) {
 	if !c.within(c.patience, ended) {
 		c.failf("it hangs: no progress in %v while %s", c.patience, *c.doing.Load())
 		c.given.Store(true)
-		c.end() // lets go of whatever heeds it
+		c.end() // ends whatever waits for the context
 		c.within(time.Second, ended)
 	}
 }
 
-// recovered reports what ended the case before its time.
+// recovered reports a panic or a runtime.Goexit that ended the case early.
 func (c *check) recovered() {
 	v := recover()
 	switch {
@@ -84,6 +84,7 @@ func (c *check) recovered() {
 	}
 }
 
+// cleanUp runs the functions given to cleanup, the last one first.
 func (c *check) cleanUp() {
 	c.end()
 	for i := len(c.cleanups) - 1; i >= 0; i-- {
@@ -93,7 +94,7 @@ func (c *check) cleanUp() {
 
 func (c *check) cleanup(f func()) { c.cleanups = append(c.cleanups, f) }
 
-// step says what a hang or a panic from here on happened in.
+// step names what the case does from here on. A hang or a panic is reported with that name.
 func (c *check) step(what string) { c.doing.Store(&what) }
 
 // failf reports a failure. It may be called from any goroutine.
@@ -116,13 +117,13 @@ func (c *check) fatalf(format string, args ...any) {
 	c.skip()
 }
 
-// skip ends the case without a failure, where another obligation says what is wrong.
+// skip ends the case without a failure. Another obligation reports the fault.
 func (c *check) skip() {
 	c.finished = true
 	runtime.Goexit()
 }
 
-// within waits for ch at most d and reports whether it was closed, or ready, in time.
+// within waits for ch, but at most for d. It reports whether ch was closed, or ready, in time.
 func (c *check) within(d time.Duration, ch <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -134,8 +135,8 @@ func (c *check) within(d time.Duration, ch <-chan struct{}) bool {
 	}
 }
 
-// comes waits for ch for half the time that the case has, so that there is time left to tell what
-// has not come.
+// comes waits for ch for half of the time that the case has. The other half is left to report what
+// did not come.
 func (c *check) comes(ch <-chan struct{}) bool { return c.within(c.patience/2, ch) }
 
 // wrapped returns the transport under test over a base.
@@ -150,7 +151,7 @@ func (c *check) wrapped(base http.RoundTripper) http.RoundTripper {
 	return rt
 }
 
-// The texts of requests and answers.
+// These are the URLs of the requests, and the bodies of requests and answers.
 const (
 	exampleURL  = "https://api.example.com/v1/example?a=1"
 	strangerURL = "https://stranger.example/"
@@ -158,7 +159,7 @@ const (
 	welcome     = "the body of the answer"
 )
 
-// request makes one without a body.
+// request makes a request without a body.
 func (c *check) request(method string) *http.Request {
 	req, err := http.NewRequestWithContext(c.ctx, method, exampleURL, nil)
 	if err != nil {
@@ -167,18 +168,19 @@ func (c *check) request(method string) *http.Request {
 	return req
 }
 
-// roundTrip calls RoundTrip, and judges nothing.
+// roundTrip calls RoundTrip and judges nothing. The answer is closed at the end of the case.
 func (c *check) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 	c.step("it is in RoundTrip")
 	resp, err := rt.RoundTrip(req)
 	c.step("the answer is looked at")
 	if resp != nil && resp.Body != nil {
-		c.cleanup(func() { _ = resp.Body.Close() }) // once more does no harm
+		c.cleanup(func() { _ = resp.Body.Close() }) // a second Close does no harm
 	}
 	return resp, err
 }
 
-// answer returns the response of a request that must have one.
+// answer returns the response to a request that the base answered. Without a response the case
+// fails.
 func (c *check) answer(rt http.RoundTripper, req *http.Request) *http.Response {
 	resp, err := c.roundTrip(rt, req)
 	if err != nil || resp == nil || resp.Body == nil {
@@ -187,8 +189,8 @@ func (c *check) answer(rt http.RoundTripper, req *http.Request) *http.Response {
 	return resp
 }
 
-// refusal returns the response of a request whose answer is no success. Without one the case ends:
-// the first obligation says so.
+// refusal returns the response to a request that the base refused. Without a response the case
+// ends, because any_response_is_no_error reports that.
 func (c *check) refusal(rt http.RoundTripper, req *http.Request) *http.Response {
 	resp, err := c.roundTrip(rt, req)
 	if err != nil || resp == nil || resp.Body == nil {
@@ -197,7 +199,7 @@ func (c *check) refusal(rt http.RoundTripper, req *http.Request) *http.Response 
 	return resp
 }
 
-// of returns the response to a request that was answered with a status.
+// of returns the response to a request that the base answered with status.
 func (c *check) of(status int, rt http.RoundTripper, req *http.Request) *http.Response {
 	if status < 400 {
 		return c.answer(rt, req)
@@ -220,6 +222,7 @@ func (c *check) text(resp *http.Response) string {
 	return string(b)
 }
 
+// describe describes a response in a failure.
 func describe(resp *http.Response) string {
 	if resp == nil {
 		return "no response"
@@ -232,13 +235,13 @@ type baseFunc func(*http.Request) (*http.Response, error)
 
 func (f baseFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// take does what a base does with the body of a request: it reads and closes it.
+// take reads and closes the body of a request, as a base does.
 func take(req *http.Request) (string, error) {
 	b, err := io.ReadAll(body(req))
 	return string(b), errors.Join(err, body(req).Close())
 }
 
-// body returns what the base is given to send, if only nothing.
+// body returns the body of a request, or http.NoBody.
 func body(req *http.Request) io.ReadCloser {
 	if req.Body == nil {
 		return http.NoBody
@@ -246,7 +249,7 @@ func body(req *http.Request) io.ReadCloser {
 	return req.Body
 }
 
-// respond makes an answer of a base.
+// respond makes an answer of a base, with a body of known length.
 func respond(req *http.Request, status int, body string) *http.Response {
 	resp := respondWith(req, status, io.NopCloser(strings.NewReader(body)))
 	resp.ContentLength = int64(len(body))
@@ -256,15 +259,16 @@ func respond(req *http.Request, status int, body string) *http.Response {
 	return resp
 }
 
+// respondWith makes an answer with a body of unknown length.
 func respondWith(req *http.Request, status int, body io.ReadCloser) *http.Response {
 	return &http.Response{
-		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status, Proto: "HTTP/1.1",
-		ProtoMajor: 1, ProtoMinor: 1,
+		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), StatusCode: status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Content-Type": {"text/plain"}}, Body: body, ContentLength: -1, Request: req,
 	}
 }
 
-// always is a base that reads the request and answers with a status.
+// always returns a base that reads the request and answers with a status.
 func always(status int) baseFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		if _, err := take(req); err != nil {
@@ -274,7 +278,7 @@ func always(status int) baseFunc {
 	}
 }
 
-// tracked is a body that knows what is done to it.
+// tracked is a body that records its first Read and its first Close.
 type tracked struct {
 	io.Reader
 	read, closed    chan struct{} // closed by the first Read and the first Close
@@ -298,7 +302,7 @@ func (b *tracked) Close() error {
 	return nil
 }
 
-// has reports whether ch is closed by now.
+// has reports whether ch is closed.
 func has(ch <-chan struct{}) bool {
 	select {
 	case <-ch:
@@ -308,7 +312,7 @@ func has(ch <-chan struct{}) bool {
 	}
 }
 
-// upload is the body of a request, and the bodies that GetBody gave.
+// upload is the body of a request, with the bodies that GetBody gave.
 type upload struct {
 	text   string
 	mu     sync.Mutex
@@ -329,12 +333,12 @@ func (u *upload) all() []*tracked {
 	return append([]*tracked(nil), u.bodies...)
 }
 
-// post makes a request with a body that tells what is done to it: with GetBody and a length, or
-// with neither.
+// post makes a POST whose body records what happens to it. If again is set, the request has GetBody
+// and a length; otherwise it has neither.
 func (c *check) post(again bool) (*http.Request, *upload) {
 	u := &upload{text: question}
 	req := c.request(http.MethodPost)
-	req.Body, _ = u.open() // never fails
+	req.Body, _ = u.open() // open does not fail
 	req.ContentLength = -1
 	if again {
 		req.GetBody, req.ContentLength = u.open, int64(len(u.text))
@@ -342,7 +346,7 @@ func (c *check) post(again bool) (*http.Request, *upload) {
 	return req, u
 }
 
-// bothBodies runs a case with each kind of request body.
+// bothBodies runs a case with GetBody and a case without.
 func (c *check) bothBodies(name string, test func(c *check, again bool)) {
 	if name != "" {
 		name += ", "
@@ -358,7 +362,7 @@ func (c *check) bothProtocols(name string, test func(c *check, http2 bool)) {
 }
 
 // server serves h as https://api.example.com and returns a transport that leads there. A handler
-// that waits must heed c.ctx.
+// that waits has to return when c.ctx ends.
 func (c *check) server(http2 bool, h http.HandlerFunc) *http.Transport {
 	return c.start(http2, c.unstarted(h))
 }
@@ -366,7 +370,7 @@ func (c *check) server(http2 bool, h http.HandlerFunc) *http.Transport {
 func (c *check) start(http2 bool, s *httptest.Server) *http.Transport {
 	c.step("a server is started")
 	s.EnableHTTP2 = http2
-	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // connections are cut on purpose
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // cases cut connections on purpose
 	network, memory := s.Listener.(*memoryListener)
 	s.StartTLS()
 	base, ok := s.Client().Transport.(*http.Transport)
@@ -385,5 +389,5 @@ func (c *check) start(http2 bool, s *httptest.Server) *http.Transport {
 	return base
 }
 
-// flush sends what was written so far.
-func flush(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() } // a client that has gone needs nothing
+// flush sends what was written so far. It ignores a client that has left.
+func flush(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() }

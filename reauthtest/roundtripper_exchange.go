@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 )
 
 func checkResponseTrailers(c *check) {
 	for _, status := range []int{200, 401} {
 		for _, size := range []int{300, 300 << 10} {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
-				c.bothProtocols(fmt.Sprintf("%s answered %d, %d bytes over ", method, status, size), func(c *check, http2 bool) {
+				name := fmt.Sprintf("%s answered %d, %d bytes over ", method, status, size)
+				c.bothProtocols(name, func(c *check, http2 bool) {
 					base := c.server(http2, func(w http.ResponseWriter, _ *http.Request) {
 						w.Header().Set("Trailer", "X-Sum")
 						w.WriteHeader(status)
@@ -35,7 +35,7 @@ func checkResponseTrailers(c *check) {
 	}
 }
 
-// checkLengthWithoutBody compares with what the base itself returns.
+// checkLengthWithoutBody expects the length that the bare base returns.
 func checkLengthWithoutBody(c *check) {
 	for name, test := range map[string]struct {
 		method string
@@ -86,7 +86,7 @@ func checkResponseRequest(c *check) {
 			req, _ := c.post(again)
 			resp, err := c.roundTrip(rt, req)
 			if err != nil || resp == nil {
-				c.skip() // another obligation says so
+				c.skip() // another obligation reports it
 			}
 			switch sent := resp.Request; {
 			case sent == nil || sent.URL == nil:
@@ -102,7 +102,7 @@ func checkResponseRequest(c *check) {
 	}
 }
 
-// checkHalfClose ends one direction of an upgraded connection.
+// checkHalfClose closes one direction of an upgraded connection and reads the other.
 func checkHalfClose(c *check) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		c.sub(method, func(c *check) {
@@ -145,7 +145,7 @@ func checkUpgrade(c *check) {
 	}
 }
 
-// upgrade switches to a protocol that says hello and then everything it hears.
+// upgrade switches to a protocol whose server says hello and then echoes all that it hears.
 func (c *check) upgrade(method string) *http.Response {
 	base := c.server(false, func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
@@ -153,7 +153,8 @@ func (c *check) upgrade(method string) *http.Response {
 			return
 		}
 		defer conn.Close()
-		_, _ = io.WriteString(conn, strings.Join([]string{"HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", "Upgrade: echo", "", "hello "}, "\r\n"))
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n"+
+			"Connection: Upgrade\r\nUpgrade: echo\r\n\r\nhello ")
 		_, _ = io.Copy(conn, rw) // until the client has no more to say
 	})
 	req := c.request(method)

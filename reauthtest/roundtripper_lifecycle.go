@@ -15,63 +15,65 @@ import (
 	"time"
 )
 
-// lifecycleObligations are those to contexts, errors, connections and goroutines.
+// lifecycleObligations returns what a transport owes in contexts, errors, connections and
+// goroutines.
 func lifecycleObligations() []Obligation {
 	return []Obligation{
 		{
 			Name:   "errors_of_the_base_are_kept",
-			Duty:   "The error of a send that failed can be found in what RoundTrip returns, by errors.Is.",
-			Why:    "Programs decide by it: a refused connection, a host that is not found, a certificate.",
-			Source: "net/http: http.Client returns it inside a url.Error, which unwraps to it.",
+			Duty:   "errors.Is finds the error of a failed send in the error that RoundTrip returns.",
+			Why:    "Programs decide by that error: a refused connection, an unknown host, a bad certificate.",
+			Source: "net/http: http.Client returns the error inside a url.Error, which unwraps to it.",
 			check:  checkBaseErrors,
 		},
 		{
 			Name: "context_ends_the_request",
-			Duty: "The end of the caller's context ends RoundTrip with an error that errors.Is matches to the " +
-				"context's, and whose time-out url.Error knows.",
-			Why:    "A program tells its own time-out from the server's trouble by it.",
+			Duty: "When the caller's context ends, RoundTrip returns an error that errors.Is matches to the " +
+				"context's error, and in which url.Error finds a time-out.",
+			Why:    "By this error a program tells its own time-out from trouble at the server.",
 			Source: "http.NewRequestWithContext; url.Error.Timeout asks the error it wraps.",
 			check:  checkContextErrors,
 		},
 		{
 			Name: "context_governs_body_reads",
-			Duty: "The answer's body can be read after RoundTrip has returned, until it is closed or the caller's " +
-				"context ends.",
-			Why: "A context of the transport's own that ends with RoundTrip cuts the body off with “context " +
-				"canceled”.",
-			Source: `http.Request.Context: "For outgoing client requests, the context controls the entire lifetime of ` +
-				`a request and its response: obtaining a connection, sending the request, and reading the response ` +
-				`headers and body."`,
+			Duty: "The caller can read the answer's body after RoundTrip has returned, until it closes the body or " +
+				"its context ends.",
+			Why: "If a transport ends a context of its own when RoundTrip returns, the body breaks off with " +
+				"“context canceled”.",
+			Source: `http.Request.Context: "For outgoing client requests, the context controls the entire lifetime ` +
+				`of a request and its response: obtaining a connection, sending the request, and reading the ` +
+				`response headers and body."`,
 			check: checkContextOfBody,
 		},
 		{
 			Name: "connection_is_used_again",
-			Duty: "A connection whose answer was read and closed serves the next request.",
-			Why:  "A new connection costs a TCP and a TLS handshake each time, and ports.",
+			Duty: "When an answer was read and closed, its connection serves the next request.",
+			Why:  "Each new connection costs a TCP and a TLS handshake, and a port.",
 			Source: `http.Client.Do: "If the Body is not both read to EOF and closed, the Client's underlying ` +
 				`RoundTripper (typically Transport) may not be able to re-use a persistent TCP connection"`,
 			check: checkConnectionReuse,
 		},
 		{
 			Name: "idle_connections_are_closed",
-			Duty: "CloseIdleConnections closes the base's.",
-			Why: "http.Client.CloseIdleConnections looks for the method on its transport and does nothing without " +
-				"it; the connections under a wrapper cannot be closed.",
+			Duty: "CloseIdleConnections closes the idle connections of the base.",
+			Why: "http.Client.CloseIdleConnections calls this method of its transport, and does nothing if there is " +
+				"none. Then nobody can close the connections under a wrapper.",
 			Source: `http.Client.CloseIdleConnections: "If Client.Transport does not have a CloseIdleConnections ` +
 				`method then this method does nothing."`,
 			check: checkIdleConnections,
 		},
 		{
-			Name:   "nothing_runs_when_all_is_closed",
-			Duty:   "When every answer is closed, no goroutine of the transport is left.",
-			Why:    "An http.RoundTripper has no Close: what it leaves running runs until the program ends.",
-			Source: "net/http: the interface has one method; what belongs to an exchange ends with the answer's Body.",
-			check:  checkNothingRuns,
+			Name: "nothing_runs_when_all_is_closed",
+			Duty: "When every answer is closed, no goroutine of the transport is left.",
+			Why:  "An http.RoundTripper has no Close. A goroutine that it leaves behind runs until the program ends.",
+			Source: "net/http: the interface has one method; all that belongs to an exchange ends with the answer's " +
+				"Body.",
+			check: checkNothingRuns,
 		},
 	}
 }
 
-// checkContextValues looks for the caller's context at the base.
+// checkContextValues expects the context of the caller at the base.
 func checkContextValues(c *check) {
 	type key struct{}
 	for _, status := range []int{200, 401} {
@@ -96,7 +98,7 @@ func checkContextValues(c *check) {
 	}
 }
 
-// checkCancel ends a request that its base would not end.
+// checkCancel expects Cancel to end a request that the base would not end.
 func checkCancel(c *check) {
 	c.bothBodies("", func(c *check, again bool) {
 		cancel, reached := make(chan struct{}), make(chan struct{})
@@ -115,7 +117,7 @@ func checkCancel(c *check) {
 		returned := make(chan struct{})
 		go func() {
 			defer close(returned)
-			defer func() { _ = recover() }() // other obligations meet it too
+			defer func() { _ = recover() }() // other obligations report a panic
 			if resp, _ := rt.RoundTrip(req); resp != nil && resp.Body != nil {
 				_ = resp.Body.Close()
 			}
@@ -211,7 +213,7 @@ func checkContextOfBody(c *check) {
 				more := make(chan struct{})
 				base := c.server(http2, func(w http.ResponseWriter, _ *http.Request) {
 					w.WriteHeader(status)
-					_, _ = w.Write(bytes.Repeat([]byte("x"), early)) // longer than what is likely to be looked at
+					_, _ = w.Write(bytes.Repeat([]byte("x"), early)) // more than a transport reads ahead
 					flush(w)
 					select {
 					case <-more:
@@ -220,7 +222,7 @@ func checkContextOfBody(c *check) {
 					_, _ = io.WriteString(w, late)
 					flush(w)
 					<-c.ctx.Done()
-					panic(http.ErrAbortHandler) // an orderly end could still reach the client
+					panic(http.ErrAbortHandler) // a regular end could still reach the client
 				})
 				ctx, cancel := context.WithCancel(c.ctx)
 				defer cancel()
@@ -270,7 +272,7 @@ func checkConnectionReuse(c *check) {
 	}
 }
 
-// idler is a base with idle connections.
+// idler is a base that counts the calls of CloseIdleConnections.
 type idler struct {
 	baseFunc
 	closed atomic.Int32
@@ -287,20 +289,21 @@ func checkIdleConnections(c *check) {
 	}
 }
 
-// label marks the goroutines of a case: each one inherits it from the one that starts it.
+// label marks the goroutines of a case. A goroutine inherits it from the goroutine that starts it.
 const label = "reauthtest.RoundTripper"
 
-// checkNothingRuns looks for goroutines that were started by RoundTrip and are still there.
+// checkNothingRuns looks for goroutines that RoundTrip started and that still run.
 func checkNothingRuns(c *check) {
 	mark := fmt.Sprintf("%p", c)
+	fails := func(out *http.Request) (*http.Response, error) {
+		_, _ = take(out)
+		return nil, io.ErrUnexpectedEOF
+	}
 	pprof.Do(c.ctx, pprof.Labels(label, mark), func(context.Context) {
-		for _, base := range []baseFunc{always(200), always(401), always(503), func(out *http.Request) (*http.Response, error) {
-			_, _ = take(out)
-			return nil, io.ErrUnexpectedEOF
-		}} {
+		for _, base := range []baseFunc{always(200), always(401), always(503), fails} {
 			for _, again := range []bool{true, false} {
 				rt := c.wrapped(base)
-				ctx, cancel := context.WithCancel(c.ctx) // a cancel that nobody calls must not matter until then
+				ctx, cancel := context.WithCancel(c.ctx) // nobody cancels before the case ends
 				c.cleanup(cancel)
 				req, _ := c.post(again)
 				if resp, _ := c.roundTrip(rt, req.WithContext(ctx)); resp != nil && resp.Body != nil {
@@ -311,7 +314,7 @@ func checkNothingRuns(c *check) {
 		}
 		c.step("goroutines of the transport are waited for")
 		left := ""
-		for range 100 { // what is about to end gets the time to
+		for range 100 { // gives time to goroutines that are about to end
 			if left = goroutines(mark); left == "" {
 				return
 			}
@@ -321,7 +324,7 @@ func checkNothingRuns(c *check) {
 	})
 }
 
-// goroutines returns the stacks of the goroutines with a mark, but for the one that asks.
+// goroutines returns the stacks of the goroutines with a mark, but not the stack of the caller.
 func goroutines(mark string) string {
 	var b bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&b, 1); err != nil {

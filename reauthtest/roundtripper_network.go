@@ -9,27 +9,29 @@ import (
 	"testing/synctest"
 )
 
-// inBubble reports whether the caller runs in a bubble of testing/synctest. A socket would stop the
-// bubble's clock for ever.
+// inBubble reports whether the caller runs in a bubble of testing/synctest, where a socket would
+// stop the clock for ever.
 func inBubble() (in bool) {
 	defer func() {
-		// testing/synctest has no such question. Outside of a bubble Wait panics with these words;
-		// inside it may panic with others, when another goroutine is in Wait.
+		// testing/synctest has no function that tells. Outside of a bubble, Wait panics with these
+		// words. Inside, it may panic with others, if another goroutine is in Wait.
 		in = recover() != "goroutine is not in a bubble"
 	}()
 	synctest.Wait()
 	return true
 }
 
-// unstarted returns a server of h, on the loopback interface or, in a bubble, in memory.
+// unstarted returns a server of h. It is on the loopback interface, or in memory if the suite runs
+// in a bubble.
 func (s *suite) unstarted(h http.HandlerFunc) *httptest.Server {
 	if !s.memory {
 		return httptest.NewUnstartedServer(h)
 	}
-	return &httptest.Server{Listener: newMemoryListener(), Config: &http.Server{Handler: h}} //nolint:gosec // its clients are ours
+	//nolint:gosec // a server without time-outs; its only client is the suite
+	return &httptest.Server{Listener: newMemoryListener(), Config: &http.Server{Handler: h}}
 }
 
-// memoryListener is a network in memory with one server.
+// memoryListener is a network in memory that has one server.
 type memoryListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -13,86 +13,88 @@ import (
 	"sync"
 )
 
-// requestObligations are those to the caller's request and to what the base is given.
+// requestObligations returns what a transport owes to the request of the caller and to the request
+// of the base.
 func requestObligations() []Obligation {
 	return []Obligation{
 		{
 			Name: "request_is_not_modified",
-			Duty: "The request is not modified: neither its fields, nor its maps, nor the URL it points to, not " +
-				"even for the time being.",
-			Why: "The caller may read it meanwhile, send it again, or share its header and URL between requests; " +
-				"http.Client keeps it for redirects.",
+			Duty: "RoundTrip does not modify the request, not even for a time: neither its fields, nor its maps, " +
+				"nor the URL that it points to.",
+			Why: "The caller may read the request meanwhile, send it again, or share its header and URL with other " +
+				"requests. http.Client keeps it for redirects.",
 			Source: `http.RoundTripper: "RoundTrip should not modify the request, except for consuming and closing ` +
 				`the Request's Body."`,
 			check: checkRequestUnmodified,
 		},
 		{
 			Name: "other_fields_stay",
-			Duty: "What the base is given says what the caller said: method, URL, Host, header, Trailer, " +
-				"TransferEncoding, Close, Proto.",
-			Why: "A request that is rebuilt from some of its parts loses the others: the virtual host, the " +
+			Duty: "The base's request has the caller's method, URL, Host, header, Trailer, TransferEncoding, Close " +
+				"and Proto.",
+			Why: "A request that is rebuilt from some of its fields loses the others: the virtual host, the " +
 				"encoding, the trailers.",
-			Source: "net/http: the fields of http.Request are exported to be copied as a whole, as Request.Clone and " +
-				"Request.WithContext do.",
-			check: checkFieldsStay,
+			Source: "net/http: Request.Clone and Request.WithContext copy a request as a whole.",
+			check:  checkFieldsStay,
 		},
 		{
 			Name:   "context_values_reach_the_base",
-			Duty:   "The context of what the base is given is the caller's or comes from it.",
-			Why:    "Traces, baggage and httptrace hooks live in it; without them a send cannot be seen.",
+			Duty:   "The context of the base's request is the caller's, or derives from it.",
+			Why:    "Traces, baggage and httptrace hooks are in the context. Without them nobody can observe a send.",
 			Source: "http.Request.Context; net/http/httptrace.WithClientTrace.",
 			check:  checkContextValues,
 		},
 		{
 			Name: "Cancel_ends_the_request",
-			Duty: "Request.Cancel still ends the request.",
-			Why: "http.Client sets it when it has a Timeout and does not know the transport, and older programs " +
-				"know no other way.",
+			Duty: "Closing Request.Cancel still ends the request.",
+			Why: "http.Client sets Cancel if it has a Timeout and a transport that it does not know. Older programs " +
+				"have no other way to end a request.",
 			Source: "net/http: Request.Cancel; setRequestCancel in client.go.",
 			check:  checkCancel,
 		},
 		{
 			Name: "transport_errors_are_not_retried",
-			Duty: "A POST whose send failed is not sent again.",
-			Why: "It may have been acted on, and billed, before the connection broke. net/http itself sends again " +
-				"what was provably not.",
+			Duty: "RoundTrip does not send a POST again after its send failed.",
+			Why: "The server may have acted on the request, and charged for it, before the connection broke. " +
+				"net/http itself sends a POST again only if it wrote nothing of it.",
 			Source: `net/http: Request.isReplayable and persistConn.shouldRetryRequest; RFC 9110 §9.2.2: "A client ` +
 				`SHOULD NOT automatically retry a request with a non-idempotent method".`,
 			check: checkNoRetry,
 		},
 		{
 			Name: "redirects_are_not_followed",
-			Duty: "A redirect is returned to the caller.",
-			Why: "http.Client.CheckRedirect would not be asked, cookies would not be kept, and a body could go to " +
-				"a host that the caller never chose.",
-			Source: `http.RoundTripper: "RoundTrip should not attempt to handle higher-level protocol details such as ` +
-				`redirects, authentication, or cookies."`,
+			Duty: "RoundTrip returns a redirect to the caller.",
+			Why: "Otherwise http.Client does not ask CheckRedirect, does not keep cookies, and a body can go to a " +
+				"host that the caller never chose.",
+			Source: `http.RoundTripper: "RoundTrip should not attempt to handle higher-level protocol details such ` +
+				`as redirects, authentication, or cookies."`,
 			check: checkNoRedirects,
 		},
 		{
 			Name: "credential_is_not_put_back_after_a_redirect",
-			Duty: "A request that a redirect led to another host carries neither Authorization nor its value in " +
+			Duty: "After a redirect to another host, the request carries neither Authorization nor its value in " +
 				"another header.",
-			Why: "http.Client takes Authorization away when the domain changes. RoundTrip runs once per hop: to " +
-				"add it to every request hands the credential to whoever the redirect names.",
+			Why: "http.Client removes Authorization when the domain changes. RoundTrip runs once per hop: a " +
+				"transport that adds the header to every request hands the credential to any host that a redirect " +
+				"names.",
 			Source: "net/http: makeHeadersCopier and shouldCopyHeaderOnRedirect in client.go; golang/oauth2 issue 500.",
 			check:  checkForeignHop,
 		},
 		{
 			Name: "concurrent_use",
-			Duty: "RoundTrip may be called by several goroutines at once; each gets the answer to its own request, " +
-				"and may read the request meanwhile.",
-			Why:    "One http.Client, with one transport, serves a whole program. The race detector judges along.",
+			Duty: "Several goroutines may call RoundTrip at once. Each gets the answer to its own request, and may " +
+				"read the request meanwhile.",
+			Why: "One http.Client, with one transport, serves a whole program. The race detector finds further " +
+				"faults.",
 			Source: `http.RoundTripper: "A RoundTripper must be safe for concurrent use by multiple goroutines."`,
 			check:  checkConcurrentUse,
 		},
 	}
 }
 
-// snapshot is what a request said.
+// snapshot is the state of a request at one moment.
 type snapshot struct {
-	shallow http.Request
-	deep    *http.Request
+	shallow http.Request  // the fields
+	deep    *http.Request // what the fields point to
 	upload  *upload
 }
 
@@ -100,7 +102,7 @@ func newSnapshot(req *http.Request, u *upload) *snapshot {
 	return &snapshot{shallow: *req, deep: req.Clone(req.Context()), upload: u}
 }
 
-// changes says what a request says differently now.
+// changes returns the parts of the request that differ from the snapshot.
 func (s *snapshot) changes(now *http.Request) (list []string) {
 	same := func(what string, ok bool) {
 		if !ok {
@@ -121,6 +123,7 @@ func (s *snapshot) changes(now *http.Request) (list []string) {
 	same("the context", was.Context() == now.Context())
 	same("the URL", was.URL == now.URL && reflect.DeepEqual(s.deep.URL, now.URL))
 	same("Header", reflect.DeepEqual(s.deep.Header, now.Header))
+	// An append to the header's slice writes behind its end, where only the capacity shows it.
 	if several := now.Header["X-Several"]; len(several) == 1 && cap(several) > 1 {
 		same("the memory behind a header's value", several[:2][1] == "")
 	}
@@ -335,8 +338,8 @@ func checkConcurrentUse(c *check) {
 	all.Wait()
 }
 
-// exchange sends a request and expects it back, while another goroutine reads what the request
-// says.
+// exchange sends a request and expects it back in the answer, while another goroutine reads the
+// request.
 func (c *check) exchange(rt http.RoundTripper, id string, again bool) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -350,7 +353,7 @@ func (c *check) exchange(rt http.RoundTripper, id string, again bool) {
 		return
 	}
 	req.Header.Set("X-Id", id)
-	req.Body, _ = u.open() // never fails
+	req.Body, _ = u.open() // open does not fail
 	if req.ContentLength = -1; again {
 		req.GetBody, req.ContentLength = u.open, int64(len(u.text))
 	}
@@ -371,7 +374,7 @@ func (c *check) exchange(rt http.RoundTripper, id string, again bool) {
 	}
 }
 
-// readFields reads what a request says until stop, as its caller may.
+// readFields reads the fields of a request until stop is closed, as the caller may.
 func readFields(req *http.Request, stop <-chan struct{}) {
 	for {
 		select {

@@ -13,14 +13,14 @@ import (
 	"sync"
 )
 
-// responseObligations are those to the answer.
+// responseObligations returns what a transport owes to the caller when it answers.
 func responseObligations() []Obligation {
 	return []Obligation{
 		{
 			Name: "any_response_is_no_error",
-			Duty: "An answer that was obtained is returned with a nil error, whatever its status.",
-			Why: "The status and the body say what is wrong; an error in their place, such as “giving up”, hides " +
-				"both from the program.",
+			Duty: "RoundTrip returns an answer of any status with a nil error.",
+			Why: "The status and the body tell the program what is wrong. An error in their place, such as " +
+				"“giving up”, hides both.",
 			Source: `http.RoundTripper: "RoundTrip must return err == nil if it obtained a response, regardless of ` +
 				`the response's HTTP status code."`,
 			check: checkAnyResponse,
@@ -28,45 +28,48 @@ func responseObligations() []Obligation {
 		{
 			Name: "response_or_error_never_both_never_neither",
 			Duty: "RoundTrip returns either a response or an error.",
-			Why: "http.Client drops the response that comes with an error, and its body with the connection under " +
-				"it is never closed; with neither it has nothing to return.",
-			Source: `http.RoundTripper: "A non-nil err should be reserved for failure to obtain a response."; send in ` +
-				`client.go.`,
+			Why: "http.Client drops a response that comes with an error, and never closes its body and the " +
+				"connection under it. If it gets neither, it has nothing to return.",
+			Source: `http.RoundTripper: "A non-nil err should be reserved for failure to obtain a response."; send ` +
+				`in client.go.`,
 			check: checkResponseOrError,
 		},
 		{
 			Name:   "response_body_is_never_nil",
-			Duty:   "The Body of a response is not nil, also when there is none.",
-			Why:    "Programs close it without asking.",
+			Duty:   "The Body of a response is not nil, not even if the response has no body.",
+			Why:    "Programs close Body without a check.",
 			Source: `http.Response.Body: "The http Client and Transport guarantee that Body is always non-nil"`,
 			check:  checkResponseBody,
 		},
 		{
-			Name:   "response_comes_back_as_it_came",
-			Duty:   "Status, header, ContentLength and every byte of the body are the base's, however long it is.",
-			Why:    "Whoever looks into an answer to decide something has to put back what was looked at.",
+			Name: "response_comes_back_as_it_came",
+			Duty: "Status, header, ContentLength and every byte of the body are those of the base, however long the " +
+				"body is.",
+			Why:    "A transport that reads a part of the body to decide something has to put that part back.",
 			Source: `http.RoundTripper: "RoundTrip should not attempt to interpret the response."`,
 			check:  checkResponseIntact,
 		},
 		{
-			Name:   "closed_response_is_closed_at_the_base",
-			Duty:   "When the caller closes a response, read or not, the base's Body is closed.",
-			Why:    "It holds a connection or a stream; net/http has no other sign that it may go.",
+			Name: "closed_response_is_closed_at_the_base",
+			Duty: "When the caller closes a response, read or unread, the base's Body is closed too.",
+			Why: "The body holds a connection or a stream. Its Close is the only sign by which net/http can release " +
+				"them.",
 			Source: `http.Response.Body: "It is the caller's responsibility to close Body."`,
 			check:  checkResponseClosed,
 		},
 		{
-			Name:   "replaced_responses_are_closed",
-			Duty:   "An answer that is dropped in favour of another send's is closed.",
-			Why:    "Each one left open is a connection and its goroutines lost, for as long as the program runs.",
-			Source: "http.Response.Body, as above: whoever sends again is the caller of the first answer.",
+			Name: "replaced_responses_are_closed",
+			Duty: "RoundTrip closes an answer that it drops because it sends again.",
+			Why: "Each answer that is left open keeps a connection and its goroutines for as long as the program " +
+				"runs.",
+			Source: "http.Response.Body, as above: a transport that sends again is the caller of the first send.",
 			check:  checkReplacedClosed,
 		},
 		{
 			Name: "upgrade_can_be_written",
 			Duty: "The Body of a 101 is an io.ReadWriteCloser.",
-			Why: "It is the connection of the new protocol, WebSocket say. A wrapper around it that can only be " +
-				"read makes it useless.",
+			Why: "Body is the connection of the new protocol, such as WebSocket. A wrapper that can only be read " +
+				"makes it useless.",
 			Source: `http.Response.Body: "As of Go 1.12, the Body will also implement io.Writer on a successful '101 ` +
 				`Switching Protocols' response"`,
 			check: checkUpgrade,
@@ -74,40 +77,43 @@ func responseObligations() []Obligation {
 		{
 			Name: "upgrade_can_be_half_closed",
 			Duty: "The Body of a 101 has the method CloseWrite.",
-			Why: "It says “no more from me” while the other side goes on. httputil.ReverseProxy looks for it, and " +
-				"closes both directions without it.",
+			Why: "CloseWrite says “no more from me” while the other side goes on. httputil.ReverseProxy looks " +
+				"for the method, and without it closes both directions.",
 			Source: "net/http: readWriteCloserBody.CloseWrite in transport.go.",
 			check:  checkHalfClose,
 		},
 		{
 			Name: "stream_arrives_as_it_is_sent",
-			Duty: "RoundTrip returns before the end of the body, and what the server has sent can be read while it " +
-				"thinks about the rest.",
-			Why:    "Server-sent events, and every answer of a model, would come in one piece at the end, or never.",
+			Duty: "RoundTrip returns before the end of the body, and the caller can read what the server has sent " +
+				"so far.",
+			Why: "Otherwise server-sent events, and every answer of a model, come in one piece at the end, or " +
+				"never.",
 			Source: `http.Response.Body: "The response body is streamed on demand as the Body field is read."`,
 			check:  checkStream,
 		},
 		{
 			Name: "compressed_response_is_what_was_asked_for",
-			Duty: "A caller that sets Accept-Encoding gets the bytes that came; one that does not gets plain text.",
-			Why:  "A program that asked for gzip decodes it itself; one that did not cannot.",
+			Duty: "A caller that sets Accept-Encoding gets the bytes that the server sent. Any other caller gets " +
+				"plain text.",
+			Why: "A program that asks for gzip decodes the body itself. Other programs do not decode it.",
 			Source: `http.Transport.DisableCompression: "if the user explicitly requested gzip it is not ` +
 				`automatically uncompressed"; http.Response.Uncompressed.`,
 			check: checkCompressed,
 		},
 		{
 			Name: "response_trailers_arrive_at_the_end",
-			Duty: "Response.Trailer names what was announced, and holds it after the end of the body.",
-			Why: "gRPC and checksums are there. net/http fills in the map of its own response: a copy of that " +
-				"response stays empty.",
+			Duty: "Response.Trailer names the trailers that the server announced, and has their values after the " +
+				"end of the body.",
+			Why: "gRPC and checksums use trailers. net/http fills in the map of its own response, so that the map " +
+				"of a copy stays empty.",
 			Source: `http.Response.Trailer: "After Body.Read has returned io.EOF, Trailer will contain any trailer ` +
 				`values sent by the server."`,
 			check: checkResponseTrailers,
 		},
 		{
 			Name: "length_without_body",
-			Duty: "The length that an answer to HEAD, or a 304, speaks of stays, though no body comes.",
-			Why:  "It is what HEAD is for.",
+			Duty: "An answer to HEAD, and a 304, keep the length that they announce, although no body comes.",
+			Why:  "A program sends HEAD to learn the length.",
 			Source: `http.Response.ContentLength: "Unless Request.Method is "HEAD", values >= 0 indicate that the ` +
 				`given number of bytes may be read from Body."`,
 			check: checkLengthWithoutBody,
@@ -124,7 +130,9 @@ func responseObligations() []Obligation {
 
 func checkAnyResponse(c *check) {
 	for _, status := range []int{
-		200, 201, 204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 407, 408, 409, 410, 412, 413, 418, 421, 422, 425, 429, 451, 500, 501, 502, 503, 504, 529, 599,
+		200, 201, 204, 206, 301, 302, 304, 307,
+		400, 401, 402, 403, 404, 407, 408, 409, 410, 412, 413, 418, 421, 422, 425, 429, 451,
+		500, 501, 502, 503, 504, 529, 599,
 	} {
 		c.sub(fmt.Sprint(status), func(c *check) {
 			req, _ := c.post(true)
@@ -274,19 +282,20 @@ func checkReplacedClosed(c *check) {
 				return status
 			}))
 			if resp, _ := c.roundTrip(rt, req); resp != nil && resp.Body != nil {
-				_ = resp.Body.Close() // what it is other obligations say
+				_ = resp.Body.Close() // other obligations judge the answer
 			}
 			c.allClosed(a)
 		})
 	}
 }
 
-// answers are what a base has answered.
+// answers are the bodies of the answers of a base, in their order.
 type answers struct {
 	mu     sync.Mutex
 	bodies []*tracked
 }
 
+// base returns a base whose answers are tracked. status is the status of each one.
 func (a *answers) base(status func(call int) int) baseFunc {
 	return func(out *http.Request) (*http.Response, error) {
 		if _, err := take(out); err != nil {
@@ -303,19 +312,21 @@ func (a *answers) base(status func(call int) int) baseFunc {
 	}
 }
 
-// of returns the body of the answer that was returned; answers that were replaced are another
-// obligation's.
+// of returns the base's body of an answer that the transport returned. Another obligation judges
+// answers that it replaced.
 func (a *answers) of(resp *http.Response) *tracked {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	i, err := strconv.Atoi(resp.Header.Get("X-Answer"))
 	if err != nil || i >= len(a.bodies) {
-		return nil // the transport made an answer of its own, or took the header away: another obligation says so
+		// The transport made an answer of its own, or removed the header. Another obligation
+		// reports that.
+		return nil
 	}
 	return a.bodies[i]
 }
 
-// allClosed expects all answers of a base to be closed, the last of which the caller has closed.
+// allClosed expects that all answers of a base are closed. The caller has closed the last one.
 func (c *check) allClosed(a *answers) {
 	a.mu.Lock()
 	bodies := slices.Clone(a.bodies)
@@ -328,7 +339,8 @@ func (c *check) allClosed(a *answers) {
 	}
 }
 
-// checkStream reads a stream whose server sends each event only when the one before has been read.
+// checkStream reads a stream. The server sends each event only after the client has read the one
+// before.
 func checkStream(c *check) {
 	for _, status := range []int{200, 401, 503} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
@@ -374,7 +386,8 @@ func checkCompressed(c *check) {
 	_ = zip.Close()
 	for _, status := range []int{200, 401} {
 		for _, asked := range []string{"gzip", ""} {
-			c.bothProtocols(fmt.Sprintf("answered %d, Accept-Encoding %q, ", status, asked), func(c *check, http2 bool) {
+			name := fmt.Sprintf("answered %d, Accept-Encoding %q, ", status, asked)
+			c.bothProtocols(name, func(c *check, http2 bool) {
 				base := c.server(http2, func(w http.ResponseWriter, r *http.Request) {
 					if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 						w.WriteHeader(status)

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// checkStreamedBody sends a body that is written only once the answer is there.
+// checkStreamedBody sends a body that is written only after the answer has arrived.
 func checkStreamedBody(c *check) {
 	c.bothBodies("in memory", func(c *check, again bool) {
 		c.duplex(again, baseFunc(func(out *http.Request) (*http.Response, error) {
@@ -18,7 +18,7 @@ func checkStreamedBody(c *check) {
 	})
 	c.bothProtocols("", func(c *check, http2 bool) {
 		c.duplex(false, c.server(http2, func(w http.ResponseWriter, r *http.Request) {
-			if !http2 { // HTTP/2 always is
+			if !http2 { // HTTP/2 is always full duplex
 				_ = http.NewResponseController(w).EnableFullDuplex()
 			}
 			flush(w)
@@ -43,7 +43,7 @@ func checkStreamedBody(c *check) {
 	})
 }
 
-// duplex writes a body after its answer has come, and expects it back.
+// duplex writes a body after its answer has arrived, and expects the base to send it back.
 func (c *check) duplex(again bool, base http.RoundTripper) {
 	pipe, w := io.Pipe()
 	req := c.request(http.MethodPost)
@@ -70,7 +70,7 @@ func (c *check) duplex(again bool, base http.RoundTripper) {
 	c.step("the body is written after the answer has come")
 	const late = "written after the answer"
 	go func() {
-		_, _ = io.WriteString(w, late) // fails when the base has let go of the body, which shows in the answer
+		_, _ = io.WriteString(w, late) // fails if the base has closed the body; the answer shows that
 		_ = w.Close()
 	}()
 	if got := c.text(resp); got != late {
@@ -78,7 +78,7 @@ func (c *check) duplex(again bool, base http.RoundTripper) {
 	}
 }
 
-// checkAnySize sends more than a transport is likely to keep.
+// checkAnySize sends more than a transport is likely to keep in memory.
 func checkAnySize(c *check) {
 	const size = 33 << 20
 	for status, length := range map[int]int64{200: size, 401: -1} {
@@ -106,6 +106,7 @@ func checkAnySize(c *check) {
 	}
 }
 
+// zeros is an endless body of zero bytes.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -113,11 +114,11 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// checkLength looks at how the base is told about the body's length.
+// checkLength checks what the base learns about the length of the body.
 func checkLength(c *check) {
 	const size = int64(len(question))
 	for name, test := range map[string]struct {
-		body   io.ReadCloser // of those that are empty
+		body   io.ReadCloser // if it is empty
 		length int64
 		empty  bool
 	}{
@@ -153,7 +154,7 @@ func checkLength(c *check) {
 	}
 }
 
-// checkGetBody does what a base does whose connection went away under the body.
+// checkGetBody uses GetBody as a base does whose connection broke while it sent the body.
 func checkGetBody(c *check) {
 	for _, status := range []int{200, 401} {
 		c.sub(fmt.Sprint("answered ", status), func(c *check) {
@@ -182,7 +183,8 @@ func checkGetBody(c *check) {
 	}
 }
 
-// checkRequestTrailers fills in a trailer at the end of the body, as who sends a checksum does.
+// checkRequestTrailers fills in a trailer at the end of the body, as a program does that sends a
+// checksum.
 func checkRequestTrailers(c *check) {
 	c.bothProtocols("", func(c *check, http2 bool) {
 		c.bothBodies("", func(c *check, again bool) {
@@ -200,7 +202,7 @@ func checkRequestTrailers(c *check) {
 					return 0, io.EOF
 				}))), nil
 			}
-			req.Body, _ = open() // never fails
+			req.Body, _ = open() // open does not fail
 			req.ContentLength = -1
 			if again {
 				req.GetBody = open

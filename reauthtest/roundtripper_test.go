@@ -17,14 +17,14 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A base that is not wrapped keeps to everything, and so does one that adds a header for its own
-// host.
+// A bare base keeps all obligations, and so does a transport that adds a header for its own host.
 func TestRoundTripperKept(t *testing.T) {
 	t.Run("bare", func(t *testing.T) {
 		reauthtest.TestRoundTripper(t, func(base http.RoundTripper) http.RoundTripper { return base })
 	})
 	t.Run("authorizing", func(t *testing.T) {
-		for _, o := range reauthtest.CheckRoundTripper(func(base http.RoundTripper) http.RoundTripper { return authorizing{base} }) {
+		wrap := func(base http.RoundTripper) http.RoundTripper { return authorizing{base} }
+		for _, o := range reauthtest.CheckRoundTripper(wrap) {
 			assert.Empty(t, o.Failures, o.Name)
 			for _, text := range []string{o.Name, o.Duty, o.Why, o.Source} {
 				assert.NotEmpty(t, text, o.Name)
@@ -33,6 +33,7 @@ func TestRoundTripperKept(t *testing.T) {
 	})
 }
 
+// authorizing is a transport that keeps all obligations.
 type authorizing struct{ base http.RoundTripper }
 
 func (a authorizing) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -51,7 +52,7 @@ func (a authorizing) CloseIdleConnections() {
 	}
 }
 
-// Every obligation is found broken by each transport that breaks it.
+// For every obligation there is a transport that breaks it, and each such transport is found out.
 func TestRoundTripperBroken(t *testing.T) {
 	all := brokenTransports(t)
 	names := reauthtest.ObligationNames()
@@ -65,7 +66,7 @@ func TestRoundTripperBroken(t *testing.T) {
 				t.Run(name+"/"+how, func(t *testing.T) {
 					var failures []string
 					synctest.Test(t, func(t *testing.T) {
-						wrap := brokenTransports(t)[name][how] // one of the bubble
+						wrap := brokenTransports(t)[name][how] // made in the bubble
 						failures = reauthtest.CheckObligation(name, 4*time.Second, wrap)
 					})
 					assert.NotEmpty(t, failures)
@@ -78,7 +79,8 @@ func TestRoundTripperBroken(t *testing.T) {
 	})
 }
 
-// The servers are on the loopback interface, and in memory where a socket would stop the clock.
+// The servers are on the loopback interface, or in memory in a bubble, whose clock a socket would
+// stop.
 func TestRoundTripperNetwork(t *testing.T) {
 	networks := func() (list []string) {
 		var mu sync.Mutex
@@ -87,9 +89,10 @@ func TestRoundTripperNetwork(t *testing.T) {
 			defer mu.Unlock()
 			list = append(list, info.Conn.RemoteAddr().Network())
 		}}
-		failures := reauthtest.CheckObligation("connection_is_used_again", 20*time.Second, doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+		wrap := doing(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 			return base.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
-		}))
+		})
+		failures := reauthtest.CheckObligation("connection_is_used_again", 20*time.Second, wrap)
 		assert.Empty(t, failures)
 		slices.Sort(list)
 		return slices.Compact(list)
@@ -98,7 +101,7 @@ func TestRoundTripperNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { assert.Equal(t, []string{"pipe"}, networks()) })
 }
 
-// What a transport does to the test itself is a failure of the transport.
+// A transport that panics, hangs or ends its goroutine fails the obligation, and not the test.
 func TestRoundTripperMisbehaves(t *testing.T) {
 	for how, test := range map[string]struct {
 		wrap wrapper

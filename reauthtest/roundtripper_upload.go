@@ -11,33 +11,33 @@ import (
 	"sync/atomic"
 )
 
-// uploadObligations are those to the body of a request.
+// uploadObligations returns what a transport owes to the body of a request.
 func uploadObligations() []Obligation {
 	return []Obligation{
 		{
 			Name: "body_is_closed_on_every_path",
-			Duty: "The caller's Body is closed, and every body that GetBody gave: after an answer, an error, a " +
-				"refusal that left it unread.",
-			Why: "A body is often a file or a pipe: each one left open is a descriptor lost, or a writer that " +
-				"waits for ever.",
+			Duty: "RoundTrip closes the caller's Body and every body that GetBody gave: after an answer, after an " +
+				"error, and after a refusal that left the body unread.",
+			Why: "A body is often a file or a pipe. If it stays open, a descriptor is lost, or a writer waits for " +
+				"ever.",
 			Source: `http.RoundTripper: "RoundTrip must always close the body, including on errors, but depending on ` +
 				`the implementation may do so in a separate goroutine even after RoundTrip returns."`,
 			check: checkBodyClosed,
 		},
 		{
 			Name: "body_may_be_closed_late_by_another_goroutine",
-			Duty: "The body that the base was given stays whole until the base closes it, however early the base " +
-				"answered.",
-			Why: "net/http's transports answer while they still write; a body that is closed, rewound or used " +
-				"again under them is cut or mixed up.",
+			Duty: "The body of the base's request stays whole until the base closes it, however early the base " +
+				"answers.",
+			Why: "The transports of net/http answer while they still write. If the body is closed, rewound or used " +
+				"again meanwhile, the server gets a part of it or a mixture.",
 			Source: `http.RoundTripper: "callers wanting to reuse the body for subsequent requests must arrange to ` +
 				`wait for the Close call before doing so."`,
 			check: checkLateClose,
 		},
 		{
 			Name: "close_ends_a_waiting_read",
-			Duty: "Closing a body, the request's at the base or the answer's at the caller, ends a Read that waits " +
-				"in another goroutine; closing an answer twice does no harm.",
+			Duty: "Close ends a Read that waits in another goroutine. This holds for the request's body at the base " +
+				"and for the answer's body at the caller. Closing an answer twice does no harm.",
 			Why: "net/http closes a body to stop the goroutine that reads it, and programs close an answer to " +
 				"leave a stream.",
 			Source: `http.Request.Body: "Body must allow Read to be called concurrently with Close. In particular, ` +
@@ -46,54 +46,53 @@ func uploadObligations() []Obligation {
 		},
 		{
 			Name: "first_send_uses_Body",
-			Duty: "The first send sends Body itself; GetBody is for those after it.",
-			Why: "What stands above may have set another Body and left GetBody as it was; the other one is what is " +
-				"to be sent.",
+			Duty: "The first send uses Body itself. GetBody is for the sends after it.",
+			Why: "A layer above may have replaced Body and left GetBody as it was. Then Body is what the caller " +
+				"wants to send.",
 			Source: `http.Request.GetBody: "an optional func to return a new copy of Body. It is used for client ` +
 				`requests when a redirect requires reading the body more than once."`,
 			check: checkFirstSend,
 		},
 		{
 			Name: "body_is_sent_while_it_is_written",
-			Duty: "A body is not read before it is sent.",
-			Why: "A writer that waits for the answer, as in a duplex stream, waits for ever; Expect: 100-continue " +
-				"is in vain; and a large upload has to fit into memory.",
-			Source: "net/http: Transport.ExpectContinueTimeout; the body is read by persistConn.writeLoop while " +
-				"readLoop waits for the answer.",
+			Duty: "RoundTrip does not read a body before it sends it.",
+			Why: "Otherwise a writer that waits for the answer, as in a duplex stream, waits for ever. Expect: " +
+				"100-continue has no effect, and a large upload has to fit into memory.",
+			Source: "net/http: Transport.ExpectContinueTimeout; persistConn.writeLoop reads the body while readLoop " +
+				"waits for the answer.",
 			check: checkStreamedBody,
 		},
 		{
 			Name: "body_of_any_size_arrives",
-			Duty: "A body without GetBody is sent whole however long it is, and its refusal returned, whether or " +
-				"not it could be sent again.",
-			Why:    "A limit on what is kept for a replay must not become a limit on what can be sent.",
-			Source: "net/http: Request.Body has no size limit; one without GetBody is only not sent again.",
+			Duty: "RoundTrip sends a body without GetBody whole, however long it is, and returns its refusal, " +
+				"whether or not it can send the body again.",
+			Why:    "A limit on what a transport keeps for a replay must not limit what a program can send.",
+			Source: "net/http: Request.Body has no size limit; a body without GetBody is only not sent again.",
 			check:  checkAnySize,
 		},
 		{
 			Name: "length_and_NoBody_stay",
-			Duty: "A known ContentLength stays, an unknown one becomes nothing false, and nil and http.NoBody stay " +
-				"what they are.",
-			Why: "ContentLength 0 with a body means unknown: net/http waits up to 200 ms for its first byte, then " +
-				"sends it chunked, which some servers refuse.",
+			Duty: "A known ContentLength stays, an unknown one does not become a wrong one, and nil and http.NoBody " +
+				"stay what they are.",
+			Why: "ContentLength 0 with a body means unknown. net/http then waits up to 200 ms for the first byte " +
+				"and sends the body chunked, which some servers refuse.",
 			Source: `http.Request.ContentLength: "For client requests, a value of 0 with a non-nil Body is also ` +
 				`treated as unknown."; transferWriter.probeRequestBody in transfer.go.`,
 			check: checkLength,
 		},
 		{
 			Name: "clone_has_a_working_GetBody",
-			Duty: "When the caller's request has GetBody, so has what the base is given, and it yields the same " +
-				"body.",
-			Why: "HTTP/2 sends again what a GOAWAY or REFUSED_STREAM left undone, HTTP/1.1 what a closed idle " +
-				"connection did; both need it.",
+			Duty: "If the caller's request has GetBody, the base's request has it too, and it gives the same body.",
+			Why: "HTTP/2 sends a request again after a GOAWAY or a REFUSED_STREAM, and HTTP/1.1 after the server " +
+				"closed an idle connection. Both need GetBody.",
 			Source: "net/http: rewindBody in transport.go; http2shouldRetryRequest in h2_bundle.go.",
 			check:  checkGetBody,
 		},
 		{
 			Name: "trailers_filled_while_the_body_is_read_arrive",
-			Duty: "What the caller puts into Request.Trailer while its body is read arrives.",
-			Why: "Checksums are only known at the end. Request.Clone copies the map: what the caller fills in " +
-				"afterwards is not in the copy.",
+			Duty: "The server gets the trailers that the caller puts into Request.Trailer while its body is read.",
+			Why: "A checksum is known only at the end. Request.Clone copies the map, so that later entries of the " +
+				"caller are not in the copy.",
 			Source: `http.Request.Trailer: "After the HTTP request is sent the map values can be updated while the ` +
 				`request body is read."`,
 			check: checkRequestTrailers,
@@ -103,7 +102,7 @@ func uploadObligations() []Obligation {
 
 func checkBodyClosed(c *check) {
 	broken := errors.New("connection lost")
-	unread := func(out *http.Request) { _ = body(out).Close() } // a body of ours closes without error
+	unread := func(out *http.Request) { _ = body(out).Close() } // the bodies of the suite close without error
 	for name, base := range map[string]baseFunc{
 		"answered 200": always(200), "answered 401": always(401), "answered 403": always(403),
 		"answered 429": always(429), "answered 503": always(503),
@@ -155,7 +154,7 @@ func checkBodyClosed(c *check) {
 // closed.
 func (c *check) sendAndClose(rt http.RoundTripper, req *http.Request, u *upload) {
 	if resp, _ := c.roundTrip(rt, req); resp != nil && resp.Body != nil {
-		_ = resp.Body.Close() // other obligations look at it
+		_ = resp.Body.Close() // other obligations judge it
 	}
 	for i, b := range u.all() {
 		if !c.comes(b.closed) {
@@ -169,7 +168,7 @@ func (c *check) sendAndClose(rt http.RoundTripper, req *http.Request, u *upload)
 	}
 }
 
-// sends collects what a base read of each request.
+// sends collects what a base read of the body of each request.
 type sends struct {
 	mu    sync.Mutex
 	texts []string
@@ -240,13 +239,14 @@ func checkReadAndClose(c *check) {
 		returned := make(chan struct{})
 		go func() {
 			defer close(returned)
-			defer func() { _ = recover() }() // other obligations meet it too
+			defer func() { _ = recover() }() // other obligations report a panic
 			if resp, _ := rt.RoundTrip(req); resp != nil && resp.Body != nil {
 				_ = resp.Body.Close()
 			}
 		}()
 		c.step("RoundTrip is given a body that nobody writes to")
-		if !c.comes(reached) { // it reads the body before it sends it, which is another obligation's
+		// If RoundTrip reads the body before it sends it, another obligation reports that.
+		if !c.comes(reached) {
 			_ = w.CloseWithError(io.ErrUnexpectedEOF)
 		}
 		<-returned
@@ -268,7 +268,8 @@ func checkReadAndClose(c *check) {
 	}
 }
 
-// endsRead reads a body whose source yields nothing, and closes it meanwhile.
+// endsRead reads a body whose source yields nothing, closes the body meanwhile, and expects the
+// read to end.
 func (c *check) endsRead(what string, body io.ReadCloser, source *tracked) {
 	context.AfterFunc(c.ctx, func() { _ = source.Close() }) // also when body.Close hangs
 	ended := make(chan struct{})

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// events starts an event stream and returns what sends on it; each time it is flushed.
+// events begins an event stream. It returns a function that sends an event and flushes it.
 func events(w http.ResponseWriter) (send func(format string, args ...any)) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	return func(format string, args ...any) {
-		_, _ = fmt.Fprintf(w, format, args...) // a client that has gone needs no answer
+		_, _ = fmt.Fprintf(w, format, args...) // a client that has left needs no answer
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
 		}
 	}
 }
 
-// stream sends words one by one, as the API of path does.
+// stream sends the words one by one, in the form of the API at path.
 func (p *Provider) stream(w http.ResponseWriter, path string) {
 	send := events(w)
 	switch {
@@ -30,7 +30,7 @@ func (p *Provider) stream(w http.ResponseWriter, path string) {
 	}
 }
 
-// streamMessage is Anthropic's Messages API.
+// streamMessage sends a stream of Anthropic's Messages API.
 func streamMessage(send func(string, ...any)) {
 	send("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\"," +
 		"\"role\":\"assistant\",\"model\":\"example\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null," +
@@ -47,7 +47,7 @@ func streamMessage(send func(string, ...any)) {
 	send("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
 }
 
-// streamResponse is OpenAI's Responses API.
+// streamResponse sends a stream of OpenAI's Responses API.
 func streamResponse(send func(string, ...any)) {
 	const response = `{"id":"resp_1","object":"response","created_at":1,"status":%q,"model":"example","output":[]}`
 	n := 0
@@ -64,7 +64,7 @@ func streamResponse(send func(string, ...any)) {
 	event("response.completed", `"response":`+response, "completed")
 }
 
-// streamCompletion is the chat completions API of OpenAI and most others.
+// streamCompletion sends a stream of the chat completions API, which OpenAI and most others have.
 func streamCompletion(send func(string, ...any)) {
 	for i, word := range words {
 		finish := "null"

@@ -12,16 +12,16 @@ import (
 
 // Fault is what goes wrong with one request to the token endpoint.
 type Fault struct {
-	// Lose makes the exchange happen and its answer get lost: the connection is cut.
+	// Lose makes the exchange happen, but cuts the connection before the answer.
 	Lose bool
 	// Cut cuts the connection before anything happens.
 	Cut bool
-	// Answer, when not nil, is given instead of doing anything.
+	// Answer, if not nil, is the answer of the token endpoint, which does nothing else.
 	Answer *Answer
 }
 
-// TooManyRequests is the fault of a token endpoint that answers 429; after is what it asks to wait,
-// in whole seconds.
+// TooManyRequests is the fault of a token endpoint that answers 429. It asks the client to wait for
+// after, in whole seconds.
 func TooManyRequests(after time.Duration) Fault {
 	h := make(http.Header)
 	if after > 0 {
@@ -35,7 +35,8 @@ func Unavailable() Fault {
 	return Fault{Answer: &Answer{Status: 503, Body: `{"error":"temporarily_unavailable"}`}}
 }
 
-// Page is the fault of an edge that answers with a page of HTML in the token endpoint's stead.
+// Page is the fault of an edge server that answers with a page of HTML in place of the token
+// endpoint.
 func Page(status int) Fault {
 	return Fault{
 		Answer: &Answer{
@@ -45,16 +46,16 @@ func Page(status int) Fault {
 	}
 }
 
-// Fail makes the next requests to the token endpoint go wrong, one fault each.
+// Fail makes the next requests to the token endpoint go wrong, with one fault each.
 func (p *Provider) Fail(faults ...Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults = append(p.faults, faults...)
 }
 
-// serveToken is a token endpoint: the grants of a login that begins, and the refresh grant of RFC
-// 6749 §6, with rotation and, as RFC 9700 §4.14.2 wants it, the end of a login whose refresh token
-// is used twice.
+// serveToken is a token endpoint. It serves the grants that begin a login, and the refresh grant of
+// RFC 6749 §6. It rotates refresh tokens, and ends a login whose refresh token is used twice, as
+// RFC 9700 §4.14.2 recommends.
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, how way) {
 	given := readGrant(r)
 	fault := p.nextFault()
@@ -84,6 +85,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, how way) {
 	answer.write(w)
 }
 
+// nextFault counts a request to the token endpoint and returns its fault.
 func (p *Provider) nextFault() (f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,12 +96,12 @@ func (p *Provider) nextFault() (f Fault) {
 	return f
 }
 
-// readGrant returns the parameters of a token request, sent as a form or as JSON; the refresh token
+// readGrant returns the parameters of a token request, which is a form or JSON. The refresh token
 // may be in a header.
 func readGrant(r *http.Request) map[string]string {
 	params := make(map[string]string)
 	if r.Header.Get("Content-Type") == "application/json" {
-		_ = json.NewDecoder(r.Body).Decode(&params) // malformed: no parameters
+		_ = json.NewDecoder(r.Body).Decode(&params) // a malformed body has no parameters
 	} else if r.ParseForm() == nil {
 		for k := range r.PostForm {
 			params[k] = r.PostForm.Get(k)
@@ -111,7 +113,7 @@ func readGrant(r *http.Request) map[string]string {
 	return params
 }
 
-// grant answers a token request by what it asks for.
+// grant answers a token request by its grant type.
 func (p *Provider) grant(how way, given map[string]string) *Answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,7 +128,7 @@ func (p *Provider) grant(how way, given map[string]string) *Answer {
 	return p.exchange(given)
 }
 
-// exchange spends a refresh token. p.mu is held.
+// exchange answers the refresh grant, which spends a refresh token. p.mu is held.
 func (p *Provider) exchange(given map[string]string) *Answer {
 	used := given["refresh_token"]
 	l := p.refresh[used]
@@ -162,14 +164,14 @@ func (p *Provider) lifetime() time.Duration {
 	return p.Lifetime
 }
 
-// grantMembers is RFC 6749 §5.1's answer, or MiniMax's.
+// grantMembers returns the members of an answer with tokens, as in RFC 6749 §5.1 or at MiniMax.
 func (p *Provider) grantMembers(l *login, access, refresh string) map[string]any {
 	m := map[string]any{"access_token": access, "token_type": "Bearer"}
 	if refresh != "" {
 		m["refresh_token"] = refresh
 	}
 	switch {
-	case l.way == miniMax: // an instant, in milliseconds
+	case l.way == miniMax: // expired_in is an instant, in milliseconds
 		m["status"], m["expired_in"] = "success", time.Now().Add(p.Skew).Add(p.lifetime()).UnixMilli()
 	case !p.OmitExpiry:
 		m["expires_in"] = int(p.lifetime().Seconds())

@@ -16,7 +16,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The official SDK of Anthropic, on its default base URL.
+// anthropicSDK is the official SDK of Anthropic, with its default base URL.
 var anthropicSDK = client{
 	name: "anthropic-sdk-go", provider: "anthropic", dialect: reauthtest.Anthropic, retries: 2,
 	open: func(_ testing.TB, hc *http.Client) calls { return anthropicCalls(hc) },
@@ -32,7 +32,8 @@ var anthropicSDK = client{
 }
 
 func anthropicCalls(hc *http.Client, opts ...option.RequestOption) calls {
-	c := anthropic.NewClient(append([]option.RequestOption{option.WithAPIKey(placeholder), option.WithHTTPClient(hc)}, opts...)...)
+	all := append([]option.RequestOption{option.WithAPIKey(placeholder), option.WithHTTPClient(hc)}, opts...)
+	c := anthropic.NewClient(all...)
 	params := anthropic.MessageNewParams{
 		Model: "claude-example", MaxTokens: 100,
 		Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("Hello"))},

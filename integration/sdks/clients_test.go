@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cases are the columns of the table; each tells what the caller saw.
+// cases are the columns of the table. Each case returns what the caller saw.
 var cases = []struct {
 	name string
 	run  func(t *testing.T, c client) string
@@ -31,8 +31,8 @@ var cases = []struct {
 	{"stream", streamed},
 }
 
-// TestClients runs each client through each case. The table of what was seen is compared with the
-// one in sdks.md.
+// TestClients runs each client through each case, and compares what the callers saw with the table
+// in sdks.md.
 func TestClients(t *testing.T) {
 	table := newTable("client")
 	for _, c := range clients {
@@ -47,7 +47,7 @@ func TestClients(t *testing.T) {
 	table.compare(t, "clients")
 }
 
-// expired: the caller does not notice that its token was refused.
+// expired: the token was refused, and the caller does not notice it.
 func expired(t *testing.T, c client) string {
 	r := newRig(t, c)
 	r.login(t)
@@ -60,7 +60,7 @@ func expired(t *testing.T, c client) string {
 	return "the answer; " + r.seen().String()
 }
 
-// streamed: nor does it when it asks for a stream.
+// streamed: the token was refused, and the caller gets the whole stream.
 func streamed(t *testing.T, c client) string {
 	r := newRig(t, c)
 	r.login(t)
@@ -72,7 +72,7 @@ func streamed(t *testing.T, c client) string {
 	return "the whole stream; " + r.seen().String()
 }
 
-// storm: a hundred at once are refused, and one exchange serves them all.
+// storm: a hundred requests are refused at once, and one exchange serves them all.
 func storm(t *testing.T, c client) string {
 	const n = 100
 	r := newRig(t, c)
@@ -95,8 +95,9 @@ func storm(t *testing.T, c client) string {
 	return fmt.Sprintf("%d answers; %s", n, r.seen())
 }
 
-// exhausted: with another credential the caller does not notice; without one it gets the provider's
-// refusal, as often as its client insists, and once with MarkFinal.
+// exhausted: with a second credential, the caller does not notice the refusal. Without one it gets
+// the refusal of the provider. The client sends again as often as it insists, and only once with
+// MarkFinal.
 func exhausted(t *testing.T, c client) string {
 	two := newRig(t, c)
 	two.login(t)
@@ -134,7 +135,7 @@ func exhausted(t *testing.T, c client) string {
 	return cell
 }
 
-// The providers' own words, as the fake has them.
+// These are the messages of the providers, as the fake provider has them.
 var (
 	exhaustedMessage = map[string]string{
 		"openai-api": "You exceeded your current quota", "xai-oauth": "You have run out of credits",
@@ -149,8 +150,8 @@ var (
 	}
 )
 
-// forbidden: the provider's word reaches the caller as the client's own error, once, and no token
-// is spent on it.
+// forbidden: the message of the provider reaches the caller once, as the client's own error, and no
+// exchange is made.
 func forbidden(t *testing.T, c client) string {
 	r := newRig(t, c)
 	r.login(t)
@@ -163,8 +164,8 @@ func forbidden(t *testing.T, c client) string {
 	return told + "; " + r.seen().String()
 }
 
-// told checks what the client's error says of a refusal. What it leaves out, the client was given
-// all the same.
+// told checks what the client's error says about a refusal. If the error leaves something out, the
+// client had got it all the same.
 func (r *rig) told(t *testing.T, c client, err error, status int, message string) string {
 	t.Helper()
 	assert.Contains(t, r.handed, message)
@@ -184,8 +185,8 @@ func (r *rig) told(t *testing.T, c client, err error, status int, message string
 	return fmt.Sprintf("%s with the %d and the message", told.as, status)
 }
 
-// cancelled: a caller that leaves in the middle of an exchange is let go at once, and the exchange
-// is for the next one.
+// cancelled: a caller that leaves in the middle of an exchange returns at once. The exchange serves
+// the next caller.
 func cancelled(t *testing.T, c client) string {
 	r := newRig(t, c)
 	r.login(t)
@@ -201,13 +202,13 @@ func cancelled(t *testing.T, c client) string {
 	}()
 	<-g.entered
 	cancel()
-	err := <-left // while the exchange is held up
+	err := <-left // the exchange still waits
 	require.Error(t, err)
 	cell := "its own error"
 	if errors.Is(err, context.Canceled) {
 		cell = "`context.Canceled`"
 	}
-	assert.Equal(t, seen{calls: 1, sends: 1}, r.seen(), "a client does not repeat what its caller gave up")
+	assert.Equal(t, seen{calls: 1, sends: 1}, r.seen(), "the client does not repeat a call that its caller gave up")
 
 	close(g.leave)
 	<-r.refreshed
@@ -218,7 +219,7 @@ func cancelled(t *testing.T, c client) string {
 	return cell + " at once; the next call has the new token"
 }
 
-// uploaded: a file is sent again as a whole.
+// uploaded: the transport sends a whole file again.
 func uploaded(t *testing.T, c client) string {
 	r := newRig(t, c)
 	r.login(t)
@@ -234,12 +235,12 @@ func uploaded(t *testing.T, c client) string {
 		assert.Equal(t, i > 0, status == http.StatusOK)
 	}
 	assert.Equal(t, 1, r.fake.Exchanges())
-	assert.Zero(t, r.bodyless.Load(), "its bodies can be rewound")
+	assert.Zero(t, r.bodyless.Load(), "all bodies have GetBody")
 	return "the receipt; " + r.seen().String() + piped(t, c)
 }
 
-// piped: a body of the caller's that cannot be rewound, as a client takes it for an endpoint that
-// it does not know. The provider refuses after the body, or before.
+// piped: the caller sends a body without GetBody to an endpoint that the client does not know. The
+// provider refuses after it has read the body, or before.
 func piped(t *testing.T, c client) string {
 	var cell string
 	for _, early := range []bool{false, true} {
@@ -259,7 +260,7 @@ func piped(t *testing.T, c client) string {
 			if err == nil {
 				_, err = file.Write(content)
 			}
-			_ = w.CloseWithError(errors.Join(err, form.Close())) // never fails
+			_ = w.CloseWithError(errors.Join(err, form.Close())) // a pipe closes without error
 		}()
 		require.NoError(t, do.post(bounded(t), "files", form.FormDataContentType(), body))
 		assert.EqualValues(t, 1, r.bodyless.Load())

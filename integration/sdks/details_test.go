@@ -17,11 +17,11 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A program that sees only its client's error can ask what it means.
+// A program that has only its client's error can ask what the error means.
 func TestClassifyErrorKnowsTheClientsErrors(t *testing.T) {
 	for _, c := range clients {
 		if c.mute {
-			continue // there is nothing in it to judge
+			continue // its error has nothing to judge
 		}
 		for _, k := range []struct {
 			kind  reauth.Kind
@@ -44,8 +44,8 @@ func TestClassifyErrorKnowsTheClientsErrors(t *testing.T) {
 	}
 }
 
-// The official SDKs' errors can print the exchange in full, for debugging. What the transport put
-// on the request is not in it.
+// The errors of the official SDKs can print the request and the response in full, for debugging.
+// The credential that the transport put on the request is not in them.
 func TestErrorDumpsHoldNoCredential(t *testing.T) {
 	dump := func(err error) string {
 		if e, ok := errors.AsType[*openai.Error](err); ok {
@@ -69,7 +69,7 @@ func TestErrorDumpsHoldNoCredential(t *testing.T) {
 	}
 }
 
-// A token may expire between the steps of Gemini's upload.
+// A token may expire between the steps of an upload to Gemini.
 func TestUploadWhoseTokenExpiresHalfWay(t *testing.T) {
 	r := newRig(t, genaiSDK)
 	r.login(t)
@@ -90,8 +90,8 @@ func TestUploadWhoseTokenExpiresHalfWay(t *testing.T) {
 	assert.Equal(t, seen{calls: 2, sends: 3, exchanges: 1}, r.seen())
 }
 
-// A caller that leaves a recovered stream in its middle leaves nothing behind, and hears that it
-// left.
+// A caller that leaves a recovered stream in the middle gets the error of its context, and no
+// goroutine is left.
 func TestStreamThatIsLeft(t *testing.T) {
 	for _, c := range clients {
 		if c.lacks["stream"] != "" {
@@ -105,7 +105,7 @@ func TestStreamThatIsLeft(t *testing.T) {
 			defer cancel()
 			r.halt = cancel
 			_, err := c.open(t, r.http).stream(ctx)
-			if c.name != langchainOpenAI.name { // takes, at times, the half for the whole
+			if c.name != langchainOpenAI.name { // sometimes it returns a half without an error
 				assert.ErrorIs(t, err, context.Canceled)
 			}
 			assert.Equal(t, seen{calls: 1, sends: 2, exchanges: 1}, r.seen())

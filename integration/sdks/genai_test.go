@@ -15,7 +15,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The official SDK of Gemini, on its default base URL.
+// genaiSDK is the official SDK of Gemini, with its default base URL.
 var genaiSDK = client{
 	name: "genai", provider: "gemini", dialect: reauthtest.Gemini,
 	open: func(t testing.TB, hc *http.Client) calls { return genaiCalls(t, hc, genai.HTTPOptions{}) },
@@ -25,7 +25,7 @@ var genaiSDK = client{
 	refused: genaiRefused,
 }
 
-// The same with its retries, which are off by default.
+// genaiRetrying is the same SDK with its retries, which are off by default.
 var genaiRetrying = client{
 	name: "genai, with `RetryOptions`", provider: "gemini", dialect: reauthtest.Gemini, retries: 4,
 	refused: genaiRefused,

@@ -13,7 +13,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The community's client of OpenAI, on its default base URL.
+// goOpenAI is the community's client of OpenAI, with its default base URL.
 var goOpenAI = client{
 	name: "go-openai", provider: "openai-api", dialect: reauthtest.OpenAI,
 	open: func(_ testing.TB, hc *http.Client) calls {

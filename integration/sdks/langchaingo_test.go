@@ -16,6 +16,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
+// noFiles is what both clients of langchaingo lack.
 var noFiles = map[string]string{"upload": "it has no files"}
 
 var langchainOpenAI = client{
@@ -45,10 +46,11 @@ func langchainCalls(model llms.Model) calls {
 		ask: func(ctx context.Context) (string, error) { return llms.GenerateFromSinglePrompt(ctx, model, "Hello") },
 		stream: func(ctx context.Context) (string, error) {
 			var text strings.Builder
-			_, err := llms.GenerateFromSinglePrompt(ctx, model, "Hello", llms.WithStreamingFunc(func(_ context.Context, chunk []byte) error {
+			each := func(_ context.Context, chunk []byte) error {
 				text.Write(chunk)
 				return nil
-			}))
+			}
+			_, err := llms.GenerateFromSinglePrompt(ctx, model, "Hello", llms.WithStreamingFunc(each))
 			return text.String(), err
 		},
 	}
@@ -56,7 +58,7 @@ func langchainCalls(model llms.Model) calls {
 
 var langchainStatus = regexp.MustCompile(`status code: (\d+): (.*)`)
 
-// langchainRefused: the library has no type for it, it tells status and message in a text.
+// langchainRefused reads the text of the error, because the library has no type for it.
 func langchainRefused(err error) refused {
 	m := langchainStatus.FindStringSubmatch(err.Error())
 	if m == nil {

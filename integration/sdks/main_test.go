@@ -1,6 +1,6 @@
-// Package sdks tests reauth under the clients that people use. It has no code of its own. What a
-// caller of each client saw is written down in sdks.md, which is compared with every run; "go test
-// -update" writes it anew.
+// Package sdks tests reauth under the client libraries that programs use. It has only tests. They
+// compare what the caller of each client sees with the tables in sdks.md; "go test -update" writes
+// the tables anew.
 package sdks
 
 import (
@@ -16,8 +16,8 @@ import (
 
 var update = flag.Bool("update", false, "write sdks.md from this run")
 
-// No test may leave a goroutine behind. The clients look for keys and base URLs in the environment:
-// none of its shall count.
+// TestMain removes the keys and base URLs that the clients look for from the environment. It fails
+// when a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
@@ -30,9 +30,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience is for what must happen; nothing waits that long unless it fails.
+// patience is how long a test waits for an event that has to happen. Only a failing test waits that
+// long.
 const patience = time.Minute
 
+// bounded returns a context that ends after patience.
 func bounded(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)

@@ -21,7 +21,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The official SDK of OpenAI, on its default base URL.
+// openaiChat is the official SDK of OpenAI, with its default base URL.
 var openaiChat = client{
 	name: "openai-go, chat completions", provider: "openai-api", dialect: reauthtest.OpenAI, retries: 2,
 	refused: openaiRefused,
@@ -31,10 +31,10 @@ var openaiChat = client{
 	},
 }
 
-// The same against xAI: an expired token is a 403 there.
+// openaiOnXAI is the same SDK against xAI, which refuses an expired token with a 403.
 var openaiOnXAI = client{
 	name: "openai-go, on xAI", provider: "xai-oauth", dialect: reauthtest.XAI, retries: 2, mute: true,
-	// xAI's error member is a text; the SDK wants an object.
+	// The member “error” of xAI is a string, but the SDK expects an object.
 	refused: func(err error) refused {
 		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return refused{as: fmt.Sprintf("`%T`", e)}
@@ -83,7 +83,7 @@ var openaiRealtime = client{
 	name: "openai-go, Realtime", provider: "openai-api", dialect: reauthtest.OpenAI, sockets: true, mute: true,
 	refused: func(err error) refused {
 		_, got, _ := strings.Cut(err.Error(), "but got ")
-		status, _ := strconv.Atoi(got) // another error: no status
+		status, _ := strconv.Atoi(got) // other errors have no status
 		return refused{as: "a plain error", status: status}
 	},
 	lacks: map[string]string{"upload": "a socket carries messages", "stream": "every answer is one: see expired"},
@@ -117,7 +117,8 @@ var openaiRealtime = client{
 }
 
 func newOpenAI(hc *http.Client, opts ...option.RequestOption) openai.Client {
-	return openai.NewClient(append([]option.RequestOption{option.WithAPIKey(placeholder), option.WithHTTPClient(hc)}, opts...)...)
+	all := append([]option.RequestOption{option.WithAPIKey(placeholder), option.WithHTTPClient(hc)}, opts...)
+	return openai.NewClient(all...)
 }
 
 func openaiCalls(hc *http.Client, opts ...option.RequestOption) calls {

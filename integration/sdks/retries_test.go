@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// refusals are what a pool of one credential meets, for good. Each is in a bubble: an hour takes no
-// time.
+// refusals are the answers that a pool with one credential meets and cannot recover from. Each test
+// runs in a bubble, where an hour takes no time.
 var refusals = []struct {
 	name  string
 	begin func(t testing.TB, r *rig)
@@ -46,14 +46,14 @@ var refusals = []struct {
 	}},
 }
 
-// insistent are the clients whose retries are told: one per code path of a library's.
+// insistent are the clients of the table of retries: one for each code path of a library.
 var insistent = []client{
 	openaiChat, goOpenAI, anthropicSDK, langchainOpenAI, langchainAnthropic, genaiSDK, genaiRetrying,
 	coderWebsocket,
 }
 
-// TestRetries finds out how often each client asks for what cannot be had, and what MarkFinal
-// changes about it.
+// TestRetries finds out how often each client sends a request that cannot succeed, and what
+// MarkFinal changes.
 func TestRetries(t *testing.T) {
 	table := newTable("client")
 	for _, c := range insistent {
@@ -86,8 +86,8 @@ func TestRetries(t *testing.T) {
 	table.compare(t, "retries")
 }
 
-// insist asks once, and tells how many requests the client made of it, how it ended and, if it is a
-// matter of more than the client's own haste, when.
+// insist makes one call. It tells how many requests the client made of it, and whether it was
+// answered. If the client waited for a minute or more, it tells how long.
 func insist(t *testing.T, c client, begin func(testing.TB, *rig), final bool) (told string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := memoryRig(t, c)
@@ -116,9 +116,8 @@ func round(d time.Duration) string {
 	return fmt.Sprintf("%d s", int(math.Round(d.Seconds())))
 }
 
-// timedOut is a time-out of a second that ends in the middle of an exchange of 1.2 s. Nobody loses
-// the exchange: the client's next try finds the new token, and without one the caller's next call
-// does.
+// timedOut lets a time-out of a second end in the middle of an exchange of 1.2 s. The exchange is
+// not lost: the next try of the client has the new token, or else the next call of the caller.
 func timedOut(
 	t *testing.T, c client, open func(testing.TB, *http.Client, time.Duration) calls, whole time.Duration,
 ) (told string) {

@@ -21,8 +21,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// rig is a fake provider, a pool with a login to it, and the HTTP client that is handed to a
-// library.
+// rig is a fake provider, a pool with a login to it, and the HTTP client that a library gets.
 type rig struct {
 	fake      *reauthtest.Provider
 	pool      *reauth.Pool
@@ -31,31 +30,32 @@ type rig struct {
 	provider  string
 	token     string // the access token of the login
 
-	calls     atomic.Int64 // requests that the library made
-	bodyless  atomic.Int64 // of them, those whose body cannot be rewound
-	refreshed chan struct{}
+	calls     atomic.Int64  // requests that the library made
+	bodyless  atomic.Int64  // of them, those whose body has no GetBody
+	refreshed chan struct{} // gets a value for every Refreshed event
 
 	mu     sync.Mutex
 	gate   *gate
-	handed string // the body of the last refusal that the library was given
+	handed string // the body of the last refusal that the library got
 	record bool
-	bodies [][]byte // as they arrived, once record is set
-	halt   func()   // called when the first event of a stream has been sent; the rest never comes
+	bodies [][]byte // in the order of arrival, if record is set
+	halt   func()   // called after the first event of a stream; the rest of the stream never comes
 }
 
-// gate holds an exchange up.
+// gate makes an exchange wait.
 type gate struct{ entered, leave chan struct{} }
 
-// newRig is on a loopback server that speaks TLS and HTTP/2. Whatever host is dialled, that server
-// answers: a library keeps its own base URL, and the pool the built-in provider's hosts.
+// newRig makes a rig on a loopback server that speaks TLS and HTTP/2. That server answers whatever
+// host is dialled, so that a library keeps its own base URL, and the pool the hosts of the built-in
+// provider.
 func newRig(t testing.TB, c client) *rig {
 	r := &rig{fake: reauthtest.New(c.dialect)}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(r.serve))
 	server.EnableHTTP2 = true
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // connections of a storm that were not needed are cut
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a storm cuts connections that it did not need
 	server.StartTLS()
 	base := server.Client().Transport.(*http.Transport).Clone()
-	base.TLSClientConfig.ServerName = "example.com" // which the server's certificate is for
+	base.TLSClientConfig.ServerName = "example.com" // the name in the server's certificate
 	base.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 	}
@@ -68,9 +68,11 @@ func newRig(t testing.TB, c client) *rig {
 	return r
 }
 
+// serve records the body of the request, if a test wants that, and passes the request to the fake
+// provider.
 func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
 	if r.record && req.URL.Path != reauthtest.TokenPath {
-		body, _ := io.ReadAll(req.Body) // cut short: it shows in the comparison
+		body, _ := io.ReadAll(req.Body) // the comparison shows a body that was cut
 		r.mu.Lock()
 		r.bodies = append(r.bodies, body)
 		r.mu.Unlock()
@@ -82,7 +84,7 @@ func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
 	r.fake.ServeHTTP(w, req)
 }
 
-// halting sends the first event of a stream and waits until the client has gone.
+// halting sends the first event of a stream, calls halt, and waits until the client has left.
 type halting struct {
 	http.ResponseWriter
 	gone context.Context
@@ -95,8 +97,8 @@ func (h *halting) Flush() {
 	<-h.gone.Done()
 }
 
-// memoryRig is without sockets, for a bubble of synctest. A bubble begins in 2000, when Unix time
-// had a digit less than the headers of today.
+// memoryRig makes a rig without sockets, for a bubble of synctest. A bubble begins in the year
+// 2000, when Unix time had one digit less than in the headers of today; memoryRig moves it to 2026.
 func memoryRig(t testing.TB, c client) *rig {
 	time.Sleep(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)))
 	r := &rig{fake: reauthtest.New(c.dialect)}
@@ -104,6 +106,7 @@ func memoryRig(t testing.TB, c client) *rig {
 	return r
 }
 
+// fill makes the pool, the transport and the HTTP client of the rig.
 func (r *rig) fill(t testing.TB, c client, base http.RoundTripper) {
 	r.provider, r.pool, r.refreshed = c.provider, reauth.NewPool(), make(chan struct{}, 8)
 	r.pool.Observe = func(_ context.Context, e reauth.Event) {
@@ -140,8 +143,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// refresher is the provider's own, or, where the provider issues nothing but keys, that of an OAuth
-// server in front of it.
+// refresher returns the refresher of the provider. For a provider that issues only keys, it returns
+// that of an OAuth server in front of it.
 func (r *rig) refresher(t testing.TB, provider string, base http.RoundTripper) reauth.Refresher {
 	cfg := reauth.OAuth2Config{
 		TokenURL: "https://auth.example.com" + reauthtest.TokenPath, ClientID: "test",
@@ -163,7 +166,7 @@ func (r *rig) refresher(t testing.TB, provider string, base http.RoundTripper) r
 	})
 }
 
-// hold makes exchanges wait until the gate's leave is closed.
+// hold makes exchanges wait until the leave channel of the gate is closed.
 func (r *rig) hold() *gate {
 	g := &gate{entered: make(chan struct{}, 1), leave: make(chan struct{})}
 	r.mu.Lock()
@@ -182,7 +185,8 @@ func (r *rig) login(t testing.TB) {
 	require.NoError(t, err)
 }
 
-// key puts a key into the pool, after what is there; the provider knows it or does not.
+// key puts a key into the pool, to be used after the credentials that are there. The provider knows
+// the key or not.
 func (r *rig) key(t testing.TB, key string, known bool) {
 	if known {
 		r.fake.AddKey(key)
@@ -191,7 +195,7 @@ func (r *rig) key(t testing.TB, key string, known bool) {
 	require.NoError(t, err)
 }
 
-// statuses are what the API answered, in that order.
+// statuses returns the statuses of the API, in the order of its answers.
 func (r *rig) statuses() (s []int) {
 	for _, req := range r.fake.Requests() {
 		s = append(s, req.Status)
@@ -199,7 +203,8 @@ func (r *rig) statuses() (s []int) {
 	return s
 }
 
-// seen is how often each party was asked.
+// seen is how often the library called, how often the transport sent, and how often it exchanged
+// tokens.
 type seen struct{ calls, sends, exchanges int }
 
 func (r *rig) seen() seen {
@@ -224,8 +229,8 @@ func plural(n int, what string) string {
 	return strconv.Itoa(n) + " " + what
 }
 
-// gather makes n requests with the token wait for each other before they are answered: a storm
-// whose size is known.
+// gather makes n requests with the token wait for each other before they are answered, so that the
+// size of a storm is known.
 func (r *rig) gather(n int) {
 	var arrived atomic.Int64
 	all := make(chan struct{})

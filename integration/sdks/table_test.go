@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// table is what was seen: a row per client, a column per case.
+// table is what the tests saw: a row per client, and a column per case.
 type table struct {
 	corner string
 
@@ -53,11 +53,11 @@ func (b *table) String() string {
 	return s.String()
 }
 
-// document is where the tables are, each between a pair of comments with its name.
+// document is the file with the tables. Each table stands between two comments with its name.
 const document = "sdks.md"
 
-// compare compares the table with the one in the document, or replaces that. A run of only some of
-// the subtests compares nothing.
+// compare compares the table with the one in the document, or replaces that one with -update. It
+// compares nothing if only some of the subtests ran.
 func (b *table) compare(t *testing.T, name string) {
 	t.Helper()
 	if t.Failed() || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {

@@ -15,7 +15,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A WebSocket without an SDK: reauth sees its handshake.
+// coderWebsocket is a WebSocket without an SDK. reauth sees its handshake.
 var coderWebsocket = client{
 	name: "coder/websocket", provider: "openai-api", dialect: reauthtest.OpenAI, sockets: true,
 	lacks: map[string]string{"upload": "a socket carries messages", "stream": "every answer is one: see expired"},
@@ -30,7 +30,8 @@ var coderWebsocket = client{
 	},
 }
 
-// handshakeError is what a program makes of Dial's error and the response that comes with it.
+// handshakeError is what a program makes of the error of Dial and of the response that comes with
+// it.
 type handshakeError struct {
 	err    error
 	status int
@@ -47,10 +48,10 @@ func talk(ctx context.Context, hc *http.Client) (string, error) {
 		if resp == nil {
 			return "", err
 		}
-		body, _ := io.ReadAll(resp.Body) // in memory
+		body, _ := io.ReadAll(resp.Body) // Dial has read it into memory
 		return "", &handshakeError{err, resp.StatusCode, string(body)}
 	}
-	defer func() { _ = conn.CloseNow() }() // closed well before that, unless it failed
+	defer func() { _ = conn.CloseNow() }() // without effect if the conversation succeeded
 	if err := conn.Write(ctx, websocket.MessageText, []byte(`{"type":"response.create"}`)); err != nil {
 		return "", err
 	}

@@ -20,11 +20,11 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// contractBody counts how often it is read and closed.
+// contractBody counts its reads and closes.
 type contractBody struct {
 	io.Reader
 	reads, closes atomic.Int32
-	closed        chan struct{} // not nil: closed with the body
+	closed        chan struct{} // if not nil, closed together with the body
 }
 
 func (b *contractBody) Read(p []byte) (int, error) {
@@ -42,8 +42,8 @@ func (b *contractBody) Close() error {
 	return nil
 }
 
-// 4: Clone copies the Trailer map; what the caller fills in at the end of its body would not
-// arrive.
+// 4: the trailers arrive that the caller fills in at the end of its body. Request.Clone copies the
+// map, so that they would not.
 func contractRequestTrailers(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		bothWays(t, func(t *testing.T, token string) {
@@ -78,11 +78,12 @@ func contractRequestTrailers(t *testing.T) {
 	})
 }
 
+// readerFunc is a reader made of a function.
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// 5: exactly once each, the caller's own and those of GetBody.
+// 5: every body is closed exactly once: that of the caller, and those that GetBody gave.
 func contractBodyClosed(t *testing.T) {
 	live, stale, bad := refreshable(liveToken), refreshable(staleToken), staticKey("a")
 	overdue, empty, empty2 := stale, refreshable(""), refreshable("")
@@ -92,7 +93,7 @@ func contractBodyClosed(t *testing.T) {
 		creds   creds
 		prepare func(*contract, *http.Request)
 		ctx     func(context.Context) context.Context
-		leave   int32 // the exchange during which the caller's context ends; those before it fail
+		leave   int32 // the exchange in which the caller leaves; the exchanges before it fail
 		fails   bool
 	}{
 		"served":         {creds: creds{live}},
@@ -172,7 +173,7 @@ func refreshFails(c *contract, _ *http.Request) {
 	c.refresh = func(context.Context) (string, error) { return "", errors.New("no") }
 }
 
-// leaveDuring lets exchanges fail, and the caller leave during one of them.
+// leaveDuring returns a refresh that fails. During one exchange it lets the caller leave.
 func leaveDuring(c *contract, exchange int32, leave func()) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		if c.exchanges.Load() == exchange {
@@ -183,8 +184,8 @@ func leaveDuring(c *contract, exchange int32, leave func()) func(context.Context
 	}
 }
 
-// bodiesAndRequest makes a request with tracked bodies: the first one, and those of GetBody if it
-// has one.
+// bodiesAndRequest makes a request, and returns its bodies: the first one, and those that GetBody
+// gave if the request has it.
 func bodiesAndRequest(ctx context.Context, t *testing.T, again bool) (*[]*contractBody, *http.Request) {
 	bodies := new([]*contractBody)
 	get := func() (io.ReadCloser, error) {
@@ -199,7 +200,7 @@ func bodiesAndRequest(ctx context.Context, t *testing.T, again bool) (*[]*contra
 	return bodies, req
 }
 
-// 6: a base may go on with the body after it has answered, and close it when it likes.
+// 6: a base may read the body after it has answered, and close it when it likes.
 func contractLateClose(t *testing.T) {
 	t.Run("served", func(t *testing.T) {
 		for name, again := range map[string]bool{"kept": false, "GetBody": true} {
@@ -215,14 +216,14 @@ func contractLateClose(t *testing.T) {
 					return testrig.Answer(req, 200, "early"), nil
 				}), refreshable(liveToken))
 				mustSend(t, c, req, 200)
-				assert.Zero(t, (*bodies)[0].closes.Load(), "it is the base's until the base closes it")
+				assert.Zero(t, (*bodies)[0].closes.Load(), "the body belongs to the base until the base closes it")
 				close(answered)
 				assert.Equal(t, "body", <-rest)
 				assert.EqualValues(t, 1, (*bodies)[0].closes.Load())
 			})
 		}
 	})
-	// The first send's late read and close must not touch what the replay sends.
+	// The late read and close of the first send must not change what the replay sends.
 	t.Run("replayed, kept", func(t *testing.T) {
 		body := &contractBody{Reader: strings.NewReader("0123456789")}
 		replayed, late := make(chan struct{}), make(chan string)
@@ -236,7 +237,7 @@ func contractLateClose(t *testing.T) {
 			_, err := io.ReadFull(first, begin)
 			go func() {
 				<-replayed
-				more, _ := io.ReadAll(first) // it has ended, or yields what is its own
+				more, _ := io.ReadAll(first) // either ends or goes on with the same body
 				_ = first.Close()
 				late <- string(begin) + string(more)
 			}()
@@ -253,15 +254,15 @@ func contractLateClose(t *testing.T) {
 	})
 }
 
-// sharedReader sends a body whose GetBody rewinds the reader that is being sent, as openai-go's
-// does. The base closes the first one only some time after it has answered.
+// sharedReader sends a body whose GetBody rewinds the reader that is being sent, as that of
+// openai-go does. The base answers, and closes the first body only some time later.
 func sharedReader(t *testing.T, closedAfter time.Duration, status int) {
 	shared := strings.NewReader("0123456789")
 	first := &contractBody{Reader: shared}
 	req := contractRequest(t.Context(), t, nil)
 	req.Body, req.ContentLength = first, int64(shared.Len())
 	req.GetBody = func() (io.ReadCloser, error) {
-		assert.EqualValues(t, 1, first.closes.Load(), "rewound while it was being read")
+		assert.EqualValues(t, 1, first.closes.Load(), "GetBody rewinds the reader after the base has closed it")
 		_, err := shared.Seek(0, io.SeekStart)
 		return io.NopCloser(shared), err
 	}
@@ -278,23 +279,24 @@ func sharedReader(t *testing.T, closedAfter time.Duration, status int) {
 	if status == 200 {
 		assert.Equal(t, "0123456789", got)
 	}
-	assert.Equal(t, min(closedAfter, time.Second), time.Since(begin), "the wait is bounded")
+	assert.Equal(t, min(closedAfter, time.Second), time.Since(begin), "the wait for the close is bounded")
 }
 
-// 7: whatever stands between the caller's body and the base, or between the base's and the caller.
+// 7: Close ends a waiting Read, of the request and of the response, although the transport stands
+// between them.
 func contractReadAndClose(t *testing.T) {
-	// A waiting Read that nobody ends would be a deadlock, which the bubble reports.
+	// A Read that nobody ends is a deadlock, which the bubble reports.
 	endsRead := func(t *testing.T, body io.ReadCloser) {
 		ended := make(chan error)
 		go func() {
 			_, err := io.Copy(io.Discard, body)
 			ended <- err
 		}()
-		synctest.Wait() // it reads
+		synctest.Wait() // until the goroutine reads
 		assert.NoError(t, body.Close())
 		assert.Error(t, <-ended)
 		_, err := body.Read(make([]byte, 1))
-		assert.Error(t, err, "it stays closed")
+		assert.Error(t, err, "a closed body stays closed")
 		assert.NoError(t, body.Close())
 	}
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
@@ -324,7 +326,7 @@ func contractReadAndClose(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			pipe, w := io.Pipe()
 			body := &contractBody{Reader: pipe}
-			go func() { _, _ = w.Write(bytes.Repeat([]byte("x"), 100<<10)) }() // and nothing after it
+			go func() { _, _ = w.Write(bytes.Repeat([]byte("x"), 100<<10)) }() // and then blocks
 			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				resp := testrig.Answer(req, 401, "")
 				resp.Body, resp.ContentLength = body, -1
@@ -338,7 +340,8 @@ func contractReadAndClose(t *testing.T) {
 	})
 }
 
-// 8: a middleware above may have set another Body and left GetBody as it was.
+// 8: the first send uses Body, and a replay uses GetBody. A middleware above may have replaced Body
+// and left GetBody as it was.
 func contractBodyThenGetBody(t *testing.T) {
 	t.Run("order", func(t *testing.T) {
 		bothWays(t, func(t *testing.T, token string) {
@@ -361,7 +364,7 @@ func contractBodyThenGetBody(t *testing.T) {
 					t.Run(kind, func(t *testing.T) {
 						var mu sync.Mutex
 						var whole []string // bodies that a server would have acted on
-						_, base := startContract(t, http2, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						serve := func(w http.ResponseWriter, r *http.Request) {
 							if b, err := io.ReadAll(r.Body); err == nil {
 								mu.Lock()
 								whole = append(whole, string(b))
@@ -370,7 +373,8 @@ func contractBodyThenGetBody(t *testing.T) {
 							if !isLive(r) {
 								http.Error(w, refusal, 401)
 							}
-						}))
+						}
+						_, base := startContract(t, http2, http.HandlerFunc(serve))
 						req := withGetBody(contractRequest(t.Context(), t, nil), stale)
 						req.Body, req.ContentLength = io.NopCloser(strings.NewReader("new body")), length
 						mustSend(t, newContract(t, base, refreshable(staleToken)), req, 401)

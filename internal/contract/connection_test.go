@@ -19,13 +19,14 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 35: a refusal that is only closed costs its connection. Every token serves once here, so each
-// request is refused and replayed.
+// 35: a refusal that is closed without being read costs its connection. Every token serves only
+// once here, so that each request is refused and replayed.
 func contractConnectionReuse(t *testing.T) {
 	for name, test := range map[string]struct{ size, connections int }{
-		"300 B":   {300, 1},
-		"64 KiB":  {64 << 10, 1},
-		"200 KiB": {200 << 10, 2}, // longer than the peek: it stays open until its replay has an answer, and is then drained
+		"300 B":  {300, 1},
+		"64 KiB": {64 << 10, 1},
+		// Longer than the peek: the answer stays open until the replay is answered.
+		"200 KiB": {200 << 10, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var connections, refused atomic.Int32
@@ -85,7 +86,7 @@ func contractConnectionReuse(t *testing.T) {
 				resp, err := c.RoundTrip(contractRequest(ctx, t, nil))
 				if leave {
 					require.ErrorIs(t, err, context.Canceled)
-					assert.LessOrEqual(t, read.Load(), int64(128<<10), "nothing is drained for a caller that has gone")
+					assert.LessOrEqual(t, read.Load(), int64(128<<10), "nothing is drained after the caller has left")
 				} else {
 					require.NoError(t, err)
 					assert.Equal(t, "welcome", bodyOfAnswer(t, resp))
@@ -97,8 +98,8 @@ func contractConnectionReuse(t *testing.T) {
 	})
 }
 
-// 36: a context of the transport's own that ends with RoundTrip would cut the body off; the
-// caller's own must still do so.
+// 36: the body of an answer lives until the context of the caller ends. A context of the
+// transport's own that ended with RoundTrip would cut it off.
 func contractContextOfBody(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		for name, test := range map[string]struct {
@@ -116,13 +117,13 @@ func contractContextOfBody(t *testing.T) {
 						return
 					}
 					w.WriteHeader(test.status)
-					_, _ = w.Write(bytes.Repeat([]byte("x"), 100<<10)) // longer than the peek
+					_, _ = w.Write(bytes.Repeat([]byte("x"), 100<<10)) // more than the peek
 					assert.NoError(t, http.NewResponseController(w).Flush())
 					<-more
 					_, _ = io.WriteString(w, "later")
 					assert.NoError(t, http.NewResponseController(w).Flush())
 					<-r.Context().Done()
-					panic(http.ErrAbortHandler) // an orderly end could still reach the client
+					panic(http.ErrAbortHandler) // a regular end could still reach the client
 				}))
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -149,7 +150,7 @@ type idleBase struct {
 
 func (b *idleBase) CloseIdleConnections() { b.closed++ }
 
-// 40: http.Client looks for the method.
+// 40: http.Client.CloseIdleConnections looks for this method on its transport.
 func contractIdleConnections(t *testing.T) {
 	base := &idleBase{RoundTripFunc: refuseStale}
 	c := newContract(t, base, refreshable(liveToken))
@@ -160,7 +161,7 @@ func contractIdleConnections(t *testing.T) {
 	new(reauth.RecoveringTransport).CloseIdleConnections()
 	assert.Equal(t, 2, base.closed, "a nil base is the default transport here too")
 
-	c.Base = testrig.RoundTripFunc(refuseStale) // has none to close
+	c.Base = testrig.RoundTripFunc(refuseStale) // a base without the method
 	assert.NotPanics(t, c.CloseIdleConnections)
 }
 
@@ -172,7 +173,7 @@ func replaceDefault(t *testing.T, base http.RoundTripper) {
 	t.Cleanup(func() { http.DefaultTransport = old })
 }
 
-// 41: resolved at use, so that a program may set it later.
+// 41: a nil base is the default transport of the moment, so that a program may set that later.
 func contractNilBase(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		c := newContract(t, nil, refreshable(token))

@@ -14,8 +14,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// TestContract checks one obligation a row. The numbers are those of the list of obligations.
-// Numbers 37, 38, 43 and 47 have no row: they are about code above or below RoundTrip.
+// TestContract checks one obligation in each row. Numbers 37, 38, 43 and 47 have no row, because
+// they are about code above or below RoundTrip. The module integration tests 37 and 38.
 func TestContract(t *testing.T) {
 	for _, row := range []struct {
 		name string
@@ -69,8 +69,8 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// 1: whatever the status, and also when every credential has been refused: the last answer, or the
-// first "forbidden".
+// 1: an answer of any status is returned with a nil error. If every credential is refused, the
+// caller gets the last answer, or the first one that says "forbidden".
 func contractAnyResponse(t *testing.T) {
 	for status, sends := range map[int]int{
 		200: 1, 204: 1, 302: 1, 304: 1, 400: 1, 407: 1, 418: 1, 500: 1, 503: 1, 529: 1, 401: 2, 402: 2, 403: 2, 429: 2,
@@ -92,7 +92,7 @@ func contractAnyResponse(t *testing.T) {
 	}
 }
 
-// 2: also over a base that does not keep to it.
+// 2: RoundTrip returns a response or an error, also if its base returns both or neither.
 func contractResponseOrError(t *testing.T) {
 	broken := errors.New("broken")
 	for name, both := range map[string]bool{"both": true, "neither": false} {
@@ -111,7 +111,7 @@ func contractResponseOrError(t *testing.T) {
 					return resp, broken
 				}), refreshable(token))
 				resp, err := c.RoundTrip(contractRequest(t.Context(), t, nil))
-				if token == staleToken { // the refusal was obtained, so it is what the caller gets
+				if token == staleToken { // the caller gets the refusal that was obtained before
 					require.NoError(t, err)
 					assert.Equal(t, refusal, bodyOfAnswer(t, resp))
 				} else {
@@ -119,13 +119,14 @@ func contractResponseOrError(t *testing.T) {
 					require.Nil(t, resp)
 					assert.Equal(t, both, errors.Is(err, broken))
 				}
-				assert.Equal(t, both, dropped.closes.Load() == 1, "the response that is dropped is closed")
+				assert.Equal(t, both, dropped.closes.Load() == 1, "the transport closes the response that it drops")
 			})
 		})
 	}
 }
 
-// 3: neither by the transport nor through what it hands to the base, and on every path.
+// 3: on no path does the request of the caller change, neither by the transport nor by a careless
+// base that writes to the request that it gets.
 func contractRequestUnmodified(t *testing.T) {
 	careless := func(req *http.Request) (*http.Response, error) {
 		resp, err := refuseStale(req)
@@ -165,12 +166,12 @@ func contractRequestUnmodified(t *testing.T) {
 			bodyOfAnswer(t, resp)
 
 			assert.Equal(t, deep.Header, req.Header)
-			assert.Empty(t, req.Header["X-Several"][:2][1], "nor the memory behind a value")
+			assert.Empty(t, req.Header["X-Several"][:2][1], "the memory behind a value stays as it was")
 			assert.Equal(t, deep.Trailer, req.Trailer)
 			assert.Same(t, shallow.URL, req.URL)
 			assert.Equal(t, deep.URL, req.URL)
 			assert.Same(t, shallow.Response, req.Response)
-			assert.True(t, shallow.Body == req.Body, "the body is the caller's")
+			assert.True(t, shallow.Body == req.Body, "the body is still the caller's")
 			assert.NotNil(t, req.GetBody)
 			same := func(r *http.Request) []any {
 				return []any{

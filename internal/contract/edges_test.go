@@ -20,8 +20,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 6: what a base was given stays what it was, so that its late Close does not close the replay's
-// body.
+// 6: the request of the first send stays as it is, so that a late Close of its body does not close
+// the body of the replay.
 func TestContract06OwnRequestPerSend(t *testing.T) {
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
 		t.Run(name, func(t *testing.T) {
@@ -39,13 +39,13 @@ func TestContract06OwnRequestPerSend(t *testing.T) {
 				_, err := io.Copy(io.Discard, req.Body)
 				go func() {
 					<-replaying
-					_ = req.Body.Close() // the first body's, late
+					_ = req.Body.Close() // the late Close of the first body
 					close(closed)
 				}()
 				return testrig.Answer(req, 401, refusal), err
 			}), refreshable(staleToken))
 			body := func() (io.ReadCloser, error) {
-				r, w := io.Pipe() // fails once it is closed
+				r, w := io.Pipe() // a closed pipe fails
 				go func() {
 					_, _ = io.WriteString(w, "body")
 					_ = w.Close()
@@ -62,7 +62,7 @@ func TestContract06OwnRequestPerSend(t *testing.T) {
 	}
 }
 
-// 7: Close is idempotent.
+// 7: a second Close of a body does nothing.
 func TestContract07CloseTwice(t *testing.T) {
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
 		t.Run(name, func(t *testing.T) {
@@ -82,8 +82,7 @@ func TestContract07CloseTwice(t *testing.T) {
 	}
 }
 
-// 22: another provider's host is a stranger to this credential, and a credential's own host is
-// none.
+// 22: to a credential, the host of another provider is a stranger.
 func TestContract22AnotherProvidersHost(t *testing.T) {
 	base := &hops{to: map[string]string{contractURL: "https://other.example/"}}
 	c := newContract(t, base, refreshable(liveToken))
@@ -96,6 +95,7 @@ func TestContract22AnotherProvidersHost(t *testing.T) {
 	assert.Equal(t, "the caller's own", base.last().Get("X-Note"))
 }
 
+// 22: to a credential, a host of its own provider is no stranger.
 func TestContract22OwnHostIsNoStranger(t *testing.T) {
 	base := &hops{to: map[string]string{contractURL: "https://api.example.com/v2"}}
 	c := newContract(t, base, refreshable(liveToken))
@@ -109,7 +109,7 @@ func TestContract22OwnHostIsNoStranger(t *testing.T) {
 	assert.Equal(t, liveToken, base.last().Get("X-Vendor-Token"))
 }
 
-// 22: a token that has been replaced may serve for an hour yet.
+// 22: a replaced token is still a secret, because it may serve for another hour.
 func TestContract22ReplacedToken(t *testing.T) {
 	base := &hops{to: map[string]string{contractURL: "https://stranger.example/"}}
 	c := newContract(t, base, refreshable(staleToken))
@@ -118,7 +118,7 @@ func TestContract22ReplacedToken(t *testing.T) {
 	assert.Empty(t, secretsOf(base.last()))
 }
 
-// 30: a body that breaks off is not whole, whatever its error wraps.
+// 30: a refusal whose body breaks off does so for the caller too, whatever error its body wraps.
 func TestContract30BrokenRefusal(t *testing.T) {
 	cut := fmt.Errorf("connection lost: %w", io.EOF)
 	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
@@ -132,17 +132,18 @@ func TestContract30BrokenRefusal(t *testing.T) {
 	require.NoError(t, err)
 	b, err := io.ReadAll(resp.Body)
 	assert.Equal(t, "begin", string(b))
-	assert.Equal(t, cut, err) //nolint:testifylint // identity is what is meant
+	assert.Equal(t, cut, err) //nolint:testifylint // the very same error
 	require.NoError(t, resp.Body.Close())
 }
 
-// 35: a refusal of exactly 64 KiB has been read to its end.
+// 35: the peek reads a refusal of exactly 64 KiB to its end.
 func TestContract35ExactlyThePeek(t *testing.T) {
-	body := &contractBody{Reader: iotest.DataErrReader(bytes.NewReader(bytes.Repeat([]byte("x"), 64<<10)))} // as net/http does
+	content := bytes.NewReader(bytes.Repeat([]byte("x"), 64<<10))
+	body := &contractBody{Reader: iotest.DataErrReader(content)} // io.EOF comes with the last bytes, as from net/http
 	c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if isLive(req) {
 			assert.EqualValues(t, 1, body.closes.Load(),
-				"closed before the replay, so that its connection serves again")
+				"the refusal is closed before the replay, which can use its connection")
 			return refuseStale(req)
 		}
 		resp := testrig.Answer(req, 401, "")
@@ -152,7 +153,7 @@ func TestContract35ExactlyThePeek(t *testing.T) {
 	mustSend(t, c, contractRequest(t.Context(), t, nil), 200)
 }
 
-// 45: the caller's own context is what the error unwraps to, whatever the base makes of it.
+// 45: the error unwraps to the error of the caller's context, and to the error of the base.
 func TestContract45ReplayCutByTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -21,8 +21,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 42: whoever starts an exchange may leave it, and whatever happens in it must not be waited for in
-// vain.
+// 42: the request that starts an exchange may leave it. If the exchange panics or ends its
+// goroutine, no request waits for ever.
 func contractDetachedRefresh(t *testing.T) {
 	t.Run("the leader leaves", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -37,7 +37,7 @@ func contractDetachedRefresh(t *testing.T) {
 			}
 			begin := time.Now()
 			var all sync.WaitGroup
-			all.Go(func() { // the first to be refused, and the first to leave
+			all.Go(func() { // this request is refused first, and leaves first
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				_, err := c.RoundTrip(contractRequest(ctx, t, nil))
@@ -64,7 +64,7 @@ func contractDetachedRefresh(t *testing.T) {
 				c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(staleToken))
 				healthy := c.refresh
 				c.refresh = func(ctx context.Context) (string, error) {
-					time.Sleep(time.Second) // others come to wait
+					time.Sleep(time.Second) // other requests begin to wait
 					if c.exchanges.Load() == 1 {
 						fail()
 					}
@@ -77,7 +77,7 @@ func contractDetachedRefresh(t *testing.T) {
 					})
 				}
 				all.Wait()
-				time.Sleep(time.Minute) // a failed refresh rests
+				time.Sleep(time.Minute) // the back-off of the failed refresh ends
 				mustSend(t, c, contractRequest(t.Context(), t, nil), 200)
 				assert.EqualValues(t, 2, c.exchanges.Load())
 			})
@@ -85,12 +85,13 @@ func contractDetachedRefresh(t *testing.T) {
 	}
 }
 
-// 44: a bubble ends in a panic if a goroutine is left in it.
+// 44: nothing runs before the first use or after Close. A bubble panics if a goroutine is left in
+// it.
 func contractNothingRuns(t *testing.T) {
 	for name, sends := range map[string]int{"made and never used": 0, "never closed": 2} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				pool := reauth.NewPool() // without the rig, which closes its own
+				pool := reauth.NewPool() // the rig would close its pool
 				_, err := pool.Add(t.Context(), reauth.Credential{
 					Provider: "xai", AccessToken: liveToken, RefreshToken: "rt-EXAMPLE",
 				})
@@ -117,19 +118,20 @@ func contractNothingRuns(t *testing.T) {
 			_, err := c.RoundTrip(contractRequest(ctx, t, nil))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.NoError(t, c.Pool.Close())
-			assert.Equal(t, 5*time.Second, time.Since(begin), "until the new tokens are stored")
+			assert.Equal(t, 5*time.Second, time.Since(begin), "Close waits until the new tokens are stored")
 			mustSend(t, c, contractRequest(t.Context(), t, nil), 200)
 		})
 	})
 	t.Run("used after Close", func(t *testing.T) {
 		c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(staleToken))
 		require.NoError(t, c.Pool.Close())
-		assert.Equal(t, refusal, mustSend(t, c, contractRequest(t.Context(), t, nil), 401), "sent, never refreshed")
+		got := mustSend(t, c, contractRequest(t.Context(), t, nil), 401)
+		assert.Equal(t, refusal, got, "the request is sent, and nothing is refreshed")
 		assert.Zero(t, c.exchanges.Load())
 	})
 }
 
-// 45: url.Error asks the error it wraps.
+// 45: the error unwraps to that of the context, and url.Error finds a time-out in it.
 func contractErrors(t *testing.T) {
 	cause := errors.New("the user pressed stop")
 	for name, test := range map[string]struct {
@@ -192,15 +194,15 @@ func contractErrors(t *testing.T) {
 	}
 }
 
-// 46: a program may make the recovering transport its default; the token endpoint may even be on
-// the API's own host.
+// 46: token requests bypass the transport, also if the program made it the default transport, and
+// if the token endpoint is on the host of the API.
 func contractTokenCalls(t *testing.T) {
 	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/token":
 			asked.Add(1)
-			assert.Empty(t, r.Header.Get("Authorization"), "no credential of the pool")
+			assert.Empty(t, r.Header.Get("Authorization"), "the token request carries no credential of the pool")
 			_, _ = w.Write([]byte(`{"access_token":"` + liveToken + `","expires_in":3600}`))
 		case !isLive(r):
 			http.Error(w, refusal, 401)
@@ -219,11 +221,12 @@ func contractTokenCalls(t *testing.T) {
 	_, err := pool.Add(t.Context(), cred)
 	require.NoError(t, err)
 	through := 0
-	replaceDefault(t, reauth.NewRecoveringTransport(testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+	counting := testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		through++
 		assert.NotEqual(t, "/token", req.URL.Path)
 		return base.RoundTrip(req)
-	}), pool))
+	})
+	replaceDefault(t, reauth.NewRecoveringTransport(counting, pool))
 	resp, err := http.Get(s.URL)
 	require.NoError(t, err)
 	bodyOfAnswer(t, resp)

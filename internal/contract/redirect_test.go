@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// hops is a base that redirects from the URLs that are keys to those that are values. The
-// provider's own host refuses stale tokens first.
+// hops is a base that redirects from the URLs that are keys to those that are values. The host of
+// the provider refuses stale tokens first.
 type hops struct {
 	to  map[string]string
 	got []*http.Request
@@ -37,7 +37,7 @@ func (h *hops) RoundTrip(req *http.Request) (*http.Response, error) {
 // last returns the header of the last request.
 func (h *hops) last() http.Header { return h.got[len(h.got)-1].Header }
 
-// secretsOf returns the headers whose value holds one of the contract's tokens.
+// secretsOf returns the headers that contain one of the tokens of the contract.
 func secretsOf(h http.Header) (names []string) {
 	for name, values := range h {
 		if strings.Contains(strings.Join(values, " "), "at-EXAMPLE") {
@@ -47,7 +47,7 @@ func secretsOf(h http.Header) (names []string) {
 	return names
 }
 
-// follow follows redirects from one URL on.
+// follow follows redirects, beginning at one URL.
 func follow(t *testing.T, rt http.RoundTripper, from string, header http.Header) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, from, nil)
@@ -61,32 +61,34 @@ func follow(t *testing.T, rt http.RoundTripper, from string, header http.Header)
 	return resp
 }
 
-// 20: http.Client takes Authorization away on a hop to another domain; a transport that adds it to
-// everything would put it back.
+// 20: a credential goes to the https hosts of its provider only. http.Client removes Authorization
+// on a hop to another domain; a transport that adds it to every request would put it back.
 func contractOwnHosts(t *testing.T) {
 	for _, elsewhere := range []string{
-		"https://stranger.example/", "https://api.example.com.stranger.example/", "https://sub.api.example.com/", "https://example.com/",
-		"https://xapi.example.com/", "https://api.example.com:8443/", "http://api.example.com/", "http://api.example.com:443/", "https://user:api.example.com@stranger.example/",
+		"https://stranger.example/", "https://api.example.com.stranger.example/",
+		"https://user:api.example.com@stranger.example/",
+		"https://sub.api.example.com/", "https://example.com/", "https://xapi.example.com/",
+		"https://api.example.com:8443/", "http://api.example.com/", "http://api.example.com:443/",
 	} {
 		t.Run(url.PathEscape(elsewhere), func(t *testing.T) {
 			bothWays(t, func(t *testing.T, token string) {
 				base := &hops{to: map[string]string{contractURL: elsewhere}}
 				follow(t, newContract(t, base, refreshable(token)), contractURL, nil)
-				assert.NotEmpty(t, secretsOf(base.got[0].Header), "the first host's own")
+				assert.NotEmpty(t, secretsOf(base.got[0].Header), "the first host gets the token")
 				assert.Empty(t, secretsOf(base.last()))
 
 				base = &hops{to: map[string]string{elsewhere: contractURL}}
 				follow(t, newContract(t, base, refreshable(token)), elsewhere, nil)
 				assert.Empty(t, secretsOf(base.got[0].Header))
 				assert.Equal(t, []string{"Bearer " + liveToken}, base.last()["Authorization"],
-					"the way back is the provider's again")
+					"a hop back to the provider carries the token again")
 			})
 		})
 	}
 }
 
-// 21: http.Client compares hosts only: a header the caller set goes along from https to http, and
-// to any port.
+// 21: a secret does not follow a redirect to http or to another port. http.Client compares hosts
+// only, so that a header of the caller goes along.
 func contractSchemeAndPort(t *testing.T) {
 	for _, elsewhere := range []string{"http://api.example.com/", "https://api.example.com:8443/"} {
 		for name, test := range map[string]struct{ sent, want []string }{
@@ -105,7 +107,8 @@ func contractSchemeAndPort(t *testing.T) {
 	}
 }
 
-// 22: http.Client knows Authorization and cookies; other headers that hold a key go everywhere.
+// 22: no header carries a secret to a stranger. http.Client removes Authorization and cookies; it
+// lets other headers with a key go everywhere.
 func contractForeignHop(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		base := &hops{to: map[string]string{contractURL: "https://stranger.example/"}}
@@ -123,12 +126,13 @@ func contractForeignHop(t *testing.T) {
 		})
 		got := base.last()
 		assert.Equal(t, "the caller's own", got.Get("X-Note"))
-		assert.Equal(t, liveToken+"-not", got.Get("X-Similar"), "nothing else is removed")
+		assert.Equal(t, liveToken+"-not", got.Get("X-Similar"), "the transport removes nothing else")
 		for _, name := range []string{"X-Api-Key", "Api-Key", "x-goog-api-key", "X-Vendor-Token", "X-Refresh"} {
 			assert.NotContains(t, got, name)
 		}
 	})
-	t.Run("what Authorize adds", func(t *testing.T) { // on the clone, of which http.Client knows nothing
+	// Authorize adds its headers to a clone, which http.Client does not know.
+	t.Run("what Authorize adds", func(t *testing.T) {
 		base := &hops{to: map[string]string{"https://chatgpt.com/backend-api/x": "https://stranger.example/"}}
 		pool := reauth.NewPool()
 		_, err := pool.Add(t.Context(), reauth.Credential{
@@ -142,7 +146,8 @@ func contractForeignHop(t *testing.T) {
 	})
 }
 
-// 23: req.Response is how a hop is told from a request of the caller's own making.
+// 23: only a redirect hop loses a secret. req.Response tells a hop from a request that the caller
+// makes.
 func contractOnlyRedirectHops(t *testing.T) {
 	for name, test := range map[string]struct {
 		response *http.Response
@@ -162,7 +167,7 @@ func contractOnlyRedirectHops(t *testing.T) {
 	}
 }
 
-// 24: Host is a header, and the caller's to choose.
+// 24: the host that is dialled decides, and not Host, which is a header that the caller may choose.
 func contractDialledHost(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		base := &hops{}
@@ -180,7 +185,8 @@ func contractDialledHost(t *testing.T) {
 	})
 }
 
-// 25: redirects are http.Client's; a token endpoint's are nobody's.
+// 25: the transport follows no redirect, because that is the business of http.Client. Nobody
+// follows a redirect of a token endpoint.
 func contractNoRedirects(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		for _, status := range []int{301, 302, 303, 307, 308} {
@@ -199,16 +205,17 @@ func contractNoRedirects(t *testing.T) {
 	t.Run("token endpoint", func(t *testing.T) {
 		for _, status := range []int{302, 307} {
 			var asked []string
+			base := testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				asked = append(asked, req.URL.Host)
+				consume(req)
+				if req.URL.Host == "stranger.example" {
+					return testrig.Answer(req, 200, `{"access_token":"at-EXAMPLE-stolen"}`), nil
+				}
+				return testrig.Answer(req, status, "", "Location", "https://stranger.example/token"), nil
+			})
 			r := reauth.OAuth2Refresher(reauth.OAuth2Config{
-				TokenURL: "https://auth.example.com/token",
-				HTTPClient: &http.Client{Transport: testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
-					asked = append(asked, req.URL.Host)
-					consume(req)
-					if req.URL.Host == "stranger.example" {
-						return testrig.Answer(req, 200, `{"access_token":"at-EXAMPLE-stolen"}`), nil
-					}
-					return testrig.Answer(req, status, "", "Location", "https://stranger.example/token"), nil
-				})},
+				TokenURL:   "https://auth.example.com/token",
+				HTTPClient: &http.Client{Transport: base},
 			})
 			_, err := r.Refresh(t.Context(), refreshable(staleToken))
 			require.Error(t, err)
@@ -217,13 +224,13 @@ func contractNoRedirects(t *testing.T) {
 	})
 }
 
-// 26: errors, logs and Referer carry URLs.
+// 26: no secret is in a URL, because errors, logs and Referer carry URLs.
 func contractSecretFreeURL(t *testing.T) {
 	for _, name := range reauth.ProviderNames() {
 		pr, ok := reauth.LookupProvider(name)
 		require.True(t, ok)
 		if len(pr.Hosts) == 0 {
-			continue // speaks to no host
+			continue // the provider has no host of its own
 		}
 		t.Run(name, func(t *testing.T) {
 			u, err := url.Parse("https://" + strings.ReplaceAll(pr.Hosts[0], "*", "example"))
@@ -238,16 +245,17 @@ func contractSecretFreeURL(t *testing.T) {
 				})
 				require.NoError(t, err)
 			}
-			client := &http.Client{Transport: reauth.NewRecoveringTransport(testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+			base := testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				sent = append(sent, req.URL.String())
 				require.NotEmpty(t, secretsOf(req.Header))
 				if len(sent) == 1 {
 					return testrig.Answer(req, 402, "no"), nil
 				}
 				return nil, io.ErrUnexpectedEOF
-			}), pool)}
+			})
+			client := &http.Client{Transport: reauth.NewRecoveringTransport(base, pool)}
 			resp, err := client.Get(u.String())
-			require.NoError(t, err, "the refusal was obtained")
+			require.NoError(t, err, "the caller gets the refusal that was obtained")
 			assert.Equal(t, u.String(), resp.Request.URL.String())
 			require.NoError(t, resp.Body.Close())
 			_, err = client.Get(u.String())
@@ -258,7 +266,7 @@ func contractSecretFreeURL(t *testing.T) {
 	}
 }
 
-// 27: what a token endpoint says is not to be trusted, neither in length nor in content.
+// 27: the transport trusts neither the length nor the content of an answer of a token endpoint.
 func contractBoundedTokenAnswer(t *testing.T) {
 	echo := `{"error":"invalid_request","error_description":"bad token rt-EXAMPLE of at-EXAMPLE-stale\r\n\u001b[31m` +
 		strings.Repeat("x", 4<<10) + `"}`
@@ -280,16 +288,17 @@ func contractBoundedTokenAnswer(t *testing.T) {
 			pool := reauth.NewPool()
 			log := new(testrig.EventLog)
 			pool.Observe = log.Observe
+			endpoint := testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				consume(req)
+				resp := testrig.Answer(req, 400, "")
+				resp.Body, resp.ContentLength = io.NopCloser(counted), -1
+				return resp, nil
+			})
 			require.NoError(t, pool.Register(reauth.Provider{
 				Name: "example", Hosts: []string{"api.example.com"},
 				Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
-					TokenURL: "https://auth.example.com/token",
-					HTTPClient: &http.Client{Transport: testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
-						consume(req)
-						resp := testrig.Answer(req, 400, "")
-						resp.Body, resp.ContentLength = io.NopCloser(counted), -1
-						return resp, nil
-					})},
+					TokenURL:   "https://auth.example.com/token",
+					HTTPClient: &http.Client{Transport: endpoint},
 				}),
 			}))
 			cred := refreshable(staleToken)

@@ -21,7 +21,7 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 13: no send is rebuilt from parts.
+// 13: no send is rebuilt from some fields of the request; all fields stay.
 func contractFieldsStay(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		req := withGetBody(contractRequest(t.Context(), t, nil), "body")
@@ -47,7 +47,8 @@ func contractFieldsStay(t *testing.T) {
 	})
 }
 
-// 15: a request that vanished may have been acted on, and billed.
+// 15: a send that failed is not repeated, because the server may have acted on the request, and
+// charged for it.
 func contractNoRetry(t *testing.T) {
 	vanished := fmt.Errorf("vanished: %w", io.ErrUnexpectedEOF)
 	bothWays(t, func(t *testing.T, token string) {
@@ -63,29 +64,31 @@ func contractNoRetry(t *testing.T) {
 		if token == liveToken {
 			resp, err := c.RoundTrip(req)
 			assert.Nil(t, resp)
-			assert.Equal(t, vanished, err, "as the base gave it") //nolint:testifylint // identity is what is meant
+			assert.Equal(t, vanished, err, "the error of the base") //nolint:testifylint // the very same error
 			assert.Equal(t, 1, sends)
 			return
 		}
-		assert.Equal(t, refusal, mustSend(t, c, req, 401), "the refusal that was obtained")
+		assert.Equal(t, refusal, mustSend(t, c, req, 401), "the caller gets the refusal that was obtained")
 		assert.Equal(t, 2, sends)
 	})
 }
 
-// 16: http.Client.Timeout ends in Cancel for transports it does not know.
+// 16: Request.Cancel ends every wait. http.Client sets it for its Timeout on transports that it
+// does not know.
 func contractCancel(t *testing.T) {
 	const after = 100 * time.Millisecond
-	never := func(ctx context.Context) (string, error) { // the exchange ends by its own deadline
+	never := func(ctx context.Context) (string, error) { // the exchange ends at its deadline
 		<-ctx.Done()
 		return "", ctx.Err()
 	}
-	stuck := func(req *http.Request) (*http.Response, error) { return testrig.Answer(req, 401, refusal), nil } // never closes the body
+	// stuck is a base that never closes the body of the request.
+	stuck := func(req *http.Request) (*http.Response, error) { return testrig.Answer(req, 401, refusal), nil }
 	for name, test := range map[string]struct {
 		base     testrig.RoundTripFunc
 		cred     reauth.Credential
 		expiry   time.Duration
 		refresh  func(context.Context) (string, error)
-		answered bool // with the refusal that was obtained, not with an error
+		answered bool // the caller gets the refusal, and not an error
 	}{
 		"for a refresh": {base: refuseStale, cred: refreshable(staleToken), refresh: never},
 		"for an expired token": {
@@ -128,7 +131,7 @@ func contractCancel(t *testing.T) {
 	t.Run("Client.Timeout", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newContract(t, testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
-				assert.NotNil(t, testrig.CancelOf(req), "a base that knows no context needs it")
+				assert.NotNil(t, testrig.CancelOf(req), "a base that knows no contexts needs Cancel")
 				return refuseStale(req)
 			}), refreshable(staleToken))
 			c.refresh = never
@@ -143,18 +146,19 @@ func contractCancel(t *testing.T) {
 	})
 }
 
-// trickling is a base whose refusal does not come to its end before it is closed.
+// trickling is a base whose refusal does not end before the client closes it.
 func trickling(req *http.Request) (*http.Response, error) {
 	consume(req)
 	resp := testrig.Answer(req, 401, "")
 	resp.ContentLength = -1
 	body, w := io.Pipe()
 	resp.Body = body
-	go func() { _, _ = w.Write([]byte(refusal)) }() // ends when it is read or closed
+	go func() { _, _ = w.Write([]byte(refusal)) }() // ends with a Read or with Close
 	return resp, nil
 }
 
-// 17: the race detector is the judge. The caller may read its request until the answer is closed.
+// 17: several goroutines use the transport, and each caller reads its request until the answer is
+// closed. The race detector finds the faults.
 func contractConcurrentUse(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		c := newContract(t, testrig.RoundTripFunc(refuseStale), refreshable(token))
@@ -180,7 +184,7 @@ func contractConcurrentUse(t *testing.T) {
 	})
 }
 
-// readFields reads what a request says again and again.
+// readFields reads the fields of a request again and again.
 func readFields(done context.Context, req *http.Request) {
 	for done.Err() == nil {
 		_ = fmt.Sprint(req.Method, req.URL, req.Host, req.ContentLength,
@@ -189,13 +193,15 @@ func readFields(done context.Context, req *http.Request) {
 	}
 }
 
-// 18: SDKs set a key of their own whenever one is configured, under a name and a spelling of their
-// own.
+// 18: a send has one credential header. An SDK sets a key of its own whenever one is configured,
+// under a name and a spelling of its own.
 func contractCredentialHeaders(t *testing.T) {
 	const jwt = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJFWEFNUExFIn0.RVhBTVBMRQ"
 	rivals := []string{
-		"Authorization", "authorization", "AUTHORIZATION", "X-Api-Key", "x-api-key", "X-API-KEY", "Api-Key", "api-key", "API-KEY",
-		"X-Goog-Api-Key", "x-goog-api-key", "Chatgpt-Account-Id", "ChatGPT-Account-ID", "chatgpt-account-id",
+		"Authorization", "authorization", "AUTHORIZATION",
+		"X-Api-Key", "x-api-key", "X-API-KEY", "Api-Key", "api-key", "API-KEY",
+		"X-Goog-Api-Key", "x-goog-api-key",
+		"Chatgpt-Account-Id", "ChatGPT-Account-ID", "chatgpt-account-id",
 	}
 	for name, test := range map[string]struct {
 		provider, token string
@@ -231,7 +237,8 @@ func contractCredentialHeaders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			fill := func(s, id string) string { return strings.ReplaceAll(s, "%s", id) }
-			ids := []string{"EXAMPLE1", "EXAMPLE2"} // the first is refused, so that the second replaces its headers
+			// The first credential is refused, so that the second replaces its headers.
+			ids := []string{"EXAMPLE1", "EXAMPLE2"}
 			pool := reauth.NewPool()
 			for _, id := range ids {
 				_, err := pool.Add(t.Context(), reauth.Credential{
@@ -270,8 +277,8 @@ func contractCredentialHeaders(t *testing.T) {
 	}
 }
 
-// 19: http.Client makes Basic auth of it; with a credential in the pool that is the one that
-// counts.
+// 19: http.Client makes Basic authentication of the user in a URL. A credential of the pool
+// replaces it.
 func contractUserinfo(t *testing.T) {
 	bothWays(t, func(t *testing.T, token string) {
 		base := &hops{}

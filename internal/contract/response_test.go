@@ -22,7 +22,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 28: http.Client fills in a body for a base that forgot it; the transport reads it before.
+// 28: the body of a response is never nil. http.Client fills in a body that a base forgot, but the
+// transport reads the body before that.
 func contractResponseBody(t *testing.T) {
 	for _, status := range []int{200, 204, 401, 403, 500} {
 		bothWays(t, func(t *testing.T, token string) {
@@ -42,7 +43,7 @@ func contractResponseBody(t *testing.T) {
 	}
 }
 
-// 29: what is no refusal is not wrapped, not read and not waited for.
+// 29: the transport does not wrap, read or wait for an answer that is no refusal.
 func contractUntouched(t *testing.T) {
 	for _, status := range []int{101, 200, 201, 204, 206, 302, 304, 500, 503} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -60,7 +61,7 @@ func contractUntouched(t *testing.T) {
 				resp, err := c.RoundTrip(contractRequest(t.Context(), t, nil))
 				require.NoError(t, err)
 				assert.Same(t, made, resp)
-				assert.True(t, resp.Body == io.ReadCloser(body), "the very body")
+				assert.True(t, resp.Body == io.ReadCloser(body), "the body of the base itself")
 				assert.Zero(t, body.reads.Load())
 				assert.Zero(t, body.closes.Load())
 			})
@@ -79,18 +80,19 @@ func contractUntouched(t *testing.T) {
 		require.NoError(t, err)
 		req := contractRequest(t.Context(), t, nil)
 		req.URL.Host = "api.minimax.io"
-		resp, err := reauth.NewRecoveringTransport(testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		base := testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			resp := testrig.Answer(req, 200, "", "Content-Type", "text/event-stream")
 			resp.Body, resp.ContentLength = body, -1
 			return resp, nil
-		}), pool).RoundTrip(req)
+		})
+		resp, err := reauth.NewRecoveringTransport(base, pool).RoundTrip(req)
 		require.NoError(t, err)
 		assert.True(t, resp.Body == io.ReadCloser(body))
 		assert.Zero(t, body.reads.Load())
 	})
 }
 
-// upgraded switches protocols and speaks the new one, both ways.
+// upgraded switches protocols and speaks the new protocol in both directions.
 func upgraded(t *testing.T, token string) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLive(r) {
@@ -125,7 +127,8 @@ func upgraded(t *testing.T, token string) {
 	assert.Equal(t, "hello world", bodyOfAnswer(t, resp))
 }
 
-// streamed reads a stream whose server sends each event only when the one before it has been read.
+// streamed reads a stream. The server sends each event only after the client has read the one
+// before.
 func streamed(t *testing.T, http2 bool, token string) {
 	read := make(chan struct{})
 	_, base := startContract(t, http2, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -139,13 +142,13 @@ func streamed(t *testing.T, http2 bool, token string) {
 			assert.NoError(t, http.NewResponseController(w).Flush())
 			select {
 			case <-read:
-			case <-r.Context().Done(): // the client has failed
+			case <-r.Context().Done(): // the test has failed
 				return
 			}
 		}
 	}))
-	resp, err := newContract(t, base, refreshable(token)).RoundTrip(contractRequest(t.Context(), t,
-		strings.NewReader(`{"stream":true}`)))
+	req := contractRequest(t.Context(), t, strings.NewReader(`{"stream":true}`))
+	resp, err := newContract(t, base, refreshable(token)).RoundTrip(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	lines := bufio.NewReader(resp.Body)
@@ -161,7 +164,7 @@ func streamed(t *testing.T, http2 bool, token string) {
 	assert.Equal(t, io.EOF, err)
 }
 
-// 30: a refusal goes back as it came, however much of it was looked at.
+// 30: a refusal goes back to the caller as it came, however much of it the transport has read.
 func contractPeek(t *testing.T) {
 	const limit = 64 << 10
 	for _, size := range []int{0, 1, 512, limit - 1, limit, limit + 1, 1 << 20} {
@@ -187,13 +190,13 @@ func contractPeek(t *testing.T) {
 			}), staticKey("a"))
 			c.Classifier = func(_ string, resp *http.Response, b []byte) (reauth.Verdict, bool) {
 				assert.Equal(t, text[:min(size, limit)], string(b))
-				_, _ = io.Copy(io.Discard, resp.Body) // one that does not know better
+				_, _ = io.Copy(io.Discard, resp.Body) // a careless classifier
 				_ = resp.Body.Close()
 				return reauth.Verdict{}, false
 			}
 			resp, err := c.RoundTrip(contractRequest(t.Context(), t, nil))
 			require.NoError(t, err)
-			assert.LessOrEqual(t, taken.Load(), int64(2*limit), "bounded in bytes")
+			assert.LessOrEqual(t, taken.Load(), int64(2*limit), "the peek is bounded in bytes")
 			assert.Equal(t, header, resp.Header)
 			assert.EqualValues(t, size, resp.ContentLength)
 			assert.Equal(t, text, bodyOfAnswer(t, resp))
@@ -225,8 +228,8 @@ func contractPeek(t *testing.T) {
 	})
 }
 
-// 31: a caller that sets Accept-Encoding gets what was sent. xAI's 403 is a rejection by its body
-// only.
+// 31: a caller that sets Accept-Encoding gets the bytes that the server sent. Only the body tells
+// that a 403 of xAI is a rejection.
 func contractCompressed(t *testing.T) {
 	const xai = `{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`
 	packed := packedWith(t, xai)
@@ -263,13 +266,13 @@ func contractCompressed(t *testing.T) {
 				resp = send(t, asked, staticKey(staleToken))
 				got := bodyOfAnswer(t, resp)
 				assert.Equal(t, 403, resp.StatusCode)
-				if asked == "" { // the base asked for gzip, and has decoded it
+				if asked == "" { // the base has asked for gzip and decoded it
 					assert.Equal(t, xai, got)
 					assert.True(t, resp.Uncompressed)
 					assert.EqualValues(t, -1, resp.ContentLength)
 					return
 				}
-				assert.Equal(t, string(packed[asked]), got, "the bytes that came")
+				assert.Equal(t, string(packed[asked]), got, "the caller gets the bytes that the server sent")
 				assert.Equal(t, asked, resp.Header.Get("Content-Encoding"))
 				assert.EqualValues(t, len(packed[asked]), resp.ContentLength)
 				assert.False(t, resp.Uncompressed)
@@ -278,7 +281,7 @@ func contractCompressed(t *testing.T) {
 	})
 }
 
-// packedWith returns a text in each encoding.
+// packedWith returns a text in every encoding, by the name of the encoding.
 func packedWith(t *testing.T, text string) map[string][]byte {
 	packed := make(map[string][]byte)
 	for name, pack := range map[string]func(io.Writer) io.WriteCloser{
@@ -295,7 +298,7 @@ func packedWith(t *testing.T, text string) map[string][]byte {
 	return packed
 }
 
-// 32: net/http fills in resp.Trailer when it reads the end of the body.
+// 32: trailers arrive at the end. net/http fills in resp.Trailer when it reads the end of the body.
 func contractResponseTrailers(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		for name, size := range map[string]int{"short": 300, "longer than the peek": 1 << 20} {
@@ -317,7 +320,7 @@ func contractResponseTrailers(t *testing.T) {
 				t.Run(name+"/"+kind, func(t *testing.T) {
 					resp, err := newContract(t, base, test.cred).RoundTrip(contractRequest(t.Context(), t, nil))
 					require.NoError(t, err)
-					assert.Contains(t, resp.Trailer, "X-Sum", "announced")
+					assert.Contains(t, resp.Trailer, "X-Sum", "the response announces the trailer")
 					assert.Len(t, bodyOfAnswer(t, resp), size)
 					assert.Equal(t, test.status, resp.StatusCode)
 					assert.Equal(t, "sum", resp.Trailer.Get("X-Sum"))
@@ -327,7 +330,8 @@ func contractResponseTrailers(t *testing.T) {
 	})
 }
 
-// 33: the length of an answer to HEAD is that of a body which does not come.
+// 33: an answer without a body keeps its length. The length of an answer to HEAD is that of the
+// body that GET would get.
 func contractLengthWithoutBody(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		_, base := startContract(t, http2, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -345,7 +349,7 @@ func contractLengthWithoutBody(t *testing.T) {
 		for name, test := range map[string]struct {
 			method, path string
 			cred         reauth.Credential
-			token        string // whose answer it is
+			token        string // of the send whose answer the caller gets
 			status       int
 		}{
 			"served":       {http.MethodHead, "/", refreshable(liveToken), liveToken, 200},
@@ -373,7 +377,7 @@ func contractLengthWithoutBody(t *testing.T) {
 	})
 }
 
-// 34: SDKs dump resp.Request into their errors.
+// 34: resp.Request is the request of the caller, because SDKs print it in their errors.
 func contractResponseRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		cred   reauth.Credential
@@ -404,13 +408,13 @@ func contractResponseRequest(t *testing.T) {
 	})
 }
 
-// 39: what a provider says of the time to wait decides how long its credential is put aside.
+// 39: the time to wait that a provider names decides how long its credential is put aside.
 func contractRetryAfter(t *testing.T) {
-	const unsaid = time.Minute // for a rate limit
+	const unsaid = time.Minute // after a rate limit without a time to wait
 	for header, want := range map[string]time.Duration{
 		"Retry-After: 42":  42 * time.Second,
 		"Retry-After: 1.5": 1500 * time.Millisecond,
-		"Retry-After: Sat, 01 Jan 2000 00:05:00 GMT": 5 * time.Minute, // a bubble's clock begins at midnight
+		"Retry-After: Sat, 01 Jan 2000 00:05:00 GMT": 5 * time.Minute, // the clock of a bubble begins at midnight
 		"Retry-After: Fri, 31 Dec 1999 00:00:00 GMT": unsaid,
 		"Retry-After-Ms: 2500":                       2500 * time.Millisecond,
 		"Retry-After: 0":                             unsaid,

@@ -1,8 +1,8 @@
-// Package contract_test checks what http.RoundTripper obliges a middleware to do, and what
+// Package contract_test checks what http.RoundTripper requires of a middleware, and what
 // http.Client, the transports of net/http and the SDKs rely on beyond its text.
 //
-// A test runs in a bubble of testing/synctest where something waits. Where net/http is a party, a
-// server on the loopback interface answers, over HTTP/1.1 and HTTP/2.
+// A test that waits runs in a bubble of testing/synctest. A test in which net/http takes part uses
+// a server on the loopback interface, over HTTP/1.1 and HTTP/2.
 package contract_test
 
 import (
@@ -21,21 +21,21 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// The tokens of the contract's bases and servers: they refuse any but liveToken, which a refresh
-// brings.
+// The bases and servers of the contract refuse every token but liveToken. A refresh yields
+// liveToken.
 const (
 	staleToken = "at-EXAMPLE-stale"
 	liveToken  = "at-EXAMPLE-live"
 	refusal    = `{"error":{"code":"token_expired","message":"example"}}`
 )
 
-// contractURL is claimed by the contract's provider, and leads to its test servers.
+// contractURL belongs to the provider of the contract, and leads to its test servers.
 const contractURL = "https://api.example.com/v1/chat"
 
 // contract is a transport with a pool of its own.
 type contract struct {
 	*reauth.RecoveringTransport
-	refresh   func(context.Context) (string, error) // what an exchange brings
+	refresh   func(context.Context) (string, error) // returns the access token of an exchange
 	exchanges atomic.Int32
 }
 
@@ -63,12 +63,12 @@ func newContract(t testing.TB, base http.RoundTripper, creds ...reauth.Credentia
 	return c
 }
 
-// refreshable is a credential that can be refreshed.
+// refreshable returns a credential that can be refreshed.
 func refreshable(token string) reauth.Credential {
 	return reauth.Credential{ID: "login", AccessToken: token, RefreshToken: "rt-EXAMPLE"}
 }
 
-// staticKey is one that cannot.
+// staticKey returns a credential that cannot be refreshed.
 func staticKey(token string) reauth.Credential {
 	return reauth.Credential{ID: token, AccessToken: token}
 }
@@ -99,17 +99,17 @@ func startContract(t *testing.T, http2 bool, h http.Handler) (*httptest.Server, 
 // isLive reports whether a request carries the live token.
 func isLive(req *http.Request) bool { return req.Header.Get("Authorization") == "Bearer "+liveToken }
 
-// consume does what a base does with the body of a request: it reads and closes it.
+// consume reads and closes the body of a request, as a base does.
 func consume(req *http.Request) []byte {
 	if req.Body == nil {
 		return nil
 	}
-	b, _ := io.ReadAll(req.Body) // a body that fails is looked at by its own tests
+	b, _ := io.ReadAll(req.Body) // other tests are about bodies that fail
 	_ = req.Body.Close()
 	return b
 }
 
-// refuseStale is a base that answers like a server: 401 to any token but the live one.
+// refuseStale is a base that answers like a server. It answers 401 to every token but the live one.
 func refuseStale(req *http.Request) (*http.Response, error) {
 	consume(req)
 	if !isLive(req) {
@@ -129,7 +129,7 @@ func contractRequest(ctx context.Context, t testing.TB, body io.Reader) *http.Re
 	return req
 }
 
-// withGetBody gives a request a body that can be had again.
+// withGetBody gives a request a body with GetBody.
 func withGetBody(req *http.Request, text string) *http.Request {
 	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
 	req.Body, _ = req.GetBody()
@@ -146,7 +146,8 @@ func bodyOfAnswer(t testing.TB, resp *http.Response) string {
 	return string(b)
 }
 
-// mustSend sends a request that must get an answer of that status, and returns the answer's body.
+// mustSend sends a request that must get an answer with that status. It returns the body of the
+// answer.
 func mustSend(t testing.TB, rt http.RoundTripper, req *http.Request, status int) string {
 	t.Helper()
 	resp, err := rt.RoundTrip(req)

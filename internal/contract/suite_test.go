@@ -13,9 +13,10 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The suite for any wrapping transport, with whatever a pool may hold for the host it asks. It runs
-// in a bubble, as a credential that can be refreshed makes most requests wait: for a peek to end,
-// for a token to be published. The module bench runs it on the loopback interface.
+// The transport passes the suite for wrapping transports, whatever its pool holds for the host that
+// the suite asks. The suite runs in a bubble, because a refreshable credential makes most requests
+// wait: for the end of a peek, or until the provider accepts a new token. The module bench runs it
+// on the loopback interface.
 func TestContractSuite(t *testing.T) {
 	for name, test := range map[string]struct {
 		pool  bool
@@ -47,7 +48,7 @@ func TestContractSuite(t *testing.T) {
 	}
 }
 
-// suitePool holds credentials for the host that the suite asks.
+// suitePool returns a pool with credentials for the host that the suite asks.
 func suitePool(t *testing.T, creds []reauth.Credential) *reauth.Pool {
 	pool := reauth.NewPool()
 	t.Cleanup(func() { assert.NoError(t, pool.Close()) })

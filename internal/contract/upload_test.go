@@ -22,15 +22,15 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// 9: to read a body before it is sent would deadlock a writer that waits for the response, and
-// would defeat Expect: 100-continue.
+// 9: the transport keeps a body while it sends it. If it read the body first, a writer that waits
+// for the response would wait for ever, and Expect: 100-continue would have no effect.
 func contractStreamedBody(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		bothWays(t, func(t *testing.T, token string) {
 			t.Run("writer waits for the response", func(t *testing.T) {
 				_, base := startContract(t, http2, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					duplex := http.NewResponseController(w)
-					if !http2 { // HTTP/2 always is
+					if !http2 { // HTTP/2 is always full duplex
 						assert.NoError(t, duplex.EnableFullDuplex())
 					}
 					if !isLive(r) {
@@ -52,7 +52,7 @@ func contractStreamedBody(t *testing.T) {
 			t.Run("100-continue", func(t *testing.T) {
 				body := &contractBody{Reader: strings.NewReader("body"), closed: make(chan struct{})}
 				_, base := startContract(t, http2, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					assert.Zero(t, body.reads.Load(), "nobody has asked for the body yet")
+					assert.Zero(t, body.reads.Load(), "the server has not asked for the body yet")
 					if !isLive(r) {
 						http.Error(w, refusal, 401)
 						return
@@ -64,19 +64,18 @@ func contractStreamedBody(t *testing.T) {
 				req.Body, req.ContentLength = body, 4
 				req.Header.Set("Expect", "100-continue")
 				assert.Equal(t, "body", mustSend(t, newContract(t, base, refreshable(token)), req, 200))
-				<-body.closed // sooner or later
+				<-body.closed // at some time
 			})
 		})
 	})
 }
 
-// 10: over the cap a request goes on as if nobody kept anything; the next one profits from the
-// refresh.
+// 10: a body over the cap is sent and not replayed. The next request profits from the refresh.
 func contractOverCap(t *testing.T) {
 	const text = "0123456789abcdef"
 	for name, test := range map[string]struct {
 		limit    int64
-		read     int // by the base before it answers 401
+		read     int // by the base, before it answers 401
 		replayed bool
 	}{
 		"at the cap":               {limit: 16, read: 16, replayed: true},
@@ -101,7 +100,7 @@ func contractOverCap(t *testing.T) {
 					return testrig.Answer(req, 401, refusal), err
 				}), refreshable(staleToken))
 				c.MaxBodyBuffer = test.limit
-				slow := iotest.OneByteReader(strings.NewReader(text)) // how much is read is up to the base
+				slow := iotest.OneByteReader(strings.NewReader(text)) // so that the base decides how much it reads
 				if test.replayed {
 					mustSend(t, c, contractRequest(t.Context(), t, slow), 200)
 					assert.Equal(t, []string{text[:test.read], text}, sent)
@@ -109,7 +108,7 @@ func contractOverCap(t *testing.T) {
 					assert.Equal(t, refusal, mustSend(t, c, contractRequest(t.Context(), t, slow), 401))
 					assert.Equal(t, []string{text[:test.read]}, sent)
 				}
-				synctest.Wait() // until the refresh in the background is over
+				synctest.Wait() // until the background refresh ends
 				mustSend(t, c, contractRequest(t.Context(), t, strings.NewReader("next")), 200)
 				assert.EqualValues(t, 1, c.exchanges.Load())
 				assert.Equal(t, "next", sent[len(sent)-1])
@@ -118,9 +117,10 @@ func contractOverCap(t *testing.T) {
 	}
 }
 
-// 11: a server that refuses by the header alone leaves the body where it was, wherever that is.
+// 11: a server may refuse because of the header alone, and leave the body unread. The replay still
+// sends the whole body.
 func contractRefusedUnread(t *testing.T) {
-	text := bytes.Repeat([]byte("0123456789abcdef"), 256<<10) // 4 MiB: no socket takes it all
+	text := bytes.Repeat([]byte("0123456789abcdef"), 256<<10) // 4 MiB, more than a socket buffers
 	sum := sha256.Sum256(text)
 	bothProtocols(t, func(t *testing.T, http2 bool) {
 		_, base := startContract(t, http2, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -162,14 +162,14 @@ func contractRefusedUnread(t *testing.T) {
 				if test.status == 200 {
 					assert.Equal(t, hex.EncodeToString(sum[:]), got)
 				}
-				<-body.closed // sooner or later
+				<-body.closed // at some time
 			})
 		}
 	})
 }
 
-// 12: a length that gets lost means a probe of 200 ms, and a body in chunks that some gateways
-// refuse.
+// 12: the length of a body stays. Without it net/http waits up to 200 ms for the first byte and
+// sends the body in chunks, which some gateways refuse.
 func contractLength(t *testing.T) {
 	text := func() io.ReadCloser { return io.NopCloser(strings.NewReader("body")) }
 	bothProtocols(t, func(t *testing.T, http2 bool) {
@@ -214,8 +214,8 @@ func contractLength(t *testing.T) {
 	})
 }
 
-// 14: HTTP/2 asks for the body again when a server refuses a stream or goes away; http.Client on
-// 307 and 308.
+// 14: the request of a send has a working GetBody. HTTP/2 calls it when a server refuses a stream
+// or goes away, and http.Client on 307 and 308.
 func contractCloneGetBody(t *testing.T) {
 	for name, again := range map[string]bool{"kept": false, "GetBody": true} {
 		for _, script := range [][]string{
@@ -289,8 +289,8 @@ func contractCloneGetBody(t *testing.T) {
 	}
 }
 
-// scriptedServer speaks just enough HTTP/2 to do what net/http's server cannot be asked for: it
-// reads each stream to its end, and then does what the script says next.
+// scriptedServer speaks just enough HTTP/2 to do what the server of net/http cannot do. It reads
+// each stream to its end, and then does what the script says next.
 type scriptedServer struct {
 	mu     sync.Mutex
 	script []string // "200", "401", "REFUSED_STREAM" or "GOAWAY"
@@ -317,7 +317,7 @@ func (s *scriptedServer) bodies() []string {
 	return s.read
 }
 
-// The parts of RFC 9113 that the script needs.
+// These are the parts of RFC 9113 that the script needs.
 const (
 	frameData, frameHeaders, frameReset, frameSettings, frameGoAway = 0x0, 0x1, 0x3, 0x4, 0x7
 	flagEnd, flagAck, flagEndHeaders                                = 0x1, 0x1, 0x4
@@ -355,7 +355,7 @@ func (s *scriptedServer) serve(c *tls.Conn) {
 	}
 }
 
-// act does what the script says next; false ends the connection.
+// act does what the script says next. It returns false when the connection ends.
 func (s *scriptedServer) act(w io.Writer, stream uint32, body string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -368,10 +368,10 @@ func (s *scriptedServer) act(w io.Writer, stream uint32, body string) bool {
 	switch next {
 	case "REFUSED_STREAM":
 		writeFrame(w, frameReset, 0, stream, []byte{0, 0, 0, codeRefusedStream})
-	case "GOAWAY": // no stream has been processed, no error
+	case "GOAWAY": // with last stream 0 and no error
 		writeFrame(w, frameGoAway, 0, 0, make([]byte, 8))
 		return false
-	default: // ":status" is index 8 of HPACK's table; the value is literal
+	default: // in HPACK, ":status" has index 8, and the value is literal
 		writeFrame(w, frameHeaders, flagEnd|flagEndHeaders, stream, append([]byte{0x08, byte(len(next))}, next...))
 	}
 	return true
@@ -381,5 +381,5 @@ func writeFrame(w io.Writer, kind, flags byte, stream uint32, payload []byte) {
 	frame := binary.BigEndian.AppendUint32(nil, uint32(len(payload)))[1:]
 	frame = append(frame, kind, flags)
 	frame = binary.BigEndian.AppendUint32(frame, stream)
-	_, _ = w.Write(append(frame, payload...)) // a client that has gone needs no answer
+	_, _ = w.Write(append(frame, payload...)) // a client that has left needs no answer
 }

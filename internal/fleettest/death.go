@@ -8,21 +8,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The steps that are the provider's to hold.
+// At these steps the provider holds the worker.
 const (
 	stepExchange = "exchange" // the refresh token was sent
-	stepAnswer   = "answer"   // it is spent, and the new pair has not arrived
+	stepAnswer   = "answer"   // the token is spent, and the new pair has not arrived
 )
 
-// DieAtEachStep kills a worker at each step of a refresh while another one wants the same, and
-// requires that only a death between exchange and persist costs the login, and that the other one
-// is delayed for no longer than that.
+// DieAtEachStep kills a worker at each step of a refresh while another worker wants the same
+// refresh. Only a death between exchange and persist may cost the login. It may delay the other
+// worker by at most maxDelay.
 func (f *Fleet) DieAtEachStep(t *testing.T, maxDelay time.Duration) {
 	t.Helper()
 	for _, step := range []struct {
 		name  string
 		lost  bool
-		spent int // exchanges, together
+		spent int // exchanges of both workers
 	}{
 		{StepLock, false, 1},
 		{StepReread, false, 1},
@@ -63,7 +63,7 @@ func (f *Fleet) dieAt(t *testing.T, step string, lost bool, spent int, maxDelay 
 	assert.Less(t, delay, maxDelay)
 	assert.Equal(t, spent, p.Exchanges()-exchanges)
 	if lost {
-		assert.Equal(t, 1, p.Reuses()-reuses, "it could not know that the token was spent")
+		assert.Equal(t, 1, p.Reuses()-reuses, "the next worker cannot know that the token is spent")
 		require.NoError(t, f.Login(id))
 		next.End(t)
 		next = f.MustStart(t, "after-login-"+step, id, "")

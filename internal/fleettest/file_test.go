@@ -12,7 +12,7 @@ import (
 	"github.com/reauth-go/reauth/internal/fleettest"
 )
 
-// fileFleet is processes of one host that share a file.
+// fileFleet makes a fleet of processes on one host that share a file.
 func fileFleet(t *testing.T, latency time.Duration) *fleettest.Fleet {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "credentials.json")
@@ -30,7 +30,7 @@ func TestFleetIsKilledOnAFile(t *testing.T) {
 	f.Kill(t, fleettest.Killing{Kills: kills, Credentials: 2, Within: 250 * time.Millisecond, MaxDelay: time.Second})
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(f.Job.Store), ".*.tmp"))
 	require.NoError(t, err)
-	assert.Empty(t, left, "the last writer has removed what the dead left behind")
+	assert.Empty(t, left, "the last writer has removed the temporary files of the dead")
 }
 
 func TestFleetDiesAtEachStepOnAFile(t *testing.T) {

@@ -22,13 +22,12 @@ import (
 // Fleet is a provider and a store, and the processes that use them.
 type Fleet struct {
 	Provider *Provider
-	Job      Job          // what all workers have in common
-	Store    reauth.Store // the test's own view of the store
+	Job      Job          // what the jobs of all workers have in common
+	Store    reauth.Store // the store as the test opens it
 	pool     *reauth.Pool
 }
 
-// New makes a fleet of no workers yet, whose store this process shares. Credentials are logged in
-// with Login.
+// New makes a fleet without workers. This process shares its store. Login adds credentials.
 func New(t testing.TB, open Open, job Job, latency time.Duration) *Fleet {
 	t.Helper()
 	store, shut, err := open(t.Context(), job)
@@ -44,7 +43,7 @@ func New(t testing.TB, open Open, job Job, latency time.Duration) *Fleet {
 	return f
 }
 
-// Login makes a new login, and puts it into the store under that ID.
+// Login makes a new login and puts it into the store under that ID.
 func (f *Fleet) Login(id string) error {
 	access, refresh := f.Provider.Login()
 	_, err := f.pool.Add(context.Background(), reauth.Credential{
@@ -53,7 +52,7 @@ func (f *Fleet) Login(id string) error {
 	return err
 }
 
-// Stored returns what the store holds now.
+// Stored returns the entry of a credential in the store.
 func (f *Fleet) Stored(id string) (reauth.Entry, error) {
 	entries, _, err := f.Store.Load(context.Background(), "")
 	if err != nil {
@@ -77,10 +76,10 @@ type Worker struct {
 	read    sync.WaitGroup
 }
 
-// patience is for what takes no time to speak of, on a machine that has other things to do.
+// patience is how long a test waits, on a busy machine, for a report that takes hardly any time.
 const patience = 60 * time.Second
 
-// Start starts a worker and waits until it has opened its pool. It may be called in any goroutine.
+// Start starts a worker and waits until it has opened its pool. Any goroutine may call it.
 func (f *Fleet) Start(job Job) (*Worker, error) {
 	text, err := json.Marshal(job)
 	if err != nil {
@@ -93,7 +92,7 @@ func (f *Fleet) Start(job Job) (*Worker, error) {
 	process := exec.Command(self)
 	w := &Worker{Name: job.Worker, Reports: make(chan Report, 100), process: process, stderr: new(bytes.Buffer)}
 	w.process.Env = append(os.Environ(), jobVariable+"="+string(text),
-		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")) // the race detector's second at each exit adds up
+		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")) // the race detector waits a second at each exit
 	w.process.Stderr = w.stderr
 	if w.stdin, err = w.process.StdinPipe(); err != nil {
 		return nil, err
@@ -111,7 +110,7 @@ func (f *Fleet) Start(job Job) (*Worker, error) {
 		lines.Buffer(nil, 16<<20)
 		for lines.Scan() {
 			var r Report
-			if json.Unmarshal(lines.Bytes(), &r) == nil { // else it was killed while it wrote
+			if json.Unmarshal(lines.Bytes(), &r) == nil { // a worker that is killed leaves half a line
 				w.Reports <- r
 			}
 		}
@@ -122,18 +121,19 @@ func (f *Fleet) Start(job Job) (*Worker, error) {
 	return w, nil
 }
 
-// MustStart is Start of a worker of that name and credential that stops at a step, if any.
+// MustStart starts a worker with that name and credential. The worker stops at a step of its
+// refresh, unless stopAt is empty.
 func (f *Fleet) MustStart(t testing.TB, name, id, stopAt string) *Worker {
 	t.Helper()
 	job := f.Job
 	job.Worker, job.ID, job.StopAt = name, id, stopAt
 	w, err := f.Start(job)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = w.Kill() }) // of one that has ended it does nothing
+	t.Cleanup(func() { _ = w.Kill() }) // without effect after its end
 	return w
 }
 
-// Tell gives a command. One that has died hears nothing.
+// Tell gives the worker a command. A worker that has died does not get it.
 func (w *Worker) Tell(command string) { _, _ = io.WriteString(w.stdin, command+"\n") }
 
 // Next waits for the next report, which must be of that kind.
@@ -155,7 +155,7 @@ func (w *Worker) Next(did string) (Report, error) {
 	}
 }
 
-// Must is Next for the test's own goroutine.
+// Must is Next for the goroutine of the test.
 func (w *Worker) Must(t testing.TB, did string) Report {
 	t.Helper()
 	r, err := w.Next(did)
@@ -169,12 +169,12 @@ func (w *Worker) Kill() error {
 		return nil
 	}
 	err := w.process.Process.Kill()
-	go func() { // what it still had to say is lost
+	go func() { // drops the reports that are left
 		for range w.Reports {
 		}
 	}()
 	w.read.Wait()
-	_ = w.process.Wait() // it says that it was killed
+	_ = w.process.Wait() // the error says that the process was killed
 	return err
 }
 
@@ -185,7 +185,7 @@ func (w *Worker) wait() error {
 	return nil
 }
 
-// End lets the worker finish what it does, and returns its counts.
+// End lets the worker finish its work, and returns its counts.
 func (w *Worker) End(t testing.TB) Counts {
 	t.Helper()
 	_ = w.stdin.Close() // it may be closed

@@ -12,43 +12,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Killing is what Kill does.
+// Killing are the parameters of Kill.
 type Killing struct {
-	Kills       int           // in all
-	Credentials int           // each with two workers that refresh it again and again
-	Within      time.Duration // a worker is killed at a random moment within this after it began
+	Kills       int           // of all workers together
+	Credentials int           // two workers refresh each of them again and again
+	Within      time.Duration // a worker dies at a random moment in this time after its start
 	MaxDelay    time.Duration // how long a death may delay the next exchange
 }
 
-// killed is one death.
+// killed is the death of one worker.
 type killed struct {
 	worker, id string
 	at         time.Time
-	stored     string // the refresh token in the store after it
+	stored     string // the refresh token in the store after the death
 }
 
-// spell is a time in which a worker refreshed a credential again and again.
+// spell is a period in which a worker refreshed a credential again and again.
 type spell struct {
 	worker, id string
 	from, to   time.Time
 }
 
-// killer is a Killing under way.
+// killer is a running Kill.
 type killer struct {
 	*Fleet
 	Killing
 	t *testing.T
 
 	mu     sync.Mutex
-	begun  int // kills
+	begun  int // kills so far
 	deaths []killed
 	spells []spell
-	lost   int // logins
+	lost   int // logins so far
 }
 
-// Kill kills workers at random moments of their refreshes. After each death the store must load. A
-// login is lost only by a death between an exchange and the storing of its pair; then the test logs
-// in anew. Every other death costs nothing but a short delay.
+// Kill kills workers at random moments of their refreshes. After each death the store must load.
+// Only a death between an exchange and the storing of its pair may lose a login; the test then logs
+// in anew. Every other death may only delay the next exchange.
 func (f *Fleet) Kill(t *testing.T, k Killing) {
 	t.Helper()
 	x := &killer{Fleet: f, Killing: k, t: t}
@@ -74,7 +74,7 @@ func (f *Fleet) Kill(t *testing.T, k Killing) {
 	x.judge()
 }
 
-// next reports whether one more is to be killed.
+// next counts a kill, and reports whether there is one more to do.
 func (x *killer) next() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -93,7 +93,7 @@ func (x *killer) one(name, id string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = w.Kill() }() // of one that has died already it does nothing
+	defer func() { _ = w.Kill() }() // without effect after its death
 	w.Tell("storm")
 	from := time.Now()
 	moment := time.NewTimer(rand.N(x.Within))
@@ -129,7 +129,7 @@ func (x *killer) note(s spell) {
 	x.spells = append(x.spells, s)
 }
 
-// died looks at the store after a death.
+// died records a death and the store after it.
 func (x *killer) died(d killed, from time.Time) error {
 	e, err := x.Stored(d.id)
 	if err != nil {
@@ -143,7 +143,7 @@ func (x *killer) died(d killed, from time.Time) error {
 	return nil
 }
 
-// loginAnew makes a new login in the place of one that is lost, unless somebody has done so.
+// loginAnew makes a new login in the place of a lost one, unless another goroutine has done so.
 func (x *killer) loginAnew(id string) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -159,7 +159,7 @@ func (x *killer) loginAnew(id string) error {
 func (x *killer) settle(id string) {
 	w := x.MustStart(x.t, "last-"+id, id, "")
 	w.Tell("refresh")
-	if r := w.Must(x.t, "refresh"); r.Lost { // the last death's
+	if r := w.Must(x.t, "refresh"); r.Lost { // by the last death
 		require.NoError(x.t, x.loginAnew(id))
 		w.End(x.t)
 		w = x.MustStart(x.t, "very-last-"+id, id, "")
@@ -177,6 +177,7 @@ func (x *killer) settle(id string) {
 	assert.Empty(x.t, e.Standing.Spending)
 }
 
+// judge checks the losses and the delays after all deaths.
 func (x *killer) judge() {
 	t, grants := x.t, x.Provider.Grants()
 	unsaved, asked := 0, 0
@@ -193,15 +194,15 @@ func (x *killer) judge() {
 	assert.LessOrEqual(t, x.lost, unsaved, "logins lost without a death between exchange and persist")
 	assert.LessOrEqual(t, x.Provider.Reuses(), unsaved, "refresh tokens spent twice")
 	if assert.NotEmpty(t, delays) {
-		t.Logf("%d deaths, %d of workers that had asked the token endpoint: %d between exchange and persist, %d "+
-			"logins lost, %d exchanges, delays of the next exchange: median %v, most %v",
+		t.Logf("%d deaths, %d of workers that had asked the token endpoint: %d between exchange and persist, "+
+			"%d logins lost, %d exchanges, delays of the next exchange: median %v, most %v",
 			len(x.deaths), asked, unsaved, x.lost, x.Provider.Exchanges(), delays[len(delays)/2], delays[len(delays)-1])
 		assert.Less(t, delays[len(delays)-1], x.MaxDelay, "delay of the next exchange after a death")
 	}
 }
 
-// leftUnsaved reports whether the worker died after an exchange and before its pair was stored: it
-// was not in the store afterwards, and nobody else ever had it.
+// leftUnsaved reports whether a worker died after an exchange and before its pair was stored: the
+// pair is not in the store, and no other worker ever spent it.
 func (x *killer) leftUnsaved(d killed, grants []Grant) bool {
 	last := ""
 	for _, g := range grants {
@@ -214,8 +215,8 @@ func (x *killer) leftUnsaved(d killed, grants []Grant) bool {
 	})
 }
 
-// delays returns, sorted, how long after each death the token endpoint was asked next, where the
-// credential's other worker was at it all the time.
+// delays returns, sorted, how long after each death the next token request came. It counts only
+// deaths at which the other worker of the credential was refreshing all the time.
 func (x *killer) delays(grants []Grant) (list []time.Duration) {
 	for _, d := range x.deaths {
 		for _, s := range x.spells {

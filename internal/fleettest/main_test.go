@@ -10,7 +10,8 @@ import (
 	"github.com/reauth-go/reauth/internal/fleettest"
 )
 
-// A worker of a fleet is this binary, started again. No test may leave a goroutine behind.
+// TestMain is also the main function of the workers, which are this binary, started again. It fails
+// when a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	fleettest.BeWorker(openFile)
 	goleak.VerifyTestMain(m)

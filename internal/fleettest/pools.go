@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// PoolsOfOneProcess opens a pool over each of the stores, which are one, and requires that they
-// spend each refresh token once between them, as the pools of several processes do.
+// PoolsOfOneProcess opens a pool over each store. The stores share one place. Together the pools
+// must spend each refresh token only once, as the pools of several processes do.
 func PoolsOfOneProcess(t *testing.T, rounds int, stores ...reauth.Store) {
 	t.Helper()
 	p := NewProvider(t, 20*time.Millisecond)
@@ -58,7 +58,7 @@ func PoolsOfOneProcess(t *testing.T, rounds int, stores ...reauth.Store) {
 	assert.True(t, p.Current(entries[0].Credential.RefreshToken), "the store holds the newest pair")
 }
 
-// post sends one request, as an SDK would.
+// post sends one request, as an SDK does.
 func post(ctx context.Context, client *http.Client, url string) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions",
 		strings.NewReader(`{"model":"example"}`))

@@ -1,6 +1,6 @@
-// Package fleettest is the choreography of the tests in which many processes share one store:
-// worker processes, which are the test binary itself, a provider that watches them, and what is
-// done to them. The tests bring the store.
+// Package fleettest is for tests in which many processes share one store. It has the worker
+// processes, which are the test binary itself, a provider that watches them, and what happens to
+// them. A test brings the store.
 package fleettest
 
 import (
@@ -20,9 +20,9 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// Provider is reauthtest's provider behind a real socket. It rotates refresh tokens, ends a login
-// one of whose refresh tokens is used twice, and says that access tokens live for an hour. It keeps
-// who has asked the token endpoint for what.
+// Provider is the provider of reauthtest behind a real socket. It rotates refresh tokens, ends a
+// login whose refresh token is used twice, and says that access tokens live for an hour. It records
+// every token request.
 type Provider struct {
 	*reauthtest.Provider
 	URL string // of the server
@@ -30,22 +30,22 @@ type Provider struct {
 	mu     sync.Mutex
 	grants []*Grant
 	holds  map[string]*Hold // by worker
-	served map[string]bool  // access tokens a request has been served with
-	news   chan struct{}    // a token is among them that was not before
+	served map[string]bool  // access tokens with which a request was served
+	news   chan struct{}    // gets a value when served has a new token
 }
 
 // Grant is one request to the token endpoint.
 type Grant struct {
 	Worker  string
 	Arrived time.Time
-	Spent   string // the refresh token sent
-	Issued  string // the refresh token given; empty: refused, or not answered yet
+	Spent   string // the refresh token of the request
+	Issued  string // the refresh token of the answer; empty if refused or not answered yet
 }
 
-// workerHeader names the worker in its token requests.
+// workerHeader is the header that names the worker in its token requests.
 const workerHeader = "X-Fleet-Worker"
 
-// NewProvider serves a provider until the test ends.
+// NewProvider serves a provider on the loopback interface until the test ends.
 func NewProvider(t testing.TB, latency time.Duration) *Provider {
 	t.Helper()
 	fake := reauthtest.New(reauthtest.XAI)
@@ -94,8 +94,8 @@ func (w *statusWriter) WriteHeader(status int) {
 }
 
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)           // what was cut off is no grant
-	form, _ := url.ParseQuery(string(body)) // nor is what is malformed
+	body, _ := io.ReadAll(r.Body)           // a body that was cut is no grant
+	form, _ := url.ParseQuery(string(body)) // nor is a malformed body
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	g := &Grant{Worker: r.Header.Get(workerHeader), Arrived: time.Now(), Spent: form.Get("refresh_token")}
 	p.mu.Lock()
@@ -106,7 +106,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	if hold != nil && !hold.granted && !hold.wait(r.Context()) {
 		panic(http.ErrAbortHandler) // the worker has died: nothing was exchanged
 	}
-	answer := httptest.NewRecorder() // what is in it is known before the worker can have it
+	answer := httptest.NewRecorder() // so that Issued is known before the worker gets the answer
 	p.Provider.ServeHTTP(answer, r)
 	var pair struct {
 		RefreshToken string `json:"refresh_token"`
@@ -124,7 +124,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.Body.Bytes()) // a worker that has died needs no answer
 }
 
-// Grants returns what the token endpoint was asked so far, in the order in which it was.
+// Grants returns the token requests so far, in the order in which they arrived.
 func (p *Provider) Grants() []Grant {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,15 +135,16 @@ func (p *Provider) Grants() []Grant {
 	return list
 }
 
-// Hold keeps one token request waiting.
+// Hold makes one token request wait.
 type Hold struct {
-	Arrived chan struct{} // closed when it waits
+	Arrived chan struct{} // closed when the request waits
 	release chan struct{}
 	granted bool
 }
 
-// Hold keeps the worker's next token request waiting: before anything is exchanged, or, granted,
-// when the old token is spent and only the answer is missing.
+// Hold makes the next token request of a worker wait. If granted is false, it waits before the
+// exchange. If granted is true, it waits when the old token is spent and only the answer is
+// missing.
 func (p *Provider) Hold(worker string, granted bool) *Hold {
 	h := &Hold{Arrived: make(chan struct{}), release: make(chan struct{}), granted: granted}
 	p.mu.Lock()
@@ -165,9 +166,9 @@ func (h *Hold) wait(ctx context.Context) bool {
 	}
 }
 
-// ExpireEvery makes all access tokens expire again and again until ctx ends, and returns how often.
-// Tokens that nobody has been served with since the last time are given until somebody is: else how
-// many expiries need an exchange would depend on how busy the machine is.
+// ExpireEvery makes all access tokens expire every d until ctx ends, and returns how often. Before
+// each expiry it waits until a request was served with a new token. Otherwise the number of
+// expiries that need an exchange would depend on how busy the machine is.
 func (p *Provider) ExpireEvery(ctx context.Context, d time.Duration) (expiries int) {
 	ticker := time.NewTicker(d)
 	defer ticker.Stop()

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Serve lets workers send requests for that long, while the access token expires every second, and
-// requires that nobody noticed: each expiry costs one exchange at most, whoever does it, and no
-// request.
+// Serve lets workers send requests for the time d, while the access token expires every second. No
+// request may fail, and each expiry may cost one exchange at most, whichever worker makes it. There
+// must be at least fewest expiries.
 func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 	t.Helper()
 	const id = "me"
@@ -60,7 +60,7 @@ func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 		workers, d, expiries, f.Provider.Exchanges(), all.Requests, all.Adopted, len(all.Failures))
 	assert.GreaterOrEqual(t, expiries, fewest)
 	assert.LessOrEqual(t, f.Provider.Exchanges(), expiries, "exchanges")
-	assert.Equal(t, f.Provider.Exchanges(), all.Exchanges, "every exchange is told by an event")
+	assert.Equal(t, f.Provider.Exchanges(), all.Exchanges, "every exchange has an event")
 	assert.Equal(t, f.Provider.TokenRequests(), f.Provider.Exchanges(), "no exchange was refused")
 	assert.Zero(t, f.Provider.Reuses())
 	assert.Empty(t, all.Failures)

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Suspend stops the process wherever it is, as a debugger or a sleeping laptop does, and waits
-// until it stands still.
+// Suspend stops the process wherever it is, as a debugger or a sleeping laptop does. It waits until
+// the process stands still.
 func (w *Worker) Suspend() error {
 	pid := w.process.Process.Pid
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -28,5 +28,5 @@ func (w *Worker) Suspend() error {
 	}
 }
 
-// Continue ends Suspend.
+// Continue lets a suspended process go on.
 func (w *Worker) Continue() error { return syscall.Kill(w.process.Process.Pid, syscall.SIGCONT) }

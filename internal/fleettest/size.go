@@ -10,12 +10,13 @@ import (
 // sizes are the values of the flag -fleet, smallest first.
 var sizes = []string{"short", "gate", "full"} //nolint:gochecknoglobals // a table
 
-// size is the value of the flag -fleet; "" when it was not given.
+// size is the value of the flag -fleet, or "" if the flag is not set.
 var size = sizeFlag() //nolint:gochecknoglobals // a flag of the test binary
 
 func sizeFlag() *string {
 	given := new(string)
-	flag.Func("fleet", "how much the tests of processes repeat: `size` short, gate (default) or full", func(s string) error {
+	const usage = "how much the tests of processes repeat: `size` short, gate (default) or full"
+	flag.Func("fleet", usage, func(s string) error {
 		if !slices.Contains(sizes, s) {
 			return fmt.Errorf("it is none of %v", sizes)
 		}
@@ -25,9 +26,9 @@ func sizeFlag() *string {
 	return given
 }
 
-// Sized returns how much a test has to do: full with -fleet=full, before a release; short with
-// -fleet=short or go test -short; else gate, which is what the gate runs. A test of any size makes
-// all its assertions.
+// Sized returns how much a test has to do. It returns full with -fleet=full, which is for releases,
+// and short with -fleet=short or go test -short. Otherwise it returns gate, which is what the gate
+// runs. A test makes all its assertions with any size.
 func Sized[T any](short, gate, full T) T {
 	switch {
 	case *size == "full":

@@ -13,9 +13,9 @@ import (
 	"github.com/reauth-go/reauth/internal/fleettest"
 )
 
-// A process that is suspended in the middle of an exchange keeps the kernel's lock: the others wait
-// for it, serve with the token they have while the provider accepts that, and never spend the
-// refresh token themselves.
+// A process that is suspended in the middle of an exchange keeps the lock of the kernel. The others
+// wait for the lock. They serve with their token as long as the provider accepts it, and never
+// spend the refresh token themselves.
 func TestFleetMemberIsSuspendedOnAFile(t *testing.T) {
 	f := fileFleet(t, 5*time.Millisecond)
 	p := f.Provider
@@ -33,10 +33,10 @@ func TestFleetMemberIsSuspendedOnAFile(t *testing.T) {
 
 	for _, w := range others {
 		w.Tell("request")
-		assert.Equal(t, http.StatusOK, w.Must(t, "request").Status, "served with the token there is")
+		assert.Equal(t, http.StatusOK, w.Must(t, "request").Status, "the token of before still serves")
 		w.Tell("try")
 		r := w.Must(t, "try")
-		assert.Contains(t, r.Err, "deadline exceeded", "no lock, no exchange")
+		assert.Contains(t, r.Err, "deadline exceeded", "without the lock there is no exchange")
 		assert.False(t, r.Lost)
 	}
 	p.Expire(before.Credential.AccessToken)
@@ -44,7 +44,7 @@ func TestFleetMemberIsSuspendedOnAFile(t *testing.T) {
 		w.Tell("request")
 	}
 	require.Eventually(t, func() bool { return refusals(p) == len(others) }, 30*time.Second, time.Millisecond)
-	assert.Equal(t, 1, p.TokenRequests(), "both wait")
+	assert.Equal(t, 1, p.TokenRequests(), "both other workers wait")
 
 	require.NoError(t, asleep.Continue())
 	assert.Empty(t, asleep.Must(t, "refresh").Err)

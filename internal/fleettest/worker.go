@@ -16,29 +16,29 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// ProviderName is the provider of all credentials here.
+// ProviderName is the provider of all credentials of a fleet.
 const ProviderName = "xai-oauth"
 
-// Job is what a worker is told when it is started.
+// Job is the task of a worker, which it gets at its start.
 type Job struct {
-	Worker   string        // its name
-	Store    string        // which store the test's Open opens
+	Worker   string        // name of the worker
+	Store    string        // address of the store, for the Open of the test
 	Claim    time.Duration // of a SQL store
 	Provider string        // URL of the provider
-	ID       string        // of the credential its requests are pinned to, and that it refreshes
-	Pace     time.Duration // from one request of a sender to its next
+	ID       string        // of the credential with which it sends, and which it refreshes
+	Pace     time.Duration // time from one request of a sender to its next
 	Senders  int
-	StopAt   string // the step of a refresh at which to wait until told to go on; see stepStore
+	StopAt   string // the step of a refresh at which the worker waits for "go"; see stepStore
 }
 
-// Report is what a worker says, one line of JSON each.
+// Report is a message of a worker, one line of JSON.
 type Report struct {
-	Did    string // ready, a command, at, lost, failed or done
-	Step   string // of at
+	Did    string // ready, the name of a command, at, lost, failed or done
+	Step   string // if Did is at
 	Status int    // of a request
 	Err    string
-	Lost   bool   // Err says that a new login is needed
-	Counts Counts // of done
+	Lost   bool   // whether a new login is needed
+	Counts Counts // if Did is done
 }
 
 // Counts is what happened in a worker.
@@ -51,13 +51,14 @@ type Counts struct {
 	Refused     []string // refreshes that failed
 }
 
-// jobVariable makes the test binary a worker.
+// jobVariable is the environment variable with the job. If it is set, the test binary is a worker.
 const jobVariable = "REAUTH_FLEET_JOB"
 
-// Open opens the store of a job. What it returns beside the store is called at the end.
+// Open opens the store of a job. It also returns a function that closes the store at the end.
 type Open func(ctx context.Context, job Job) (reauth.Store, func() error, error)
 
-// BeWorker is called first in TestMain: in a worker process it does its job and never returns.
+// BeWorker does the job of a worker process and does not return from it. In any other process it
+// does nothing. TestMain calls it first.
 func BeWorker(open Open) {
 	text, ok := os.LookupEnv(jobVariable)
 	if !ok {
@@ -86,7 +87,7 @@ type worker struct {
 	counts Counts
 }
 
-// work does what it is told on standard input, one word a line, until that ends.
+// work follows the commands on standard input, one word a line, until the input ends.
 func work(text string, open Open) (err error) {
 	w := &worker{out: json.NewEncoder(os.Stdout), commands: make(chan string), goOn: make(chan struct{}, 1)}
 	if err := json.Unmarshal([]byte(text), &w.job); err != nil {
@@ -114,7 +115,7 @@ func work(text string, open Open) (err error) {
 			w.report(Report{Did: command, Status: status, Err: textOf(err)})
 		case "refresh":
 			w.report(w.refreshed(command, w.refresh(ctx, 30*time.Second)))
-		case "try": // a refresh whose caller does not wait for long
+		case "try": // a refresh whose caller waits only briefly
 			w.report(w.refreshed(command, w.refresh(ctx, 500*time.Millisecond)))
 		case "serve":
 			w.serve(ctx)
@@ -132,7 +133,7 @@ func work(text string, open Open) (err error) {
 	return nil
 }
 
-// listen reads standard input. Its end ends the worker: it does not outlive the test.
+// listen reads standard input. Its end ends the worker, so that no worker outlives the test.
 func (w *worker) listen() {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
@@ -159,7 +160,7 @@ func (w *worker) openPool(ctx context.Context) error {
 	return nil
 }
 
-// Register makes the pool take the provider at that URL for ours.
+// Register registers the provider at a URL with the pool, in place of the built-in one.
 func Register(pool *reauth.Pool, url, worker string) error {
 	refresher, err := reauth.BuiltinRefresher(ProviderName, reauth.OAuth2Config{
 		TokenURL: url + reauthtest.TokenPath,
@@ -193,10 +194,10 @@ func (w *worker) observe(_ context.Context, e reauth.Event) {
 func (w *worker) report(r Report) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_ = w.out.Encode(r) // nobody listens any more: the end of standard input follows
+	_ = w.out.Encode(r) // without a reader, standard input ends too
 }
 
-// request sends one request with the worker's credential.
+// request sends one request with the credential of the worker.
 func (w *worker) request(ctx context.Context) (status int, err error) {
 	return post(reauth.WithCredential(ctx, ProviderName, w.job.ID), w.client, w.job.Provider)
 }
@@ -212,7 +213,7 @@ func (w *worker) refreshed(did string, err error) Report {
 	return Report{Did: did, Err: textOf(err), Lost: errors.As(err, &refused) && refused.Permanent}
 }
 
-// serve sends requests at a pace until the next word on standard input.
+// serve sends requests at the pace of the job until the next command.
 func (w *worker) serve(ctx context.Context) {
 	stop := make(chan struct{})
 	var senders sync.WaitGroup
@@ -242,8 +243,8 @@ func (w *worker) serve(ctx context.Context) {
 	senders.Wait()
 }
 
-// storm refreshes again and again. When a new login is needed it says so, waits until there is one,
-// and opens the store anew, as a program that was started again does.
+// storm refreshes again and again. When a new login is needed, it says so, waits for the next
+// command, and opens the store anew, as a restarted program does.
 func (w *worker) storm(ctx context.Context) {
 	for {
 		err := w.refresh(ctx, 30*time.Second)
@@ -266,20 +267,20 @@ func (w *worker) storm(ctx context.Context) {
 	}
 }
 
-// stepStore waits at one step of the first refresh until the worker is told to go on.
+// stepStore is a store that waits at one step of the first refresh until the worker gets "go".
 type stepStore struct {
 	reauth.Store
 	w *worker
 }
 
-// The steps at which a worker can be made to wait, in their order. The exchange itself is the
-// provider's to hold.
+// These are the steps at which a worker can wait, in their order. At the exchange itself the
+// provider makes it wait.
 const (
-	StepLock    = "lock"    // nothing is held yet
-	StepReread  = "re-read" // the lock is held
-	StepMark    = "mark"    // the store was read and compared
-	StepPersist = "persist" // the exchange is done
-	StepPublish = "publish" // the pair is stored, and the lock free
+	StepLock    = "lock"    // before the lock
+	StepReread  = "re-read" // with the lock, before the store is read
+	StepMark    = "mark"    // after the store was read and compared
+	StepPersist = "persist" // after the exchange
+	StepPublish = "publish" // after the pair was stored and the lock released
 )
 
 func (s *stepStore) at(step string) {

@@ -115,7 +115,8 @@ func (f *Found) addHermes(provider string, e hermesEntry) {
 	switch {
 	case l.AccessToken == "" && e.keptElsewhere():
 		f.skip(e.name, "Hermes keeps its secret elsewhere, in "+cmp.Or(e.Source, "its environment"))
-		f.advise(provider, "Hermes keeps the secret of "+provider+" elsewhere; add that secret as a credential of its own")
+		f.advise(provider, "Hermes keeps the secret of "+provider+" elsewhere; "+
+			"add that secret as a credential of its own")
 	case l.AccessToken == "":
 		f.skip(e.name, "it holds no token")
 	case e.LastStatus == "dead":

@@ -20,11 +20,11 @@ const (
 var errForeign = errors.New("it is not what that program writes: broken JSON, or another program's file")
 
 // Read reads the program's file. Some programs write theirs in place, so that a reader may see half
-// of it: a file that cannot be decoded is read once more. The errors name neither the path nor
-// anything that the file holds.
+// of it, and on Windows nobody can open a file while it is replaced: a file that is there and cannot
+// be read is read once more. The errors name neither the path nor anything that the file holds.
 func (p Program) Read(path string, canonical Canonical) (Found, error) {
 	found, err := p.readOnce(path, canonical)
-	if errors.Is(err, errForeign) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		<-time.NewTimer(rereadAfter).C
 		found, err = p.readOnce(path, canonical)
 	}

@@ -23,8 +23,8 @@ func (t *stamp) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// instant reads Unix seconds or milliseconds. What is no plausible instant is zero. Seconds are taken
-// for milliseconds from the year 5138 on, and milliseconds for seconds until 1973.
+// instant reads Unix seconds or milliseconds. What is no plausible instant is zero. Seconds are
+// taken for milliseconds from the year 5138 on, and milliseconds for seconds until 1973.
 func instant(n float64) time.Time {
 	switch {
 	case !(n > 0 && n < 1e14): // NaN is no instant either

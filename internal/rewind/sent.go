@@ -108,7 +108,12 @@ func (b *SentBody) doneChan() <-chan struct{} {
 }
 
 // Length returns the length of the body. It is known once the body was read to its end.
-func (b *SentBody) Length() (n int64, known bool) { return b.n.Load(), b.eof.Load() }
+func (b *SentBody) Length() (n int64, known bool) {
+	if !b.eof.Load() { // looked at first: Read counts the last bytes before it notes the end
+		return 0, false
+	}
+	return b.n.Load(), true
+}
 
 // ExactBody is a rewound body that must be as long as the one that was sent before. A middleware
 // above may have set another Body and forgotten GetBody. ExactBody holds the last bytes back until

@@ -1,4 +1,4 @@
-// Package storetest tests that a reauth.Store does what the interface says.
+// Package storetest tests that a reauth.Store does what the interface promises.
 package storetest
 
 import (
@@ -14,17 +14,17 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// Backend is a place for credentials, empty at first.
+// Backend is a place for credentials. It is empty at first.
 type Backend struct {
-	// Open returns a store in it. Each call opens it as another process would, where the kind of
-	// store allows that.
+	// Open returns a store in the place. Each call opens it as another process would, if the kind
+	// of store allows that.
 	Open func(t testing.TB) reauth.Store
-	// Edit changes the JSON object in which a credential is kept, as a newer version of the package
-	// might; nil where there is none.
+	// Edit changes the JSON object of a credential, as a newer version of the package might do. It
+	// is nil if there is no such object.
 	Edit func(t testing.TB, provider, id string, change func(members map[string]any))
 }
 
-// Run tests a kind of store, each property in a backend of its own.
+// Run tests a kind of store. Each property gets a backend of its own.
 func Run(t *testing.T, backend func(t *testing.T) Backend) {
 	for _, c := range []struct {
 		name string
@@ -57,7 +57,7 @@ func Run(t *testing.T, backend func(t *testing.T) Backend) {
 	}
 }
 
-// suite is one test: two stores in one place.
+// suite is one test, with two stores in one place.
 type suite struct {
 	*testing.T
 	Backend
@@ -68,8 +68,8 @@ const (
 	provider = "xai-oauth"
 	id       = "me"
 
-	patience = 30 * time.Second       // for what must happen, on a busy machine
-	glance   = 100 * time.Millisecond // at what must not happen
+	patience = 30 * time.Second       // how long a test waits, on a busy machine, for what must happen
+	glance   = 100 * time.Millisecond // how long it waits for what must not happen
 )
 
 var errWanted = errors.New("the function's own error")
@@ -84,7 +84,7 @@ func credential(token string) reauth.Credential {
 	return reauth.Credential{Provider: provider, ID: id, AccessToken: token, RefreshToken: "rt-" + token}
 }
 
-// put stores a credential whatever stood in its place.
+// put stores a credential, whatever was in its place.
 func (s *suite) put(st reauth.Store, c reauth.Credential) {
 	s.Helper()
 	_, err := st.Update(s.ctx(), c.Provider, c.ID,
@@ -108,7 +108,7 @@ func (s *suite) one(st reauth.Store) reauth.Entry {
 	return entries[0]
 }
 
-// within makes an Update and calls f in the middle of it. The Update stores c.
+// within makes an Update that stores c, and calls f in the middle of it.
 func (s *suite) within(st reauth.Store, c reauth.Credential, f func()) {
 	s.Helper()
 	_, err := st.Update(s.ctx(), c.Provider, c.ID, func(reauth.Credential, bool) (reauth.Credential, error) {
@@ -134,7 +134,7 @@ func (s *suite) loadVersions() {
 	for i, change := range changes {
 		entries, current, err := s.b.Load(s.ctx(), seen)
 		require.NoError(s, err)
-		require.Equal(s, seen, current, "nothing has changed")
+		require.Equal(s, seen, current, "the version stays if nothing has changed")
 		require.Empty(s, entries)
 		change()
 		entries, current, err = s.b.Load(s.ctx(), seen)
@@ -152,7 +152,7 @@ func (s *suite) loadVersions() {
 func (s *suite) loadOrder() {
 	for i := range 12 {
 		c := credential(strconv.Itoa(i))
-		c.ID = strconv.Itoa((i * 7) % 12) // neither the order of names nor of tokens
+		c.ID = strconv.Itoa((i * 7) % 12) // the order of names and of tokens is another
 		s.put([]reauth.Store{s.a, s.b}[i%2], c)
 	}
 	s.put(s.a, reauth.Credential{Provider: provider, ID: "7", AccessToken: "again"})
@@ -161,7 +161,8 @@ func (s *suite) loadOrder() {
 	for _, e := range s.load(s.b) {
 		ids = append(ids, e.Credential.ID)
 	}
-	assert.Equal(s, []string{"0", "7", "9", "4", "11", "6", "1", "8", "3", "10", "5"}, ids, "as they were added")
+	want := []string{"0", "7", "9", "4", "11", "6", "1", "8", "3", "10", "5"}
+	assert.Equal(s, want, ids, "in the order in which they were added")
 }
 
 func (s *suite) roundTrip() {
@@ -175,8 +176,7 @@ func (s *suite) roundTrip() {
 	}
 	st := reauth.Standing{
 		AsideUntil: time.Date(2030, 1, 1, 0, 0, 0, 1_000, zone), Retired: true, Reason: "test",
-		LastRefresh: time.Now().Add(-time.Hour),
-		At:          time.Now(), Of: "of", Spending: "spending",
+		LastRefresh: time.Now().Add(-time.Hour), At: time.Now(), Of: "of", Spending: "spending",
 	}
 	s.put(s.a, c)
 	require.NoError(s, s.a.Mark(s.ctx(), provider, id, st))
@@ -186,7 +186,8 @@ func (s *suite) roundTrip() {
 	assert.Equal(s, c, got.Credential)
 	for name, pair := range map[string][2]time.Time{
 		"AsideUntil":  {st.AsideUntil, got.Standing.AsideUntil},
-		"LastRefresh": {st.LastRefresh, got.Standing.LastRefresh}, "At": {st.At, got.Standing.At},
+		"LastRefresh": {st.LastRefresh, got.Standing.LastRefresh},
+		"At":          {st.At, got.Standing.At},
 	} {
 		assert.True(s, pair[0].Equal(pair[1]), "%s: %v, not %v", name, pair[1], pair[0])
 	}
@@ -195,7 +196,7 @@ func (s *suite) roundTrip() {
 
 	bare := reauth.Credential{Provider: provider, ID: id, AccessToken: "bare"}
 	s.put(s.b, bare)
-	assert.Equal(s, bare, s.one(s.a).Credential, "what is empty now has left nothing behind")
+	assert.Equal(s, bare, s.one(s.a).Credential, "members that are empty now are gone")
 }
 
 func (s *suite) names() {
@@ -212,10 +213,11 @@ func (s *suite) names() {
 		s.put(s.a, c)
 	}
 	for i, c := range list {
-		got, err := s.b.Update(s.ctx(), c.Provider, c.ID, func(c reauth.Credential, found bool) (reauth.Credential, error) {
+		keep := func(c reauth.Credential, found bool) (reauth.Credential, error) {
 			require.True(s, found)
 			return c, nil
-		})
+		}
+		got, err := s.b.Update(s.ctx(), c.Provider, c.ID, keep)
 		require.NoError(s, err)
 		assert.Equal(s, strconv.Itoa(i), got.AccessToken)
 		assert.Equal(s, c.ID, got.ID)
@@ -224,7 +226,7 @@ func (s *suite) names() {
 	assert.Len(s, s.load(s.a), len(list)-1)
 }
 
-// borders: what a caller does to a credential it has, or had, changes nothing in the store.
+// borders: if a caller changes a credential that it has or had, the store does not change.
 func (s *suite) borders() {
 	c := credential("1")
 	c.Metadata, c.Hosts = map[string]string{"k": "v"}, []string{"api.x.ai"}
@@ -246,11 +248,11 @@ func (s *suite) borders() {
 	assert.Equal(s, "api.x.ai", e.Credential.Hosts[0])
 }
 
-// unknownMembers: what a newer version, or a person, has put beside our members stays.
+// unknownMembers: members that a newer version or a person has added stay.
 func (s *suite) unknownMembers() {
 	s.put(s.a, credential("1"))
 	if s.Edit == nil {
-		return // such a store is read by nobody else
+		return // nobody else reads such a store
 	}
 	s.Edit(s, provider, id, func(members map[string]any) { members["from_the_future"] = map[string]any{"n": 1.5} })
 	s.put(s.a, credential("2"))

@@ -32,7 +32,7 @@ func (s *suite) updateFound() {
 	assert.Equal(s, credential("2"), got)
 	e := s.one(s.a)
 	assert.Equal(s, "2", e.Credential.AccessToken)
-	assert.Equal(s, "kept", e.Standing.Reason, "an Update touches no standing")
+	assert.Equal(s, "kept", e.Standing.Reason, "an Update does not change the standing")
 }
 
 func (s *suite) updateError() {
@@ -41,13 +41,13 @@ func (s *suite) updateError() {
 		return c, errWanted
 	}
 	_, err := s.a.Update(s.ctx(), provider, id, fail)
-	require.Same(s, errWanted, err, "as it is")
+	require.Same(s, errWanted, err, "the error comes back unchanged")
 	require.Empty(s, s.load(s.b))
 	s.put(s.a, credential("1"))
 	_, err = s.a.Update(s.ctx(), provider, id, fail)
 	require.Same(s, errWanted, err)
 	assert.Equal(s, "1", s.one(s.b).Credential.AccessToken)
-	s.put(s.b, credential("2")) // it was released
+	s.put(s.b, credential("2")) // the credential is free again
 }
 
 func (s *suite) updatePanic() {
@@ -60,7 +60,7 @@ func (s *suite) updatePanic() {
 	begin := time.Now()
 	s.put(s.b, credential("2"))
 	s.put(s.a, credential("3"))
-	assert.Less(s, time.Since(begin), patience/3, "it was released")
+	assert.Less(s, time.Since(begin), patience/3, "the credential is free again")
 }
 
 func (s *suite) waitHonoursContext() {
@@ -70,7 +70,7 @@ func (s *suite) waitHonoursContext() {
 			ctx, stop := context.WithTimeout(context.Background(), glance)
 			defer stop()
 			_, err := other.Update(ctx, provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
-				assert.Fail(s, "two are inside")
+				assert.Fail(s, "two callers are inside an Update")
 				return c, nil
 			})
 			assert.ErrorIs(s, err, context.DeadlineExceeded)
@@ -80,7 +80,7 @@ func (s *suite) waitHonoursContext() {
 		})
 	}
 	s.put(s.b, credential("2"))
-	assert.Equal(s, "2", s.one(s.a).Credential.AccessToken, "who stopped waiting holds nothing")
+	assert.Equal(s, "2", s.one(s.a).Credential.AccessToken, "a caller that stopped waiting holds nothing")
 }
 
 func (s *suite) outlivesContext() {
@@ -89,7 +89,7 @@ func (s *suite) outlivesContext() {
 		cancel()
 		return credential("1"), nil
 	})
-	require.NoError(s, err, "the context bounds the wait only")
+	require.NoError(s, err, "the context bounds only the wait")
 	assert.Equal(s, "1", s.one(s.b).Credential.AccessToken)
 	s.put(s.b, credential("2"))
 }
@@ -98,18 +98,19 @@ func (s *suite) updatesExclude() {
 	const workers, rounds = 4, 10
 	var inside, most atomic.Int32
 	var all sync.WaitGroup
+	increment := func(c reauth.Credential, _ bool) (reauth.Credential, error) {
+		most.Store(max(most.Load(), inside.Add(1)))
+		defer inside.Add(-1)
+		n, _ := strconv.Atoi(c.AccessToken) // zero at first
+		time.Sleep(time.Millisecond)        // invites the others in
+		c.AccessToken = strconv.Itoa(n + 1)
+		return c, nil
+	}
 	for w := range 2 * workers {
 		st := []reauth.Store{s.a, s.b}[w%2]
 		all.Go(func() {
 			for range rounds {
-				_, err := st.Update(s.ctx(), provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
-					most.Store(max(most.Load(), inside.Add(1)))
-					defer inside.Add(-1)
-					n, _ := strconv.Atoi(c.AccessToken) // not found: zero
-					time.Sleep(time.Millisecond)        // an invitation
-					c.AccessToken = strconv.Itoa(n + 1)
-					return c, nil
-				})
+				_, err := st.Update(s.ctx(), provider, id, increment)
 				assert.NoError(s, err)
 			}
 		})
@@ -119,7 +120,7 @@ func (s *suite) updatesExclude() {
 	assert.Equal(s, strconv.Itoa(2*workers*rounds), s.one(s.a).Credential.AccessToken, "no update is lost")
 }
 
-// othersGoOn: an exchange keeps nobody from another credential, nor from reading.
+// othersGoOn: during an Update, other credentials can be updated, and all can be read.
 func (s *suite) othersGoOn() {
 	s.put(s.a, credential("1"))
 	s.within(s.a, credential("2"), func() {
@@ -143,15 +144,15 @@ func (s *suite) markDuringUpdate() {
 				at = at.Add(time.Second)
 				begin := time.Now()
 				require.NoError(s, st.Mark(s.ctx(), provider, id, reauth.Standing{At: at, Reason: fmt.Sprint(i, j)}))
-				assert.Less(s, time.Since(begin), patience/3, "a mark waits for no Update")
-				assert.Equal(s, fmt.Sprint(i, j), s.one(reader).Standing.Reason, "and shows at once")
+				assert.Less(s, time.Since(begin), patience/3, "a mark does not wait for an Update")
+				assert.Equal(s, fmt.Sprint(i, j), s.one(reader).Standing.Reason, "a mark is visible at once")
 			}
 		})
 		e := s.one(s.b)
 		assert.Equal(s, fmt.Sprint("new-", i), e.Credential.AccessToken)
-		assert.Equal(s, fmt.Sprint(i, 1), e.Standing.Reason, "the Update has not undone it")
+		assert.Equal(s, fmt.Sprint(i, 1), e.Standing.Reason, "the Update has not undone the mark")
 	}
-	s.within(s.a, credential("3"), func() { // the mark before an exchange
+	s.within(s.a, credential("3"), func() { // a pool marks the exchange that it begins
 		require.NoError(s, s.a.Mark(s.ctx(), provider, id, reauth.Standing{
 			At: at.Add(time.Second), Spending: "digest",
 		}))
@@ -178,7 +179,7 @@ func (s *suite) markNewestWins() {
 		require.Equal(s, m.stands, s.one(s.b).Standing.Reason)
 	}
 	require.NoError(s, s.b.Mark(s.ctx(), provider, id, reauth.Standing{At: now.Add(3 * time.Hour)}))
-	assert.Empty(s, s.one(s.a).Standing.Reason, "of two of one instant, the later")
+	assert.Empty(s, s.one(s.a).Standing.Reason, "of two marks of one instant, the later stands")
 
 	var all sync.WaitGroup
 	for i := range 20 {
@@ -196,7 +197,7 @@ func (s *suite) markOfUnknown() {
 	require.NoError(s, s.a.Mark(s.ctx(), provider, id, reauth.Standing{At: time.Now(), Retired: true}))
 	require.Empty(s, s.load(s.b))
 	s.put(s.a, credential("1"))
-	assert.Zero(s, s.one(s.b).Standing, "it was dropped")
+	assert.Zero(s, s.one(s.b).Standing, "a mark of an unknown credential is dropped")
 }
 
 func (s *suite) marksTouchNoToken() {
@@ -230,12 +231,12 @@ func (s *suite) marksTouchNoToken() {
 }
 
 func (s *suite) deletes() {
-	require.NoError(s, s.a.Delete(s.ctx(), provider, id), "to delete what is not there is no error")
+	require.NoError(s, s.a.Delete(s.ctx(), provider, id), "it is no error to delete an unknown credential")
 	s.put(s.a, credential("1"))
 	require.NoError(s, s.a.Mark(s.ctx(), provider, id, reauth.Standing{At: time.Now().Add(time.Hour), Retired: true}))
 	require.NoError(s, s.b.Delete(s.ctx(), provider, id))
 	require.Empty(s, s.load(s.a))
-	s.updateFound() // as if it had never been there: the old standing is gone as well
+	s.updateFound() // the old standing is gone as well
 }
 
 func (s *suite) deleteWaits() {
@@ -247,12 +248,12 @@ func (s *suite) deleteWaits() {
 			go func() { deleted <- other.Delete(ctx, provider, id) }()
 			select {
 			case <-deleted:
-				assert.Fail(s, "deleted in the middle of an exchange")
+				assert.Fail(s, "the credential was deleted in the middle of an Update")
 			case <-time.After(glance):
 			}
 			assert.Len(s, s.load(s.b), 1)
 		})
 		require.NoError(s, <-deleted)
-		assert.Empty(s, s.load(s.a), "the Update has not brought it back")
+		assert.Empty(s, s.load(s.a), "the Update has not brought the credential back")
 	}
 }

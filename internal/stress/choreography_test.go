@@ -31,10 +31,10 @@ var (
 	stressSeeds = flag.Uint64("stress.seeds", 0, "number of choreographies; 0: 200, or 40 with -short")
 )
 
-// A choreography is half a minute of pools over one provider, random and repeatable by its seed:
-// requests come and leave, tokens expire, the token endpoint and the store fail, credentials come
-// and go. What must hold whatever happens is checked where it is seen: by each request, by the
-// base, and on what is left when calm has returned.
+// A choreography is half a minute of pools over one provider. It is random, and its seed repeats
+// it. Requests come and leave, tokens expire, the token endpoint and the store fail, credentials
+// come and go. Each request and the base check what must hold whatever happens; run checks what is
+// left at the end.
 func TestChoreographies(t *testing.T) {
 	seeds := *stressSeeds
 	switch {
@@ -60,21 +60,24 @@ const (
 	stressSpan  = 30 * time.Second
 	storePace   = 20 * time.Millisecond
 	stressAgent = "set by the transport"
-	anchor      = "anchor" // ID and token of a key that is accepted throughout: with it in the pools no request may fail
-	otherKey    = "key-of-other"
-	otherHost   = "api.other.example" // of another provider
+	// anchor is the ID and the token of a key that is always accepted. While the pools have it, no
+	// request may fail.
+	anchor    = "anchor"
+	otherKey  = "key-of-other"
+	otherHost = "api.other.example" // of another provider
 )
 
-// rig is a pool, and a client that sends with its credentials.
+// rig is a pool, and a client that sends with the credentials of the pool.
 type rig struct {
 	pool   *reauth.Pool
 	client *http.Client
 }
 
+// stress is one choreography.
 type stress struct {
 	t     *testing.T
 	seed  uint64
-	rnd   *rand.Rand // for the plan only: what runs at the same time must not draw from it
+	rnd   *rand.Rand // for the plan only: goroutines must not draw from it
 	begin time.Time
 	wg    sync.WaitGroup
 
@@ -84,14 +87,14 @@ type stress struct {
 	rigs     []*rig
 	closed   []bool
 	anchored bool
-	removing bool // credentials are removed; else the pairs they began with may be added again at any time
+	removing bool // removes credentials; otherwise it may add their first pairs again at any time
 
-	mu       sync.Mutex         // guards what follows: all tokens that were issued, as nobody else knows them
+	mu       sync.Mutex         // guards what follows: all tokens that were issued
 	families map[string]*family // by any of their tokens
 	latest   map[string]*family // by ID
 	first    []reauth.Credential
-	wanted   map[string]int // exchanges, at most; by ID
-	granted  map[string]int // exchanges; by ID
+	wanted   map[string]int // the most exchanges that may happen, by ID
+	granted  map[string]int // the exchanges that happened, by ID
 	faults   []reauthtest.Fault
 }
 
@@ -124,7 +127,8 @@ func newStress(t *testing.T, seed uint64) *stress {
 	return s
 }
 
-// newPool opens a pool over the store. Its requests and exchanges pass through sent and exchanged.
+// newPool opens a pool over the store. Its requests go through sent, and its exchanges through
+// exchanged.
 func (s *stress) newPool(strategy reauth.Strategy) *rig {
 	pool, err := reauth.OpenPool(context.Background(), s.store)
 	require.NoError(s.t, err)
@@ -140,10 +144,12 @@ func (s *stress) newPool(strategy reauth.Strategy) *rig {
 	}
 }
 
-// run plays the choreography and checks what is left. That every goroutine ends is synctest's to
-// see.
+// run plays the choreography and checks what is left. The bubble checks that every goroutine ends.
 func (s *stress) run() {
-	plan := []func() func(){s.expire, s.expire, s.expire, s.refuse, s.fault, s.fault, s.come, s.leave, s.refresh, s.token, s.reset, s.trouble}
+	plan := []func() func(){
+		s.expire, s.expire, s.expire, s.refuse, s.fault, s.fault, s.come, s.leave,
+		s.refresh, s.token, s.reset, s.trouble,
+	}
 	for range 15 + s.rnd.IntN(25) {
 		s.later(plan[s.rnd.IntN(len(plan))]())
 	}
@@ -170,7 +176,7 @@ func (s *stress) run() {
 func (s *stress) later(f func()) {
 	at := time.Duration(s.rnd.Int64N(int64(stressSpan)))
 	if s.rnd.IntN(2) == 0 {
-		at = at.Truncate(stressSpan / 8) // many things at once
+		at = at.Truncate(stressSpan / 8) // so that many things happen at once
 	}
 	s.planned = append(s.planned, func() {
 		time.Sleep(at)
@@ -178,8 +184,8 @@ func (s *stress) later(f func()) {
 	})
 }
 
-// pause takes a random time: the same at the same place and moment, however goroutines are
-// scheduled.
+// pause waits for a random time. At the same place and moment it is always the same time, however
+// goroutines are scheduled.
 func (s *stress) pause(ctx context.Context, place string, most time.Duration) error {
 	h := fnv.New64a()
 	fmt.Fprintln(h, s.seed, place, time.Since(s.begin))
@@ -193,15 +199,15 @@ func (s *stress) pause(ctx context.Context, place string, most time.Duration) er
 	}
 }
 
-// ask is a request.
+// ask is a request and how its caller behaves.
 type ask struct {
 	pool, size int
-	pinned     string        // to that credential
-	other      bool          // to the other provider
+	pinned     string        // ID of the credential that must be used; empty for any
+	other      bool          // goes to the other provider
 	once       bool          // its body has no GetBody
-	leave      time.Duration // when the caller leaves; zero: never
-	cancel     bool          // by cancelling; else it is a deadline
-	sure       bool          // the credential is accepted
+	leave      time.Duration // after which the caller leaves; zero for never
+	cancel     bool          // the caller leaves by cancelling, not by a deadline
+	sure       bool          // the provider accepts the credential
 }
 
 type askKey struct{}
@@ -251,7 +257,7 @@ func (a ask) request() (*http.Request, context.CancelFunc) {
 	return req, cancel
 }
 
-// ask makes a request and checks what comes of it.
+// ask sends a request and checks its outcome.
 func (s *stress) ask(a ask) {
 	req, cancel := a.request()
 	defer cancel()
@@ -267,11 +273,11 @@ func (s *stress) ask(a ask) {
 	case a.sure, a.other, s.anchored && a.pinned == "":
 		s.t.Errorf("%+v: %d %s with a credential in the pool that is accepted", a, status, got)
 	default:
-		assert.True(s.t, json.Valid([]byte(got)), "%+v: a refusal that is not whole: %q", a, got)
+		assert.True(s.t, json.Valid([]byte(got)), "%+v: the refusal is not whole: %q", a, got)
 	}
 }
 
-// login makes a new login and adds it.
+// login makes a new login and adds it to a pool.
 func (s *stress) login(r *rig, id string) {
 	access, refresh := s.fake.Login()
 	c := reauth.Credential{Provider: "xai", ID: id, AccessToken: access, RefreshToken: refresh}
@@ -287,8 +293,8 @@ func (s *stress) login(r *rig, id string) {
 	s.latest[id], s.first = f, append(s.first, c)
 }
 
-// want notes that so many exchanges of id's tokens may follow, and runs f with its latest login, if
-// there is one.
+// want notes that up to n more exchanges of the tokens of id may happen. It runs f with the latest
+// login of id, if there is one.
 func (s *stress) want(id string, n int, f func(*family)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -298,8 +304,8 @@ func (s *stress) want(id string, n int, f func(*family)) {
 	}
 }
 
-// What may happen. Each of these functions draws what it needs from the plan and returns what is to
-// be done.
+// These functions are the events of a choreography. Each one draws what it needs from the plan, and
+// returns what to do at the planned moment.
 
 func (s *stress) expire() func() {
 	id := s.anyID()
@@ -338,11 +344,11 @@ func (s *stress) fault() func() {
 	}
 }
 
-// come adds a new login, or the first one again, as programs do that take it from their
+// come adds a new login, or the first pair of a login again, as programs do that take it from their
 // environment.
 func (s *stress) come() func() {
 	r, id, again := s.anyPool(), s.anyID(), s.rnd.IntN(2) == 0 && !s.removing
-	c := s.first[s.rnd.IntN(len(s.first))] // of the login it began with
+	c := s.first[s.rnd.IntN(len(s.first))] // the pair that a login began with
 	return func() {
 		if again {
 			_, _ = r.pool.Add(context.Background(), c) // the store may be in trouble
@@ -371,13 +377,13 @@ func (s *stress) refresh() func() {
 	}
 }
 
-// token is a client that is not HTTP.
+// token is a client that takes a token and does not use HTTP.
 func (s *stress) token() func() {
 	r, verdict := s.anyPool(), reauth.Verdict{Kind: reauth.Kind(s.rnd.IntN(2)), Reason: "stress"}
 	return func() {
 		c, err := r.pool.Token(context.Background(), "xai")
 		if err != nil || c.ID == anchor {
-			return // all have been removed, or it must be left alone
+			return // no credential is left, or it is the anchor
 		}
 		s.want(c.ID, 1, nil)
 		_ = r.pool.Report(context.Background(), "xai", c.ID, c.AccessToken, verdict) // the exchange may fail
@@ -403,8 +409,8 @@ func (s *stress) trouble() func() {
 	}
 }
 
-// recover lets everything rest, expires all tokens, and asks for each credential: its login must
-// still serve.
+// recover lets every back-off end and expires all tokens. Then it sends with each credential: every
+// login must still serve.
 func (s *stress) recover() {
 	time.Sleep(15 * time.Minute)
 	synctest.Wait()
@@ -413,7 +419,7 @@ func (s *stress) recover() {
 		s.wanted[f.id]++
 		s.fake.Expire(f.access...)
 	}
-	for i := range 2 * len(s.rigs) { // twice: the first time a pool may have to notice what is in the store
+	for i := range 2 * len(s.rigs) { // twice: the first request makes a pool look at its store
 		s.ask(ask{pool: i % len(s.rigs)})
 		time.Sleep(3 * time.Second)
 	}
@@ -435,15 +441,15 @@ func (s *stress) stored() map[string]*family {
 	for _, e := range entries {
 		if f := s.family(e.Credential.RefreshToken); f != nil {
 			list[e.Credential.AccessToken] = f
-			assert.True(s.t, f.ended || s.fake.Current(e.Credential.RefreshToken), "the store holds an old pair of %s",
-				f.id)
+			current := f.ended || s.fake.Current(e.Credential.RefreshToken)
+			assert.True(s.t, current, "the store holds an old pair of %s", f.id)
 		}
 	}
 	return list
 }
 
-// checkLogins checks that no login has been lost, no token exchanged in vain, and no pool is behind
-// the store.
+// checkLogins checks that no login is lost, that there was no needless exchange, and that no pool
+// is behind the store.
 func (s *stress) checkLogins() {
 	for _, f := range s.families {
 		assert.True(s.t, f.ended || s.fake.Alive(f.refresh), "a refresh token of %s was used twice", f.id)
@@ -459,7 +465,7 @@ func (s *stress) checkLogins() {
 	}
 }
 
-// fingerprint is what Status tells of an access token.
+// fingerprint returns the fingerprint of an access token as Status has it.
 func fingerprint(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:4])

@@ -16,10 +16,10 @@ import (
 // key names a credential in a store.
 type key struct{ provider, id string }
 
-// pacedStore is a reauth.Store in memory that takes its time and fails where it is told to. Its
+// pacedStore is a reauth.Store in memory. It takes its time, and fails where a test wants that. Its
 // zero value does neither.
 type pacedStore struct {
-	pause func(ctx context.Context, place string) // nil: no operation takes any time
+	pause func(ctx context.Context, place string) // if nil, no operation takes time
 
 	mu      sync.Mutex
 	version int
@@ -51,7 +51,7 @@ func (s *pacedStore) takeTime(ctx context.Context, place string) {
 	}
 }
 
-// all returns the entries and their version, whether or not the store is in trouble.
+// all returns the entries and their version, whether or not the store fails.
 func (s *pacedStore) all() (list []reauth.Entry, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func clone(c reauth.Credential) reauth.Credential {
 	return c
 }
 
-// claim waits until nobody else is inside an Update of k, and returns what ends the claim.
+// claim waits until nobody is inside an Update of k. It returns the function that ends the claim.
 func (s *pacedStore) claim(ctx context.Context, k key) (release func(), err error) {
 	s.mu.Lock()
 	if s.claims == nil {
@@ -89,7 +89,7 @@ func (s *pacedStore) claim(ctx context.Context, k key) (release func(), err erro
 
 // Load implements reauth.Store.
 func (s *pacedStore) Load(ctx context.Context, version string) ([]reauth.Entry, string, error) {
-	defer s.takeTime(ctx, "load") // what was read is old when it arrives
+	defer s.takeTime(ctx, "load") // so the entries are old when they arrive
 	if err := s.failure("load"); err != nil {
 		return nil, "", err
 	}
@@ -105,7 +105,7 @@ func (s *pacedStore) Update(
 	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
 ) (reauth.Credential, error) {
 	s.takeTime(ctx, "claim")
-	defer s.takeTime(context.Background(), "release") // the claim is free: others may be faster
+	defer s.takeTime(context.Background(), "release") // the claim is free by then, and others may be faster
 	if err := s.failure("claim"); err != nil {
 		return reauth.Credential{}, err
 	}
@@ -134,7 +134,7 @@ func (s *pacedStore) Update(
 	return c, nil
 }
 
-// put stores a credential under a claim, which keeps Delete away.
+// put stores a credential. The caller has the claim, which keeps Delete away.
 func (s *pacedStore) put(k key, c reauth.Credential) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,7 +181,7 @@ func (s *pacedStore) Delete(ctx context.Context, provider, id string) error {
 	return nil
 }
 
-// The choreographies prove nothing if their store breaks its word.
+// The choreographies prove nothing if their store breaks a promise of reauth.Store.
 func TestPacedStoreKeepsItsWord(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Backend {
 		store := new(pacedStore)

@@ -16,23 +16,23 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The world of TestChoreographies: the base, the token endpoint and the store of its pools.
+// This file is the world of TestChoreographies: the base and the token endpoint of its pools.
 
 // family is the tokens of one login.
 type family struct {
 	id      string
 	access  []string
-	refresh string // the last
-	ended   bool   // an answer was lost, and nobody can know the refresh token, or the login was revoked
+	refresh string // the newest one
+	ended   bool   // the answer with the last refresh token was lost, or the login was revoked
 }
 
-// sent is the base: it checks whose token is sent, and hands the request to the provider.
+// sent is the base. It checks which token a request carries, and hands the request to the provider.
 func (s *stress) sent(req *http.Request) (*http.Response, error) {
 	a, _ := req.Context().Value(askKey{}).(ask)
 	token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
 	f := s.family(token)
 	switch {
-	case token == stressAgent: // all credentials have been removed
+	case token == stressAgent: // no credential is left
 	case a.other != (token == otherKey):
 		s.t.Errorf("%+v: a credential of another provider was sent", a)
 	case a.pinned != "" && (f == nil || f.id != a.pinned):
@@ -55,7 +55,7 @@ func (s *stress) sent(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// exchanged is the way to the token endpoint: every pair that comes back is noted.
+// exchanged sends a token request to the provider and notes the pair that comes back.
 func (s *stress) exchanged(req *http.Request) (*http.Response, error) {
 	raw, err := io.ReadAll(req.Body)
 	require.NoError(s.t, err)
@@ -99,7 +99,7 @@ func (s *stress) nextFault() (f reauthtest.Fault) {
 	return f
 }
 
-// issued notes the pair that an exchange has brought.
+// issued notes the pair of an exchange.
 func (s *stress) issued(f *family, access, refresh string, lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

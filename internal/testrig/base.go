@@ -12,7 +12,7 @@ type RoundTripFunc func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f RoundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Answer makes a response as a base returns it. header holds names and values in turn.
+// Answer makes a response as a base returns it. header has names and values in turn.
 func Answer(req *http.Request, status int, body string, header ...string) *http.Response {
 	h := make(http.Header)
 	for i := 0; i+1 < len(header); i += 2 {

@@ -1,36 +1,35 @@
-// Package testrig holds the parts that the test packages of this module share. It is for tests
-// only.
+// Package testrig has the parts that the test packages of this module share. It is for tests only.
 //
 // # Which world a test lives in
 //
 // Every test of the library runs in one of four worlds. Take the first one that can show what the
 // test is about.
 //
-// A rig is a pool and a transport over a fake provider (reauthtest.Provider) in memory: no socket,
-// no file. The tests of package reauth make one with newRig, in rig_test.go. Events, requests and
-// standings can be read from it.
+// A rig is a pool and a transport over a fake provider (reauthtest.Provider) in memory, without
+// sockets and files. The tests of package reauth make one with newRig, in rig_test.go. A test can
+// read events, requests and standings from it.
 //
-// A bubble is a rig inside testing/synctest: waits take no time, the clock is exact, and a
+// A bubble is a rig inside testing/synctest. Waits take no time, the clock is exact, and a
 // goroutine that is left behind fails the test. Every test in which something waits or expires
-// belongs here: bubble in flight_test.go, bubbleOver in sync_test.go for a pool over a store, and
-// fleet in sync_test.go for several pools over one store. internal/stress plays random
-// choreographies in bubbles. internal/contract checks the obligations of an http.RoundTripper, in a
-// bubble where something waits and over a server on the loopback interface where net/http is a
-// party.
+// belongs here. Use bubble in pool_renew_test.go, bubbleOver in pool_share_test.go for a pool over
+// a store, and fleet in pool_share_test.go for several pools over one store. internal/stress plays
+// random choreographies in bubbles. internal/contract checks the obligations of an
+// http.RoundTripper: in a bubble where something waits, and over a server on the loopback interface
+// where net/http takes part.
 //
-// A fleet is several processes over one store and one fake provider that is served on the loopback
-// interface (internal/fleettest). Its workers are the test binary itself, started again, so that
-// they can be suspended and killed. What an operating system or a database does to a lock is tested
-// here only. internal/fleettest runs it on a file; the module integration runs it on PostgreSQL and
-// SQLite.
+// A fleet is several processes over one store and one fake provider, which is served on the
+// loopback interface (internal/fleettest). Its workers are the test binary itself, started again,
+// so that a test can suspend and kill them. Only here do the tests show what an operating system or
+// a database does to a lock. internal/fleettest runs it on a file; the module integration runs it
+// on PostgreSQL and SQLite.
 //
-// A store's own promises are tested without any pool, by internal/storetest. Every implementation
-// of reauth.Store runs it.
+// internal/storetest tests the promises of a store, without a pool. Every implementation of
+// reauth.Store runs it.
 //
 // # Sizes
 //
-// Some tests repeat something: kills, seconds of service, random choreographies. They skip nothing,
-// they only do less:
+// Some tests repeat something: kills, seconds of service, random choreographies. A smaller size
+// skips nothing, it only repeats less:
 //
 //	go test -short ./...                                        the fewest
 //	go test ./...                                               what the gate runs

@@ -14,11 +14,11 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// TokenURL is where the refreshers of RefresherAt ask. Nothing is served there: the request ends in
-// the round tripper that RefresherAt was given.
+// TokenURL is the token endpoint of the refreshers of RefresherAt. No server is there: the round
+// tripper of RefresherAt answers the requests.
 const TokenURL = "https://auth.example.com" + reauthtest.TokenPath
 
-// RefresherAt returns the provider's own refresher, whose token endpoint is rt.
+// RefresherAt returns the refresher of a built-in provider. rt answers its token requests.
 func RefresherAt(t testing.TB, provider string, rt http.RoundTripper) reauth.Refresher {
 	t.Helper()
 	r, err := reauth.BuiltinRefresher(provider, reauth.OAuth2Config{
@@ -28,7 +28,7 @@ func RefresherAt(t testing.TB, provider string, rt http.RoundTripper) reauth.Ref
 	return r
 }
 
-// Register registers a built-in provider with the pool, after change has changed it.
+// Register registers a built-in provider with the pool, as changed by change.
 func Register(t testing.TB, pool *reauth.Pool, provider string, change func(*reauth.Provider)) {
 	t.Helper()
 	p, ok := reauth.LookupProvider(provider)
@@ -37,7 +37,8 @@ func Register(t testing.TB, pool *reauth.Pool, provider string, change func(*rea
 	require.NoError(t, pool.Register(p))
 }
 
-// StatusOf returns how a credential of the pool stands. It must be there.
+// StatusOf returns the status of a credential of the pool. It fails the test if there is no such
+// credential.
 func StatusOf(t testing.TB, pool *reauth.Pool, provider, id string) reauth.CredentialStatus {
 	t.Helper()
 	for _, s := range pool.Status() {
@@ -49,7 +50,7 @@ func StatusOf(t testing.TB, pool *reauth.Pool, provider, id string) reauth.Crede
 	return reauth.CredentialStatus{}
 }
 
-// Send sends a request, and reads and closes the answer's body.
+// Send sends a request, and reads and closes the body of the answer.
 func Send(client *http.Client, req *http.Request) (status int, body string, err error) {
 	resp, err := client.Do(req)
 	if err != nil {
@@ -73,7 +74,7 @@ func (l *EventLog) Observe(_ context.Context, e reauth.Event) {
 	l.list = append(l.list, e)
 }
 
-// All returns the events so far: those of the types, or of all types when none is given.
+// All returns the events so far that have one of the types, or all events if no type is given.
 func (l *EventLog) All(types ...reauth.EventType) (list []reauth.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
