@@ -10,7 +10,8 @@ import (
 
 func TestCanonicalName(t *testing.T) {
 	for in, want := range map[string]string{
-		"xai": "xai-oauth", " X.AI ": "xai-oauth", "openai": "openai-api", "custom:moonshot": "kimi-coding", "custom:": "custom", "own": "own",
+		"xai": "xai-oauth", " X.AI ": "xai-oauth", "openai": "openai-api",
+		"custom:moonshot": "kimi-coding", "custom:": "custom", "own": "own",
 	} {
 		assert.Equal(t, want, vendors.Canonical(in), in)
 	}
