@@ -104,7 +104,7 @@ func TestRejectedKeyIsPutAsideDoubling(t *testing.T) {
 		r.mustPost(t)
 		r.fake.Expire("key-a")
 		r.mustPost(t)
-		assert.Equal(t, 30*time.Second, time.Until(r.status(t, "a").AsideUntil), "an accepted request ends the doubling")
+		assert.Equal(t, 30*time.Second, time.Until(r.status(t, "a").AsideUntil), "a success ends the doubling")
 	})
 }
 
