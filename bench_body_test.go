@@ -16,7 +16,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// A body without GetBody is kept while it is sent: the bytes allocated per request are the copy.
+// BenchmarkBody sends bodies with and without GetBody. The transport copies a body without GetBody
+// while it sends it. The bytes allocated per request are that copy.
 func BenchmarkBody(b *testing.B) {
 	for _, size := range []int{2 << 10, 1 << 20} {
 		for _, rewindable := range []bool{true, false} {
@@ -28,7 +29,10 @@ func BenchmarkBody(b *testing.B) {
 			if !rewindable {
 				req.GetBody = nil
 			}
-			for name, rt := range map[string]http.RoundTripper{"bare": instant{}, "reauth": reauth.NewRecoveringTransport(instant{}, benchPool(b, 1))} {
+			for name, rt := range map[string]http.RoundTripper{
+				"bare":   instant{},
+				"reauth": reauth.NewRecoveringTransport(instant{}, benchPool(b, 1)),
+			} {
 				b.Run(fmt.Sprintf("%d/getbody=%v/%s", size, rewindable, name), func(b *testing.B) {
 					b.ReportAllocs()
 					b.SetBytes(int64(size))
@@ -46,10 +50,12 @@ func BenchmarkBody(b *testing.B) {
 	}
 }
 
-// onlyReader hides the short cuts of a reader: a body of a user's own.
+// onlyReader hides every method of a reader but Read. It stands for a type of reader that net/http
+// does not know.
 type onlyReader struct{ io.Reader }
 
-// Memory of a thousand requests of 1 MiB without GetBody in flight, as a multiple of their bytes.
+// BenchmarkKeptMemory measures the memory of a thousand requests in flight, each with a body of
+// 1 MiB and without GetBody. It reports the memory as a multiple of the bytes in the bodies.
 func BenchmarkKeptMemory(b *testing.B) {
 	const requests, size = 1000, 1 << 20
 	for b.Loop() {
@@ -58,7 +64,8 @@ func BenchmarkKeptMemory(b *testing.B) {
 	}
 }
 
-// heapInFlight returns the bytes on the heap while so many requests wait for an answer, their bodies sent.
+// heapInFlight returns the bytes on the heap while the requests wait for their answers. Their
+// bodies have been sent.
 func heapInFlight(b *testing.B, requests int, size int64) float64 {
 	var sent, answered sync.WaitGroup
 	hold := make(chan struct{})
@@ -73,8 +80,10 @@ func heapInFlight(b *testing.B, requests int, size int64) float64 {
 	sent.Add(requests)
 	for range requests {
 		answered.Go(func() {
-			body := io.NopCloser(io.LimitReader(zeros{}, size)) // made while it is read: it takes no memory itself
-			req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "https://api.x.ai/v1/chat/completions", body)
+			// The body is made while it is read, so that it takes no memory itself.
+			body := io.NopCloser(io.LimitReader(zeros{}, size))
+			const url = "https://api.x.ai/v1/chat/completions"
+			req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, body)
 			if err != nil {
 				b.Error(err)
 				return
@@ -95,6 +104,8 @@ func heapInFlight(b *testing.B, requests int, size int64) float64 {
 	return float64(m.HeapAlloc)
 }
 
+// zeros is a reader of zeros without an end.
+// zeros is a reader of zeros without an end.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -102,8 +113,9 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkFirstByte measures, over loopback, from the request to the first byte of a stream's body in the caller's hands:
-// without the library, with it, and with it looking at the first event.
+// BenchmarkFirstByte measures the time from the start of a request to the first byte of the
+// stream's body, over loopback. It compares three ways: without the library, with it, and with it
+// while it looks at the first event.
 func BenchmarkFirstByte(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -154,7 +166,8 @@ func BenchmarkFirstByte(b *testing.B) {
 	}
 }
 
-// A stream of 16 MiB over loopback: time and time to its first byte, as multiples of the bare base's.
+// BenchmarkStream reads a stream of 16 MiB over loopback. It reports the throughput and the time to
+// the first byte, each as a multiple of the bare base's.
 func BenchmarkStream(b *testing.B) {
 	const turns, events = 31, 512
 	event := make([]byte, 32<<10)

@@ -260,7 +260,8 @@ func TestClassifyCountsFromNow(t *testing.T) {
 	})
 }
 
-// A bad request is explained in words of the request, which may be anybody's: they say nothing of the credential.
+// A bad request is explained in words of the request, which may be anybody's: they say nothing of
+// the credential.
 func TestClassifyLooksForNoRefusalInWhatABadRequestQuotes(t *testing.T) {
 	for _, c := range []struct {
 		provider string

@@ -20,7 +20,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// keysOf is a rig of one provider's API keys "key-a", "key-b" and "key-c", over a fake of that dialect.
+// keysOf is a rig of one provider's API keys "key-a", "key-b" and "key-c", over a fake of that
+// dialect.
 func keysOf(t testing.TB, provider, base string, d reauthtest.Dialect) *rig {
 	t.Helper()
 	r := &rig{fake: reauthtest.New(d), provider: provider, url: base, pool: reauth.NewPool(), events: new(eventLog)}
@@ -162,7 +163,8 @@ func TestBoundPathsOfOnesOwn(t *testing.T) {
 	assert.Equal(t, []string{"jobs"}, p.BoundPaths)
 }
 
-// A conversation is not moved to try out a credential whose quota may be back, unless it is at home there.
+// A conversation is not moved to try out a credential whose quota may be back, unless it is at home
+// there.
 func TestAffinityIsNotProbedAway(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
 		home := make(map[string]string)
@@ -319,7 +321,8 @@ func TestTrackingIsBounded(t *testing.T) {
 	assert.Len(t, used, 3, "the oldest is forgotten")
 }
 
-// A body is looked at through GetBody, and arrives whole, whatever GetBody does: openai-go's rewinds one reader.
+// A body is looked at through GetBody, and arrives whole, whatever GetBody does: openai-go's
+// rewinds one reader.
 func TestTrackedRequestBodiesArriveWhole(t *testing.T) {
 	big := `{"pad":"` + strings.Repeat("x ", 40<<10) + `","previous_response_id":"resp_1"}`
 	shared := func(req *http.Request) {
@@ -380,7 +383,8 @@ func TestTrackedRequestIsTheCallersInItsAnswer(t *testing.T) {
 	assert.Same(t, req, resp.Request)
 }
 
-// A GetBody that fails after the body was read leaves nothing to send: that is the request's error, not a half body.
+// A GetBody that fails after the body was read leaves nothing to send: that is the request's error,
+// not a half body.
 func TestTrackedRequestWhoseGetBodyFails(t *testing.T) {
 	r := trackingRig(t, 10, map[string]string{"POST /v1/responses": `{"id":"resp_1"}`})
 	r.send(t, "POST", "/v1/responses", `{}`)

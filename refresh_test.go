@@ -51,7 +51,8 @@ func TestTokenSourceRefresher(t *testing.T) {
 	require.ErrorIs(t, pool.Refresh(context.Background(), "example", "me"), reauth.ErrNotRefreshable)
 }
 
-// RetrieveError of x/oauth2 says the same as an answer of our own; what is none of it stays temporary.
+// RetrieveError of x/oauth2 says the same as an answer of our own; what is none of it stays
+// temporary.
 func TestTokenSourceErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer httpmock.Responder
@@ -102,7 +103,8 @@ func TestRefreshErrorTellsWhatIsKnown(t *testing.T) {
 	}
 }
 
-// assertSecretless makes sure that neither the error of a refresh, nor what an observer and a log get of it, holds a token.
+// assertSecretless makes sure that neither the error of a refresh, nor what an observer and a log
+// get of it, holds a token.
 func assertSecretless(t *testing.T, r reauth.Refresher, c reauth.Credential) {
 	t.Helper()
 	pool := loginPool(t, r, c)

@@ -78,7 +78,8 @@ func TestFreshTokenThatIsPublishedSlowly(t *testing.T) {
 	})
 }
 
-// One endpoint refuses whatever it gets, the others accept: its requests must not rotate the tokens each time.
+// One endpoint refuses whatever it gets, the others accept: its requests must not rotate the tokens
+// each time.
 func TestEndpointThatRefusesEveryToken(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.login(t, "me")
