@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/reauth-go/reauth"
 )
@@ -108,4 +111,102 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// BenchmarkFirstByte measures the time from the start of a request to the first byte of the
+// stream's body, over loopback. It compares three ways: without the library, with it, and with it
+// while it looks at the first event.
+func BenchmarkFirstByte(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for range 3 {
+			_, _ = io.WriteString(w, "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n")
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	defer server.Close()
+	base := &http.Transport{MaxIdleConnsPerHost: 4}
+	defer base.CloseIdleConnections()
+	with := func(look time.Duration) http.RoundTripper {
+		pool := benchPool(b, 1)
+		p, _ := reauth.LookupProvider("xai")
+		p.Hosts, p.FirstEvent = []string{server.Listener.Addr().String()}, look
+		if err := pool.Register(p); err != nil {
+			b.Fatal(err)
+		}
+		return reauth.NewRecoveringTransport(base, pool)
+	}
+	for _, c := range []struct {
+		name string
+		rt   http.RoundTripper
+	}{{"bare", base}, {"reauth", with(0)}, {"first event", with(2 * time.Second)}} {
+		b.Run(c.name, func(b *testing.B) {
+			var first time.Duration
+			one := make([]byte, 1)
+			for b.Loop() {
+				req, err := http.NewRequest(http.MethodPost, server.URL, strings.NewReader(`{}`))
+				if err != nil {
+					b.Fatal(err)
+				}
+				begin := time.Now()
+				resp, err := c.rt.RoundTrip(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(resp.Body, one); err != nil {
+					b.Fatal(err)
+				}
+				first += time.Since(begin)
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+			b.ReportMetric(float64(first.Nanoseconds())/float64(b.N), "ns/first-byte")
+		})
+	}
+}
+
+// BenchmarkStream reads a stream of 16 MiB over loopback. It reports the throughput and the time to
+// the first byte, each as a multiple of the bare base's.
+func BenchmarkStream(b *testing.B) {
+	const turns, events = 31, 512
+	event := make([]byte, 32<<10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for range events {
+			_, _ = w.Write(event)
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	b.Cleanup(server.Close)
+	base := &http.Transport{}
+	b.Cleanup(base.CloseIdleConnections)
+	pool := benchPool(b, 1)
+	p, _ := reauth.LookupProvider("xai")
+	p.Hosts = append(p.Hosts, server.URL)
+	if err := pool.Register(p); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		var whole, first [2][]float64
+		for range turns {
+			for i, rt := range []http.RoundTripper{base, reauth.NewRecoveringTransport(base, pool)} {
+				req := sdkRequest(b)
+				req.URL = mustURL(b, server.URL)
+				req.Host = ""
+				start := time.Now()
+				resp, err := rt.RoundTrip(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_, _ = io.ReadFull(resp.Body, make([]byte, 1))
+				first[i] = append(first[i], float64(time.Since(start)))
+				drain(resp)
+				whole[i] = append(whole[i], float64(time.Since(start)))
+			}
+		}
+		b.ReportMetric(median(whole[0])/median(whole[1]), "x-throughput")
+		b.ReportMetric(median(first[1])/median(first[0]), "x-first-byte")
+	}
 }

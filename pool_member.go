@@ -261,8 +261,8 @@ func (m *member) completeStanding(s Standing) Standing {
 }
 
 // queueStanding has q written by a worker: by the one that start starts, or next by the one that is
-// writing, unless a newer standing is queued. The worker starts under the lock: whoever finds writing
-// set relies on a worker that Close waits for.
+// writing, unless a newer standing is queued. The worker starts under the lock: whoever finds
+// writing set relies on a worker that Close waits for.
 func (m *member) queueStanding(q *queuedStanding, start func() bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

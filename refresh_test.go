@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"testing"
 	"testing/synctest"
@@ -192,4 +193,12 @@ func TestNoSecretInWhatARefresherSays(t *testing.T) {
 			assertSecretless(t, sourceRefresher(newTokenWire(answer)), exampleLogin())
 		})
 	}
+}
+
+func TestOAuth2ConfigInALogHoldsNoSecret(t *testing.T) {
+	var b bytes.Buffer
+	cfg := reauth.OAuth2Config{TokenURL: "https://auth.example.com/token", ClientID: "me", ClientSecret: "very-secret", Header: http.Header{"X": {"very-secret"}}}
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "value", cfg, "pointer", &cfg)
+	assert.NotContains(t, b.String(), "very-secret")
+	assert.Contains(t, b.String(), "auth.example.com")
 }

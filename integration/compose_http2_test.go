@@ -119,7 +119,7 @@ func TestGoAwayWithTheRefusal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := new(origin)
 			g := newGoingAway(t, 0, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Connection", "close") // the server's way to say GOAWAY
+				w.Header().Set("Connection", "close") // net/http's server then sends GOAWAY
 				o.ServeHTTP(w, r)
 			}))
 			transport := newComposed(t, g.server.Client().Transport, composeStale)

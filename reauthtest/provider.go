@@ -100,11 +100,11 @@ type login struct {
 
 // token is an access token or an API key.
 type token struct {
-	of     *login // nil: an API key
+	of     *login // nil for an API key
 	state  state
-	from   time.Time // accepted from then on
-	ends   time.Time // by its own word; zero: it says nothing
-	until  time.Time // of a quota: when it comes back
+	from   time.Time // the API accepts it from then on
+	ends   time.Time // when it says that it expires; zero if it says nothing
+	until  time.Time // when its quota comes back; zero if nobody knows
 	useful bool
 }
 

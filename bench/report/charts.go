@@ -180,8 +180,10 @@ type swatch struct{ line, fill color.Color }
 // Thumbnail implements plot.Thumbnailer.
 func (s swatch) Thumbnail(c *draw.Canvas) {
 	points := []vg.Point{
-		{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y},
-		{X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y},
+		{X: c.Min.X, Y: c.Min.Y},
+		{X: c.Min.X, Y: c.Max.Y},
+		{X: c.Max.X, Y: c.Max.Y},
+		{X: c.Max.X, Y: c.Min.Y},
 	}
 	c.FillPolygon(s.fill, points)
 	c.StrokeLines(draw.LineStyle{Color: s.line, Width: vg.Points(1)}, append(points, points[0]))

@@ -104,7 +104,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	delete(p.holds, g.Worker)
 	p.mu.Unlock()
 	if hold != nil && !hold.granted && !hold.wait(r.Context()) {
-		panic(http.ErrAbortHandler) // the worker has died: nothing was exchanged
+		panic(http.ErrAbortHandler) // the worker has died before the exchange
 	}
 	answer := httptest.NewRecorder() // so that Issued is known before the worker gets the answer
 	p.Provider.ServeHTTP(answer, r)
@@ -117,7 +117,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 		p.mu.Unlock()
 	}
 	if hold != nil && hold.granted && !hold.wait(r.Context()) {
-		panic(http.ErrAbortHandler) // the worker has died: the answer is lost
+		panic(http.ErrAbortHandler) // the worker has died, and the answer is lost
 	}
 	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)

@@ -23,7 +23,7 @@ const ProviderName = "xai-oauth"
 type Job struct {
 	Worker   string        // name of the worker
 	Store    string        // address of the store, for the Open of the test
-	Claim    time.Duration // of a SQL store
+	Claim    time.Duration // the Claim of a SQL store
 	Provider string        // URL of the provider
 	ID       string        // of the credential with which it sends, and which it refreshes
 	Pace     time.Duration // time from one request of a sender to its next
@@ -80,7 +80,7 @@ type worker struct {
 	client   *http.Client
 	commands chan string
 	goOn     chan struct{}
-	stopped  sync.Once // at job.StopAt
+	stopped  sync.Once // guards the one stop at job.StopAt
 
 	mu     sync.Mutex
 	out    *json.Encoder

@@ -334,7 +334,10 @@ func (s *stress) refuse() func() {
 
 func (s *stress) fault() func() {
 	f := []reauthtest.Fault{
-		reauthtest.TooManyRequests(0), reauthtest.Unavailable(), reauthtest.Page(403), {Cut: true},
+		reauthtest.TooManyRequests(0),
+		reauthtest.Unavailable(),
+		reauthtest.Page(403),
+		{Cut: true},
 		{Lose: true},
 	}[s.rnd.IntN(5)]
 	return func() {
@@ -362,7 +365,7 @@ func (s *stress) leave() func() {
 	r, id := s.anyPool(), s.anyID()
 	return func() {
 		if s.removing {
-			_ = r.pool.Remove(context.Background(), "xai", id) // it may not be there
+			_ = r.pool.Remove(context.Background(), "xai", id) // there may be no such credential
 		}
 	}
 }
@@ -392,7 +395,7 @@ func (s *stress) token() func() {
 
 func (s *stress) reset() func() {
 	r, id := s.anyPool(), s.anyID()
-	return func() { _ = r.pool.Reset(context.Background(), "xai", id) } // it may not be there
+	return func() { _ = r.pool.Reset(context.Background(), "xai", id) } // there may be no such credential
 }
 
 // trouble makes the store fail for a while.
