@@ -15,8 +15,9 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// A storm: all requests in flight are refused, one exchange recovers them. It is compared with the same choreography
-// without a library: as many refusals, the time of one exchange, as many replays.
+// BenchmarkStorm measures a storm: the API refuses all requests in flight, and one exchange
+// recovers them. The ideal is the same work without a library: as many refusals, the time of one
+// exchange, as many replays.
 func BenchmarkStorm(b *testing.B) {
 	for _, n := range []int{20, 1000} {
 		b.Run(fmt.Sprintf("loopback/%d", n), func(b *testing.B) {
@@ -34,17 +35,20 @@ func BenchmarkStorm(b *testing.B) {
 	})
 }
 
+// exchangeTakes is the time that the token endpoint needs for an exchange.
+// exchangeTakes is the time that the token endpoint needs for an exchange.
 const exchangeTakes = 200 * time.Millisecond
 
-// storm is an API that accepts the newest token only, as a server or as a base, and holds its refusals back until
-// everybody has been refused.
+// storm is an API that accepts only the newest token. It withholds each refusal until it has
+// refused all requests of a burst. It serves as an HTTP server and as a base in memory.
 type storm struct {
 	newest    atomic.Int64
 	exchanges atomic.Int64
 	refused   atomic.Pointer[sync.WaitGroup]
 }
 
-const stormRefusal = `{"error":{"message":"Your authentication token has expired.","type":"invalid_request_error","code":"token_expired"}}`
+const stormRefusal = `{"error":{"message":"Your authentication token has expired.",` +
+	`"type":"invalid_request_error","code":"token_expired"}}`
 
 func (s *storm) accepts(token string) bool {
 	if token == fmt.Sprint("Bearer token-", s.newest.Load()) {
@@ -73,20 +77,24 @@ func (s *storm) RoundTrip(req *http.Request) (*http.Response, error) {
 	return answer(req, http.StatusOK, "{}"), nil
 }
 
-// Refresh is the token endpoint.
+// Refresh stands for the token endpoint: it returns the next pair of tokens.
 func (s *storm) Refresh(context.Context, reauth.Credential) (reauth.Credential, error) {
 	time.Sleep(exchangeTakes)
 	n := s.exchanges.Add(1)
 	return reauth.Credential{AccessToken: fmt.Sprint("token-", n), RefreshToken: fmt.Sprint("refresh-", n)}, nil
 }
 
+// run compares bursts of n requests through the library with bursts that need no library.
+// run compares bursts of n requests through the library with bursts that need no library.
 func (s *storm) run(b *testing.B, n int, base http.RoundTripper, url string) {
 	pool := reauth.NewPool()
 	b.Cleanup(func() { _ = pool.Close() })
-	if err := pool.Register(reauth.Provider{Name: "storm", Hosts: []string{strings.TrimPrefix(url, "https://")}, Refresher: s}); err != nil {
+	host := strings.TrimPrefix(url, "https://")
+	if err := pool.Register(reauth.Provider{Name: "storm", Hosts: []string{host}, Refresher: s}); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "storm", AccessToken: "token-0", RefreshToken: "refresh-0"}); err != nil {
+	login := reauth.Credential{Provider: "storm", AccessToken: "token-0", RefreshToken: "refresh-0"}
+	if _, err := pool.Add(context.Background(), login); err != nil {
 		b.Fatal(err)
 	}
 	rt := reauth.NewRecoveringTransport(base, pool)
@@ -115,7 +123,7 @@ func (s *storm) run(b *testing.B, n int, base http.RoundTripper, url string) {
 		s.burst(b, n, rt.RoundTrip, url)
 	}
 	warm := min(b.N, 1)
-	for range warm { // the connections are there
+	for range warm { // later storms find open connections
 		ours()
 	}
 	for b.Loop() {
@@ -136,7 +144,8 @@ func (s *storm) burst(b *testing.B, n int, send func(*http.Request) (*http.Respo
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
-			req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, strings.NewReader(`{"model":"example"}`))
+			body := strings.NewReader(`{"model":"example"}`)
+			req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, body)
 			if err != nil {
 				b.Error(err)
 				return
@@ -155,6 +164,8 @@ func (s *storm) burst(b *testing.B, n int, send func(*http.Request) (*http.Respo
 	wg.Wait()
 }
 
+// drain reads a body to its end, so that its connection can serve again.
+// drain reads a body to its end, so that its connection can serve again.
 func drain(resp *http.Response) {
 	_, _ = io.Copy(io.Discard, resp.Body)
 	_ = resp.Body.Close()

@@ -74,8 +74,8 @@ func BenchmarkSuccess(b *testing.B) {
 	b.Run("no credential", func(b *testing.B) { run(b, reauth.NewRecoveringTransport(instant{}, reauth.NewPool())) })
 }
 
-// Overhead over the bare base, as a multiple of x/oauth2's. The three take turns, and the medians count: other work on the
-// machine then falls on all of them.
+// Overhead over the bare base, as a multiple of x/oauth2's. The three take turns, and the medians
+// count: other work on the machine then falls on all of them.
 func BenchmarkOverhead(b *testing.B) {
 	for _, p := range []struct{ name, url, key string }{
 		{"bearer", "https://api.x.ai/v1/chat/completions", "key-0"},
@@ -120,7 +120,8 @@ func sendAgain(b *testing.B, rt http.RoundTripper, url string, n int) func() {
 	}
 }
 
-// medianTimes runs each of fs so many times, in turn, and returns the median of the nanoseconds each took.
+// medianTimes runs each of fs so many times, in turn, and returns the median of the nanoseconds
+// each took.
 func medianTimes(turns int, fs ...func()) []float64 {
 	took := make([][]float64, len(fs))
 	for range turns {
@@ -142,8 +143,8 @@ func median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-// What it costs to have ten thousand credentials, or ten thousand of which all but one are put aside, as a multiple of
-// having one.
+// What it costs to have ten thousand credentials, or ten thousand of which all but one are put
+// aside, as a multiple of having one.
 func BenchmarkChoose(b *testing.B) {
 	const turns, sends = 201, 500
 	for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random} {

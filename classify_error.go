@@ -3,6 +3,7 @@ package reauth
 import (
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/http"
 	"reflect"
 	"regexp"
@@ -10,9 +11,11 @@ import (
 	"strings"
 )
 
-// ClassifyError judges an error of an SDK, for clients whose answers the transport did not see: by the status that an
-// error in its chain carries in a field or method StatusCode, or in Google's field Code, and by the body that its method
-// RawJSON returns, else by its text; without a status by the text alone. A nil error is a Pass. The provider is not known here: only rules that hold everywhere apply.
+// ClassifyError judges an error of an SDK, for clients whose answers the transport did not see: by
+// the status that an error in its chain carries in a field or method StatusCode, or in Google's
+// field Code, and by the body that its method RawJSON returns, else by its text; without a status
+// by the text alone. A nil error is a Pass. The provider is not known here: only rules that hold
+// everywhere apply.
 func ClassifyError(err error) Verdict {
 	if err == nil {
 		return Verdict{}
@@ -25,18 +28,19 @@ func ClassifyError(err error) Verdict {
 	if status == 0 {
 		return classifySpoken(msg)
 	}
-	body := rawIn(err)
+	body := rawBody(err)
 	if body == "" {
-		body = bodyIn(msg)
+		body = bodyInText(msg)
 	}
 	return Classify("", &http.Response{StatusCode: status, Header: header}, []byte(body))
 }
 
-// rawIn returns the body that an error in err's chain keeps beside its text, as those of the official SDKs do.
-func rawIn(err error) string {
-	for e := range chain(err) {
+// rawBody returns the body that an error in err's tree keeps beside its text, as those of the
+// official SDKs do.
+func rawBody(err error) string {
+	for e := range errorTree(err) {
 		if r, ok := e.(interface{ RawJSON() string }); ok {
-			if body := rawOf(r); body != "" {
+			if body := callRawJSON(r); body != "" {
 				return body
 			}
 		}
@@ -44,21 +48,24 @@ func rawIn(err error) string {
 	return ""
 }
 
-func rawOf(r interface{ RawJSON() string }) (body string) {
-	defer func() { _ = recover() }() // a method of a nil pointer that is embedded: no body
+// callRawJSON returns "" if the method panics: it may belong to an embedded pointer that is nil.
+func callRawJSON(r interface{ RawJSON() string }) (body string) {
+	defer func() { _ = recover() }()
 	return r.RawJSON()
 }
 
-// statusOf looks through err's chain for a status, and for the response it came from.
+// statusOf returns the status that an error in err's tree carries, and the header of the response
+// that it keeps.
 func statusOf(err error) (status int, header http.Header) {
-	for e := range chain(err) {
+	for e := range errorTree(err) {
 		if s, ok := e.(interface{ StatusCode() int }); ok {
 			status = s.StatusCode()
 		} else if f := fieldOf(e, "StatusCode"); f.IsValid() && f.CanInt() {
 			status = int(f.Int())
 		} else if f := fieldOf(e, "HTTPStatusCode"); f.IsValid() && f.CanInt() { // go-openai's spelling
 			status = int(f.Int())
-		} else if f := fieldOf(e, "Code"); f.IsValid() && f.CanInt() && f.Int() >= 400 { // Google's; elsewhere a code of another kind
+		} else if f := fieldOf(e, "Code"); f.IsValid() && f.CanInt() && f.Int() >= 400 {
+			// Google's. With other SDKs a Code is no status, and smaller.
 			status = int(f.Int())
 		}
 		if status < 100 || status > 599 {
@@ -75,7 +82,8 @@ func statusOf(err error) (status int, header http.Header) {
 	return 0, nil
 }
 
-// fieldOf returns an exported field of a struct, or of what a pointer points to.
+// fieldOf returns an exported field of a struct, or of the struct that a pointer points to. It
+// returns the zero Value if there is none.
 func fieldOf(e error, name string) reflect.Value {
 	v := reflect.ValueOf(e)
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
@@ -94,12 +102,13 @@ func fieldOf(e error, name string) reflect.Value {
 	return reflect.Value{}
 }
 
-// chain yields err and everything it wraps, depth first.
-func chain(err error) func(func(error) bool) {
-	return func(yield func(error) bool) { walkChain(err, 16, yield) }
+// errorTree yields err and the errors that it wraps, depth first, down to a depth of 16.
+func errorTree(err error) iter.Seq[error] {
+	return func(yield func(error) bool) { yieldErrors(err, 16, yield) }
 }
 
-func walkChain(err error, depth int, yield func(error) bool) bool {
+// yieldErrors returns false once yield has.
+func yieldErrors(err error, depth int, yield func(error) bool) bool {
 	if err == nil || depth == 0 {
 		return true
 	}
@@ -108,18 +117,20 @@ func walkChain(err error, depth int, yield func(error) bool) bool {
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			if !walkChain(e, depth-1, yield) {
+			if !yieldErrors(e, depth-1, yield) {
 				return false
 			}
 		}
 		return true
 	}
-	return walkChain(errors.Unwrap(err), depth-1, yield)
+	return yieldErrors(errors.Unwrap(err), depth-1, yield)
 }
 
-// The ways in which SDKs write a status into an error's text.
-var spokenStatuses = regexp.MustCompile(`(?i)(?:error code:|status code:?|status code \d{3} but got|status:?|http(?:/\d(?:\.\d)?)?|\bapi error:?|^)\s*(?:code\s*)?\b([45]\d\d)\b`)
+// spokenStatuses finds a status in an error's text, in the ways in which SDKs write it there.
+var spokenStatuses = regexp.MustCompile(`(?i)(?:error code:|status code:?|status code \d{3} but got|status:?|` +
+	`http(?:/\d(?:\.\d)?)?|\bapi error:?|^)\s*(?:code\s*)?\b([45]\d\d)\b`)
 
+// spokenStatus returns the status that an error's text names, or 0.
 func spokenStatus(msg string) int {
 	m := spokenStatuses.FindStringSubmatch(msg)
 	if m == nil {
@@ -129,16 +140,16 @@ func spokenStatus(msg string) int {
 	return n
 }
 
-// bodyIn returns the JSON in an error's text, else the text.
-func bodyIn(msg string) string {
+// bodyInText returns the JSON in an error's text, else the text.
+func bodyInText(msg string) string {
 	if i := strings.Index(msg, `{"`); i >= 0 {
 		return msg[i:]
 	}
 	return msg
 }
 
-// classifySpoken judges a text without a status: only what a code says counts, words such as "unauthorized" are in too
-// many errors.
+// classifySpoken judges a text without a status. Only codes count: words such as "unauthorized" are
+// in too many errors.
 func classifySpoken(msg string) Verdict {
 	low := strings.ToLower(msg)
 	if strings.Contains(low, "unauthenticated") && strings.Contains(low, "bad-credentials") {
@@ -146,7 +157,8 @@ func classifySpoken(msg string) Verdict {
 	}
 	var said json.RawMessage
 	if i := strings.Index(msg, `{"`); i >= 0 && json.NewDecoder(strings.NewReader(msg[i:])).Decode(&said) == nil {
-		return Classify("", &http.Response{StatusCode: http.StatusOK}, []byte(`{"type":"error","error":`+string(said)+`}`))
+		event := []byte(`{"type":"error","error":` + string(said) + `}`)
+		return Classify("", &http.Response{StatusCode: http.StatusOK}, event)
 	}
 	return Verdict{}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/vendors"
+
 	"github.com/reauth-go/reauth/internal/logins"
 )
 
@@ -53,7 +55,7 @@ func Follow(kind, path string) Credential {
 }
 
 // everyProvider gives the canonical name of a provider. A user may have registered any of them.
-func everyProvider(name string) (string, bool) { return canonicalName(name), true }
+func everyProvider(name string) (string, bool) { return vendors.Canonical(name), true }
 
 // follower reads the login of another program that a credential follows. Only that program may
 // spend the refresh token: we take the access token from its file, and read again when it is

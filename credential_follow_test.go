@@ -18,12 +18,15 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// programFile is the file in which another program keeps its login.
+// programFile is the file in which another program keeps its login. write puts a token there as
+// that program does.
 type programFile struct {
 	path  string
 	write func(token string)
 }
 
+// newProgramFile makes a programFile that is not written yet. format is its content, with %q for
+// the token.
 func newProgramFile(t testing.TB, format string) *programFile {
 	f := &programFile{path: filepath.Join(t.TempDir(), "auth.json")}
 	f.write = func(token string) {
@@ -78,10 +81,11 @@ func TestFollowedLoginThatStaysRefused(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, before, after)
 
-		access, _ := r.fake.Login() // the user logs in again in the program
+		// The user logs in again in the program.
+		access, _ := r.fake.Login()
 		file.write(access)
 		time.Sleep(2 * time.Second)
-		r.mustPost(t) // looks, in the background
+		r.mustPost(t) // the pool reads the file again, in the background
 		synctest.Wait()
 		status, _ = r.mustPost(t)
 		assert.Equal(t, 200, status)
@@ -94,7 +98,7 @@ func TestFollowedLoginIsNoticedBeforeItIsRefused(t *testing.T) {
 		r.mustPost(t)
 		old := r.tokens()[0]
 		access, _ := r.fake.Login()
-		file.write(access + "\n") // white space is no part of it
+		file.write(access + "\n") // white space is not part of the token
 		time.Sleep(2 * time.Second)
 		r.mustPost(t)
 		synctest.Wait()
@@ -145,7 +149,7 @@ func TestFollowedLoginIsStoredWithoutTokens(t *testing.T) {
 			assert.Empty(t, entries[0].Credential.RefreshToken)
 
 			time.Sleep(2 * time.Second)
-			b.mustPost(t) // looks at the store
+			b.mustPost(t) // b reads the store, in the background
 			synctest.Wait()
 			status, _ := b.mustPost(t)
 			assert.Equal(t, 200, status, "another pool reads the file itself")
@@ -159,14 +163,14 @@ func TestFollowedLoginIsStoredWithoutTokens(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			b.mustPost(t)
 			synctest.Wait()
-			assert.Equal(t, reauth.Aside, b.status(t, id).State, "standing is shared all the same")
+			assert.Equal(t, reauth.Aside, b.status(t, id).State, "pools share how a followed login stands")
 			require.ErrorIs(t, a.pool.Refresh(t.Context(), "xai", id), reauth.ErrNotRefreshable)
 		})
 	})
 }
 
-// A user's program adds the credential at every start. It may find that it follows the login
-// already, or that the file is not there yet.
+// A user's program adds the credential at every start. The pool may follow the login already, or
+// the program's file may not exist yet.
 func TestFollowAddedAgainAndFileThatComesLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -192,7 +196,7 @@ func TestFollowAddedAgainAndFileThatComesLater(t *testing.T) {
 		require.NoError(t, os.Remove(file.path))
 		second := open()
 		second.mustPost(t)
-		assert.Equal(t, []string{"set by the transport"}, second.tokens(), "sent as the caller made it")
+		assert.Equal(t, []string{"set by the transport"}, second.tokens(), "the request went out as the caller made it")
 		file.write(access)
 		time.Sleep(2 * time.Minute)
 		second.mustPost(t)
@@ -208,18 +212,72 @@ func TestFollowReadsEachProgramsFile(t *testing.T) {
 	ms := fmt.Sprint(exp.UnixMilli())
 	for name, c := range map[string]struct {
 		kind, file string
-		provider   string // set by hand
+		provider   string // that the caller sets; "": the one that Follow finds
 		want       reauth.Credential
 	}{
-		"codex":               {"codex", `{"OPENAI_API_KEY":null,"tokens":{"id_token":"x","access_token":"at-1","refresh_token":"rt-1","account_id":"acc"},"last_refresh":"2026-01-01T00:00:00Z"}`, "", reauth.Credential{Provider: "openai-codex", AccessToken: "at-1", AccountID: "acc"}},
-		"claude":              {"claude-code", `{"claudeAiOauth":{"accessToken":"at-1","refreshToken":"rt-1","expiresAt":` + ms + `,"scopes":["a"]},"mcpOAuth":{}}`, "", reauth.Credential{Provider: "anthropic", AccessToken: "at-1", Expiry: exp}},
-		"qwen":                {"qwen", `{"access_token":"at-1","refresh_token":"rt-1","token_type":"Bearer","resource_url":"portal.qwen.ai","expiry_date":` + ms + `}`, "", reauth.Credential{Provider: "qwen-oauth", AccessToken: "at-1", Expiry: exp}},
-		"grok, several":       {"grok", `{"https://x.ai":{"key":"api-key"},"a::b":{"key":"at-0","refresh_token":"r","expires_at":"2020-01-01T00:00:00.123456Z"},"c::d":{"key":"at-1","refresh_token":"r","expires_at":"` + exp.Format(time.RFC3339Nano) + `"},"odd":7}`, "", reauth.Credential{Provider: "xai-oauth", AccessToken: "at-1", Expiry: exp}},
-		"hermes, active":      {"hermes", `{"version":1,"active_provider":"xai-oauth","providers":{"xai-oauth":{"tokens":{"access_token":"at-1","refresh_token":"rt-1"}}},"credential_pool":{}}`, "", reauth.Credential{Provider: "xai-oauth", AccessToken: "at-1"}},
-		"hermes, named":       {"hermes", `{"active_provider":"nous","providers":{"nous":{"access_token":"no","expires_at":"` + exp.Format(time.RFC3339) + `"}},"credential_pool":{"qwen-oauth":[{"access_token":"at-0","priority":0,"last_status":"dead"},{"access_token":"at-1","priority":3,"expires_at_ms":` + ms + `},{"access_token":"at-2","priority":4}]}}`, "qwen", reauth.Credential{Provider: "qwen-oauth", AccessToken: "at-1", Expiry: exp}},
-		"hermes, odd others":  {"hermes", `{"active_provider":"nous","providers":{"nous":7,"xai":{"access_token":"at-1"}},"credential_pool":{"zai":{"odd":true},"groq":[{"access_token":1}]}}`, "xai", reauth.Credential{Provider: "xai-oauth", AccessToken: "at-1"}},
-		"hermes, flat":        {"hermes", `{"active_provider":"nous","providers":{"nous":{"access_token":"at-1","expires_at":"` + exp.Format(time.RFC3339) + `"}}}`, "", reauth.Credential{Provider: "nous", AccessToken: "at-1", Expiry: exp}},
-		"hermes, agent's key": {"hermes", `{"active_provider":"nous","providers":{"nous":{"access_token":"no","agent_key":"eyJh.eyJh.c2ln","agent_key_expires_at":` + ms + `}}}`, "", reauth.Credential{Provider: "nous", AccessToken: "eyJh.eyJh.c2ln", Expiry: exp}},
+		"codex": {
+			kind: "codex",
+			file: `{"OPENAI_API_KEY":null,"tokens":{"id_token":"x","access_token":"at-1","refresh_token":"rt-1",` +
+				`"account_id":"acc"},"last_refresh":"2026-01-01T00:00:00Z"}`,
+			want: reauth.Credential{Provider: "openai-codex", AccessToken: "at-1", AccountID: "acc"},
+		},
+		"claude": {
+			kind: "claude-code",
+			file: `{"claudeAiOauth":{"accessToken":"at-1","refreshToken":"rt-1","expiresAt":` + ms +
+				`,"scopes":["a"]},"mcpOAuth":{}}`,
+			want: reauth.Credential{Provider: "anthropic", AccessToken: "at-1", Expiry: exp},
+		},
+		"qwen": {
+			kind: "qwen",
+			file: `{"access_token":"at-1","refresh_token":"rt-1","token_type":"Bearer",` +
+				`"resource_url":"portal.qwen.ai","expiry_date":` + ms + `}`,
+			want: reauth.Credential{Provider: "qwen-oauth", AccessToken: "at-1", Expiry: exp},
+		},
+		"grok, several": {
+			kind: "grok",
+			file: `{"https://x.ai":{"key":"api-key"},` +
+				`"a::b":{"key":"at-0","refresh_token":"r","expires_at":"2020-01-01T00:00:00.123456Z"},` +
+				`"c::d":{"key":"at-1","refresh_token":"r","expires_at":"` + exp.Format(time.RFC3339Nano) + `"},` +
+				`"odd":7}`,
+			want: reauth.Credential{Provider: "xai-oauth", AccessToken: "at-1", Expiry: exp},
+		},
+		"hermes, active": {
+			kind: "hermes",
+			file: `{"version":1,"active_provider":"xai-oauth",` +
+				`"providers":{"xai-oauth":{"tokens":{"access_token":"at-1","refresh_token":"rt-1"}}},` +
+				`"credential_pool":{}}`,
+			want: reauth.Credential{Provider: "xai-oauth", AccessToken: "at-1"},
+		},
+		"hermes, named": {
+			kind: "hermes",
+			file: `{"active_provider":"nous",` +
+				`"providers":{"nous":{"access_token":"no","expires_at":"` + exp.Format(time.RFC3339) + `"}},` +
+				`"credential_pool":{"qwen-oauth":[` +
+				`{"access_token":"at-0","priority":0,"last_status":"dead"},` +
+				`{"access_token":"at-1","priority":3,"expires_at_ms":` + ms + `},` +
+				`{"access_token":"at-2","priority":4}]}}`,
+			provider: "qwen",
+			want:     reauth.Credential{Provider: "qwen-oauth", AccessToken: "at-1", Expiry: exp},
+		},
+		"hermes, odd others": {
+			kind: "hermes",
+			file: `{"active_provider":"nous","providers":{"nous":7,"xai":{"access_token":"at-1"}},` +
+				`"credential_pool":{"zai":{"odd":true},"groq":[{"access_token":1}]}}`,
+			provider: "xai",
+			want:     reauth.Credential{Provider: "xai-oauth", AccessToken: "at-1"},
+		},
+		"hermes, flat": {
+			kind: "hermes",
+			file: `{"active_provider":"nous","providers":{"nous":{"access_token":"at-1","expires_at":"` +
+				exp.Format(time.RFC3339) + `"}}}`,
+			want: reauth.Credential{Provider: "nous", AccessToken: "at-1", Expiry: exp},
+		},
+		"hermes, agent's key": {
+			kind: "hermes",
+			file: `{"active_provider":"nous","providers":{"nous":{"access_token":"no",` +
+				`"agent_key":"eyJh.eyJh.c2ln","agent_key_expires_at":` + ms + `}}}`,
+			want: reauth.Credential{Provider: "nous", AccessToken: "eyJh.eyJh.c2ln", Expiry: exp},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "file.json")
@@ -262,13 +320,15 @@ func TestFollowForAProviderOfAnotherName(t *testing.T) {
 func TestFollowFindsTheProgramsOwnPlace(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CODEX_HOME", dir)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "auth.json"), []byte(`{"tokens":{"access_token":"at-1"}}`), 0o600))
+	codex := filepath.Join(dir, "auth.json")
+	require.NoError(t, os.WriteFile(codex, []byte(`{"tokens":{"access_token":"at-1"}}`), 0o600))
 	t.Setenv("QWEN_HOME", "")
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
-	require.NoError(t, os.Mkdir(filepath.Join(home, ".qwen"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(home, ".qwen", "oauth_creds.json"), []byte(`{"access_token":"at-2"}`), 0o600))
+	qwen := filepath.Join(home, ".qwen", "oauth_creds.json")
+	require.NoError(t, os.Mkdir(filepath.Dir(qwen), 0o700))
+	require.NoError(t, os.WriteFile(qwen, []byte(`{"access_token":"at-2"}`), 0o600))
 	pool := reauth.NewPool()
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	for _, kind := range []string{"codex", "qwen"} {
@@ -288,16 +348,23 @@ func TestFollowThatCannotBe(t *testing.T) {
 		require.NoError(t, f.Close())
 		return f.Name()
 	}
+	missing := filepath.Join(dir, "none")
 	pool := reauth.NewPool()
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	for want, c := range map[string]reauth.Credential{
-		`there is no program "cursor" to follow; known are claude-code, codex, grok, hermes, qwen`:       {Provider: "openai", Metadata: reauth.Follow("cursor", "").Metadata},
-		"follow Codex CLI (" + filepath.Join(dir, "none") + "): no such file or directory; log in there": reauth.Follow("codex", filepath.Join(dir, "none")),
-		"it is not what that program writes": reauth.Follow("codex", file(`{"tokens":{"access_token":"secret-secret-secret`)),
-		"it holds an API key and no login":   reauth.Follow("codex", file(`{"OPENAI_API_KEY":"secret-secret-secret"}`)),
-		"it holds no login of anthropic":     reauth.Follow("claude-code", file(`{"mcpOAuth":{"a":"secret-secret-secret"}}`)),
-		"names no provider":                  reauth.Follow("hermes", file(`{}`)),
-		"it holds no login of xai-oauth":     reauth.Follow("grok", file(`{}`)),
+		`there is no program "cursor" to follow; known are claude-code, codex, grok, hermes, qwen`: {
+			Provider: "openai", Metadata: reauth.Follow("cursor", "").Metadata,
+		},
+		"follow Codex CLI (" + missing + "): no such file or directory; log in there": reauth.Follow("codex", missing),
+		"it is not what that program writes": reauth.Follow(
+			"codex", file(`{"tokens":{"access_token":"secret-secret-secret`),
+		),
+		"it holds an API key and no login": reauth.Follow("codex", file(`{"OPENAI_API_KEY":"secret-secret-secret"}`)),
+		"it holds no login of anthropic": reauth.Follow(
+			"claude-code", file(`{"mcpOAuth":{"a":"secret-secret-secret"}}`),
+		),
+		"names no provider":              reauth.Follow("hermes", file(`{}`)),
+		"it holds no login of xai-oauth": reauth.Follow("grok", file(`{}`)),
 	} {
 		_, err := pool.Add(t.Context(), c)
 		require.ErrorContains(t, err, want)
@@ -306,21 +373,22 @@ func TestFollowThatCannotBe(t *testing.T) {
 	assert.Empty(t, pool.Status())
 }
 
-// The refresh token in the program's file reaches no credential: nothing of ours could send it.
+// The pool does not take the refresh token from the program's file. So nothing of ours can send it.
 func TestFollowedRefreshTokenIsNowhere(t *testing.T) {
 	following(t, func(t *testing.T, r *rig, _ *programFile) {
 		r.fake.Expire()
 		r.mustPost(t)
 		c, err := r.pool.Token(t.Context(), "xai")
 		require.NoError(t, err)
-		assert.NotContains(t, fmt.Sprintf("%#v", struct{ http.Header }{http.Header{"X": {c.AccessToken, c.RefreshToken}}}), "programs-refresh-token")
+		header := http.Header{"X": {c.AccessToken, c.RefreshToken}}
+		assert.NotContains(t, fmt.Sprintf("%#v", struct{ http.Header }{header}), "programs-refresh-token")
 		assert.NotContains(t, fmt.Sprint(c.Metadata), "programs-refresh-token")
 	})
 }
 
-// A file may hold entries that are of no use: a digest in place of a secret that the program keeps
-// elsewhere, an entry that the program has found dead, a value that no header can carry. Follow
-// takes the next entry then.
+// A program's file may hold entries that nobody can use: a digest in place of a secret that the
+// program keeps elsewhere, a login that the program has found dead, a value that no header can
+// carry. Follow takes the next entry then.
 func TestFollowPassesOverEntriesThatAreOfNoUse(t *testing.T) {
 	const (
 		digest = `{"access_token":"sha256:0123456789abcdef","secret_fingerprint":"sha256:0123456789abcdef"}`
@@ -328,22 +396,59 @@ func TestFollowPassesOverEntriesThatAreOfNoUse(t *testing.T) {
 		live   = `{"access_token":"live-1","refresh_token":"rt-2","priority":9,"last_status":"ok"}`
 	)
 	for name, c := range map[string]struct{ kind, file string }{
-		"digest before a live entry":             {"hermes", `{"credential_pool":{"xai-oauth":[` + digest + `,` + live + `]}}`},
-		"digest in the pool, live login beside":  {"hermes", `{"credential_pool":{"xai-oauth":[` + digest + `]},"providers":{"xai-oauth":` + live + `}}`},
-		"digest below tokens":                    {"hermes", `{"credential_pool":{"xai-oauth":[{"tokens":` + digest + `},` + live + `]}}`},
-		"digest below tokens of a provider":      {"hermes", `{"providers":{"xai":{"tokens":` + digest + `},"xai-oauth":{"tokens":` + live + `}}}`},
-		"digest in place of an agent's key":      {"hermes", `{"credential_pool":{"xai-oauth":[{"agent_key":"sha256:0123456789abcdef"},` + live + `]}}`},
-		"digest under another name of it":        {"hermes", `{"credential_pool":{"xai":[` + digest + `],"xai-oauth":[` + live + `]}}`},
-		"dead in the pool, live login beside":    {"hermes", `{"credential_pool":{"xai-oauth":[` + dead + `]},"providers":{"xai-oauth":` + live + `}}`},
-		"dead under another name of it":          {"hermes", `{"credential_pool":{"xai":[` + dead + `],"xai-oauth":[` + live + `]}}`},
-		"dead as a provider's own":               {"hermes", `{"providers":{"xai":` + dead + `,"xai-oauth":` + live + `}}`},
-		"login below tokens in the pool":         {"hermes", `{"credential_pool":{"xai-oauth":[{"tokens":` + live + `}]},"providers":{"xai-oauth":{"access_token":"no"}}}`},
-		"odd entry before a live one":            {"hermes", `{"credential_pool":{"xai-oauth":[7,{"access_token":7},` + live + `]}}`},
-		"provider without a token before one":    {"hermes", `{"providers":{"xai":{},"xai-oauth":` + live + `}}`},
-		"exhausted is not for ever":              {"hermes", `{"credential_pool":{"xai-oauth":[{"access_token":"live-1","last_status":"exhausted"}]}}`},
-		"line break inside the better entry":     {"grok", `{"a::b":{"key":"to\nken","refresh_token":"r"},"c::d":{"key":"live-1"}}`},
-		"no text inside the better entry":        {"grok", `{"a::b":{"key":"to\ud800ken","refresh_token":"r"},"c::d":{"key":"live-1"}}`},
-		"line break in a pool entry":             {"hermes", `{"credential_pool":{"xai-oauth":[{"access_token":"to\nken"},` + live + `]}}`},
+		"digest before a live entry": {
+			kind: "hermes", file: `{"credential_pool":{"xai-oauth":[` + digest + `,` + live + `]}}`,
+		},
+		"digest in the pool, live login beside": {
+			kind: "hermes",
+			file: `{"credential_pool":{"xai-oauth":[` + digest + `]},"providers":{"xai-oauth":` + live + `}}`,
+		},
+		"digest below tokens": {
+			kind: "hermes", file: `{"credential_pool":{"xai-oauth":[{"tokens":` + digest + `},` + live + `]}}`,
+		},
+		"digest below tokens of a provider": {
+			kind: "hermes",
+			file: `{"providers":{"xai":{"tokens":` + digest + `},"xai-oauth":{"tokens":` + live + `}}}`,
+		},
+		"digest in place of an agent's key": {
+			kind: "hermes",
+			file: `{"credential_pool":{"xai-oauth":[{"agent_key":"sha256:0123456789abcdef"},` + live + `]}}`,
+		},
+		"digest under another name of it": {
+			kind: "hermes", file: `{"credential_pool":{"xai":[` + digest + `],"xai-oauth":[` + live + `]}}`,
+		},
+		"dead in the pool, live login beside": {
+			kind: "hermes",
+			file: `{"credential_pool":{"xai-oauth":[` + dead + `]},"providers":{"xai-oauth":` + live + `}}`,
+		},
+		"dead under another name of it": {
+			kind: "hermes", file: `{"credential_pool":{"xai":[` + dead + `],"xai-oauth":[` + live + `]}}`,
+		},
+		"dead as a provider's own": {
+			kind: "hermes", file: `{"providers":{"xai":` + dead + `,"xai-oauth":` + live + `}}`,
+		},
+		"login below tokens in the pool": {
+			kind: "hermes",
+			file: `{"credential_pool":{"xai-oauth":[{"tokens":` + live +
+				`}]},"providers":{"xai-oauth":{"access_token":"no"}}}`,
+		},
+		"odd entry before a live one": {
+			kind: "hermes", file: `{"credential_pool":{"xai-oauth":[7,{"access_token":7},` + live + `]}}`,
+		},
+		"provider without a token before one": {"hermes", `{"providers":{"xai":{},"xai-oauth":` + live + `}}`},
+		"exhausted is not for ever": {
+			kind: "hermes",
+			file: `{"credential_pool":{"xai-oauth":[{"access_token":"live-1","last_status":"exhausted"}]}}`,
+		},
+		"line break inside the better entry": {
+			kind: "grok", file: `{"a::b":{"key":"to\nken","refresh_token":"r"},"c::d":{"key":"live-1"}}`,
+		},
+		"no text inside the better entry": {
+			kind: "grok", file: `{"a::b":{"key":"to\ud800ken","refresh_token":"r"},"c::d":{"key":"live-1"}}`,
+		},
+		"line break in a pool entry": {
+			kind: "hermes", file: `{"credential_pool":{"xai-oauth":[{"access_token":"to\nken"},` + live + `]}}`,
+		},
 		"odd stamp does not hide the only login": {"grok", `{"c::d":{"key":"live-1","expires_at":[]}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -362,22 +467,77 @@ func TestFollowPassesOverEntriesThatAreOfNoUse(t *testing.T) {
 	}
 }
 
-// If a file holds nothing else, Add says whose login it is and what to do.
+// When a file holds only such entries, Add fails. Its error says whose login it is and what to do.
 func TestFollowOfAFileWithoutALoginThatCanBeUsed(t *testing.T) {
 	const digest, dead = `"sha256:0123456789abcdef"`, `"access_token":"secret-secret-secret","last_status":"dead"`
 	for name, c := range map[string]struct{ kind, file, provider, want string }{
-		"digest":                  {"hermes", `{"credential_pool":{"openrouter":[{"source":"env:secret-secret","access_token":` + digest + `}]}}`, "openrouter", "Hermes keeps the secret of openrouter elsewhere; add that secret as a credential of its own"},
-		"fingerprint only":        {"hermes", `{"credential_pool":{"openrouter":[{"secret_fingerprint":` + digest + `}]}}`, "openrouter", "Hermes keeps the secret of openrouter elsewhere; add that secret as a credential of its own"},
-		"digest below tokens":     {"hermes", `{"providers":{"xai-oauth":{"tokens":{"access_token":` + digest + `}}}}`, "xai", "Hermes keeps the secret of xai-oauth elsewhere"},
-		"dead":                    {"hermes", `{"credential_pool":{"xai-oauth":[{` + dead + `}]}}`, "xai", "Hermes found its login of xai-oauth dead; log in there again"},
-		"dead as the provider's":  {"hermes", `{"providers":{"xai-oauth":{` + dead + `}}}`, "xai", "Hermes found its login of xai-oauth dead; log in there again"},
-		"of another provider":     {"hermes", `{"providers":{"nous":{` + dead + `}}}`, "xai", "it holds no login of xai-oauth; log in there first"},
-		"codex, no token":         {"codex", `{"tokens":{"access_token":"secret-\nsecret"}}`, "", "it holds no login of openai-codex; log in there first"},
-		"claude, no token":        {"claude-code", `{"claudeAiOauth":{"accessToken":"secret-\u0000secret","refreshToken":"r"}}`, "", "it holds no login of anthropic; log in there first"},
-		"qwen, no token":          {"qwen", `{"access_token":"\u007f","refresh_token":"r"}`, "", "it holds no login of qwen-oauth; log in there first"},
-		"grok, no token":          {"grok", `{"a::b":{"key":"secret-\u0001secret"}}`, "", "it holds no login of xai-oauth; log in there first"},
-		"grok, digest":            {"grok", `{"a::b":{"key":` + digest + `}}`, "", "it holds no login of xai-oauth; log in there first"},
-		"larger than any of them": {"codex", `{"tokens":{"access_token":"at-1"},"more":"` + strings.Repeat("x", 4<<20) + `"}`, "", "it is larger than 4 MiB"},
+		"digest": {
+			kind: "hermes",
+			file: `{"credential_pool":{"openrouter":[{"source":"env:secret-secret",` +
+				`"access_token":` + digest + `}]}}`,
+			provider: "openrouter",
+			want:     "Hermes keeps the secret of openrouter elsewhere; add that secret as a credential of its own",
+		},
+		"fingerprint only": {
+			kind:     "hermes",
+			file:     `{"credential_pool":{"openrouter":[{"secret_fingerprint":` + digest + `}]}}`,
+			provider: "openrouter",
+			want:     "Hermes keeps the secret of openrouter elsewhere; add that secret as a credential of its own",
+		},
+		"digest below tokens": {
+			kind:     "hermes",
+			file:     `{"providers":{"xai-oauth":{"tokens":{"access_token":` + digest + `}}}}`,
+			provider: "xai",
+			want:     "Hermes keeps the secret of xai-oauth elsewhere",
+		},
+		"dead": {
+			kind:     "hermes",
+			file:     `{"credential_pool":{"xai-oauth":[{` + dead + `}]}}`,
+			provider: "xai",
+			want:     "Hermes found its login of xai-oauth dead; log in there again",
+		},
+		"dead as the provider's": {
+			kind:     "hermes",
+			file:     `{"providers":{"xai-oauth":{` + dead + `}}}`,
+			provider: "xai",
+			want:     "Hermes found its login of xai-oauth dead; log in there again",
+		},
+		"of another provider": {
+			kind:     "hermes",
+			file:     `{"providers":{"nous":{` + dead + `}}}`,
+			provider: "xai",
+			want:     "it holds no login of xai-oauth; log in there first",
+		},
+		"codex, no token": {
+			kind: "codex",
+			file: `{"tokens":{"access_token":"secret-\nsecret"}}`,
+			want: "it holds no login of openai-codex; log in there first",
+		},
+		"claude, no token": {
+			kind: "claude-code",
+			file: `{"claudeAiOauth":{"accessToken":"secret-\u0000secret","refreshToken":"r"}}`,
+			want: "it holds no login of anthropic; log in there first",
+		},
+		"qwen, no token": {
+			kind: "qwen",
+			file: `{"access_token":"\u007f","refresh_token":"r"}`,
+			want: "it holds no login of qwen-oauth; log in there first",
+		},
+		"grok, no token": {
+			kind: "grok",
+			file: `{"a::b":{"key":"secret-\u0001secret"}}`,
+			want: "it holds no login of xai-oauth; log in there first",
+		},
+		"grok, digest": {
+			kind: "grok",
+			file: `{"a::b":{"key":` + digest + `}}`,
+			want: "it holds no login of xai-oauth; log in there first",
+		},
+		"larger than any of them": {
+			kind: "codex",
+			file: `{"tokens":{"access_token":"at-1"},"more":"` + strings.Repeat("x", 4<<20) + `"}`,
+			want: "it is larger than 4 MiB",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "auth.json")

@@ -14,7 +14,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The log tells what the observer is told, a line for each event.
+// The log has one line for each event that the observer gets, with the same content.
 func TestLogTellsTheEvents(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		var out bytes.Buffer
@@ -32,7 +32,8 @@ func TestLogTellsTheEvents(t *testing.T) {
 		r.mustPost(t)
 
 		levels := map[reauth.EventType]string{
-			reauth.Sent: "DEBUG", reauth.Judged: "DEBUG", reauth.Refreshed: "INFO", reauth.Switched: "INFO", reauth.PutAside: "INFO",
+			reauth.Sent: "DEBUG", reauth.Judged: "DEBUG",
+			reauth.Refreshed: "INFO", reauth.Switched: "INFO", reauth.PutAside: "INFO",
 			reauth.Retired: "WARN", reauth.RefreshFailed: "WARN", reauth.NotDurable: "WARN", reauth.GaveUp: "WARN",
 		}
 		lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
@@ -57,6 +58,7 @@ func TestLogTellsTheEvents(t *testing.T) {
 	})
 }
 
+// Retired is an untyped constant, so that it can be compared with an EventType and with a State.
 func TestRetiredIsAnEventAndAState(t *testing.T) {
 	var e reauth.EventType = reauth.Retired
 	var s reauth.State = reauth.Retired

@@ -2,6 +2,7 @@ package reauth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -16,7 +17,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// A program with an expired token of xAI. Any SDK that takes an http.Client gets the same by being handed client.
+// A program with an expired token of xAI. An SDK that takes an http.Client gets the same when it is
+// given this client.
 func Example() {
 	fake := reauthtest.New(reauthtest.XAI) // stands in for api.x.ai and its token endpoint
 	accessToken, refreshToken := fake.Login()
@@ -26,12 +28,14 @@ func Example() {
 	defer pool.Close()
 	useFake(pool, fake)
 	ctx := context.Background()
-	if _, err := pool.Add(ctx, reauth.Credential{Provider: "xai-oauth", AccessToken: accessToken, RefreshToken: refreshToken}); err != nil {
+	login := reauth.Credential{Provider: "xai-oauth", AccessToken: accessToken, RefreshToken: refreshToken}
+	if _, err := pool.Add(ctx, login); err != nil {
 		log.Fatal(err)
 	}
 	client := &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}
 
-	resp, err := client.Post("https://api.x.ai/v1/chat/completions", "application/json", strings.NewReader(`{"model":"grok-4"}`))
+	resp, err := client.Post("https://api.x.ai/v1/chat/completions", "application/json",
+		strings.NewReader(`{"model":"grok-4"}`))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,14 +48,15 @@ func Example() {
 func useFake(pool *reauth.Pool, fake *reauthtest.Provider) {
 	xai, _ := reauth.LookupProvider("xai-oauth")
 	xai.Refresher, _ = reauth.BuiltinRefresher("xai-oauth", reauth.OAuth2Config{
-		TokenURL: "https://auth.example.com" + reauthtest.TokenPath, HTTPClient: &http.Client{Transport: fake.Transport()},
+		TokenURL:   "https://auth.example.com" + reauthtest.TokenPath,
+		HTTPClient: &http.Client{Transport: fake.Transport()},
 	})
 	if err := pool.Register(xai); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// Several API keys: when one is exhausted, the next one serves.
+// A pool of several API keys. When one of them is exhausted, the next one serves the request.
 func ExampleNewPool() {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	fake.AddKey("sk-EXAMPLE-1")
@@ -61,8 +66,8 @@ func ExampleNewPool() {
 	pool := reauth.NewPool()
 	defer pool.Close()
 	for i, key := range []string{"sk-EXAMPLE-1", "sk-EXAMPLE-2"} {
-		_, err := pool.Add(context.Background(), reauth.Credential{Provider: "openai", ID: fmt.Sprint("key ", i+1), AccessToken: key})
-		if err != nil {
+		c := reauth.Credential{Provider: "openai", ID: fmt.Sprint("key ", i+1), AccessToken: key}
+		if _, err := pool.Add(context.Background(), c); err != nil {
 			log.Fatal(err)
 		}
 	}
@@ -82,7 +87,8 @@ func ExampleNewPool() {
 	// key 2 is good
 }
 
-// A provider of one's own: its hosts, how it refuses, how its tokens are refreshed.
+// A provider that reauth does not know: its hosts, how it refuses a request, and how its tokens are
+// refreshed.
 func ExamplePool_Register() {
 	pool := reauth.NewPool()
 	defer pool.Close()
@@ -103,15 +109,16 @@ func ExamplePool_Register() {
 	fmt.Println(err)
 	fmt.Println(pool.Register(reauth.Provider{Name: "everybody", Hosts: []string{"*.com"}}))
 	// Output:
-	// <nil>
-	// reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
+	// <nil> reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last
+	// two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
 }
 
-// What an answer says about the credential.
+// Three answers with the same status, and what each says about the credential.
 func ExampleClassify() {
 	for _, body := range []string{
 		`{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`,
-		`{"code":"personal-team-blocked:spending-limit","error":"You have run out of credits or need a Grok subscription."}`,
+		`{"code":"personal-team-blocked:spending-limit",
+		  "error":"You have run out of credits or need a Grok subscription."}`,
 		`{"code":"permission-denied","error":"Access to the chat endpoint is denied."}`,
 	} {
 		v := reauth.Classify("xai", &http.Response{StatusCode: http.StatusForbidden}, []byte(body))
@@ -123,7 +130,7 @@ func ExampleClassify() {
 	// forbidden status:403
 }
 
-// A client that is not HTTP takes a token, uses it, and tells how it fared.
+// A client that is not HTTP gets a token, makes a call with it, and reports the outcome.
 func ExamplePool_Token() {
 	fake := reauthtest.New(reauthtest.XAI)
 	pool := reauth.NewPool()
@@ -131,7 +138,8 @@ func ExamplePool_Token() {
 	useFake(pool, fake)
 	accessToken, refreshToken := fake.Login()
 	ctx := context.Background()
-	if _, err := pool.Add(ctx, reauth.Credential{Provider: "xai", ID: "me", AccessToken: accessToken, RefreshToken: refreshToken}); err != nil {
+	login := reauth.Credential{Provider: "xai", ID: "me", AccessToken: accessToken, RefreshToken: refreshToken}
+	if _, err := pool.Add(ctx, login); err != nil {
 		log.Fatal(err)
 	}
 
@@ -139,8 +147,10 @@ func ExamplePool_Token() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	rpcError := fmt.Errorf("rpc error: code = Unauthenticated desc = unauthenticated:bad-credentials") // what a call with c.AccessToken said
-	if err := pool.Report(ctx, c.Provider, c.ID, c.AccessToken, reauth.ClassifyError(rpcError)); err != nil {
+	// A call with c.AccessToken has failed with this error.
+	rpcError := errors.New("rpc error: code = Unauthenticated desc = unauthenticated:bad-credentials")
+	verdict := reauth.ClassifyError(rpcError)
+	if err := pool.Report(ctx, c.Provider, c.ID, c.AccessToken, verdict); err != nil {
 		log.Fatal(err)
 	}
 	next, err := pool.Token(ctx, "xai")
@@ -151,19 +161,22 @@ func ExamplePool_Token() {
 	// Output: another token: true
 }
 
-// Any source of golang.org/x/oauth2 as a refresher.
+// A token source of golang.org/x/oauth2 as a refresher.
 func ExampleTokenSourceRefresher() {
-	config := &oauth2.Config{ClientID: "agents", Endpoint: oauth2.Endpoint{TokenURL: "https://login.corp.example/token", AuthStyle: oauth2.AuthStyleInParams}}
+	config := &oauth2.Config{ClientID: "agents", Endpoint: oauth2.Endpoint{
+		TokenURL: "https://login.corp.example/token", AuthStyle: oauth2.AuthStyleInParams,
+	}}
 	refresher := reauth.TokenSourceRefresher(func(ctx context.Context, c reauth.Credential) oauth2.TokenSource {
 		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: c.RefreshToken})
 	})
 	pool := reauth.NewPool()
 	defer pool.Close()
-	fmt.Println(pool.Register(reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, Refresher: refresher}))
+	gateway := reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, Refresher: refresher}
+	fmt.Println(pool.Register(gateway))
 	// Output: <nil>
 }
 
-// The transport's decisions, as they are made.
+// An observer is called with each decision of the transport and the pool.
 func ExamplePool_observe() {
 	fake := reauthtest.New(reauthtest.Anthropic)
 	fake.AddKey("sk-ant-api-EXAMPLE")
@@ -173,7 +186,8 @@ func ExamplePool_observe() {
 	pool.Observe = func(_ context.Context, e reauth.Event) {
 		fmt.Println(strings.TrimSpace(fmt.Sprint(e.Type, " ", e.Provider, " ", e.Status, " ", e.Reason)))
 	}
-	if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "anthropic", AccessToken: "sk-ant-api-EXAMPLE"}); err != nil {
+	key := reauth.Credential{Provider: "anthropic", AccessToken: "sk-ant-api-EXAMPLE"}
+	if _, err := pool.Add(context.Background(), key); err != nil {
 		log.Fatal(err)
 	}
 	client := &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}
@@ -186,13 +200,12 @@ func ExamplePool_observe() {
 		log.Fatal(err)
 	}
 	// Output:
-	// sent anthropic 403
-	// judged anthropic 403 forbidden:permission
-	// gave-up anthropic 403 forbidden:permission
-	// {"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}
+	// sent anthropic 403 judged anthropic 403 forbidden:permission gave-up anthropic 403
+	// forbidden:permission {"type":"error","error":{"type":"permission_error","message":"OAuth
+	// token does not meet scope requirement user:inference"}}
 }
 
-// Requests that mention what one account has made stay with it.
+// A request that names an object of one account goes to that account's credential.
 func ExampleProvider_trackObjects() {
 	pool := reauth.NewPool()
 	defer pool.Close()
@@ -205,7 +218,7 @@ func ExampleProvider_trackObjects() {
 	// Output: [files uploads batches containers] <nil>
 }
 
-// Codex may refuse in the first event of a stream that began with 200.
+// Codex may answer 200 and refuse in the first event of the stream.
 func ExampleProvider_firstEvent() {
 	pool := reauth.NewPool()
 	defer pool.Close()

@@ -2,8 +2,6 @@ package reauth
 
 import (
 	"context"
-	"net/http"
-	"strings"
 	"testing"
 )
 
@@ -27,23 +25,3 @@ func (s *memStore) Put(t testing.TB, c Credential, st Standing) {
 
 // Digest is how a standing names a token.
 func Digest(token string) string { return digest(token) }
-
-// Judge is Classify without its memory of the last refusal.
-func Judge(provider string, resp *http.Response, body []byte) Verdict {
-	return judge(canonicalName(provider), resp, body[:min(len(body), maxPeek)])
-}
-
-// Consulted are the headers that tell remembered refusals apart.
-func Consulted() []string { return consulted[:] }
-
-// RuleHeaders are the headers that rules name.
-func RuleHeaders() (names []string) {
-	for _, stage := range ruleTable {
-		for _, r := range stage {
-			if name, _, _ := strings.Cut(r.header, ": "); name != "" {
-				names = append(names, http.CanonicalHeaderKey(name))
-			}
-		}
-	}
-	return names
-}

@@ -87,7 +87,8 @@ func TestBadHostPatterns(t *testing.T) {
 	}
 }
 
-// claimed is what the rules of host patterns say about one pattern: the URLs it claims and those it must not.
+// claimed is what the rules of host patterns say about one pattern: the URLs it claims and those it
+// must not.
 type claimed struct{ pattern, yes, no string }
 
 var claimTable = []claimed{
@@ -161,7 +162,8 @@ func TestHostPatternClaims(t *testing.T) {
 	}
 }
 
-// What no parser makes, a program can: an Opaque URL sends another path than it shows, a Host may hold anything.
+// What no parser makes, a program can: an Opaque URL sends another path than it shows, a Host may
+// hold anything.
 func TestHostPatternsAndURLsMadeByHand(t *testing.T) {
 	for name, c := range map[string]struct {
 		pattern string
@@ -245,7 +247,8 @@ func TestLongestPatternWins(t *testing.T) {
 	}
 }
 
-// Of equally long patterns the one that was added first wins: a registered provider before a built-in one.
+// Of equally long patterns the one that was added first wins: a registered provider before a
+// built-in one.
 func TestFirstOfEqualPatternsWins(t *testing.T) {
 	for _, pattern := range []string{"api.example.com/v1", "*.example.com"} {
 		p, err := parseHostPattern(pattern)
@@ -275,8 +278,8 @@ func TestBuiltinPatternsAreGoodAndNobodyElses(t *testing.T) {
 	}
 }
 
-// oracle says by the letter of the rules whether a pattern is a good one and claims u. It is slow, shares nothing with the
-// code, and looks at what net/http dials and sends.
+// oracle says by the letter of the rules whether a pattern is a good one and claims u. It is slow,
+// shares nothing with the code, and looks at what net/http dials and sends.
 func oracle(pattern string, u *url.URL) (valid, claims bool) {
 	m := patternGrammar.FindStringSubmatch(pattern)
 	if m == nil || m[1] == "" && strings.Contains(pattern, "://") { // what stands before it is meant as a scheme
@@ -299,7 +302,8 @@ var (
 	labelGrammar   = regexp.MustCompile(`^[a-z0-9_-]*\*?[a-z0-9_-]*$`)
 )
 
-// asciiLower knows no other letters: some of those become ASCII ones in lower case, and are other hosts on the wire.
+// asciiLower knows no other letters: some of those become ASCII ones in lower case, and are other
+// hosts on the wire.
 func asciiLower(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -315,7 +319,8 @@ func isPort(s string) bool {
 	return err == nil && n > 0
 }
 
-// hostRule returns what a pattern's host matches, nil when it is a bad one, and whether it is this machine.
+// hostRule returns what a pattern's host matches, nil when it is a bad one, and whether it is this
+// machine.
 func hostRule(host string) (match func(string) bool, local bool) {
 	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && a.Is6() == strings.HasPrefix(host, "[") {
 		return func(h string) bool { b, err := netip.ParseAddr(h); return err == nil && a == b }, a.IsLoopback()
@@ -334,7 +339,8 @@ func hostRule(host string) (match func(string) bool, local bool) {
 	return regexp.MustCompile(`^` + strings.Join(expr, `\.`) + `$`).MatchString, host == "localhost"
 }
 
-// dialled is the host that net/http connects to. A name that is not ASCII is another one on the wire, and no pattern's.
+// dialled is the host that net/http connects to. A name that is not ASCII is another one on the
+// wire, and no pattern's.
 func dialled(u *url.URL) string {
 	h := u.Hostname()
 	if strings.ContainsFunc(h, func(r rune) bool { return r > 126 }) || strings.Contains(h, ":") && !strings.HasPrefix(u.Host, "[") {
@@ -427,7 +433,8 @@ func FuzzHostPattern(f *testing.F) {
 	})
 }
 
-// In lower case some letters become ASCII ones, or look like it, and net/http dials another host: "apİ.example" is xn--ap-….
+// In lower case some letters become ASCII ones, or look like it, and net/http dials another host:
+// "apİ.example" is xn--ap-….
 func TestHostInAnotherScriptIsNobodys(t *testing.T) {
 	for pattern, list := range map[string]string{
 		"api.openai.com":   "https://api.openaİ.com https://apİ.openai.com https://api.opena%C4%B0.com",

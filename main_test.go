@@ -6,5 +6,6 @@ import (
 	"go.uber.org/goleak"
 )
 
-// No test may leave a goroutine behind: the package starts none that outlives what it serves.
+// TestMain fails if a test leaves a goroutine behind. The package starts no goroutine that lives
+// longer than the pool or the request that it works for.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -67,7 +67,7 @@ func (p *Pool) group(name string) *group {
 // is an error and nothing changes; a pattern of a built-in provider goes over to the registered
 // one.
 func (p *Pool) Register(pr Provider) error {
-	pr.Name = canonicalName(pr.Name)
+	pr.Name = vendors.Canonical(pr.Name)
 	pr.Hosts, pr.BoundPaths = slices.Clone(pr.Hosts), slices.Clone(pr.BoundPaths)
 	if pr.Name == "" || pr.Name == "custom" {
 		return errors.New("reauth: register: the provider has no name")
@@ -147,7 +147,7 @@ func (p *Pool) ProviderFor(u *url.URL) (Provider, bool) {
 
 // find returns a credential of the pool. Its error begins with what the caller was about to do.
 func (p *Pool) find(what, provider, id string) (*member, error) {
-	name := canonicalName(provider)
+	name := vendors.Canonical(provider)
 	if g, ok := p.groups.Load(name); ok {
 		if m := g.(*group).find(id); m != nil {
 			return m, nil

@@ -110,7 +110,7 @@ var (
 // the facts that a JWT tells filled in.
 func (c Credential) normalized() (Credential, error) {
 	c = c.clone()
-	c.Provider = canonicalName(c.Provider)
+	c.Provider = vendors.Canonical(c.Provider)
 	c.AccessToken, c.RefreshToken = strings.TrimSpace(c.AccessToken), strings.TrimSpace(c.RefreshToken)
 	c.ID, c.AccountID = strings.TrimSpace(c.ID), strings.TrimSpace(c.AccountID)
 	_, follows := c.Metadata[followKey]

@@ -29,8 +29,8 @@ func (g *group) bind(
 	return route, body
 }
 
-// track learns from a successful answer which objects belong to m. It wraps the answer's body, which
-// the caller reads as it arrives.
+// track learns from a successful answer which objects belong to m. It wraps the answer's body,
+// which the caller reads as it arrives.
 func (g *group) track(p *registered, req *http.Request, resp *http.Response, m *member) {
 	if p.TrackObjects <= 0 {
 		return

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // routing is which credential a request may get: what its caller asked for through the context, and
@@ -35,7 +37,7 @@ func (r routing) stays() bool { return r.pinned || r.bound || r.account != nil }
 // sent as the caller made it.
 func WithCredential(ctx context.Context, provider, id string) context.Context {
 	r := routingFrom(ctx)
-	r.pinned, r.provider, r.id, r.own = true, canonicalName(provider), id, false
+	r.pinned, r.provider, r.id, r.own = true, vendors.Canonical(provider), id, false
 	return context.WithValue(ctx, routingKey{}, r)
 }
 

@@ -16,7 +16,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// A request that switches to a credential in good standing must not exchange its token, which is far from due.
+// A request that switches to a credential in good standing must not exchange its token, which is
+// far from due.
 func TestSwitchingCausesNoExchangeOfATokenThatIsNotDue(t *testing.T) {
 	bubble(t, 0, func(t *testing.T, r *rig) {
 		a, art := r.login(t, "a")
@@ -183,7 +184,8 @@ func TestObserverOfAdoptedMayCallThePool(t *testing.T) {
 	})
 }
 
-// Refresh called between publishing and the end of the flight is told that it succeeded without an exchange.
+// Refresh called between publishing and the end of the flight is told that it succeeded without an
+// exchange.
 func TestRefreshAfterPublishingRenewsWhatIsHeldThen(t *testing.T) {
 	bubble(t, 0, func(t *testing.T, r *rig) {
 		r.login(t, "me")
@@ -347,7 +349,8 @@ func TestResetWhileTheStoreIsRead(t *testing.T) {
 	require.NoError(t, pool.Close())
 }
 
-// A refresher's token with a line break in it would make net/http refuse every request: a failure that is ours.
+// A refresher's token with a line break in it would make net/http refuse every request: a failure
+// that is ours.
 func TestTokenThatCannotBeSentIsAFailedRefresh(t *testing.T) {
 	bubble(t, 0, func(t *testing.T, r *rig) {
 		r.login(t, "me")

@@ -260,15 +260,15 @@ func (m *member) completeStanding(s Standing) Standing {
 	return s
 }
 
-// queueStanding has q written by a worker: by a new one, or next by the one that is writing, unless a
-// newer standing is queued. A closed pool tells nobody. The worker starts under the lock: whoever
-// finds writing set relies on a worker that Close waits for.
-func (m *member) queueStanding(q *queuedStanding) {
+// queueStanding has q written by a worker: by the one that start starts, or next by the one that is
+// writing, unless a newer standing is queued. The worker starts under the lock: whoever finds
+// writing set relies on a worker that Close waits for.
+func (m *member) queueStanding(q *queuedStanding, start func() bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case !m.writing:
-		m.writing = m.pool.work.startFromWorker(func() { m.writeStandings(q) })
+		m.writing = start()
 	case m.toWrite == nil || !q.standing.At.Before(m.toWrite.standing.At):
 		m.toWrite = q
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // For clients that are not HTTP, and for people.
@@ -30,7 +32,7 @@ func (p *Pool) Refresh(ctx context.Context, provider, id string) error {
 // background when it is about to expire, and before Token returns when it has expired. A pin or an
 // affinity in ctx is honoured. Tell the pool with Report what came of it.
 func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
-	name := canonicalName(provider)
+	name := vendors.Canonical(provider)
 	g := p.group(name)
 	var tried []*member
 	for {

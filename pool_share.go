@@ -3,6 +3,8 @@ package reauth
 import (
 	"context"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // What others write. A pool reads its store on a rejection and before each exchange, when it
@@ -101,7 +103,7 @@ func (p *Pool) merge(entries []Entry, before int64) *merging {
 // take merges one entry.
 func (g *merging) take(e Entry) {
 	c := e.Credential.clone()
-	c.Provider = canonicalName(c.Provider)
+	c.Provider = vendors.Canonical(c.Provider)
 	if c.Provider == "" || c.ID == "" {
 		return // nobody can ask for it; the store keeps it
 	}

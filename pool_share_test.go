@@ -357,7 +357,8 @@ func TestRejectedKeyIsLookedUpInTheStore(t *testing.T) {
 	})
 }
 
-// A grant that is refused may have been rotated by a program that does not share the lock: look once more.
+// A grant that is refused may have been rotated by a program that does not share the lock: look
+// once more.
 func TestRefusedGrantIsLookedUpOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()

@@ -111,7 +111,10 @@ func (m *member) shareStanding(ctx context.Context, s Standing) {
 		m.writeStanding(ctx, s)
 		return
 	}
-	m.queueStanding(&queuedStanding{ctx, s})
+	q := &queuedStanding{ctx, s}
+	m.queueStanding(q, func() bool { // false when the pool is closed: it tells nobody any more
+		return m.pool.work.startFromWorker(func() { m.writeStandings(q) })
+	})
 }
 
 // writeStandings writes a standing, and those that were queued meanwhile.

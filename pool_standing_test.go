@@ -353,7 +353,8 @@ func TestStormOfRefusalsIsNoneForTheStore(t *testing.T) {
 	})
 }
 
-// A refresh token that was not exchanged because the store took no mark is not said to be spent later on.
+// A refresh token that was not exchanged because the store took no mark is not said to be spent
+// later on.
 func TestMarkThatFailedLeavesNothingBehind(t *testing.T) {
 	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
 		r.login(t, "me")

@@ -107,7 +107,8 @@ func TestNothingRunsWhenNothingIsAsked(t *testing.T) {
 	})
 }
 
-// Stamps of a server whose clock is off must not cause an exchange per request: not by Date, not by exp, not by expires_in.
+// Stamps of a server whose clock is off must not cause an exchange per request: not by Date, not by
+// exp, not by expires_in.
 func TestServerStampsThatAreOff(t *testing.T) {
 	for name, change := range map[string]func(p *reauthtest.Provider){
 		"Date and exp two hours ahead":         func(p *reauthtest.Provider) { p.JWT, p.OmitExpiry, p.Skew = true, true, 2*time.Hour },

@@ -27,9 +27,6 @@ func ProviderNames() []string {
 	return names
 }
 
-// canonicalName returns the one name of a provider: trimmed, in lower case, aliases resolved.
-func canonicalName(name string) string { return vendors.Canonical(name) }
-
 // authorizers implement the ways that rows name to put a credential on a request. nil is the
 // Provider's default.
 var authorizers = map[vendors.Header]func(http.Header, Credential){

@@ -16,7 +16,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// Placeholders as SDKs and their users leave them: under any spelling of any header that carries a key.
+// Placeholders as SDKs and their users leave them: under any spelling of any header that carries a
+// key.
 var placeholders = http.Header{
 	"Authorization": {"Bearer placeholder"}, "authorization": {"Bearer placeholder"},
 	"X-Api-Key": {"placeholder"}, "x-api-key": {"placeholder"}, "X-API-KEY": {"placeholder"},
@@ -31,7 +32,8 @@ var bystanders = http.Header{
 	"Openai-Organization": {"org-1"}, "X-Api-Key-Id": {"7"}, "Proxy-Authorization": {"Basic eA=="}, "Cookie": {"a=b"},
 }
 
-// scheme is how a credential is to go out: want is added to the bystanders, and there is nothing else.
+// scheme is how a credential is to go out: want is added to the bystanders, and there is nothing
+// else.
 type scheme struct {
 	cred   reauth.Credential // of the row's provider
 	placed http.Header       // what the SDK put where; nil: placeholders
@@ -93,7 +95,8 @@ func withBetas(access, refresh string, betas []string, want string) scheme {
 	return s
 }
 
-// providerTable is what users find of each built-in provider: its names, base URLs and other hosts, and what is sent there.
+// providerTable is what users find of each built-in provider: its names, base URLs and other hosts,
+// and what is sent there.
 var providerTable = []struct {
 	name, aliases, urls string
 	schemes             []scheme
@@ -326,7 +329,8 @@ func TestRegisterExtendsABuiltinProvider(t *testing.T) {
 	assert.Len(t, p.Hosts, 1, "the built-in table is as it was")
 }
 
-// A pattern of a built-in provider goes over to the registered one, and comes back when that one gives it up.
+// A pattern of a built-in provider goes over to the registered one, and comes back when that one
+// gives it up.
 func TestRegisteredPatternGoesBeforeABuiltinOne(t *testing.T) {
 	pool := poolOf(t)
 	own := reauth.Provider{Name: "own", Hosts: []string{"api.x.ai", "chatgpt.com/backend-api/own"}}
@@ -419,7 +423,8 @@ func TestHeaderSchemesUnderOtherSpellings(t *testing.T) {
 		headerSent(t, claude, "https://api.anthropic.com/v1/messages", http.Header{"anthropic-beta": {"files-2025"}}))
 }
 
-// The header a base is given shares its values with the caller's: what a base adds to it must not get there.
+// The header a base is given shares its values with the caller's: what a base adds to it must not
+// get there.
 func TestBaseThatAddsToTheHeaderLeavesTheCallersAlone(t *testing.T) {
 	t.Parallel()
 	for _, name := range reauth.ProviderNames() {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/verdict"
+
 	"github.com/reauth-go/reauth/internal/loosejson"
 )
 
@@ -101,16 +103,9 @@ func (a *tokenAnswer) readError() {
 			break
 		}
 	}
-	for _, s := range []string{loosejson.Text(nested["code"]), loosejson.Text(nested["type"]), loosejson.Text(a.raw["code"])} {
-		if a.Code == "" {
-			a.Code = s
-		}
-	}
-	for _, s := range []string{loosejson.Text(nested["message"]), loosejson.Text(a.raw["message"]), loosejson.Text(a.raw["detail"])} {
-		if a.Description == "" {
-			a.Description = s
-		}
-	}
+	said := func(member string) string { return loosejson.Text(a.raw[member]) }
+	a.Code = cmp.Or(a.Code, loosejson.Text(nested["code"]), loosejson.Text(nested["type"]), said("code"))
+	a.Description = cmp.Or(a.Description, loosejson.Text(nested["message"]), said("message"), said("detail"))
 	a.failed = loosejson.Present(a.raw["error"])
 }
 
@@ -172,7 +167,8 @@ func (a *tokenAnswer) retryAfter() time.Duration {
 	if wait, _ := retryAfter(a.header, time.Now()); wait > 0 {
 		return wait
 	}
-	if n, ok := loosejson.Number(a.nested("error", "resets_in_seconds")); ok && n > 0 && n < maxReset.Seconds() {
+	n, ok := loosejson.Number(a.nested("error", "resets_in_seconds"))
+	if ok && n > 0 && n < verdict.MaxReset.Seconds() {
 		return time.Duration(n * float64(time.Second))
 	}
 	return 0

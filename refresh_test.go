@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"testing"
 	"testing/synctest"
@@ -50,7 +51,8 @@ func TestTokenSourceRefresher(t *testing.T) {
 	require.ErrorIs(t, pool.Refresh(context.Background(), "example", "me"), reauth.ErrNotRefreshable)
 }
 
-// RetrieveError of x/oauth2 says the same as an answer of our own; what is none of it stays temporary.
+// RetrieveError of x/oauth2 says the same as an answer of our own; what is none of it stays
+// temporary.
 func TestTokenSourceErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer httpmock.Responder
@@ -101,7 +103,8 @@ func TestRefreshErrorTellsWhatIsKnown(t *testing.T) {
 	}
 }
 
-// assertSecretless makes sure that neither the error of a refresh, nor what an observer and a log get of it, holds a token.
+// assertSecretless makes sure that neither the error of a refresh, nor what an observer and a log
+// get of it, holds a token.
 func assertSecretless(t *testing.T, r reauth.Refresher, c reauth.Credential) {
 	t.Helper()
 	pool := loginPool(t, r, c)
@@ -155,4 +158,12 @@ func TestNoSecretInWhatARefresherSays(t *testing.T) {
 			assertSecretless(t, sourceRefresher(newTokenWire(answer)), exampleLogin())
 		})
 	}
+}
+
+func TestOAuth2ConfigInALogHoldsNoSecret(t *testing.T) {
+	var b bytes.Buffer
+	cfg := reauth.OAuth2Config{TokenURL: "https://auth.example.com/token", ClientID: "me", ClientSecret: "very-secret", Header: http.Header{"X": {"very-secret"}}}
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "value", cfg, "pointer", &cfg)
+	assert.NotContains(t, b.String(), "very-secret")
+	assert.Contains(t, b.String(), "auth.example.com")
 }

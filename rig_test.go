@@ -29,7 +29,8 @@ type rig struct {
 	events    *eventLog
 }
 
-// newRig makes a rig whose provider speaks the dialect. Its tokens come from the fake's token endpoint.
+// newRig makes a rig whose provider speaks the dialect. Its tokens come from the fake's token
+// endpoint.
 func newRig(t testing.TB, d reauthtest.Dialect) *rig {
 	t.Helper()
 	r := newRigOn(t, d, reauth.NewPool())

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // storedCredential is a credential in the JSON of the durable stores.
@@ -151,7 +153,7 @@ func checkFileVersion(v *int) error {
 func (e *fileEntryJSON) entry(raw json.RawMessage) fileEntry {
 	entry := fileEntry{raw: raw}
 	entry.Credential = Credential(e.storedCredential)
-	entry.Credential.Provider = canonicalName(e.Provider) // a person may have written an alias
+	entry.Credential.Provider = vendors.Canonical(e.Provider) // a person may have written an alias
 	if e.Standing != nil {
 		entry.Standing = Standing(*e.Standing)
 	}

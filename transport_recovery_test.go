@@ -2,7 +2,9 @@ package reauth_test
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -76,7 +78,8 @@ func TestFreshTokenThatIsPublishedSlowly(t *testing.T) {
 	})
 }
 
-// One endpoint refuses whatever it gets, the others accept: its requests must not rotate the tokens each time.
+// One endpoint refuses whatever it gets, the others accept: its requests must not rotate the tokens
+// each time.
 func TestEndpointThatRefusesEveryToken(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.login(t, "me")
@@ -233,4 +236,30 @@ func TestFailedRefreshesBackOff(t *testing.T) {
 		assert.Less(t, r.fake.TokenRequests(), 40)
 		assert.Greater(t, r.fake.TokenRequests(), 10)
 	})
+}
+
+// A request that merely quotes a limit must put nobody aside, whatever reset the quotation names.
+func TestQuotedLimitMarksNobody(t *testing.T) {
+	pool := reauth.NewPool()
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	sends := 0
+	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		sends++
+		_, _ = io.Copy(io.Discard, req.Body)
+		_ = req.Body.Close()
+		return answer(req, 400, `{"error":{"message":"Invalid value: 'my usage limit resets in 20 days'.","type":"invalid_request_error","param":"service_tier","code":"invalid_value"}}`), nil
+	})
+	for _, key := range []string{"key-a", "key-b", "key-c"} {
+		_, err := pool.Add(t.Context(), reauth.Credential{Provider: "openai", ID: key, AccessToken: key})
+		require.NoError(t, err)
+	}
+	client := &http.Client{Transport: reauth.NewRecoveringTransport(base, pool)}
+	resp, err := client.Post("https://api.openai.com/v1/chat/completions", "application/json", strings.NewReader(`{}`))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, 400, resp.StatusCode)
+	assert.Equal(t, 1, sends)
+	for _, s := range pool.Status() {
+		assert.Equal(t, reauth.Good, s.State)
+	}
 }

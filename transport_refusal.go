@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/verdict"
+
 	"github.com/reauth-go/reauth/internal/sse"
 
 	"github.com/reauth-go/reauth/internal/rewind"
@@ -66,7 +68,7 @@ func (r *refusal) decoded() []byte {
 	if r.resp.Uncompressed {
 		return r.prefix
 	}
-	return decode(r.resp.Header.Get("Content-Encoding"), r.prefix)
+	return verdict.Decode(r.resp.Header.Get("Content-Encoding"), r.prefix)
 }
 
 // discard gives the answer up. It drains the rest of a longer body, within bounds, so that the

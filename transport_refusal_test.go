@@ -19,7 +19,8 @@ import (
 
 const eventStream = "text/event-stream; charset=utf-8"
 
-// refusedStreams are refusals as the first event of a stream: Codex's Responses API, Copilot's chat completions.
+// refusedStreams are refusals as the first event of a stream: Codex's Responses API, Copilot's chat
+// completions.
 var refusedStreams = map[string]string{
 	"named error":                "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"code\":\"token_expired\",\"message\":\"Provided authentication token is expired.\"}}\n\n",
 	"failed response":            "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"id\":\"resp_1\",\"status\":\"failed\",\"error\":{\"code\":\"token_expired\",\"message\":\"expired\"}}}\n\n",
@@ -158,7 +159,8 @@ func streamingRig(t *testing.T, script func(w *io.PipeWriter), header ...string)
 	return r
 }
 
-// A stream that keeps its first event back goes on at the deadline, byte for byte, and each event arrives when it is sent.
+// A stream that keeps its first event back goes on at the deadline, byte for byte, and each event
+// arrives when it is sent.
 func TestFirstEventThatIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := streamingRig(t, func(w *io.PipeWriter) {

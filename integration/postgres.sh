@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # A PostgreSQL server for the tests of this folder. Its cluster is in a temporary folder; it listens
 # on a free port of the loopback address and on a unix socket in that folder. In front of it runs a
 # pgbouncer that shares connections between transactions.

@@ -47,7 +47,8 @@ func (c *addCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	// Without --hosts such a key would be offered to every resource of the provider.
+	// Pool.Add refuses such a key without hosts. This error names the flag, and comes before the
+	// user is asked for the key.
 	if row := vendors.Of(pr.Name); row.OwnHost && len(c.Hosts) == 0 {
 		return usagef("a key of %s is good at one resource only; "+
 			"name its host, as in --hosts %s", pr.Name, row.Own.Host())

@@ -20,8 +20,11 @@ import (
 
 func TestClassify(t *testing.T) {
 	s := newShell(t)
-	xai := "HTTP/2 403 \r\ncontent-type: application/json\r\n\r\n{\"code\":\"unauthenticated:bad-credentials\",\"error\":\"The OAuth2 access token could not be validated.\"}"
-	quota := "HTTP/1.1 429 Too Many Requests\nRetry-After: 5430\nContent-Type: application/json\n\n" + `{"error":{"type":"rate_limit_exceeded","message":"Rate limit reached"}}`
+	xai := "HTTP/2 403 \r\ncontent-type: application/json\r\n\r\n" +
+		"{\"code\":\"unauthenticated:bad-credentials\"," +
+		"\"error\":\"The OAuth2 access token could not be validated.\"}"
+	quota := "HTTP/1.1 429 Too Many Requests\nRetry-After: 5430\nContent-Type: application/json\n\n" +
+		`{"error":{"type":"rate_limit_exceeded","message":"Rate limit reached"}}`
 	var b strings.Builder
 	for _, c := range []struct {
 		stdin string
@@ -32,14 +35,21 @@ func TestClassify(t *testing.T) {
 		{xai, nil},
 		{xai, []string{"-p", "xai", "--json"}},
 		{quota, []string{"-p", "groq"}},
-		{"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 402 Payment Required\r\n\r\n{}", []string{"-p", "openrouter"}},
-		{"HTTP/1.1 403 Forbidden\n\n" + `{"error":{"type":"permission_error","message":"no"}}`, []string{"-p", "anthropic"}},
+		{"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" +
+			"HTTP/1.1 402 Payment Required\r\n\r\n{}", []string{"-p", "openrouter"}},
+		{
+			"HTTP/1.1 403 Forbidden\n\n" + `{"error":{"type":"permission_error","message":"no"}}`,
+			[]string{"-p", "anthropic"},
+		},
 		{"HTTP/1.1 401 Unauthorized\n\n" + `{"error":{"code":"account_deactivated"}}`, []string{"-p", "openai"}},
 		{"HTTP/1.1 401 Unauthorized\n\n" + `{"error":{"code":"invalid_api_key"}}`, []string{"-p", "openai"}},
 		{"HTTP/2 200\n\n" + `{"ok":true}`, []string{"-p", "openai"}},
 		{"HTTP/2 529\n\noverloaded", []string{"-p", "anthropic"}},
 		{"HTTP/2 401\ncontent-encoding: br\n\n\x1b\x0f\x00\x00\x84", []string{"-p", "openai"}},
-		{"HTTP/1.1 429\n\n" + `{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}`, []string{"-p", "openai"}},
+		{
+			"HTTP/1.1 429\n\n" + `{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}`,
+			[]string{"-p", "openai"},
+		},
 		{`{"error":"pasted without its header"}`, []string{"-p", "openai"}},
 		{"HTTP/1.1 100 Continue\n\n", nil},
 	} {
@@ -53,8 +63,8 @@ func TestClassify(t *testing.T) {
 	assert.Contains(t, s.run("", "classify", filepath.Join(s.home, "nowhere")).fails(exitFailed), "no such file")
 }
 
-// Every answer that is recorded in the repository gets the verdict of its folder, through the
-// command as through the library.
+// The command gives a recorded response the verdict of its folder, as the library does. The
+// library's own tests check all of the recordings; here every eighth is enough.
 func TestClassifyRecordings(t *testing.T) {
 	s := newShell(t)
 	for _, verdict := range []string{"rejected", "dead", "exhausted", "forbidden", "pass"} {
@@ -62,7 +72,8 @@ func TestClassifyRecordings(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, files)
 		for i, file := range files {
-			if i%8 != 0 { // each costs a process
+			// Each file costs a process.
+			if i%8 != 0 {
 				continue
 			}
 			path, err := filepath.Abs(file)
@@ -83,20 +94,33 @@ func TestClassifyWritesAFixture(t *testing.T) {
 	s := newShell(t)
 	const who = "jane.doe@corp.example.org"
 	key := "sk-proj-" + marker + "AbCdEf0123456789"
-	body := `{"error":{"message":"Rate limit reached for gpt-4o in organization org-Ab12Cd34Ef56Gh78 of ` + who + ` with ` + key + `. Please try again in 20s.","type":"requests","code":"rate_limit_exceeded","user":"jane"}}`
+	body := `{"error":{"message":"Rate limit reached for gpt-4o in organization org-Ab12Cd34Ef56Gh78 of ` +
+		who + ` with ` + key + `. Please try again in 20s.",` +
+		`"type":"requests","code":"rate_limit_exceeded","user":"jane"}}`
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	_, _ = z.Write([]byte(body))
 	require.NoError(t, z.Close())
-	raw := "HTTP/2 429 \r\ndate: " + time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") + "\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: 300\r\n" +
-		"openai-organization: jane-corp\r\nset-cookie: __cf_bm=" + marker + "; path=/\r\nx-ratelimit-limit-requests: 500\r\nx-request-id: req_" + marker + "\r\nretry-after: 20\r\n\r\n" + zipped.String()
-	args := []string{"classify", "-p", "openai", "--fixture", "--source", "https://github.com/reauth-go/reauth/issues/1"}
+	raw := "HTTP/2 429 \r\ndate: " + time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") +
+		"\r\ncontent-type: application/json\r\n" +
+		"content-encoding: gzip\r\ncontent-length: 300\r\n" +
+		"openai-organization: jane-corp\r\n" +
+		"set-cookie: __cf_bm=" + marker + "; path=/\r\n" +
+		"x-ratelimit-limit-requests: 500\r\nx-request-id: req_" + marker + "\r\nretry-after: 20\r\n\r\n" +
+		zipped.String()
+	args := []string{
+		"classify", "-p", "openai", "--fixture",
+		"--source", "https://github.com/reauth-go/reauth/issues/1",
+	}
 	s.golden("classify-fixture", s.run(raw, args...).ok())
 	path := filepath.Join(s.home, "fixtures", "exhausted", "openai-api-429-rate-limit.http")
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
 	checkSecrets(t, "the fixture", string(b))
-	for _, gone := range []string{who, "jane", "org-Ab12", "Date:", "Openai-Organization", "Set-Cookie", "Content-Length", "Content-Encoding"} {
+	for _, gone := range []string{
+		who, "jane", "org-Ab12", "Date:",
+		"Openai-Organization", "Set-Cookie", "Content-Length", "Content-Encoding",
+	} {
 		assert.NotContains(t, string(b), gone)
 	}
 	compareGolden(t, "fixture-http", string(b))
@@ -106,17 +130,19 @@ func TestClassifyWritesAFixture(t *testing.T) {
 	assert.FileExists(t, filepath.Join(s.home, "more", "exhausted", "openai-api-429-another-one.http"))
 	s.run(raw, append(args, "--name", "!")...).fails(exitUsage)
 
-	// What comes out may go in again.
+	// The command can read the fixture that it has written.
 	again := s.run("", "classify", path).ok()
 	assert.Contains(t, again, "exhausted")
 	assert.Contains(t, again, "openai-api")
 }
 
-// An instant stays an instant, and an answer of nobody known becomes one of "generic".
+// The fixture notes a reset time that the provider gave as an instant as an instant. A response of
+// an unknown provider becomes a fixture of "generic".
 func TestClassifyWritesAFixtureWithAnInstant(t *testing.T) {
 	s := newShell(t)
 	at := time.Now().Add(3 * time.Hour).Unix()
-	raw := fmt.Sprintf("HTTP/1.1 429 Too Many Requests\n\n{\"error\":{\"code\":\"rate_limit_exceeded\",\"resets_at\":%d}}", at)
+	raw := fmt.Sprintf("HTTP/1.1 429 Too Many Requests\n\n"+
+		"{\"error\":{\"code\":\"rate_limit_exceeded\",\"resets_at\":%d}}", at)
 	s.run(raw, "classify", "--fixture", "--name", "reset").ok()
 	b, err := os.ReadFile(filepath.Join(s.home, "fixtures", "exhausted", "generic-429-reset.http"))
 	require.NoError(t, err)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// declared returns the command line's own declaration.
+// declared returns the command line as kong has parsed it from the tags.
 func declared(t testing.TB) *kong.Application {
 	t.Helper()
 	var cli commands
@@ -69,8 +69,8 @@ func TestWrongUsage(t *testing.T) {
 	))
 }
 
-// A key that is given as an argument is wrong, and in the shell's history; it must not go into a
-// log as well.
+// A user who gives a key as an argument has it in the shell's history. The error message must not
+// put it into a log as well.
 func TestKeysAmongTheArgumentsAreNotRepeated(t *testing.T) {
 	s := newShell(t)
 	for _, args := range [][]string{
@@ -98,7 +98,9 @@ func TestNoFolderForTheStore(t *testing.T) {
 func TestProvidersAndVersion(t *testing.T) {
 	s := newShell(t)
 	s.golden("providers", s.run("", "providers").ok())
-	s.golden("providers-one", s.transcript([]string{"providers", "claude"}, []string{"providers", "azure"}, []string{"providers", "xai"}, []string{"providers", "copilot-acp"}))
+	s.golden("providers-one", s.transcript(
+		[]string{"providers", "claude"}, []string{"providers", "azure"},
+		[]string{"providers", "xai"}, []string{"providers", "copilot-acp"}))
 	assert.Regexp(t, `^reauth \S+ go1\.\S+ \w+/\w+\n$`, s.run("", "version").ok())
 }
 
@@ -133,14 +135,18 @@ func TestCompletion(t *testing.T) {
 		}
 		assert.Equal(t, c.want, found, "%v", c.words)
 	}
-	s.golden("completion", s.transcript([]string{"completion", "bash"}, []string{"completion", "zsh"}, []string{"completion", "fish"}))
+	s.golden("completion", s.transcript(
+		[]string{"completion", "bash"}, []string{"completion", "zsh"}, []string{"completion", "fish"}))
 }
 
-// The script does in a real shell what it is for.
+// A real bash, with the script loaded, completes a provider's name.
 func TestCompletionInBash(t *testing.T) {
 	s := newShell(t)
 	script := s.run("", "completion", "bash").ok()
-	cmd := exec.Command("bash", "--norc", "-c", `PATH="$1:$PATH"; eval "$2"; complete -p reauth; COMP_WORDS=(reauth probe xa); COMP_CWORD=2; _reauth; echo "${COMPREPLY[@]}"`, "bash", binary[:strings.LastIndex(binary, "/")], script)
+	cmd := exec.Command("bash", "--norc", "-c",
+		`PATH="$1:$PATH"; eval "$2"; complete -p reauth; `+
+			`COMP_WORDS=(reauth probe xa); COMP_CWORD=2; _reauth; echo "${COMPREPLY[@]}"`,
+		"bash", binary[:strings.LastIndex(binary, "/")], script)
 	cmd.Env = s.env
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

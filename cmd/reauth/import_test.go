@@ -17,14 +17,14 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// jwt returns a token that tells its subject and its expiry.
+// jwt returns an unsigned JWT with a subject, an expiry and the marker.
 func jwt(subject string, lives time.Duration) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	claims := fmt.Sprintf(`{"sub":%q,"exp":%d,"note":%q}`, subject, time.Now().Add(lives).Unix(), marker)
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + ".EXAMPLE"
 }
 
-// write writes a file below the shell's home and returns its path.
+// write writes a file at path below the shell's home and returns its full path.
 func (s *shell) write(content string, path ...string) string {
 	s.t.Helper()
 	file := filepath.Join(append([]string{s.home}, path...)...)
@@ -35,23 +35,50 @@ func (s *shell) write(content string, path ...string) string {
 
 const soon = 2*time.Hour + 30*time.Second
 
-// programFiles returns what each program writes, with all that may stand beside a login.
+// programFiles returns, for each program, a file as that program writes it: the login, and
+// everything else that can stand beside it.
 func programFiles() map[string]string {
 	ms, iso := time.Now().Add(soon).UnixMilli(), time.Now().Add(soon).UTC().Format(time.RFC3339Nano)
 	return map[string]string{
-		"codex":       fmt.Sprintf(`{"auth_mode":"chatgpt","OPENAI_API_KEY":"sk-%[1]s","tokens":{"id_token":"x","access_token":%[2]q,"refresh_token":"rt-%[1]s","account_id":"acct-7"},"last_refresh":"2026-01-01T00:00:00Z","agent_identity":{"a":1},"personal_access_token":"at-%[1]s"}`, marker, jwt("user-7", soon)),
-		"claude-code": fmt.Sprintf(`{"claudeAiOauth":{"accessToken":"sk-ant-oat01-%[1]s","refreshToken":"sk-ant-ort01-%[1]s","expiresAt":%[2]d,"scopes":["user:inference","user:profile"],"subscriptionType":"max"},"mcpOAuth":{"a|1":{"accessToken":"%[1]s"},"b|2":{}}}`, marker, ms),
-		"qwen":        fmt.Sprintf(`{"access_token":"%[1]s-at","refresh_token":"%[1]s-rt","token_type":"Bearer","resource_url":"portal.qwen.ai","expiry_date":%[2]d}`, marker, ms),
-		"grok":        fmt.Sprintf(`{"https://auth.x.ai::client-1":{"key":%[2]q,"refresh_token":"rt-%[1]s","expires_at":%[3]q,"oidc_client_id":"client-1","email":"jane@example.com"},"https://accounts.x.ai/key":{"key":"xai-%[1]s"},"https://auth.x.ai::old":{"refresh_token":"x"}}`, marker, jwt("user-9", soon), iso),
-		"hermes": fmt.Sprintf(`{"version":1,"active_provider":"xai-oauth","providers":{"nous":{"access_token":"na-%[1]s","refresh_token":"nr-%[1]s","expires_at":%[3]q},"spotify":{"access_token":"sp-%[1]s"},"qwen-oauth":{}},
-			"credential_pool":{"xai-oauth":[{"id":"b","label":"second","priority":2,"access_token":%[4]q,"refresh_token":"rt-b-%[1]s"},{"id":"a","label":"first","priority":1,"access_token":%[2]q,"refresh_token":"rt-a-%[1]s","last_status":"ok"},{"id":"c","label":"gone","access_token":"at-c-%[1]s","refresh_token":"rt-c-%[1]s","last_status":"dead"}],
-			"openrouter":[{"source":"env:OPENROUTER_API_KEY","access_token":"","secret_fingerprint":"sha256:0123456789abcdef"}],"custom:litellm":[{"access_token":"%[1]s"}],"groq":[{"source":"manual","auth_type":"api_key","access_token":"gsk-%[1]s"}],"zai":"broken"}}`, marker, jwt("user-a", soon), iso, jwt("user-b", soon)),
+		"codex": fmt.Sprintf(`{"auth_mode":"chatgpt","OPENAI_API_KEY":"sk-%[1]s",`+
+			`"tokens":{"id_token":"x","access_token":%[2]q,"refresh_token":"rt-%[1]s","account_id":"acct-7"},`+
+			`"last_refresh":"2026-01-01T00:00:00Z","agent_identity":{"a":1},"personal_access_token":"at-%[1]s"}`,
+			marker, jwt("user-7", soon)),
+		"claude-code": fmt.Sprintf(`{"claudeAiOauth":{`+
+			`"accessToken":"sk-ant-oat01-%[1]s","refreshToken":"sk-ant-ort01-%[1]s","expiresAt":%[2]d,`+
+			`"scopes":["user:inference","user:profile"],"subscriptionType":"max"},`+
+			`"mcpOAuth":{"a|1":{"accessToken":"%[1]s"},"b|2":{}}}`, marker, ms),
+		"qwen": fmt.Sprintf(`{"access_token":"%[1]s-at","refresh_token":"%[1]s-rt",`+
+			`"token_type":"Bearer","resource_url":"portal.qwen.ai","expiry_date":%[2]d}`, marker, ms),
+		"grok": fmt.Sprintf(`{"https://auth.x.ai::client-1":{"key":%[2]q,"refresh_token":"rt-%[1]s",`+
+			`"expires_at":%[3]q,"oidc_client_id":"client-1","email":"jane@example.com"},`+
+			`"https://accounts.x.ai/key":{"key":"xai-%[1]s"},"https://auth.x.ai::old":{"refresh_token":"x"}}`,
+			marker, jwt("user-9", soon), iso),
+		"hermes": fmt.Sprintf(`{"version":1,"active_provider":"xai-oauth",
+			"providers":{"nous":{"access_token":"na-%[1]s","refresh_token":"nr-%[1]s","expires_at":%[3]q},
+				"spotify":{"access_token":"sp-%[1]s"},"qwen-oauth":{}},
+			"credential_pool":{"xai-oauth":[
+				{"id":"b","label":"second","priority":2,"access_token":%[4]q,"refresh_token":"rt-b-%[1]s"},
+				{"id":"a","label":"first","priority":1,"access_token":%[2]q,"refresh_token":"rt-a-%[1]s",
+					"last_status":"ok"},
+				{"id":"c","label":"gone","access_token":"at-c-%[1]s","refresh_token":"rt-c-%[1]s",
+					"last_status":"dead"}],
+			"openrouter":[{"source":"env:OPENROUTER_API_KEY","access_token":"",
+				"secret_fingerprint":"sha256:0123456789abcdef"}],
+			"custom:litellm":[{"access_token":"%[1]s"}],
+			"groq":[{"source":"manual","auth_type":"api_key","access_token":"gsk-%[1]s"}],"zai":"broken"}}`,
+			marker, jwt("user-a", soon), iso, jwt("user-b", soon)),
 	}
 }
 
-// place gives the path below the user's home at which a program keeps its file by default.
+// place has, for each program, the path below the user's home at which it keeps its file by
+// default.
 var place = map[string][]string{
-	"codex": {".codex", "auth.json"}, "claude-code": {".claude", ".credentials.json"}, "qwen": {".qwen", "oauth_creds.json"}, "grok": {".grok", "auth.json"}, "hermes": {".hermes", "auth.json"},
+	"codex":       {".codex", "auth.json"},
+	"claude-code": {".claude", ".credentials.json"},
+	"qwen":        {".qwen", "oauth_creds.json"},
+	"grok":        {".grok", "auth.json"},
+	"hermes":      {".hermes", "auth.json"},
 }
 
 func TestImport(t *testing.T) {
@@ -60,7 +87,9 @@ func TestImport(t *testing.T) {
 		nothing := s.transcript([]string{"import", kind})
 		file := s.write(content, place[kind]...)
 		follow := s.transcript([]string{"import", kind}, []string{"import", kind}, []string{"status"})
-		over := s.transcript([]string{"import", kind, "--take-over"}, []string{"import", kind, "--take-over"}, []string{"status"}, []string{"import", kind})
+		over := s.transcript([]string{"import", kind, "--take-over"},
+			[]string{"import", kind, "--take-over"},
+			[]string{"status"}, []string{"import", kind})
 		s.golden("import-"+kind, nothing+"\n"+follow+"\n"+over)
 		after, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -68,7 +97,8 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// The path of a file, of its folder, and the program's own variable lead to the same login.
+// import finds the same login by the path of the file, by the path of its folder, and by the
+// program's own environment variable.
 func TestImportFromElsewhere(t *testing.T) {
 	for _, p := range logins.Programs() {
 		s := newShell(t)
@@ -76,14 +106,19 @@ func TestImportFromElsewhere(t *testing.T) {
 		file := s.write(content, "elsewhere", place[p.Kind][1])
 		s.run("", "import", p.Kind, file).ok()
 		assert.Contains(t, s.run("", "import", p.Kind, filepath.Dir(file)).ok(), "nothing new")
-		s.setenv(map[string]string{"hermes": "HERMES_HOME", "codex": "CODEX_HOME", "claude-code": "CLAUDE_CONFIG_DIR", "qwen": "QWEN_HOME", "grok": "GROK_HOME"}[p.Kind], filepath.Dir(file))
+		s.setenv(map[string]string{
+			"hermes":      "HERMES_HOME",
+			"codex":       "CODEX_HOME",
+			"claude-code": "CLAUDE_CONFIG_DIR",
+			"qwen":        "QWEN_HOME",
+			"grok":        "GROK_HOME",
+		}[p.Kind], filepath.Dir(file))
 		assert.Contains(t, s.run("", "import", p.Kind).ok(), "follows")
 		assert.Contains(t, s.run("", "status").ok(), "follows "+p.Kind)
 	}
 }
 
-// The command and the library agree on the program, the file and the token of the login that is
-// followed.
+// The command and the library find the same file, login and token of each program.
 func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
 	for _, p := range logins.Programs() {
 		s := newShell(t)
@@ -103,18 +138,21 @@ func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
 			followed, err := pool.Token(t.Context(), c.Provider)
 			require.NoError(t, err)
 			assert.Equal(t, followed.AccessToken, l.AccessToken, "%s %s", p.Kind, l.Name)
-			assert.WithinDuration(t, followed.Expiry, orUnknown(l.Expiry, followed.Expiry), time.Second, "%s %s", p.Kind, l.Name)
+			assert.WithinDuration(t, followed.Expiry, orUnknown(l.Expiry, followed.Expiry), time.Second,
+				"%s %s", p.Kind, l.Name)
 			require.NoError(t, pool.Close())
 		}
 	}
 }
 
-// If a file has two names of one provider, the login under the first name is followed. Text of a
-// file cannot command the terminal.
+// If a file names one provider in two ways, import follows the login under the first name. It
+// prints texts of the file without their escape sequences.
 func TestImportOfAHostileFile(t *testing.T) {
 	s := newShell(t)
-	s.write(fmt.Sprintf(`{"credential_pool":{"xai":[{"label":"one\u001b[2J","access_token":"at-1-%[1]s"}],"xai-oauth":[{"label":"two","access_token":"at-2-%[1]s","refresh_token":"rt-2-%[1]s"}],
-		"openrouter":[{"source":"env:\u001b[2JKEY","access_token":"sha256:0123456789abcdef"}]}}`, marker), place["hermes"]...)
+	s.write(fmt.Sprintf(`{"credential_pool":{"xai":[{"label":"one\u001b[2J","access_token":"at-1-%[1]s"}],
+		"xai-oauth":[{"label":"two","access_token":"at-2-%[1]s","refresh_token":"rt-2-%[1]s"}],
+		"openrouter":[{"source":"env:\u001b[2JKEY","access_token":"sha256:0123456789abcdef"}]}}`, marker),
+		place["hermes"]...)
 	out := s.run("", "import", "hermes").ok()
 	assert.Contains(t, out, "follows  xai, one[2J: as xai-oauth/hermes")
 	assert.Contains(t, out, "skipped  xai-oauth, two: only the first login of a provider is followed")
@@ -122,7 +160,7 @@ func TestImportOfAHostileFile(t *testing.T) {
 	assert.NotContains(t, out, "\x1b")
 }
 
-// orUnknown returns an expiry, or if it is unknown the one that a JWT tells.
+// orUnknown returns t, or other if t is zero: a file need not tell the expiry that its JWT has.
 func orUnknown(t, other time.Time) time.Time {
 	if t.IsZero() {
 		return other
@@ -139,7 +177,8 @@ func TestImportOfBadFiles(t *testing.T) {
 			`{}`:                         exitLogin,
 		} {
 			if kind == "hermes" && content == "{}" {
-				code = exitFailed // it always has a pool or providers
+				// A file of Hermes always has a pool or providers.
+				code = exitFailed
 			}
 			s := newShell(t)
 			file := s.write(content, where...)
@@ -154,7 +193,9 @@ func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	s := newShell(t)
 	older, newer := jwt("user-9", time.Hour), jwt("user-9", 3*time.Hour)
 	grok := func(token string) {
-		s.write(fmt.Sprintf(`{"https://auth.x.ai::c":{"key":%q,"refresh_token":"rt-%s"}}`, token, token[len(token)-60:]), ".grok", "auth.json")
+		s.write(fmt.Sprintf(`{"https://auth.x.ai::c":{"key":%q,"refresh_token":"rt-%s"}}`,
+			token, token[len(token)-60:]),
+			".grok", "auth.json")
 	}
 	grok(newer)
 	s.run("", "import", "grok", "--take-over").ok()
@@ -168,14 +209,16 @@ func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	assert.NotEqual(t, newer, s.stored("xai-oauth", "user-9").AccessToken)
 }
 
-// A login that tells no account stays one credential, however often its tokens change. The store
-// refreshes it once it is taken over.
+// A login that names no account stays one credential, however often its tokens change. After
+// --take-over the store refreshes it.
 func TestTakeOverIsRefreshedHere(t *testing.T) {
 	fake := reauthtest.New(reauthtest.Anthropic)
 	server := serveFake(t, fake)
 	s := newShell(t)
 	claude := func(access, refresh string, lives time.Duration) {
-		s.write(fmt.Sprintf(`{"claudeAiOauth":{"accessToken":%q,"refreshToken":%q,"expiresAt":%d}}`, access, refresh, time.Now().Add(lives).UnixMilli()), ".claude", ".credentials.json")
+		s.write(fmt.Sprintf(`{"claudeAiOauth":{"accessToken":%q,"refreshToken":%q,"expiresAt":%d}}`,
+			access, refresh, time.Now().Add(lives).UnixMilli()),
+			".claude", ".credentials.json")
 	}
 	access, refresh := fake.Login()
 	claude(access, refresh, time.Minute)
@@ -184,11 +227,12 @@ func TestTakeOverIsRefreshedHere(t *testing.T) {
 	assert.Equal(t, refresh, s.stored("anthropic", "claude-code").RefreshToken)
 	assert.Equal(t, 1, strings.Count(s.run("", "status").ok(), "anthropic"), "who follows and who took over are one")
 	fake.Expire(access)
-	// reauthtest has its token endpoint elsewhere than Anthropic.
+	// reauthtest serves the token endpoint at another path than Anthropic does.
 	p := s.pool()
 	pr, _ := reauth.LookupProvider("anthropic")
 	var err error
-	pr.Refresher, err = reauth.BuiltinRefresher("anthropic", reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath})
+	pr.Refresher, err = reauth.BuiltinRefresher("anthropic",
+		reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath})
 	require.NoError(t, err)
 	require.NoError(t, p.Register(pr))
 	require.NoError(t, p.Refresh(t.Context(), "anthropic", "claude-code"))
@@ -208,13 +252,17 @@ func TestFollowedLoginsAreProbedAndLeftAlone(t *testing.T) {
 	s := newShell(t)
 	access, _ := fake.Login()
 	grok := func(token string) {
-		s.write(fmt.Sprintf(`{"https://auth.x.ai::c":{"key":%q,"refresh_token":"rt-%s"}}`, token, marker), ".grok", "auth.json")
+		s.write(fmt.Sprintf(`{"https://auth.x.ai::c":{"key":%q,"refresh_token":"rt-%s"}}`, token, marker),
+			".grok", "auth.json")
 	}
 	grok(access)
 	s.run("", "import", "grok").ok()
 	s.run("", append([]string{"probe", "xai"}, at(server)...)...).ok()
 	fake.Expire(access)
-	s.golden("followed", s.transcript(append([]string{"probe", "xai"}, at(server)...), append([]string{"refresh", "xai"}, at(server)...), append([]string{"refresh", "xai", "grok"}, at(server)...)))
+	s.golden("followed", s.transcript(
+		append([]string{"probe", "xai"}, at(server)...),
+		append([]string{"refresh", "xai"}, at(server)...),
+		append([]string{"refresh", "xai", "grok"}, at(server)...)))
 	assert.Zero(t, fake.TokenRequests(), "the refresh token is the other program's to spend")
 	next, _ := fake.Login()
 	grok(next)
@@ -224,7 +272,8 @@ func TestFollowedLoginsAreProbedAndLeftAlone(t *testing.T) {
 	s.run("", "remove", "xai", "grok").ok()
 }
 
-// Qwen Code's own lock says that it is refreshing. A pair that is copied now has just been spent.
+// While Qwen Code's lock file is fresh, that program is refreshing its login. import must not copy
+// tokens that it has just spent, and does not wait either.
 func TestTakeOverWaitsForNobody(t *testing.T) {
 	s := newShell(t)
 	s.write(programFiles()["qwen"], place["qwen"]...)

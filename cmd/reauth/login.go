@@ -107,8 +107,8 @@ func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 	// The store does not record the issuer, so the built-in refresher would send the refresh token
 	// to the provider's own authorization server.
 	if c.Issuer != "" {
-		a.notef("Its tokens are of %s: name that by --issuer, or in your program's Refresher, wherever they are refreshed.\n",
-			c.Issuer)
+		a.notef("Its tokens are of %s: name that by --issuer, or in your program's Refresher, "+
+			"wherever they are refreshed.\n", c.Issuer)
 	}
 	return nil
 }

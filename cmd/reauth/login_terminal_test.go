@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// onScreen is what a terminal shows of a text: a carriage return goes back to the beginning of the
-// line.
+// onScreen returns what a terminal shows after it has received text. A carriage return moves the
+// cursor to the beginning of the line.
 func onScreen(text string) string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {
@@ -41,12 +41,16 @@ func TestLoginLineOnATerminal(t *testing.T) {
 	person.Visit("https://example.com/", "CODE")
 	person.Waiting(15 * time.Minute)
 	person.Waiting(9*time.Minute + 59*time.Second)
-	assert.True(t, strings.HasSuffix(onScreen(out.String()), "\nWaiting for your consent, 9:59 left (Ctrl-C ends it)"), "%q", onScreen(out.String()))
+	assert.True(t, strings.HasSuffix(onScreen(out.String()), "\nWaiting for your consent, 9:59 left (Ctrl-C ends it)"),
+		"%q", onScreen(out.String()))
 	person.Note("The server answers again.")
 	person.Waiting(time.Minute)
 	person.done()
 	person.done()
-	assert.Equal(t, "Open this address and log in:\n\n  https://example.com/\n\nThe code there is\n\n  CODE\n\nThe server answers again.\n", onScreen(out.String()), "the line has gone")
+	assert.Equal(t, "Open this address and log in:\n\n  https://example.com/\n\n"+
+		"The code there is\n\n  CODE\n\n"+
+		"The server answers again.\n",
+		onScreen(out.String()), "the line has gone")
 	line, err := person.Paste(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "pasted\n", line)

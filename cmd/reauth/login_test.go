@@ -22,8 +22,9 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// TestLogin drives the built program against the authorization servers of reauthtest, on real
-// sockets.
+// TestLogin runs the built command against the authorization servers of reauthtest, on real
+// sockets. The first group runs each provider's flow from start to refresh, the second one the ways
+// in which a login can go differently.
 func TestLogin(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "reauth")
 	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
@@ -33,7 +34,8 @@ func TestLogin(t *testing.T) {
 		t.Run(c.provider, func(t *testing.T) {
 			t.Parallel()
 			w := newLoginWorld(t, binary, c.dialect)
-			w.fake.Skew, w.fake.ApproveAfter = 2*time.Hour, time.Millisecond // the server's clock is wrong
+			// The server's clock is two hours ahead, and the person consents at once.
+			w.fake.Skew, w.fake.ApproveAfter = 2*time.Hour, time.Millisecond
 			got := w.run("", "login", c.provider, "--issuer", w.server.URL)
 			assert.Zero(t, got.code, got.stderr)
 			assert.Equal(t, c.want, w.normal(got.stdout))
@@ -43,24 +45,28 @@ func TestLogin(t *testing.T) {
 		})
 	}
 	for name, test := range map[string]func(t *testing.T, w *loginWorld){
-		"person decides on the page":      loginOnThePage,
-		"code is pasted":                  loginByPaste,
-		"address is pasted":               loginByAddress,
-		"browser comes back to codex":     func(t *testing.T, w *loginWorld) { loginByBrowser(t, w, "openai-codex", "/oauth/token") },
-		"browser comes back to anthropic": func(t *testing.T, w *loginWorld) { loginByBrowser(t, w, "anthropic", "/v1/oauth/token") },
-		"Ctrl-C":                          loginInterrupted,
-		"Ctrl-C where a code is pasted":   loginInterruptedAtThePrompt,
-		"ports are busy":                  loginOnBusyPorts,
-		"device code is refused":          loginRefused,
-		"code expires":                    loginExpires,
-		"server stumbles":                 loginStumbles,
-		"store of another program":        loginIntoAForeignStore,
-		"half-written store":              loginIntoAHalfWrittenStore,
-		"store cannot be written":         loginIntoADirectoryThatIsNone,
-		"what the user sets":              loginWithSettings,
-		"again":                           loginAgain,
-		"usage":                           loginUsage,
-		"help says what is allowed":       loginHelp,
+		"person decides on the page": loginOnThePage,
+		"code is pasted":             loginByPaste,
+		"address is pasted":          loginByAddress,
+		"browser comes back to codex": func(t *testing.T, w *loginWorld) {
+			loginByBrowser(t, w, "openai-codex", "/oauth/token")
+		},
+		"browser comes back to anthropic": func(t *testing.T, w *loginWorld) {
+			loginByBrowser(t, w, "anthropic", "/v1/oauth/token")
+		},
+		"Ctrl-C":                        loginInterrupted,
+		"Ctrl-C where a code is pasted": loginInterruptedAtThePrompt,
+		"ports are busy":                loginOnBusyPorts,
+		"device code is refused":        loginRefused,
+		"code expires":                  loginExpires,
+		"server stumbles":               loginStumbles,
+		"store of another program":      loginIntoAForeignStore,
+		"half-written store":            loginIntoAHalfWrittenStore,
+		"store cannot be written":       loginIntoADirectoryThatIsNone,
+		"what the user sets":            loginWithSettings,
+		"again":                         loginAgain,
+		"usage":                         loginUsage,
+		"help says what is allowed":     loginHelp,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,12 +89,30 @@ var loginCases = []struct {
 	provider, tokenPath, shown, want string
 	dialect                          reauthtest.Dialect
 }{
-	{"xai-oauth", "/oauth2/token", openThis("/device?user_code=CODE"), "logged in: xai-oauth/user-1" + goodForAnHour, reauthtest.XAI},
-	{"nous", "/api/oauth/token", openThis("/device?user_code=CODE"), "logged in: nous/user-1" + goodForAnHour, reauthtest.OpenAI},
-	{"qwen-oauth", "/api/v1/oauth2/token", openThis("/authorize?user_code=CODE"), "logged in: qwen-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI},
-	{"copilot", "/copilot_internal/v2/token", openThis("/login/device"), "logged in: copilot/octocat" + goodForAnHour, reauthtest.OpenAI},
-	{"minimax-oauth", "/oauth2/token", openThis("/oauth-authorize?user_code=CODE"), "logged in: minimax-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI},
-	{"openai-codex", "/oauth/token", openThis("/codex/device"), "logged in: openai-codex/account-1" + goodForAnHour, reauthtest.OpenAI},
+	{
+		"xai-oauth", "/oauth2/token", openThis("/device?user_code=CODE"),
+		"logged in: xai-oauth/user-1" + goodForAnHour, reauthtest.XAI,
+	},
+	{
+		"nous", "/api/oauth/token", openThis("/device?user_code=CODE"),
+		"logged in: nous/user-1" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
+		"qwen-oauth", "/api/v1/oauth2/token", openThis("/authorize?user_code=CODE"),
+		"logged in: qwen-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
+		"copilot", "/copilot_internal/v2/token", openThis("/login/device"),
+		"logged in: copilot/octocat" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
+		"minimax-oauth", "/oauth2/token", openThis("/oauth-authorize?user_code=CODE"),
+		"logged in: minimax-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
+		"openai-codex", "/oauth/token", openThis("/codex/device"),
+		"logged in: openai-codex/account-1" + goodForAnHour, reauthtest.OpenAI,
+	},
 }
 
 func loginOnThePage(t *testing.T, w *loginWorld) {
@@ -124,7 +148,10 @@ func loginByPaste(t *testing.T, w *loginWorld) {
 	assert.Equal(t, "logged in: anthropic/00000000-0000-4000-8000-000000000001"+goodForAnHour, got.stdout)
 	assert.Equal(t, `Open this address and log in:
 
-  http://SERVER/oauth/authorize?client_id=9d1c250a-e61b-44d9-88ed-5944d1962f5e&code=true&code_challenge=RANDOM&code_challenge_method=S256&redirect_uri=http%3A%2F%2F127.0.0.1%3APORT%2Foauth%2Fcode%2Fcallback&response_type=code&scope=org%3Acreate_api_key+user%3Aprofile+user%3Ainference&state=RANDOM
+  http://SERVER/oauth/authorize?client_id=9d1c250a-e61b-44d9-88ed-5944d1962f5e`+
+		`&code=true&code_challenge=RANDOM&code_challenge_method=S256`+
+		`&redirect_uri=http%3A%2F%2F127.0.0.1%3APORT%2Foauth%2Fcode%2Fcallback`+
+		`&response_type=code&scope=org%3Acreate_api_key+user%3Aprofile+user%3Ainference&state=RANDOM
 
 After you consent, the page shows a code. Paste it here, with all that follows the #.
 That is not it: it has no state, so nobody knows to which login it belongs; paste all of it.
@@ -177,7 +204,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// The login that is there already stays as it is.
+// Ctrl-C stores nothing, and leaves an earlier login as it is.
 func loginInterrupted(t *testing.T, w *loginWorld) {
 	w.fake.ApproveAfter = time.Millisecond
 	require.Zero(t, w.run("", "login", "nous", "--issuer", w.server.URL).code)
@@ -198,7 +225,8 @@ func loginInterruptedAtThePrompt(t *testing.T, w *loginWorld) {
 	p := w.start("login", "anthropic", "--issuer", w.server.URL)
 	p.sees(`(Paste it here)`)
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
-	err := p.cmd.Wait() // its input is still open
+	// The command ends although its standard input is still open.
+	err := p.cmd.Wait()
 	require.Error(t, err)
 	assert.Equal(t, 1, p.cmd.ProcessState.ExitCode())
 	assert.Contains(t, p.stderr.String(), "interrupted; nothing was stored")
@@ -208,20 +236,25 @@ func loginInterruptedAtThePrompt(t *testing.T, w *loginWorld) {
 func loginOnBusyPorts(t *testing.T, w *loginWorld) {
 	occupy := func(port int) {
 		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil { // else somebody else has it, which is as good
+		// Another process may have the port already, which is as good here.
+		if err == nil {
 			t.Cleanup(func() { _ = l.Close() })
 		}
 	}
 	occupy(1455)
 	p := w.start("login", "openai-codex", "--flow", "browser", "--issuer", w.server.URL)
-	assert.Contains(t, p.sees(`(http://\S+/oauth/authorize\S+)`), "localhost%3A1457%2Fauth%2Fcallback", "the other port that the provider knows")
+	assert.Contains(t, p.sees(`(http://\S+/oauth/authorize\S+)`), "localhost%3A1457%2Fauth%2Fcallback",
+		"the other port that the provider knows")
 	p.sees(`(Waiting for your consent)`)
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	assert.Equal(t, 1, p.end().code)
 	occupy(1457)
 	got := w.run("", "login", "openai-codex", "--flow", "browser", "--issuer", w.server.URL)
 	assert.Equal(t, 1, got.code)
-	assert.Equal(t, "reauth: login openai-codex: ports 1455 and 1457 of 127.0.0.1, where the browser has to come back to, cannot be used: bind: address already in use. End the program that is there, or use --flow paste\n", got.stderr)
+	assert.Equal(t,
+		"reauth: login openai-codex: ports 1455 and 1457 of 127.0.0.1, where the browser has to come back to, "+
+			"cannot be used: bind: address already in use. "+
+			"End the program that is there, or use --flow paste\n", got.stderr)
 	w.nothingStored()
 }
 
@@ -232,7 +265,9 @@ func loginRefused(t *testing.T, w *loginWorld) {
 		got := p.end()
 		assert.Equal(t, 1, got.code)
 		assert.Contains(t, got.stderr, "reauth: login "+provider+": the login was refused: status ")
-		assert.Contains(t, got.stderr, "access_denied; consent was refused, there or by the account's own rules. Run the command again to be asked anew\n")
+		assert.Contains(t, got.stderr,
+			"access_denied; consent was refused, there or by the account's own rules. "+
+				"Run the command again to be asked anew\n")
 		assert.Empty(t, got.stdout)
 	}
 	w.nothingStored()
@@ -242,7 +277,9 @@ func loginExpires(t *testing.T, w *loginWorld) {
 	w.fake.CodeLifetime, w.fake.Skew = 3*time.Second, -2*time.Hour
 	got := w.run("", "login", "copilot", "--issuer", w.server.URL)
 	assert.Equal(t, 1, got.code)
-	assert.Contains(t, got.stderr, "\nWaiting for your consent, for 3s at most.\nreauth: login copilot: nobody consented in time and the code has expired; nothing was stored. Run the command again for a new one\n")
+	assert.Contains(t, got.stderr, "\nWaiting for your consent, for 3s at most.\n"+
+		"reauth: login copilot: nobody consented in time and the code has expired; "+
+		"nothing was stored. Run the command again for a new one\n")
 	w.nothingStored()
 }
 
@@ -267,7 +304,7 @@ func loginIntoAHalfWrittenStore(t *testing.T, w *loginWorld) {
 	loginIntoABadStore(t, w, whole[:len(whole)/2])
 }
 
-// It says so before the person has done anything, and leaves the file alone.
+// The command says that the store is bad before it shows an address, and leaves the file alone.
 func loginIntoABadStore(t *testing.T, w *loginWorld, content string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(w.store, []byte(content), 0o600))
@@ -293,7 +330,9 @@ func loginIntoADirectoryThatIsNone(t *testing.T, w *loginWorld) {
 
 func loginWithSettings(t *testing.T, w *loginWorld) {
 	w.fake.ApproveAfter = time.Millisecond
-	got := w.run("", "login", "nous", "--issuer", w.server.URL, "--client-id", "my-client", "--scope", "one two", "--id", "work", "--priority", "7", "--header", "X-Tenant: a,b")
+	got := w.run("", "login", "nous", "--issuer", w.server.URL,
+		"--client-id", "my-client", "--scope", "one two",
+		"--id", "work", "--priority", "7", "--header", "X-Tenant: a,b")
 	require.Zero(t, got.code, got.stderr)
 	assert.Equal(t, "logged in: nous/work"+goodForAnHour, got.stdout)
 	pool, err := reauth.OpenPool(t.Context(), reauth.NewFileStore(w.store))
@@ -307,7 +346,7 @@ func loginWithSettings(t *testing.T, w *loginWorld) {
 	assert.Equal(t, "my-client", c.ClientID, "which its refreshes name")
 }
 
-// The same account is one credential, and gets the new pair.
+// A second login to the same account replaces the tokens of the first.
 func loginAgain(t *testing.T, w *loginWorld) {
 	w.fake.ApproveAfter = time.Millisecond
 	token := func() string {

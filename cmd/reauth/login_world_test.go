@@ -25,7 +25,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// loginWorld is a provider, a store, and a program that logs in.
+// loginWorld is an authorization server with an API, a store, and the command that logs in.
 type loginWorld struct {
 	t      *testing.T
 	binary string
@@ -33,9 +33,11 @@ type loginWorld struct {
 	fake   *reauthtest.Provider
 	server *httptest.Server
 
-	mu      sync.Mutex
-	secrets []string // what went over the wire and may not be told
-	asked   int
+	mu sync.Mutex
+	// secrets are the tokens and codes that went over the wire. The command must show none of them.
+	secrets []string
+	// asked counts the requests.
+	asked int
 }
 
 func newLoginWorld(t *testing.T, binary string, d reauthtest.Dialect) *loginWorld {
@@ -47,7 +49,7 @@ func newLoginWorld(t *testing.T, binary string, d reauthtest.Dialect) *loginWorl
 	return w
 }
 
-// record notes the secrets of a request and of its answer on the way.
+// record passes a request to the fake provider, and remembers the secrets in it and in its answer.
 func (w *loginWorld) record(rw http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	assert.NoError(w.t, err)
@@ -82,7 +84,10 @@ func secretsIn(text []byte) (found []string) {
 	if json.Unmarshal(text, &m) != nil {
 		return nil
 	}
-	for _, name := range []string{"access_token", "refresh_token", "id_token", "token", "device_code", "device_auth_id", "code_verifier", "code", "authorization_code"} {
+	for _, name := range []string{
+		"access_token", "refresh_token", "id_token", "token", "device_code", "device_auth_id",
+		"code_verifier", "code", "authorization_code",
+	} {
 		if s, ok := m[name].(string); ok && s != "" {
 			found = append(found, s)
 		}
@@ -106,13 +111,13 @@ func (w *loginWorld) requests() int {
 	return w.asked
 }
 
-// result is what a run of the program has shown.
+// result is what a run of the command has printed, and its exit code.
 type result struct {
 	stdout, stderr string
 	code           int
 }
 
-// scan makes sure that no secret that went over the wire was shown.
+// scan fails the test if the command has shown a secret that went over the wire.
 func (w *loginWorld) scan(got result) {
 	w.t.Helper()
 	w.mu.Lock()
@@ -125,7 +130,7 @@ func (w *loginWorld) scan(got result) {
 	}
 }
 
-// process is the program under way.
+// process is a command that is running.
 type process struct {
 	w      *loginWorld
 	cmd    *exec.Cmd
@@ -134,7 +139,7 @@ type process struct {
 	stderr *watched
 }
 
-// watched is output that can be waited for.
+// watched is an output that a test can wait for. more gets a value when text has grown.
 type watched struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -161,7 +166,10 @@ func (w *loginWorld) start(args ...string) *process {
 	w.t.Helper()
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	w.t.Cleanup(stop)
-	p := &process{w: w, cmd: exec.CommandContext(ctx, w.binary, append([]string{"--store", w.store}, args...)...), stderr: &watched{more: make(chan struct{}, 1)}}
+	p := &process{
+		w: w, cmd: exec.CommandContext(ctx, w.binary, append([]string{"--store", w.store}, args...)...),
+		stderr: &watched{more: make(chan struct{}, 1)},
+	}
 	p.cmd.Env = []string{"HOME=" + w.t.TempDir(), "PATH=" + os.Getenv("PATH")}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, p.stderr
 	var err error
@@ -171,7 +179,7 @@ func (w *loginWorld) start(args ...string) *process {
 	return p
 }
 
-// sees waits until the program has shown what matches.
+// sees waits until the standard error matches pattern, and returns the last group of the match.
 func (p *process) sees(pattern string) string {
 	p.w.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -216,8 +224,8 @@ func (w *loginWorld) normal(text string) string {
 	return regexp.MustCompile(`(code_challenge|state)=[A-Za-z0-9_-]{43}`).ReplaceAllString(text, "$1=RANDOM")
 }
 
-// works uses what was stored: the API takes the token, and when it has expired, another one is had
-// at the server.
+// works uses the stored login: the API accepts its token, and after that has expired, the pool
+// refreshes it at the server.
 func (w *loginWorld) works(provider, tokenPath string) {
 	t := w.t
 	t.Helper()
@@ -250,7 +258,7 @@ func (w *loginWorld) works(provider, tokenPath string) {
 	assert.Fail(t, "nothing was refreshed")
 }
 
-// stored returns the file of the store; empty when there is none.
+// stored returns the content of the store's file; empty when there is none.
 func (w *loginWorld) stored() string {
 	b, err := os.ReadFile(w.store)
 	if !os.IsNotExist(err) {
@@ -259,7 +267,7 @@ func (w *loginWorld) stored() string {
 	return string(b)
 }
 
-// nothingStored: the file is not there, or holds no credential.
+// nothingStored fails the test unless the file is absent or holds no credential.
 func (w *loginWorld) nothingStored() {
 	w.t.Helper()
 	pool, err := reauth.OpenPool(w.t.Context(), reauth.NewFileStore(w.store))
@@ -273,7 +281,10 @@ func (w *loginWorld) nothingStored() {
 
 func (w *loginWorld) post(address string, form url.Values) (*http.Response, string) {
 	w.t.Helper()
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Timeout: 10 * time.Second}
+	client := &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       10 * time.Second,
+	}
 	resp, err := client.PostForm(address, form)
 	require.NoError(w.t, err)
 	defer resp.Body.Close()
@@ -293,8 +304,8 @@ func (w *loginWorld) get(address string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// consent opens the address that the program shows, and presses a button: it returns where the
-// browser is sent to.
+// consent opens the address that the command has shown, and presses a button on the page. It
+// returns the address to which the server then redirects the browser.
 func (w *loginWorld) consent(address, decision string) *url.URL {
 	w.t.Helper()
 	_, page := w.get(address)

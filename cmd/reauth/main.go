@@ -1,10 +1,3 @@
-// Command reauth gets credentials of LLM providers into a store, shows how they stand, tries them,
-// and lends them to programs in any language through a local proxy.
-//
-//	reauth login xai-oauth
-//	reauth status
-//	reauth proxy xai-oauth
-//
 // Command reauth stores credentials of LLM providers, shows their state, tries them, and lends them
 // to programs in any language through a local proxy.
 //
@@ -41,9 +34,8 @@ func main() {
 	os.Exit(code)
 }
 
-// commands declares the command line, which kong reads from the tags. Each command is a struct in a
-// file of its own, with a method Run(*app) error that does the work and a method Help that returns
-// an example.
+// commands declares the command line, which kong reads from the tags. Each command is a struct with
+// a method Run(*app) error that does the work and a method Help that returns an example.
 type commands struct {
 	Store string `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
 
@@ -69,7 +61,8 @@ type commands struct {
 }
 
 // description is the first line of the help and of the manual page.
-const description = "Credentials of LLM providers that keep working: get them in, see how they stand, try them, lend them."
+const description = "Credentials of LLM providers that keep working: " +
+	"get them in, see how they stand, try them, lend them."
 
 // newParser declares the command line. kong calls exit after a flag such as --help, which needs no
 // command, has printed its text.

@@ -26,7 +26,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// binary is the command, built once: what is tested is what a user runs.
+// binary is the path of the command, which TestMain builds once: the tests run what a user runs.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -37,10 +37,13 @@ func TestMain(m *testing.M) {
 	}
 	binary = filepath.Join(dir, "reauth")
 	args := []string{"build", "-o", binary}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = append(args, "-race") // what the tests look for, the command is looked through for, too
+	if info, ok := debug.ReadBuildInfo(); ok &&
+		slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		// When the tests look for races, the command must report its own.
+		args = append(args, "-race")
 		if os.Getenv("GORACE") == "" {
-			_ = os.Setenv("GORACE", "atexit_sleep_ms=20") // by default each run of the command would end with a second's sleep
+			// By default the race detector makes each process wait a second before it exits.
+			_ = os.Setenv("GORACE", "atexit_sleep_ms=20")
 		}
 	}
 	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
@@ -52,16 +55,16 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// patience is for what must happen, on a busy machine.
+// patience is how long a test waits for something that must happen, on a busy machine.
 const patience = 30 * time.Second
 
-// marker is part of every secret that tests use.
+// marker is part of every secret that the tests use, so that checkSecrets finds it.
 const marker = "s3cr3t"
 
-// secretText finds the tests' own keys, and the tokens of reauthtest.
+// secretText matches the tests' own secrets, and the tokens of reauthtest.
 var secretText = regexp.MustCompile(marker + `|\b[ar]t-[A-Z2-7]{20,}|eyJ[A-Za-z0-9_-]{8,}\.`)
 
-// checkSecrets makes sure that a text holds no secret. Every output of the command goes through it.
+// checkSecrets fails the test if text holds a secret. Every output of the command goes through it.
 func checkSecrets(t testing.TB, what, text string) {
 	t.Helper()
 	if found := secretText.FindString(text); found != "" {
@@ -69,7 +72,7 @@ func checkSecrets(t testing.TB, what, text string) {
 	}
 }
 
-// shell is a user's environment: a home of its own, and nothing of the machine's.
+// shell is the environment of a user: an empty home, and no variable of the machine but PATH.
 type shell struct {
 	t    testing.TB
 	home string
@@ -79,17 +82,20 @@ type shell struct {
 func newShell(t testing.TB) *shell {
 	home := t.TempDir()
 	return &shell{t: t, home: home, env: []string{
-		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"), "PATH=" + os.Getenv("PATH"), "TZ=UTC", "TERM=xterm", "GORACE=" + os.Getenv("GORACE"), "USERPROFILE=" + home, "AppData=" + filepath.Join(home, "config"),
+		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"),
+		"PATH=" + os.Getenv("PATH"),
+		"TZ=UTC", "TERM=xterm", "GORACE=" + os.Getenv("GORACE"),
+		"USERPROFILE=" + home, "AppData=" + filepath.Join(home, "config"),
 	}}
 }
 
-// store is the default one.
+// store returns the path of the default store.
 func (s *shell) store() string { return filepath.Join(s.home, "config", "reauth", "auth.json") }
 
-// setenv sets a variable for the commands to come.
+// setenv sets a variable for the next commands.
 func (s *shell) setenv(name, value string) { s.env = append(s.env, name+"="+value) }
 
-// command returns a command that is not running yet.
+// command returns a command that has not started yet. It is killed after patience.
 func (s *shell) command(args ...string) *exec.Cmd {
 	ctx, stop := context.WithTimeout(context.Background(), patience)
 	s.t.Cleanup(stop)
@@ -98,14 +104,14 @@ func (s *shell) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ended is how a command ended.
+// ended is a finished command: its standard output, its standard error and its exit code.
 type ended struct {
 	t           testing.TB
 	out, errors string
 	code        int
 }
 
-// run runs the command; stdin may be empty.
+// run runs the command with stdin, which may be empty, and waits for its end.
 func (s *shell) run(stdin string, args ...string) *ended {
 	s.t.Helper()
 	cmd := s.command(args...)
@@ -121,14 +127,14 @@ func (s *shell) run(stdin string, args ...string) *ended {
 	return r
 }
 
-// ok makes sure that a command went well, and returns what it printed.
+// ok fails the test unless the command has exited with 0, and returns the standard output.
 func (r *ended) ok() string {
 	r.t.Helper()
 	require.Zero(r.t, r.code, "%s%s", r.out, r.errors)
 	return r.out
 }
 
-// fails makes sure that a command failed with this code, and returns the error.
+// fails fails the test unless the command has exited with code, and returns the standard error.
 func (r *ended) fails(code int) string {
 	r.t.Helper()
 	require.Equal(r.t, code, r.code, "%s%s", r.out, r.errors)
@@ -136,7 +142,7 @@ func (r *ended) fails(code int) string {
 	return r.errors
 }
 
-// pool opens the shell's default store.
+// pool opens the shell's default store until the test ends.
 func (s *shell) pool() *reauth.Pool {
 	s.t.Helper()
 	p, err := reauth.OpenPool(s.t.Context(), reauth.NewFileStore(s.store()))
@@ -145,7 +151,7 @@ func (s *shell) pool() *reauth.Pool {
 	return p
 }
 
-// stored returns a credential as it is in the default store.
+// stored returns a credential as the default store has it now.
 func (s *shell) stored(provider, id string) (found reauth.Credential) {
 	s.t.Helper()
 	entries, _, err := reauth.NewFileStore(s.store()).Load(s.t.Context(), "")
@@ -159,7 +165,7 @@ func (s *shell) stored(provider, id string) (found reauth.Credential) {
 	return found
 }
 
-// login makes a login at the fake provider and puts it into the store as "you".
+// login logs in at the fake provider and adds the tokens to the store with the ID "you".
 func (s *shell) login(fake *reauthtest.Provider, provider string) (access, refresh string) {
 	s.t.Helper()
 	access, refresh = fake.Login()
@@ -169,7 +175,8 @@ func (s *shell) login(fake *reauthtest.Provider, provider string) (access, refre
 
 func (s *shell) addLogin(provider, id, access, refresh string) {
 	s.t.Helper()
-	s.run(fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"expires_in":7230}`, access, refresh), "add", provider, "--token-stdin", "--id", id).ok()
+	s.run(fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"expires_in":7230}`, access, refresh),
+		"add", provider, "--token-stdin", "--id", id).ok()
 }
 
 // serveFake serves a fake provider until the test ends.
@@ -180,12 +187,12 @@ func serveFake(t testing.TB, fake *reauthtest.Provider) *httptest.Server {
 	return server
 }
 
-// at are the flags that redirect xai-oauth to a server.
+// at returns the flags that direct xai-oauth to a server.
 func at(server *httptest.Server) []string {
 	return []string{"--base-url", server.URL + "/v1", "--issuer", server.URL}
 }
 
-// What differs from run to run, and what stands for it in a golden file.
+// scrubs replace what differs from run to run before a text is compared with its golden file.
 var scrubs = []struct {
 	find *regexp.Regexp
 	with string
@@ -203,8 +210,7 @@ var scrubs = []struct {
 	{regexp.MustCompile(`(?m) +$`), ""},
 }
 
-// golden compares a text with testdata/<name>.golden. What differs from run to run is made equal
-// first.
+// golden compares a text with testdata/<name>.golden. It applies scrubs to the text first.
 func (s *shell) golden(name, text string) {
 	s.t.Helper()
 	text = strings.ReplaceAll(text, s.home, "$HOME")
@@ -227,7 +233,8 @@ func compareGolden(t testing.TB, name, text string) {
 	assert.Equal(t, string(want), text, path)
 }
 
-// transcript is what a terminal would show of commands.
+// transcript runs commands and returns what a terminal would show of them, with the exit codes that
+// are not 0.
 func (s *shell) transcript(lines ...[]string) string {
 	s.t.Helper()
 	var b strings.Builder

@@ -21,8 +21,8 @@ import (
 )
 
 // proxyCmd runs the local proxy, which puts a provider's credentials on the requests of programs in
-// any language. This file checks the flags and opens the listener; the package proxy serves. Each
-// flag can also be set by a variable, for containers and service managers.
+// any language. This file checks the flags and opens the listener; the package proxy serves. Its
+// own flags can also be set by variables, for containers and service managers.
 type proxyCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	endpoints
@@ -121,9 +121,8 @@ func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config prox
 }
 
 // untilSecondSignal returns a context that ends at the first signal after ctx has ended, which is
-// the second signal of the process. main has stopped to handle signals by then, so this function
-// catches it; otherwise it would kill the process in the middle of the answers. The caller must
-// call the returned function.
+// the second signal of the process. main has stopped handling signals by then, and an unhandled one
+// would kill the process in the middle of the answers. The caller must call the returned function.
 func untilSecondSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	now, end := context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, func() {

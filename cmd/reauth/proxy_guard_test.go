@@ -26,7 +26,10 @@ func TestProxyRefusesStrangers(t *testing.T) {
 		{"its own address", 200, "/v1/models", nil},
 		{"localhost", 200, "/v1/models", []string{"Host: LocalHost" + port}},
 		{"IPv6", 200, "/v1/models", []string{"Host: [::1]" + port}},
-		{"its own origin", 200, "/v1/models", []string{"Origin: http://localhost" + port, "Sec-Fetch-Site: same-origin"}},
+		{
+			"its own origin", 200, "/v1/models",
+			[]string{"Origin: http://localhost" + port, "Sec-Fetch-Site: same-origin"},
+		},
 		{"typed by a person", 200, "/v1/models", []string{"Sec-Fetch-Site: none"}},
 		{"a name that was pointed here", 403, "/v1/models", []string{"Host: evil.example" + port}},
 		{"the same for the page", 403, "/", []string{"Host: evil.example" + port}},
@@ -40,7 +43,10 @@ func TestProxyRefusesStrangers(t *testing.T) {
 		{"an extension", 403, "/v1/models", []string{"Origin: chrome-extension://abc"}},
 		{"an image of a page", 403, "/v1/models", []string{"Sec-Fetch-Site: cross-site"}},
 		{"a page of the same site", 403, "/", []string{"Sec-Fetch-Site: same-site"}},
-		{"a second origin", 403, "/v1/models", []string{"Origin: http://localhost" + port, "Origin: https://evil.example"}},
+		{
+			"a second origin", 403, "/v1/models",
+			[]string{"Origin: http://localhost" + port, "Origin: https://evil.example"},
+		},
 	} {
 		resp, body := p.do(t, http.MethodGet, c.path, "", c.headers...)
 		assert.Equal(t, c.code, resp.StatusCode, c.what)
@@ -53,11 +59,13 @@ func TestProxyRefusesStrangers(t *testing.T) {
 	resp, _ = p.do(t, http.MethodPost, "/", "")
 	assert.Equal(t, 405, resp.StatusCode)
 	assert.Len(t, r.Requests(), 5, "what was refused never went up")
-	assert.Equal(t, "HTTP/1.1 403 Forbidden", raw(t, p, "GET http://evil.example/v1/models HTTP/1.1\r\nHost: "+strings.TrimPrefix(p.url, "http://")+"\r\n\r\n"))
+	assert.Equal(t, "HTTP/1.1 403 Forbidden",
+		raw(t, p, "GET http://evil.example/v1/models HTTP/1.1\r\n"+
+			"Host: "+strings.TrimPrefix(p.url, "http://")+"\r\n\r\n"))
 	assert.Equal(t, "HTTP/1.0 403 Forbidden", raw(t, p, "GET /v1/models HTTP/1.0\r\n\r\n"))
 }
 
-// raw sends bytes and returns the status line.
+// raw sends the bytes of request to the proxy and returns the status line of the answer.
 func raw(t *testing.T, p *running, request string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
@@ -72,7 +80,8 @@ func raw(t *testing.T, p *running, request string) string {
 
 func TestProxyWantsItsClientToken(t *testing.T) {
 	r := newRig(t)
-	p := r.start(t, "--listen", "0.0.0.0:0", "--allow-remote", "--client-token-env", "REAUTH_TEST_CLIENT_TOKEN", "--host", "proxy.example,edge.example:443")
+	p := r.start(t, "--listen", "0.0.0.0:0", "--allow-remote",
+		"--client-token-env", "REAUTH_TEST_CLIENT_TOKEN", "--host", "proxy.example,edge.example:443")
 	port := p.url[strings.LastIndex(p.url, ":"):]
 	assert.Equal(t, "http://proxy.example"+port, p.url, "it names itself as it is reached")
 	p.url = "http://127.0.0.1" + port
@@ -95,12 +104,30 @@ func TestProxyWantsItsClientToken(t *testing.T) {
 		{"the page with a password", 200, "/", []string{"Authorization: " + basic(clientToken)}},
 		{"the metrics with the token", 200, "/metrics", []string{"Authorization: Bearer " + clientToken}},
 		{"health needs none", 200, "/healthz", nil},
-		{"a name it was given", 200, "/v1/models", []string{"Host: proxy.example" + port, "Authorization: Bearer " + clientToken}},
-		{"that name behind TLS", 200, "/v1/models", []string{"Host: proxy.example", "Authorization: Bearer " + clientToken}},
-		{"a name with its own port", 200, "/v1/models", []string{"Host: edge.example:443", "Authorization: Bearer " + clientToken}},
-		{"that name with another", 403, "/v1/models", []string{"Host: edge.example" + port, "Authorization: Bearer " + clientToken}},
-		{"a name it was not given", 403, "/v1/models", []string{"Host: evil.example" + port, "Authorization: Bearer " + clientToken}},
-		{"a page that has it", 403, "/v1/models", []string{"Origin: https://evil.example", "Authorization: Bearer " + clientToken}},
+		{
+			"a name it was given", 200, "/v1/models",
+			[]string{"Host: proxy.example" + port, "Authorization: Bearer " + clientToken},
+		},
+		{
+			"that name behind TLS", 200, "/v1/models",
+			[]string{"Host: proxy.example", "Authorization: Bearer " + clientToken},
+		},
+		{
+			"a name with its own port", 200, "/v1/models",
+			[]string{"Host: edge.example:443", "Authorization: Bearer " + clientToken},
+		},
+		{
+			"that name with another", 403, "/v1/models",
+			[]string{"Host: edge.example" + port, "Authorization: Bearer " + clientToken},
+		},
+		{
+			"a name it was not given", 403, "/v1/models",
+			[]string{"Host: evil.example" + port, "Authorization: Bearer " + clientToken},
+		},
+		{
+			"a page that has it", 403, "/v1/models",
+			[]string{"Origin: https://evil.example", "Authorization: Bearer " + clientToken},
+		},
 	} {
 		resp, _ := p.do(t, http.MethodGet, c.path, "", c.headers...)
 		assert.Equal(t, c.code, resp.StatusCode, c.what)
@@ -128,16 +155,47 @@ func TestProxyDoesNotStart(t *testing.T) {
 		says []string
 		args []string
 	}{
-		{"a busy port", 1, []string{taken.Addr().String() + " is in use", "--listen 127.0.0.1:0"}, []string{"xai-oauth", "--listen", taken.Addr().String()}},
-		{"no credential", 3, []string{"no credential of nous", "reauth login nous", "reauth add nous"}, []string{"nous"}},
+		{
+			"a busy port", 1,
+			[]string{taken.Addr().String() + " is in use", "--listen 127.0.0.1:0"},
+			[]string{"xai-oauth", "--listen", taken.Addr().String()},
+		},
+		{
+			"no credential", 3,
+			[]string{"no credential of nous", "reauth login nous", "reauth add nous"},
+			[]string{"nous"},
+		},
 		{"no credential, a key", 3, []string{"no credential of groq", "run: reauth add groq"}, []string{"groq"}},
 		{"an unknown provider", 2, []string{`"nobody" is unknown`}, []string{"nobody"}},
-		{"an address for others", 2, []string{"not a loopback address", "--allow-remote"}, []string{"xai-oauth", "--listen", "0.0.0.0:0"}},
+		{
+			"an address for others", 2,
+			[]string{"not a loopback address", "--allow-remote"},
+			[]string{"xai-oauth", "--listen", "0.0.0.0:0"},
+		},
 		{"an empty host", 2, []string{"not a loopback address"}, []string{"xai-oauth", "--listen", ":0"}},
-		{"remote without a token", 2, []string{"--allow-remote needs --client-token-env"}, []string{"xai-oauth", "--listen", "0.0.0.0:0", "--allow-remote"}},
-		{"remote without a name", 2, []string{"--host"}, []string{"xai-oauth", "--listen", "0.0.0.0:0", "--allow-remote", "--client-token-env", "REAUTH_TEST_CLIENT_TOKEN"}},
-		{"no such variable", 2, []string{"REAUTH_TEST_NOTHING, for the client token, is not set"}, []string{"xai-oauth", "--client-token-env", "REAUTH_TEST_NOTHING"}},
-		{"a short token", 2, []string{"openssl rand"}, []string{"xai-oauth", "--client-token-env", "REAUTH_TEST_SHORT"}},
+		{
+			"remote without a token", 2,
+			[]string{"--allow-remote needs --client-token-env"},
+			[]string{"xai-oauth", "--listen", "0.0.0.0:0", "--allow-remote"},
+		},
+		{
+			"remote without a name", 2,
+			[]string{"--host"},
+			[]string{
+				"xai-oauth", "--listen", "0.0.0.0:0", "--allow-remote",
+				"--client-token-env", "REAUTH_TEST_CLIENT_TOKEN",
+			},
+		},
+		{
+			"no such variable", 2,
+			[]string{"REAUTH_TEST_NOTHING, for the client token, is not set"},
+			[]string{"xai-oauth", "--client-token-env", "REAUTH_TEST_NOTHING"},
+		},
+		{
+			"a short token", 2,
+			[]string{"openssl rand"},
+			[]string{"xai-oauth", "--client-token-env", "REAUTH_TEST_SHORT"},
+		},
 		{"no single address", 2, []string{"--base-url"}, []string{"azure-foundry"}},
 		{"a base URL that is none", 2, []string{"--base-url"}, []string{"xai-oauth", "--base-url", "gateway"}},
 	} {

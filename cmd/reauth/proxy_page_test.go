@@ -17,8 +17,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// browse opens a page in a browser without a screen, with or without JavaScript, and returns the
-// document: with JavaScript as it is after some seconds, else as it is when it is loaded.
+// browse opens a page in a headless browser and returns its document. With scripts the browser runs
+// JavaScript for 7 s of virtual time first. Without, it has JavaScript switched off.
 func browse(t *testing.T, url string, scripts bool) string {
 	t.Helper()
 	chromium := tool(t, "chromium")
@@ -26,16 +26,21 @@ func browse(t *testing.T, url string, scripts bool) string {
 	defer cancel()
 	profile, err := os.MkdirTemp("", "reauth-browser-")
 	require.NoError(t, err)
-	defer func() { // its processes may write for a moment after it has ended
+	// The processes of the browser may write for a moment after it has ended.
+	defer func() {
 		require.Eventually(t, func() bool { return os.RemoveAll(profile) == nil }, 30*time.Second, 50*time.Millisecond)
 	}()
 	args := []string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir=" + profile, "--dump-dom",
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+		"--user-data-dir=" + profile, "--dump-dom",
 	}
 	if scripts {
 		args = append(args, "--virtual-time-budget=7000")
-	} else { // as a user does it in the settings; with Blink's own switch the document cannot be dumped
+	} else {
+		// A user switches JavaScript off in the same setting. With Blink's own switch, --dump-dom
+		// would print nothing.
 		require.NoError(t, os.Mkdir(filepath.Join(profile, "Default"), 0o700))
 		off := `{"profile":{"default_content_setting_values":{"javascript":2}}}`
 		require.NoError(t, os.WriteFile(filepath.Join(profile, "Default", "Preferences"), []byte(off), 0o600))
@@ -48,18 +53,21 @@ func browse(t *testing.T, url string, scripts bool) string {
 	return string(dom)
 }
 
-// The page shows how the credentials stand and what was decided, in a browser, with and without
+// The page shows the state of the credentials and the last decisions, in a browser with and without
 // JavaScript.
 func TestProxyShowsItsState(t *testing.T) {
 	r := newRig(t)
 	r.Expire(r.access)
-	second := r.add(t, reauth.Credential{AccessToken: "client-secret-key", ID: "work", AccountID: "<b>somebody</b>", Priority: 1})
+	second := r.add(t, reauth.Credential{
+		AccessToken: "client-secret-key", ID: "work", AccountID: "<b>somebody</b>", Priority: 1,
+	})
 	p := r.start(t)
 	r.AddKey("client-secret-key")
-	resp, _ := p.do(t, http.MethodPost, "/v1/chat/completions", chat) // a refresh
+	// The first request needs a refresh, the second one a switch.
+	resp, _ := p.do(t, http.MethodPost, "/v1/chat/completions", chat)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	r.Exhaust(time.Now().Add(3*time.Hour), r.stored(t).AccessToken)
-	resp, _ = p.do(t, http.MethodPost, "/v1/chat/completions", chat) // a switch
+	resp, _ = p.do(t, http.MethodPost, "/v1/chat/completions", chat)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 
 	resp, _ = p.do(t, http.MethodGet, "/", "")
@@ -72,8 +80,10 @@ func TestProxyShowsItsState(t *testing.T) {
 		r.noSecrets(t, dom)
 		assert.Equal(t, c.live, strings.Contains(dom, `data-live="yes"`), "%s: it has updated itself: %s", c.what, dom)
 		assert.Equal(t, c.live, strings.Contains(dom, "Updated "), c.what)
-		assert.Equal(t, c.live, regexp.MustCompile(`<button id="pause" type="button">`).MatchString(dom), "%s: the updates can be paused", c.what)
-		assert.Equal(t, !c.live, regexp.MustCompile(`<a id="reload" href="/">`).MatchString(dom), "%s: there is a link", c.what)
+		assert.Equal(t, c.live, regexp.MustCompile(`<button id="pause" type="button">`).MatchString(dom),
+			"%s: the updates can be paused", c.what)
+		assert.Equal(t, !c.live, regexp.MustCompile(`<a id="reload" href="/">`).MatchString(dom),
+			"%s: there is a link", c.what)
 		assert.Regexp(t, `<tr data-id="`+regexp.QuoteMeta(r.id)+`" data-state="aside">`, dom, c.what)
 		assert.Regexp(t, `<tr data-id="`+regexp.QuoteMeta(second)+`" data-state="good">`, dom, c.what)
 		assert.Contains(t, dom, "&lt;b&gt;somebody&lt;/b&gt;", c.what)
@@ -87,16 +97,18 @@ func TestProxyShowsItsState(t *testing.T) {
 	}
 }
 
-// A web page of somebody else's, open in the user's browser, gets nothing out of the proxy, and
-// nothing goes up.
+// A foreign web page in the user's browser reads nothing from the proxy, and the proxy forwards
+// none of its requests.
 func TestProxyGivesWebPagesNothing(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t)
 	page := newRig(t)
 	page.on("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		_, _ = w.Write([]byte(`<!doctype html><title>-</title><img src="` + p.url + `/v1/models"><p id="told">waiting</p><script>
-			const ask = (options) => fetch("` + p.url + `/v1/chat/completions", options).then((r) => "status " + r.status + " " + r.type, (e) => "refused");
+		_, _ = w.Write([]byte(`<!doctype html><title>-</title>` +
+			`<img src="` + p.url + `/v1/models"><p id="told">waiting</p><script>
+			const ask = (options) => fetch("` + p.url + `/v1/chat/completions", options).` +
+			`then((r) => "status " + r.status + " " + r.type, (e) => "refused");
 			Promise.all([
 				ask({ method: "POST", mode: "no-cors", body: "{}" }),
 				ask({ method: "POST", headers: { "content-type": "application/json" }, body: "{}" }),
@@ -108,5 +120,7 @@ func TestProxyGivesWebPagesNothing(t *testing.T) {
 	assert.Contains(t, dom, "told: status 0 opaque, refused, refused", "what the page can see")
 	assert.Empty(t, r.Requests(), "what went up")
 	_, metrics := p.do(t, http.MethodGet, "/metrics", "")
-	assert.Regexp(t, `reauth_proxy_denied_total\{provider="xai-oauth",reason="(origin_not_allowed|cross_site_request)"\} [1-9]`, metrics)
+	assert.Regexp(t,
+		`reauth_proxy_denied_total\{provider="xai-oauth",reason="(origin_not_allowed|cross_site_request)"\} [1-9]`,
+		metrics)
 }

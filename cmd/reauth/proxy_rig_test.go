@@ -23,14 +23,16 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// rig is a fake provider on a loopback port, and a store with a login at it.
+// rig is a fake provider on a loopback port, and a store with a login at it. Its methods start
+// proxies for that store.
 type rig struct {
 	*reauthtest.Provider
 	url             string
 	store           string
 	access, refresh string
 	id              string
-	handlers        sync.Map // of paths the fake provider does not have
+	// handlers maps a path that the fake provider does not have to its http.HandlerFunc.
+	handlers sync.Map
 }
 
 func newRig(t *testing.T) *rig {
@@ -50,7 +52,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// on makes the provider serve a path by h.
+// on makes the provider serve path by h.
 func (r *rig) on(path string, h http.HandlerFunc) { r.handlers.Store(path, h) }
 
 func (r *rig) pool(t *testing.T) *reauth.Pool {
@@ -70,7 +72,7 @@ func (r *rig) add(t *testing.T, c reauth.Credential) string {
 	return id
 }
 
-// stored is the credential as it is in the store now.
+// stored returns the rig's credential as the store has it now.
 func (r *rig) stored(t *testing.T) reauth.Credential {
 	t.Helper()
 	entries, _, err := reauth.NewFileStore(r.store).Load(t.Context(), "")
@@ -84,7 +86,7 @@ func (r *rig) stored(t *testing.T) reauth.Credential {
 	return reauth.Credential{}
 }
 
-// command is a call of the binary.
+// command returns a call of "reauth proxy" that has not started yet.
 func (r *rig) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(binary, append([]string{"--store", r.store, "proxy"}, args...)...)
@@ -94,7 +96,7 @@ func (r *rig) command(t *testing.T, args ...string) *exec.Cmd {
 
 const clientToken = "client-token-0123456789abcdef"
 
-// fails runs a proxy that must not start, and returns its exit code and what it says.
+// fails runs a proxy that must not start. It returns the exit code and the output.
 func (r *rig) fails(t *testing.T, args ...string) (code int, said string) {
 	t.Helper()
 	cmd := r.command(t, args...)
@@ -104,10 +106,10 @@ func (r *rig) fails(t *testing.T, args ...string) (code int, said string) {
 	return exit.ExitCode(), string(out)
 }
 
-// running is a proxy process.
+// running is a proxy process. url is its address, such as http://127.0.0.1:8787.
 type running struct {
 	cmd    *exec.Cmd
-	url    string // http://127.0.0.1:port
+	url    string
 	rig    *rig
 	mu     sync.Mutex
 	out    bytes.Buffer
@@ -115,7 +117,7 @@ type running struct {
 	waited bool
 }
 
-// Write collects what the process writes.
+// Write collects the output of the process.
 func (p *running) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,6 +130,7 @@ func (p *running) output() string {
 	return p.out.String()
 }
 
+// announced matches the first line that the proxy prints, and captures its address.
 var announced = regexp.MustCompile(`by way of (http://\S+)`)
 
 // start runs a proxy for the rig's provider on a free port.
@@ -136,6 +139,7 @@ func (r *rig) start(t *testing.T, args ...string) *running {
 	return r.startAt(t, append([]string{"--base-url", r.url + "/v1", "--issuer", r.url}, args...)...)
 }
 
+// startAt runs a proxy on a free port, without start's flags for the rig's provider.
 func (r *rig) startAt(t *testing.T, args ...string) *running {
 	t.Helper()
 	p := &running{rig: r, ended: make(chan error, 1)}
@@ -171,8 +175,8 @@ func (r *rig) startAt(t *testing.T, args ...string) *running {
 	return p
 }
 
-// counts waits until the metrics say all that is wanted, and returns them: a request is counted
-// when it has been answered, and that may be a moment after its client knows.
+// counts waits until the metrics match all patterns, and returns them. The proxy counts a request
+// after its answer, so the client may know of the answer a moment earlier.
 func (p *running) counts(t *testing.T, want ...string) (metrics string) {
 	t.Helper()
 	for _, pattern := range want {
@@ -185,7 +189,7 @@ func (p *running) counts(t *testing.T, want ...string) (metrics string) {
 	return metrics
 }
 
-// end stops a proxy that still runs, and looks at all it has said.
+// end stops a proxy that still runs, and checks its output for secrets, races and panics.
 func (p *running) end(t *testing.T) {
 	t.Helper()
 	if !p.waited {
@@ -198,7 +202,7 @@ func (p *running) end(t *testing.T) {
 	p.rig.noSecrets(t, said)
 }
 
-// wait waits for the end of the process.
+// wait waits for the process and returns the error of its end.
 func (p *running) wait(t *testing.T) error {
 	t.Helper()
 	p.waited = true
@@ -212,11 +216,14 @@ func (p *running) wait(t *testing.T) error {
 	}
 }
 
-// noSecrets fails when text holds a token that anybody has sent or got.
+// noSecrets fails the test if text holds a token that the rig has issued or received.
 func (r *rig) noSecrets(t *testing.T, text string) {
 	t.Helper()
 	stored := r.stored(t)
-	secrets := []string{r.access, r.refresh, stored.AccessToken, stored.RefreshToken, clientToken, "client-secret", "to-be-set-by-reauth"}
+	secrets := []string{
+		r.access, r.refresh, stored.AccessToken, stored.RefreshToken, clientToken,
+		"client-secret", "to-be-set-by-reauth",
+	}
 	for _, q := range r.Requests() {
 		secrets = append(secrets, q.Token)
 	}
@@ -227,7 +234,8 @@ func (r *rig) noSecrets(t *testing.T, text string) {
 	}
 }
 
-// do sends a request with headers given as "Name: value". Host is among them.
+// do sends a request and reads the answer. headers have the form "Name: value"; "Host: ..." sets
+// the Host header.
 func (p *running) do(t *testing.T, method, path, body string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	resp := p.open(t, t.Context(), method, path, body, headers...)

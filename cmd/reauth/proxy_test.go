@@ -22,8 +22,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// A load from another process, many requests at the same time, meets a token that has expired: no
-// client sees it.
+// Another process sends 300 requests, 50 at a time, while the token is expired. All of them
+// succeed, and one exchange serves them all.
 func TestProxyCarriesALoadThroughAnExpiredToken(t *testing.T) {
 	curl := tool(t, "curl")
 	r := newRig(t)
@@ -31,9 +31,11 @@ func TestProxyCarriesALoadThroughAnExpiredToken(t *testing.T) {
 	r.Expire(r.access)
 	p := r.start(t)
 	const n = 300
-	out, err := exec.Command(curl, "-sS", "--parallel", "--parallel-max", "50", "-o", os.DevNull, "-w", "%{http_code}\n",
+	// curl writes its progress to standard error.
+	out, err := exec.Command(curl, "-sS", "--parallel", "--parallel-max", "50",
+		"-o", os.DevNull, "-w", "%{http_code}\n",
 		"-H", "Authorization: Bearer client-secret", "-H", "Content-Type: application/json", "-d", chat,
-		fmt.Sprintf("%s/v1/chat/completions?n=[1-%d]", p.url, n)).Output() // its progress goes to standard error
+		fmt.Sprintf("%s/v1/chat/completions?n=[1-%d]", p.url, n)).Output()
 	require.NoError(t, err)
 	assert.Equal(t, strings.Repeat("200\n", n), string(out))
 	assert.Equal(t, 1, r.Exchanges(), "exchanges")
@@ -46,7 +48,8 @@ func TestProxyCarriesALoadThroughAnExpiredToken(t *testing.T) {
 		`reauth_proxy_requests_in_flight\{provider="xai-oauth"\} 0\n`))
 }
 
-// A large upload that waits for "100 Continue" is sent again, whole, with the new token.
+// The proxy sends a large upload again, whole, with the new token, although the client has waited
+// for "100 Continue".
 func TestProxyReplaysAnUpload(t *testing.T) {
 	curl := tool(t, "curl")
 	r := newRig(t)
@@ -55,19 +58,22 @@ func TestProxyReplaysAnUpload(t *testing.T) {
 	const size = 5 << 20
 	file := filepath.Join(t.TempDir(), "upload.jsonl")
 	require.NoError(t, os.WriteFile(file, []byte(strings.Repeat("x", size)), 0o600))
-	out, err := exec.Command(curl, "-sS", "-H", "Expect: 100-continue", "-H", "Transfer-Encoding: chunked", "-T", file, "-X", "POST", p.url+"/v1/files").Output()
+	out, err := exec.Command(curl, "-sS", "-H", "Expect: 100-continue", "-H", "Transfer-Encoding: chunked",
+		"-T", file, "-X", "POST", p.url+"/v1/files").Output()
 	require.NoError(t, err)
-	assert.JSONEq(t, fmt.Sprintf(`{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload","purpose":"assistants"}`, size), string(out))
+	assert.JSONEq(t, fmt.Sprintf(`{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload",`+
+		`"purpose":"assistants"}`, size), string(out))
 	sent := r.Requests()
 	require.Len(t, sent, 2)
 	assert.EqualValues(t, size, sent[1].Bytes)
 }
 
-// The official client of another language, with its retries off, sees no error through an expired
-// token, streaming or not.
+// OpenAI's client for Node.js, with its retries off, sees no error when the token expires, with
+// streaming and without.
 func TestProxyServesTheOpenAIClientOfNode(t *testing.T) {
 	node := tool(t, "node")
-	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", "openai"), "run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
+	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", "openai"),
+		"run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
 	r := newRig(t)
 	r.TokenLatency = 200 * time.Millisecond
 	p := r.start(t)
@@ -127,7 +133,7 @@ func TestProxyStreamsByteByByte(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 }
 
-// A client that goes away takes its request to the provider with it.
+// When a client goes away, the proxy cancels its request at the provider.
 func TestProxyEndsTheRequestOfAClientThatHasGone(t *testing.T) {
 	r := newRig(t)
 	came, gone := make(chan struct{}), make(chan struct{})
@@ -145,7 +151,9 @@ func TestProxyEndsTheRequestOfAClientThatHasGone(t *testing.T) {
 	receive(t, came)
 	require.NoError(t, conn.Close())
 	receive(t, gone)
-	require.Eventually(t, func() bool { return strings.Contains(p.output(), "status=499") }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(p.output(), "status=499")
+	}, 30*time.Second, 10*time.Millisecond)
 }
 
 func TestProxyPassesWebSockets(t *testing.T) {
@@ -166,12 +174,14 @@ func TestProxyPassesWebSockets(t *testing.T) {
 		}
 	})
 	p := r.start(t, "--grace", "300ms")
-	c, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.url, "http")+"/v1/realtime?model=example", &websocket.DialOptions{
+	address := "ws" + strings.TrimPrefix(p.url, "http") + "/v1/realtime?model=example"
+	c, _, err := websocket.Dial(t.Context(), address, &websocket.DialOptions{
 		Subprotocols: []string{"realtime", "openai-insecure-api-key.client-secret"},
 		HTTPHeader:   http.Header{"Authorization": {"Bearer client-secret"}},
 	})
 	require.NoError(t, err)
-	defer func() { _ = c.CloseNow() }() // it has been cut
+	// The proxy has cut the connection by then, so CloseNow may fail.
+	defer func() { _ = c.CloseNow() }()
 	assert.Equal(t, "realtime", c.Subprotocol())
 	assert.Equal(t, "Bearer "+r.access+"|realtime", receive(t, tokens))
 	for _, word := range []string{"one", "two"} {
@@ -181,7 +191,7 @@ func TestProxyPassesWebSockets(t *testing.T) {
 		assert.Equal(t, "echo "+word, string(b))
 	}
 
-	// Its end is not waited for longer than the grace period.
+	// The proxy waits no longer than the grace period for the connection to end.
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, p.wait(t))
 	assert.Contains(t, p.output(), "have been cut")
@@ -189,13 +199,16 @@ func TestProxyPassesWebSockets(t *testing.T) {
 	require.Error(t, err)
 }
 
-// What goes up is the client's request with the pool's credential, and nothing of the client's own.
+// The provider gets the client's request with the pool's credential, without the client's own keys,
+// cookies and browser headers.
 func TestProxySendsNothingOfTheClientsOwn(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t)
 	resp, _ := p.do(t, http.MethodPost, "/v1/things/a?q=1;2&x=%zz", "content",
-		"Authorization: Bearer client-secret", "X-Api-Key: client-secret", "Api-Key: client-secret", "X-Goog-Api-Key: client-secret",
-		"Cookie: session=client-secret", "X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "Connection: X-Hop", "X-Hop: 1",
+		"Authorization: Bearer client-secret", "X-Api-Key: client-secret",
+		"Api-Key: client-secret", "X-Goog-Api-Key: client-secret",
+		"Cookie: session=client-secret", "X-Forwarded-For: 192.0.2.1",
+		"Forwarded: for=192.0.2.1", "Connection: X-Hop", "X-Hop: 1",
 		"Origin: "+p.url, "Sec-Fetch-Site: same-origin", "X-Own: kept", "User-Agent: agent/1")
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	requests := r.Requests()
@@ -204,7 +217,11 @@ func TestProxySendsNothingOfTheClientsOwn(t *testing.T) {
 	assert.Equal(t, "Bearer "+r.access, h.Get("Authorization"))
 	assert.Equal(t, "kept", h.Get("X-Own"))
 	assert.Equal(t, "agent/1", h.Get("User-Agent"))
-	for _, name := range []string{"X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Hop", "Origin", "Sec-Fetch-Site", "Accept-Encoding", "Via"} {
+	for _, name := range []string{
+		"X-Api-Key", "Api-Key", "X-Goog-Api-Key", "Cookie",
+		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Hop",
+		"Origin", "Sec-Fetch-Site", "Accept-Encoding", "Via",
+	} {
 		assert.Empty(t, h.Values(name), name)
 	}
 	assert.EqualValues(t, len("content"), requests[0].Bytes)
@@ -218,26 +235,32 @@ func TestProxySaysWhenTheProviderCannotBeReached(t *testing.T) {
 	p := r.startAt(t, "--base-url", "http://"+nobody.Addr().String()+"/v1")
 	resp, body := p.do(t, http.MethodPost, "/v1/chat/completions?key=client-secret", chat)
 	assert.Equal(t, http.StatusBadGateway, resp.StatusCode)
-	assert.JSONEq(t, `{"error":{"message":"reauth proxy: the provider at `+nobody.Addr().String()+` gave no answer: connection refused","type":"reauth_proxy_error","param":null,"code":"upstream_unreachable"}}`, body)
-	require.Eventually(t, func() bool { return strings.Contains(p.output(), `trouble="connection refused"`) }, 30*time.Second, 10*time.Millisecond, "the line is written behind the answer")
+	assert.JSONEq(t, `{"error":{"message":"reauth proxy: the provider at `+nobody.Addr().String()+
+		` gave no answer: connection refused",`+
+		`"type":"reauth_proxy_error","param":null,"code":"upstream_unreachable"}}`, body)
+	require.Eventually(t, func() bool {
+		return strings.Contains(p.output(), `trouble="connection refused"`)
+	}, 30*time.Second, 10*time.Millisecond, "the line is written behind the answer")
 }
 
-// A refusal that nothing can mend is the provider's own, marked so that SDKs do not repeat it.
+// The client gets the provider's own refusal when recovery is impossible, with X-Should-Retry:
+// false so that SDKs do not repeat the request.
 func TestProxyReturnsRefusalsAsTheyCame(t *testing.T) {
 	r := newRig(t)
 	r.Forbid(r.access)
 	p := r.start(t)
 	resp, body := p.do(t, http.MethodPost, "/v1/chat/completions", chat)
 	assert.Equal(t, http.StatusForbidden, resp.StatusCode)
-	assert.JSONEq(t, `{"code":"permission-denied","error":"Access to the chat endpoint is denied. Please ensure you're using the correct credentials."}`, body)
+	assert.JSONEq(t, `{"code":"permission-denied",`+
+		`"error":"Access to the chat endpoint is denied. Please ensure you're using the correct credentials."}`, body)
 	assert.Equal(t, "false", resp.Header.Get("X-Should-Retry"))
 	p.counts(t,
 		`reauth_verdicts_total\{kind="forbidden",provider="xai-oauth",reason="[a-z0-9:-]+"\} 1\n`,
 		`reauth_recovery_seconds_count\{provider="xai-oauth",result="gave-up"\} 1\n`)
 }
 
-// When the last credential is taken out of the store, requests are answered with the way out and
-// never leave without one.
+// After the last credential has left the store, the proxy answers with the way to add one, and
+// forwards nothing.
 func TestProxyKeepsRequestsWithoutCredential(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t)
@@ -253,7 +276,9 @@ func TestProxyKeepsRequestsWithoutCredential(t *testing.T) {
 	for _, q := range r.Requests() {
 		assert.Equal(t, r.access, q.Token)
 	}
-	_, err := pool.Add(t.Context(), c) // for what follows, and to see that it is taken up
+	// A running proxy takes up a credential that another process adds. The checks at the end of the
+	// test need one, too.
+	_, err := pool.Add(t.Context(), c)
 	require.NoError(t, err)
 	require.NoError(t, pool.Close())
 	require.Eventually(t, func() bool {
@@ -262,8 +287,7 @@ func TestProxyKeepsRequestsWithoutCredential(t *testing.T) {
 	}, 20*time.Second, 100*time.Millisecond)
 }
 
-// A stream that runs when the process is told to stop ends well, and so does an exchange; nothing
-// new is taken.
+// After SIGTERM the proxy refuses new connections, but lets a running stream come to its end.
 func TestProxyStopsWhenItsWorkIsDone(t *testing.T) {
 	r := newRig(t)
 	step := make(chan struct{})
@@ -302,7 +326,8 @@ func TestProxyStopsWhenItsWorkIsDone(t *testing.T) {
 	assert.NotContains(t, p.output(), "have been cut")
 }
 
-// The login is not lost when the process is told to stop in the middle of an exchange.
+// After a signal in the middle of an exchange, the proxy still stores the new tokens: the provider
+// has already invalidated the old ones.
 func TestProxyStopsInAnExchange(t *testing.T) {
 	r := newRig(t)
 	r.TokenLatency = 700 * time.Millisecond
@@ -325,8 +350,8 @@ func TestProxyStopsInAnExchange(t *testing.T) {
 	assert.True(t, r.Current(stored.RefreshToken), "the pair that the exchange brought is in the store")
 }
 
-// While it drains, requests are still served and /healthz says that they will not be for long; a
-// second signal ends it.
+// While the proxy drains, it still serves requests, and /healthz answers 503. A second signal ends
+// it.
 func TestProxyDrains(t *testing.T) {
 	r := newRig(t)
 	p := r.start(t, "--drain", "1m")
@@ -345,18 +370,20 @@ func TestProxyDrains(t *testing.T) {
 	require.NoError(t, p.wait(t), p.output())
 }
 
-// The log has a line a request, as text or JSON, with nothing of query, headers or body.
+// The log has one line for each request, as JSON here, without query, headers and body.
 func TestProxyLogs(t *testing.T) {
 	r := newRig(t)
 	r.Expire(r.access)
 	p := r.start(t, "--log-json", "--log-level", "debug")
-	_, _ = p.do(t, http.MethodPost, "/v1/chat/completions?key=client-secret", `{"messages":"client-secret"}`, "Authorization: Bearer client-secret")
+	_, _ = p.do(t, http.MethodPost, "/v1/chat/completions?key=client-secret",
+		`{"messages":"client-secret"}`, "Authorization: Bearer client-secret")
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, p.wait(t))
 	found := 0
 	for line := range strings.Lines(p.output()) {
 		if !strings.HasPrefix(line, "{") {
-			continue // what it told standard output
+			// The announcement on standard output is no JSON.
+			continue
 		}
 		var entry map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &entry), line)
@@ -373,7 +400,7 @@ func TestProxyLogs(t *testing.T) {
 	assert.Contains(t, p.output(), `"reauth: refreshed"`)
 }
 
-// What is announced is what a program has to set.
+// The proxy announces the base URLs that its clients must set.
 func TestProxyTellsTheBaseURL(t *testing.T) {
 	r := newRig(t)
 	pool := r.pool(t)
@@ -402,6 +429,7 @@ func TestProxyTellsTheBaseURL(t *testing.T) {
 	}
 }
 
+// receive returns a value from c, and fails the test after a minute without one.
 func receive[T any](t *testing.T, c <-chan T) T {
 	t.Helper()
 	select {
@@ -413,10 +441,11 @@ func receive[T any](t *testing.T, c <-chan T) T {
 	}
 }
 
-// tool finds a program that the tests need.
+// tool returns the path of a program that a test needs.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
-	require.NoError(t, err, "%s is missing; run cmd/reauth/testdata/tools.sh, which installs it from Debian's packages", name)
+	require.NoError(t, err,
+		"%s is missing; run cmd/reauth/testdata/tools.sh, which installs it from Debian's packages", name)
 	return path
 }

@@ -45,7 +45,7 @@ func (c *statusCmd) Run(a *app) error {
 	if c.JSON {
 		return writeStatusJSON(a.stdout, a.storeName(), list)
 	}
-	// An empty store is no failure, and no table goes to a pipe: the advice is for standard error.
+	// An empty store is no failure. The advice is for people and not for a pipe.
 	if len(list) == 0 {
 		a.notef("reauth: there is no credential%s in %s; get one in with: reauth login, reauth import, reauth add\n",
 			ofProvider(c.Provider), a.storeName())

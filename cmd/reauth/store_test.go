@@ -16,7 +16,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// What cannot be read is told, and never written.
+// A command that cannot read the store says why, and never writes to it.
 func TestStoresThatCannotBeRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		content string
@@ -24,21 +24,25 @@ func TestStoresThatCannotBeRead(t *testing.T) {
 		want    string
 	}{
 		"another program's": {`{"tokens":{"access_token":"` + marker + `"}}`, 0o600, "another program's file"},
-		"half-written":      {`{"version":1,"credentials":[{"provider":"xai","id":"you","access_token":"` + marker, 0o600, "breaks off"},
-		"empty":             {"", 0o600, "the file is empty"},
-		"newer":             {`{"version":99,"credentials":[]}`, 0o600, "update the program"},
-		"open to others":    {`{"version":1,"credentials":[]}`, 0o644, "chmod 600"},
+		"half-written": {
+			`{"version":1,"credentials":[{"provider":"xai","id":"you","access_token":"` + marker, 0o600, "breaks off",
+		},
+		"empty":          {"", 0o600, "the file is empty"},
+		"newer":          {`{"version":99,"credentials":[]}`, 0o600, "update the program"},
+		"open to others": {`{"version":1,"credentials":[]}`, 0o644, "chmod 600"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.mode != 0o600 && runtime.GOOS == "windows" {
-				return // a file has the permissions of its folder there
+				// On Windows a file has the permissions of its folder.
+				return
 			}
 			s := newShell(t)
 			require.NoError(t, os.MkdirAll(filepath.Dir(s.store()), 0o700))
 			require.NoError(t, os.WriteFile(s.store(), []byte(c.content), 0o600))
 			require.NoError(t, os.Chmod(s.store(), c.mode))
 			codex := filepath.Join(s.home, "codex.json")
-			require.NoError(t, os.WriteFile(codex, []byte(`{"tokens":{"access_token":"`+marker+`","refresh_token":"`+marker+`"}}`), 0o600))
+			require.NoError(t, os.WriteFile(codex,
+				[]byte(`{"tokens":{"access_token":"`+marker+`","refresh_token":"`+marker+`"}}`), 0o600))
 			for _, args := range [][]string{
 				{"status"},
 				{"status", "--json"},
@@ -78,7 +82,7 @@ func TestStoreOfOnesOwn(t *testing.T) {
 	assert.Contains(t, s.run("", "status", "--store", s.home).fails(exitFailed), "no regular file")
 }
 
-// A database is a store as well; its password is nobody's business.
+// A database works as a store, and no output shows its password.
 func TestStoreInPostgres(t *testing.T) {
 	s := newShell(t)
 	s.setenv("REAUTH_STORE", schemaOfOnesOwn(t))
@@ -98,13 +102,15 @@ func TestStoreInPostgres(t *testing.T) {
 	assert.Contains(t, text, "127.0.0.1")
 }
 
-// schemaOfOnesOwn returns the URL of a schema that is dropped at the end, in the database that
-// integration/postgres.sh tells.
+// schemaOfOnesOwn creates a schema in the database that integration/postgres.sh has started, and
+// returns its URL. The schema is dropped at the end of the test.
 func schemaOfOnesOwn(t *testing.T) string {
 	t.Helper()
 	where := os.Getenv("REAUTH_TEST_POSTGRES")
 	if where == "" {
-		t.Fatal(`REAUTH_TEST_POSTGRES is not set: run eval "$(integration/postgres.sh start)" first, and integration/postgres.sh stop "$REAUTH_TEST_POSTGRES_DIR" at the end`)
+		t.Fatal(`REAUTH_TEST_POSTGRES is not set: ` +
+			`run eval "$(integration/postgres.sh start)" first, ` +
+			`and integration/postgres.sh stop "$REAUTH_TEST_POSTGRES_DIR" at the end`)
 	}
 	db, err := sql.Open("pgx", where)
 	require.NoError(t, err)

@@ -15,7 +15,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// From an empty store to an empty store, and all that is said on the way.
+// The life of a credential from an empty store to an empty store, with everything that the commands
+// print on the way.
 func TestLifeOfACredential(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)
@@ -37,8 +38,11 @@ func TestLifeOfACredential(t *testing.T) {
 	fake.Exhaust(time.Now().Add(90*time.Minute+30*time.Second), s.stored("xai-oauth", "you").AccessToken)
 	s.golden("probe-exhausted", s.transcript(append([]string{"probe", "xai-oauth"}, at(server)...)))
 	s.golden("status-aside", s.transcript([]string{"status"}, []string{"status", "--json"}))
-	s.golden("reset", s.transcript([]string{"reset", "xai-oauth", "you"}, []string{"reset", "xai-oauth"}, []string{"status"}))
-	s.golden("remove", s.transcript([]string{"remove", "xai-oauth"}, []string{"remove", "xai-oauth", "me"}, []string{"remove", "xai-oauth", "you"},
+	s.golden("reset", s.transcript([]string{"reset", "xai-oauth", "you"},
+		[]string{"reset", "xai-oauth"}, []string{"status"}))
+	s.golden("remove", s.transcript(
+		[]string{"remove", "xai-oauth"}, []string{"remove", "xai-oauth", "me"},
+		[]string{"remove", "xai-oauth", "you"},
 		[]string{"remove", "xai-oauth", "spare key"}, []string{"remove", "xai-oauth", "spare key"}, []string{"status"}))
 	assert.Zero(t, fake.Reuses())
 }
@@ -75,7 +79,9 @@ func TestProbeOfEachVerdict(t *testing.T) {
 
 func TestProbeWithoutACredential(t *testing.T) {
 	s := newShell(t)
-	s.golden("probe-nothing", s.transcript([]string{"probe", "xai"}, []string{"probe", "openrouter"}, []string{"probe", "azure"}, []string{"refresh", "xai"}))
+	s.golden("probe-nothing", s.transcript(
+		[]string{"probe", "xai"}, []string{"probe", "openrouter"},
+		[]string{"probe", "azure"}, []string{"refresh", "xai"}))
 	fake := reauthtest.New(reauthtest.OpenAI)
 	server := serveFake(t, fake)
 	s.run("key-"+marker, "add", "azure", "--key-stdin", "--id", "res", "--hosts", "my-resource.openai.azure.com").ok()
@@ -89,7 +95,8 @@ func TestProbeWithoutACredential(t *testing.T) {
 	assert.Contains(t, s.run("", "probe", "copilot-acp").fails(exitUsage), "use copilot")
 }
 
-// A completion of nothing is refused for what it is, which shows that the credential was not.
+// Some providers are probed by an empty completion. If the provider refuses the request and not the
+// credential, the credential is good.
 func TestProbeByAnEmptyRequest(t *testing.T) {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	fake.AddKey("key-" + marker)
@@ -97,14 +104,19 @@ func TestProbeByAnEmptyRequest(t *testing.T) {
 		if token != "key-"+marker {
 			return nil
 		}
-		return &reauthtest.Answer{Status: 400, Body: `{"error":{"message":"Missing required parameter: 'model'.","type":"invalid_request_error","param":"model","code":"missing_required_parameter"}}`}
+		return &reauthtest.Answer{
+			Status: 400,
+			Body: `{"error":{"message":"Missing required parameter: 'model'.",` +
+				`"type":"invalid_request_error","param":"model","code":"missing_required_parameter"}}`,
+		}
 	}
 	server := serveFake(t, fake)
 	s := newShell(t)
 	s.run("key-"+marker, "add", "huggingface", "--key-stdin", "--id", "mine").ok()
 	s.golden("probe-empty", s.transcript([]string{"probe", "huggingface", "--base-url", server.URL}))
 	require.Len(t, fake.Requests(), 1)
-	assert.Equal(t, "POST /chat/completions 2", strings.Join([]string{fake.Requests()[0].Method, fake.Requests()[0].Path, "2"}, " "))
+	assert.Equal(t, "POST /chat/completions 2",
+		strings.Join([]string{fake.Requests()[0].Method, fake.Requests()[0].Path, "2"}, " "))
 	assert.EqualValues(t, 2, fake.Requests()[0].Bytes)
 }
 
@@ -143,11 +155,11 @@ func TestTokenEndpointThatIsDown(t *testing.T) {
 func TestRefreshLeavesAloneWhatItCannotRefresh(t *testing.T) {
 	s := newShell(t)
 	s.run("key-"+marker, "add", "xai", "--key-stdin", "--id", "key").ok()
-	s.golden("refresh-key", s.transcript([]string{"refresh", "xai"}, []string{"refresh", "xai", "key"}, []string{"refresh", "openrouter"}))
+	s.golden("refresh-key", s.transcript(
+		[]string{"refresh", "xai"}, []string{"refresh", "xai", "key"}, []string{"refresh", "openrouter"}))
 }
 
-// One that fails does not keep the other from being renewed, and the new login that is needed
-// decides the exit code.
+// refresh goes on after one credential has failed. The exit code says that a new login is needed.
 func TestRefreshOfSeveral(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)
@@ -163,7 +175,8 @@ func TestRefreshOfSeveral(t *testing.T) {
 	assert.NotEqual(t, refresh, s.stored("xai-oauth", "b").RefreshToken)
 }
 
-// A server's clock may be hours off: what its tokens and stamps say is read accordingly.
+// The clock of a server may be two hours off. The command corrects the expiry that it reads from a
+// token by that difference.
 func TestStampsTwoHoursOff(t *testing.T) {
 	for _, skew := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
 		fake := reauthtest.New(reauthtest.XAI)
@@ -172,7 +185,8 @@ func TestStampsTwoHoursOff(t *testing.T) {
 		s := newShell(t)
 		_, refresh := fake.Login()
 		s.run(`{"refresh_token":"`+refresh+`"}`, "add", "xai", "--token-stdin", "--id", "you").ok()
-		assert.Contains(t, s.run("", append([]string{"refresh", "xai"}, at(server)...)...).ok(), "expires in", "skew %v", skew)
+		assert.Contains(t, s.run("", append([]string{"refresh", "xai"}, at(server)...)...).ok(),
+			"expires in", "skew %v", skew)
 		var doc struct{ Credentials []statusJSON }
 		require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json").ok()), &doc))
 		require.Len(t, doc.Credentials, 1)
@@ -190,11 +204,13 @@ func TestPairsAlreadySpentChangeNothing(t *testing.T) {
 	s := newShell(t)
 	access, refresh := s.login(fake, "xai")
 	s.run("", append([]string{"refresh", "xai"}, at(server)...)...).ok()
-	out := s.run(`{"access_token":"`+access+`","refresh_token":"`+refresh+`"}`, "add", "xai", "--token-stdin", "--id", "you").ok()
+	out := s.run(`{"access_token":"`+access+`","refresh_token":"`+refresh+`"}`,
+		"add", "xai", "--token-stdin", "--id", "you").ok()
 	assert.Equal(t, "nothing new: the store already has xai-oauth/you\n", out)
 	assert.True(t, fake.Current(s.stored("xai-oauth", "you").RefreshToken))
 	other, next := fake.Login()
-	out = s.run(`{"access_token":"`+other+`","refresh_token":"`+next+`"}`, "add", "xai", "--token-stdin", "--id", "you").ok()
+	out = s.run(`{"access_token":"`+other+`","refresh_token":"`+next+`"}`,
+		"add", "xai", "--token-stdin", "--id", "you").ok()
 	assert.Equal(t, "replaced the login of xai-oauth/you\n", out)
 }
 
@@ -214,7 +230,8 @@ func TestRefreshAdoptsWhatAnotherProcessHasStored(t *testing.T) {
 	assert.True(t, fake.Current(s.stored("xai-oauth", "you").RefreshToken))
 }
 
-// Ctrl-C in the middle of an exchange: the pair that comes back is stored before the command ends.
+// After Ctrl-C in the middle of an exchange, the command still stores the new tokens before it
+// ends.
 func TestInterruptedRefreshLosesNothing(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	fake.TokenLatency = time.Second
@@ -234,7 +251,8 @@ func TestInterruptedRefreshLosesNothing(t *testing.T) {
 	assert.True(t, fake.Current(s.stored("xai-oauth", "you").RefreshToken))
 }
 
-// What an answer repeats of the credential is not told, whatever it looks like.
+// When the provider's answer repeats the credential, probe does not print that, even if the
+// credential looks like a word.
 func TestProbeOfAProviderThatRepeatsTheKey(t *testing.T) {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	fake.Refuse = func(_ *http.Request, token string) *reauthtest.Answer {

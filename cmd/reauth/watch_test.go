@@ -19,8 +19,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// Where there is no terminal, a table is printed when something has changed, and Ctrl-C is the
-// normal end.
+// Without a terminal, watch prints the table whenever something has changed. Ctrl-C is the normal
+// way to end it, with exit code 0.
 func TestWatchPrintsWhatChanges(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)
@@ -39,7 +39,9 @@ func TestWatchPrintsWhatChanges(t *testing.T) {
 		}
 		return text
 	}
-	until := func(want string) { // what is written on the way may show, too
+	// until reads tables until one contains want. Tables in between may show what happened on the
+	// way.
+	until := func(want string) {
 		t.Helper()
 		for text := ""; !strings.Contains(text, want); {
 			text = table()
@@ -55,7 +57,8 @@ func TestWatchPrintsWhatChanges(t *testing.T) {
 	good, err := os.ReadFile(s.store())
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(s.store(), good[:len(good)/2], 0o600))
-	until("breaks off") // it is told, and looked at again
+	// watch prints the error and tries again.
+	until("breaks off")
 	require.NoError(t, os.WriteFile(s.store(), good, 0o600))
 	until("put aside until")
 	s.run("", "remove", "xai").ok()
@@ -87,10 +90,12 @@ type tmux struct {
 	socket string
 }
 
+// startTmux starts a bash with the environment of s in a terminal of the given columns and rows.
 func startTmux(t *testing.T, s *shell, width, height string) *tmux {
 	t.Helper()
 	m := &tmux{t: t, socket: filepath.Join(s.home, "tmux")}
-	cmd := exec.Command("tmux", "-S", m.socket, "-f", os.DevNull, "new-session", "-d", "-s", "x", "-x", width, "-y", height, "bash", "--norc", "--noprofile")
+	cmd := exec.Command("tmux", "-S", m.socket, "-f", os.DevNull,
+		"new-session", "-d", "-s", "x", "-x", width, "-y", height, "bash", "--norc", "--noprofile")
 	cmd.Env = append(append([]string{}, s.env...), "PS1=$ ", "HISTFILE=", "LC_ALL=C.UTF-8")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "tmux is needed: apt-get install tmux. %s", out)
@@ -98,6 +103,7 @@ func startTmux(t *testing.T, s *shell, width, height string) *tmux {
 	return m
 }
 
+// do runs a tmux command on this terminal and returns its output.
 func (m *tmux) do(args ...string) string {
 	m.t.Helper()
 	out, err := exec.Command("tmux", append([]string{"-S", m.socket}, args...)...).CombinedOutput()
@@ -105,9 +111,11 @@ func (m *tmux) do(args ...string) string {
 	return string(out)
 }
 
-// screen returns what is on the screen.
+// screen returns the text on the screen.
 func (m *tmux) screen() string { return m.do("capture-pane", "-p", "-t", "x") }
 
+// shows waits until the screen contains text, and returns the screen. It checks the screen for
+// secrets.
 func (m *tmux) shows(text string) string {
 	m.t.Helper()
 	var got string
@@ -123,7 +131,9 @@ func TestWatchInATerminal(t *testing.T) {
 	s := newShell(t)
 	p := s.pool()
 	for _, id := range []string{"one", "two", "three", "four", "five", "six", "seven", "eight"} {
-		_, err := p.Add(t.Context(), reauth.Credential{Provider: "openrouter", ID: id, AccessToken: "key-" + marker + id})
+		_, err := p.Add(t.Context(), reauth.Credential{
+			Provider: "openrouter", ID: id, AccessToken: "key-" + marker + id,
+		})
 		require.NoError(t, err)
 	}
 	m := startTmux(t, s, "100", "20")
@@ -144,7 +154,9 @@ func TestWatchInATerminal(t *testing.T) {
 	m.shows("two")
 
 	require.NoError(t, p.Remove(t.Context(), "openrouter", "eight"))
-	require.Eventually(t, func() bool { return !strings.Contains(m.screen(), "eight") }, patience, 100*time.Millisecond, "nothing of the old table stays")
+	require.Eventually(t, func() bool {
+		return !strings.Contains(m.screen(), "eight")
+	}, patience, 100*time.Millisecond, "nothing of the old table stays")
 
 	m.do("send-keys", "-t", "x", "C-c")
 	after := m.shows("code=0")
@@ -152,7 +164,7 @@ func TestWatchInATerminal(t *testing.T) {
 	assert.Contains(t, after, "seven", "with the last table on it")
 }
 
-// A key that is typed at a terminal is not shown, and Ctrl-C leaves the terminal as it was.
+// add asks for a key at a terminal without showing it. Ctrl-C switches the echo on again.
 func TestAddAsksAtATerminal(t *testing.T) {
 	s := newShell(t)
 	m := startTmux(t, s, "100", "20")

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	server := &http.Server{Handler: logged(p, out), ReadHeaderTimeout: 10 * time.Second}
-	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // Serve returns and reports it
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // so that Serve returns
 	access, refresh := p.Login()
 	tell(out, "http://"+l.Addr().String(), name, *lifetime, access, refresh)
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -91,13 +91,14 @@ Then look at it, and use it, also when the token has expired:
   go run ./cmd/reauth --store %[3]s status
   go run ./cmd/reauth --store %[3]s probe %[2]s --base-url %[1]s/v1 --issuer %[1]s
 
-Other providers log in here in their own way: anthropic, copilot, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth.
+Other providers log in here in their own way: anthropic, copilot, minimax-oauth, nous,
+openai-codex, qwen-oauth, xai-oauth.
 What it is asked:
 
 `, address, name, store, lifetime, access, refresh)
 }
 
-// logged prints a line for each request. The line holds no secret.
+// logged prints a line for each request that h serves. The line holds no secret.
 func logged(h http.Handler, out io.Writer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := &status{ResponseWriter: w, code: http.StatusOK}

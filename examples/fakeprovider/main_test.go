@@ -50,6 +50,7 @@ func started(t *testing.T, args ...string) (said string, end func() string) {
 	}
 }
 
+// addressIn returns the address that the program prints.
 func addressIn(said string) string {
 	return regexp.MustCompile(`http://127.0.0.1:[0-9]+`).FindString(said)
 }
@@ -80,11 +81,14 @@ func TestTokensExpireAndAreRefreshed(t *testing.T) {
 				Refresh string `json:"refresh_token"`
 			}
 			require.NoError(t, json.Unmarshal([]byte(regexp.MustCompile(`\{.*\}`).FindString(said)), &tokens))
-			require.Eventually(t, func() bool { return get(t, base, tokens.Access) == status }, 20*time.Second, 20*time.Millisecond)
+			expired := func() bool { return get(t, base, tokens.Access) == status }
+			require.Eventually(t, expired, 20*time.Second, 20*time.Millisecond)
 			deadline := time.Now().Add(20 * time.Second)
-			for served := false; !served; { // more than once where a busy machine takes longer than the new token lives
+			// On a busy machine a new token may have expired before it is used. Then try again.
+			for served := false; !served; {
 				require.True(t, time.Now().Before(deadline), "no refreshed token is accepted")
-				resp, err := client.PostForm(base+"/v1/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.Refresh}})
+				form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.Refresh}}
+				resp, err := client.PostForm(base+"/v1/oauth/token", form)
 				require.NoError(t, err)
 				require.Equal(t, http.StatusOK, resp.StatusCode)
 				require.NoError(t, json.NewDecoder(resp.Body).Decode(&tokens))
@@ -96,6 +100,7 @@ func TestTokensExpireAndAreRefreshed(t *testing.T) {
 	}
 }
 
+// get returns the status of the answer to a request with that token.
 func get(t *testing.T, base, token string) int {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, base+"/v1/models", http.NoBody)

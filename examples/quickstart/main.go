@@ -68,6 +68,7 @@ type program struct {
 	story  *story
 }
 
+// post sends a request with a placeholder where the credential belongs.
 func (p *program) post(body string) (*http.Response, error) {
 	req, err := http.NewRequest(http.MethodPost, p.url, strings.NewReader(body))
 	if err != nil {
@@ -78,6 +79,7 @@ func (p *program) post(body string) (*http.Response, error) {
 	return p.client.Do(req)
 }
 
+// completion asks for one answer with an expired token.
 func (p *program) completion() error {
 	p.story.chapter("A chat completion with an expired token")
 	p.fake.Expire()
@@ -101,6 +103,7 @@ func middle(s string) string {
 	return text
 }
 
+// stream asks for an answer as a stream of events, with an expired token.
 func (p *program) stream() error {
 	p.story.chapter("A streamed completion with an expired token")
 	p.fake.Expire()
@@ -122,6 +125,7 @@ func (p *program) stream() error {
 	return check(served, "one refresh and a whole stream were expected")
 }
 
+// storm sends n requests at once with the same expired token.
 func (p *program) storm(n int) error {
 	p.story.chapter(fmt.Sprintf("A storm: %d requests at once with an expired token", n))
 	p.story.quiet(true)
@@ -135,7 +139,7 @@ func (p *program) storm(n int) error {
 			status := 0
 			if resp, err := p.post(`{"model":"example"}`); err == nil {
 				status = resp.StatusCode
-				_, _ = io.Copy(io.Discard, resp.Body) // the status is what counts here
+				_, _ = io.Copy(io.Discard, resp.Body) // only the status counts here
 				_ = resp.Body.Close()
 			}
 			mu.Lock()
@@ -152,6 +156,7 @@ func (p *program) storm(n int) error {
 	return check(served, "one refresh and nothing but 200 were expected")
 }
 
+// switching sends a request while the quota of the first credential is used up.
 func (p *program) switching(pool *reauth.Pool) error {
 	p.story.chapter("An exhausted credential, and another one in the pool")
 	p.fake.AddKey("xai-EXAMPLE")
@@ -199,6 +204,7 @@ func (s *story) chapter(title string) {
 	_, _ = fmt.Fprintf(s.out, "\n%s\n", title) // a broken terminal cannot be reported anywhere
 }
 
+// quiet turns the events of the pool off or on. A storm would print too many.
 func (s *story) quiet(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,7 +215,7 @@ func (s *story) line(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ms := float64(time.Since(s.begin).Microseconds()) / 1000
-	_, _ = fmt.Fprintf(s.out, "  %7.1f ms  %s\n", ms, fmt.Sprintf(format, args...)) // as above
+	_, _ = fmt.Fprintf(s.out, "  %7.1f ms  %s\n", ms, fmt.Sprintf(format, args...)) // like chapter
 }
 
 func (s *story) isQuiet() bool {
@@ -240,7 +246,7 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 	case reauth.PutAside:
 		s.line("put aside %q until %s", e.ID, e.Until.Format(time.TimeOnly))
 	case reauth.NotDurable:
-		// A quickstart wants a pool in memory. The README tells how to keep rotated tokens.
+		// The quickstart keeps its pool in memory. The README tells how to keep rotated tokens.
 	default:
 		s.line("%s %q %s", e.Type, e.ID, e.Reason)
 	}

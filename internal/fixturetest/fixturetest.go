@@ -142,8 +142,8 @@ func parseResponse(raw []byte) (*http.Response, []byte, error) {
 	return resp, body, err
 }
 
-// takeNotes moves the notes out of the response's header, and checks them. A header that begins with
-// Fixture- and is no known note is an error.
+// takeNotes moves the notes out of the response's header, and checks them. A header that begins
+// with Fixture- and is no known note is an error.
 func (f *Fixture) takeNotes() error {
 	known := []string{
 		"Fixture-Id", "Fixture-Source", "Fixture-Seen", "Fixture-Host", "Fixture-Note", "Fixture-Reset",

@@ -20,21 +20,29 @@ const (
 var errForeign = errors.New("it is not what that program writes: broken JSON, or another program's file")
 
 // Read reads the program's file. Some programs write theirs in place, so that a reader may see half
-// of it, and on Windows nobody can open a file while it is replaced: a file that is there and cannot
-// be read is read once more. The errors name neither the path nor anything that the file holds.
+// of it, and on Windows nobody can open a file while it is replaced: a file that is there and
+// cannot be read is read once more. The errors name neither the path nor anything that the file
+// holds.
 func (p Program) Read(path string, canonical Canonical) (Found, error) {
 	found, err := p.readOnce(path, canonical)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if mayPass(err) {
 		<-time.NewTimer(rereadAfter).C
 		found, err = p.readOnce(path, canonical)
 	}
-	return found, err
+	return found, withoutPath(err)
+}
+
+// mayPass reports whether the file may be readable in a moment: it could not be decoded, or a
+// system call on it failed.
+func mayPass(err error) bool {
+	pe, ok := errors.AsType[*fs.PathError](err)
+	return errors.Is(err, errForeign) || ok && !errors.Is(pe, fs.ErrNotExist)
 }
 
 func (p Program) readOnce(path string, canonical Canonical) (Found, error) {
 	content, err := readFile(path)
 	if err != nil {
-		return Found{}, withoutPath(err)
+		return Found{}, err
 	}
 	found, err := p.read(content, canonical)
 	if err != nil {

@@ -59,8 +59,8 @@ func (m *Memory) empty() bool {
 	return len(m.byName) == 0
 }
 
-// MentionedBy returns the account of the first object that the request mentions, in its path or in a
-// JSON body, or "". A body is read through GetBody. Some SDKs have a GetBody that rewinds the one
+// MentionedBy returns the account of the first object that the request mentions, in its path or in
+// a JSON body, or "". A body is read through GetBody. Some SDKs have a GetBody that rewinds the one
 // reader they have, so that req.Body is at its end then: if body is not nil, send it in req.Body's
 // place. Its Close closes req.Body too.
 func (m *Memory) MentionedBy(req *http.Request) (account string, body io.ReadCloser) {

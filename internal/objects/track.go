@@ -60,7 +60,8 @@ func (b *trackedBody) Read(p []byte) (int, error) {
 	case err != nil || len(b.seen) == maxSeen:
 		b.finish()
 	case b.stream && !b.begun && sse.End(b.seen) > 0:
-		// A response is polled, or cancelled, while it streams: its name must be known before its end.
+		// A response is polled, or cancelled, while it streams: its name must be known before the
+		// end.
 		b.begun = true
 		b.learn(b.seen)
 	}

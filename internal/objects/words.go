@@ -47,8 +47,8 @@ const (
 	inEscaped              // behind a backslash in a string that is none
 )
 
-// next goes on through b, up to the end of the next word. It returns the word, or "" if none ends in
-// b, and what is left of b.
+// next goes on through b, up to the end of the next word. It returns the word, or "" if none ends
+// in b, and what is left of b.
 func (s *wordScanner) next(b []byte) (word string, rest []byte) {
 	for i, c := range b {
 		switch {

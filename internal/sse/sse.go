@@ -3,7 +3,7 @@
 //
 // It differs from the standard in three ways. A lone carriage return does not end a line. Each data
 // field counts as an event of its own: no provider is known that spreads a refusal over several.
-// And the last event counts without its blank line, because the text may be cut.
+// And Events does not wait for the blank line behind an event, because the text may be cut off.
 package sse
 
 import (

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What the tests of the command need beside Go: curl, tmux, Node.js with npm and Chromium from Debian's packages, which are
-# installed when they are missing and it is run by root, and the npm package openai, pinned by npm/package-lock.json.
+# Installs what the tests of the command need beside Go: curl, tmux, Node.js with npm, and Chromium
+# from Debian's packages, and the npm package openai at the version in npm/package-lock.json. Only
+# root can install the packages; other users get a list of those that are missing.
 #
 #	cmd/reauth/testdata/tools.sh
 set -euo pipefail
@@ -20,5 +21,6 @@ fi
 major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
 [ "$major" -ge 20 ] || die "Node.js $(node --version) is too old; the npm package openai wants 20 or newer"
 
+# npm ci installs exactly what the lock file says. Without scripts, a package runs nothing here.
 cd "$(dirname "$0")/npm"
 npm ci --ignore-scripts --no-audit --no-fund >&2 || die "npm ci failed"

@@ -36,7 +36,8 @@ func (r codeRequest) address() string {
 	return r.config.AuthCodeURL(r.state, append([]oauth2.AuthCodeOption{oauth2.S256ChallengeOption(r.verifier)}, r.more...)...)
 }
 
-// The extra parameters are the vendors': Codex's account comes with its organizations, Anthropic's page shows the code.
+// The extra parameters are the vendors': Codex's account comes with its organizations, Anthropic's
+// page shows the code.
 func codexOptions() []oauth2.AuthCodeOption {
 	return []oauth2.AuthCodeOption{oauth2.SetAuthURLParam("id_token_add_organizations", "true"), oauth2.SetAuthURLParam("codex_cli_simplified_flow", "true")}
 }
@@ -68,7 +69,8 @@ func codexPaste(ctx context.Context, s *session) (reauth.Credential, error) {
 	return s.redeemCodex(ctx, code, r.verifier, r.config.RedirectURL)
 }
 
-// redeemCodex exchanges a code by a form. It is sent once: a code that comes a second time ends the login (RFC 6749 §4.1.2).
+// redeemCodex exchanges a code by a form. It is sent once: a code that comes a second time ends the
+// login (RFC 6749 §4.1.2).
 func (s *session) redeemCodex(ctx context.Context, code, verifier, redirect string) (reauth.Credential, error) {
 	s.hide(code, verifier)
 	if code == "" || verifier == "" {
@@ -121,7 +123,8 @@ func anthropicBrowser(ctx context.Context, s *session) (reauth.Credential, error
 	return s.redeemAnthropic(ctx, code, r)
 }
 
-// redeemAnthropic exchanges a code by JSON with the state in it, for which x/oauth2 has no form. It is sent once.
+// redeemAnthropic exchanges a code by JSON with the state in it, for which x/oauth2 has no form. It
+// is sent once.
 func (s *session) redeemAnthropic(ctx context.Context, code string, r codeRequest) (reauth.Credential, error) {
 	endpoint := s.at(s.row.Auth.TokenPath())
 	if s.own {
@@ -189,7 +192,8 @@ func (s *session) line(ctx context.Context, until time.Time) (string, error) {
 	return got.line, nil
 }
 
-// read finds the code in what was pasted: "code#state", or the address that the browser was sent to.
+// read finds the code in what was pasted: "code#state", or the address that the browser was sent
+// to.
 func (r codeRequest) read(line string) (string, error) {
 	line = strings.TrimSpace(line)
 	if u, err := url.Parse(line); err == nil && u.RawQuery != "" {
@@ -205,7 +209,8 @@ func (r codeRequest) read(line string) (string, error) {
 	return r.check(url.Values{"code": {code}, "state": {state}})
 }
 
-// check finds the code in an authorization response (RFC 6749 §4.1.2) and makes sure that it belongs to this login.
+// check finds the code in an authorization response (RFC 6749 §4.1.2) and makes sure that it
+// belongs to this login.
 func (r codeRequest) check(q url.Values) (string, error) {
 	switch {
 	case q.Get("state") != r.state:

@@ -21,7 +21,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// consents is a browser in which the person consents, or not: it returns where the browser is sent to.
+// consents is a browser in which the person consents, or not: it returns where the browser is sent
+// to.
 func consents(t *testing.T, fake *reauthtest.Provider, address, decision string) *url.URL {
 	t.Helper()
 	send := func(method, address, form string) *http.Response {

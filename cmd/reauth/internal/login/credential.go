@@ -12,8 +12,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// credential is what an answer with tokens gives, with the notes that the library's refreshers keep. An incomplete one is an
-// error: a login that cannot be renewed ends unawares.
+// credential is what an answer with tokens gives, with the notes that the library's refreshers
+// keep. An incomplete one is an error: a login that cannot be renewed ends unawares.
 func (s *session) credential(a *answer) (reauth.Credential, error) {
 	c := reauth.Credential{AccessToken: a.text("access_token"), RefreshToken: a.text("refresh_token")}
 	s.hide(c.AccessToken, c.RefreshToken, a.text("id_token"))
@@ -53,7 +53,8 @@ func (s *session) note(c *reauth.Credential, name, value string) {
 	c.Metadata[name] = value
 }
 
-// isAPI reports whether a base URL that the authorization server names is at the API's own host: no other gets its tokens.
+// isAPI reports whether a base URL that the authorization server names is at the API's own host: no
+// other gets its tokens.
 func (s *session) isAPI(base string) bool {
 	u, err := url.Parse(base)
 	return err == nil && u.User == nil && u.Scheme+"://"+u.Host == s.row.API.Origin

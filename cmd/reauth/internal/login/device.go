@@ -18,9 +18,9 @@ import (
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// device is the flow of RFC 8628 at one authorization server. Code and Token are paths at the issuer, or addresses. x/oauth2
-// has this flow too; its polling ends at the first request without an answer and knows neither GitHub's interval nor a person
-// who wants to see how it stands.
+// device is the flow of RFC 8628 at one authorization server. Code and Token are paths at the
+// issuer, or addresses. x/oauth2 has this flow too; its polling ends at the first request without
+// an answer and knows neither GitHub's interval nor a person who wants to see how it stands.
 type device vendors.Device
 
 // device returns the provider's device flow.
@@ -85,7 +85,8 @@ func (s *session) at(path string) string {
 	return path
 }
 
-// begin asks for a code. That may be repeated: an unused code costs nothing. A refusal comes with its answer.
+// begin asks for a code. That may be repeated: an unused code costs nothing. A refusal comes with
+// its answer.
 func (s *session) begin(ctx context.Context, r request) (*answer, error) {
 	r.again = true
 	a, err := s.do(ctx, r)
@@ -152,7 +153,8 @@ func xaiDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	return d.run(ctx, s)
 }
 
-// owns reports whether an endpoint is the issuer's: at the provider's domain, or at the very host that the user has named.
+// owns reports whether an endpoint is the issuer's: at the provider's domain, or at the very host
+// that the user has named.
 func (s *session) owns(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	issuer, _ := url.Parse(s.issuer) // was checked

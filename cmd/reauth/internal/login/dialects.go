@@ -15,8 +15,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// miniMaxDevice is a grant by user code with PKCE, which looks like RFC 8628 and differs in each member: expired_in is an
-// instant, interval is in milliseconds, and status tells the outcome.
+// miniMaxDevice is a grant by user code with PKCE, which looks like RFC 8628 and differs in each
+// member: expired_in is an instant, interval is in milliseconds, and status tells the outcome.
 func miniMaxDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	verifier, state := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
 	s.hide(verifier)
@@ -79,7 +79,8 @@ func judgeMiniMax(a *answer) outcome {
 	return pending
 }
 
-// instant reads a number of seconds from now, or an instant in seconds or milliseconds by the server's clock.
+// instant reads a number of seconds from now, or an instant in seconds or milliseconds by the
+// server's clock.
 func instant(a *answer, member string) time.Time {
 	switch n := a.number(member); {
 	case n <= 0:
@@ -93,7 +94,8 @@ func instant(a *answer, member string) time.Time {
 	}
 }
 
-// byOurClock is zero for an instant that has passed as soon as it is told: then the clocks differ and nobody knows by how much.
+// byOurClock is zero for an instant that has passed as soon as it is told: then the clocks differ
+// and nobody knows by how much.
 func byOurClock(a *answer, at time.Time) time.Time {
 	at = at.Add(-a.skew())
 	if !at.After(time.Now()) {
@@ -102,8 +104,8 @@ func byOurClock(a *answer, at time.Time) time.Time {
 	return at
 }
 
-// codexDevice is OpenAI's own protocol: JSON, 403 or 404 while nobody has consented, and at its end a code that is exchanged with
-// a verifier of the server's making.
+// codexDevice is OpenAI's own protocol: JSON, 403 or 404 while nobody has consented, and at its end
+// a code that is exchanged with a verifier of the server's making.
 func codexDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	const path = "/api/accounts/deviceauth"
 	a, err := s.begin(ctx, request{url: s.at(path + "/usercode"), json: map[string]string{"client_id": s.client}})
@@ -141,8 +143,8 @@ func judgeCodex(a *answer) outcome {
 	return judge(a)
 }
 
-// copilotDevice logs in at GitHub, whose token is kept and exchanged for one of Copilot's whenever one is needed: here for
-// the first time.
+// copilotDevice logs in at GitHub, whose token is kept and exchanged for one of Copilot's whenever
+// one is needed: here for the first time.
 func copilotDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	a, err := s.device().obtain(ctx, s)
 	if err != nil {

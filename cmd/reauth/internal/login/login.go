@@ -1,9 +1,10 @@
-// Package login obtains a login from the authorization server of an LLM provider, with a person's consent: the device flow of
-// RFC 8628 and what providers have made of it, and the authorization code with PKCE (RFC 7636), received on a loopback port
-// (RFC 8252) or pasted.
+// Package login obtains a login from the authorization server of an LLM provider, with a person's
+// consent: the device flow of RFC 8628 and what providers have made of it, and the authorization
+// code with PKCE (RFC 7636), received on a loopback port (RFC 8252) or pasted.
 //
-// Nothing is stored here, and nothing is returned before it is complete. Device codes, authorization codes, verifiers and
-// tokens are in no error and in nothing that the person is shown.
+// Nothing is stored here, and nothing is returned before it is complete. Device codes,
+// authorization codes, verifiers and tokens are in no error and in nothing that the person is
+// shown.
 package login
 
 import (
@@ -55,17 +56,17 @@ type Person interface {
 	Waiting(left time.Duration)
 	// Note tells something that has come up.
 	Note(text string)
-	// Paste returns a line that the person has pasted. ctx ends when it is not wanted any more; Run does not wait for Paste
-	// then, for who reads a terminal cannot be called off.
+	// Paste returns a line that the person has pasted. ctx ends when it is not wanted any more; Run
+	// does not wait for Paste then, for who reads a terminal cannot be called off.
 	Paste(ctx context.Context) (string, error)
 }
 
-// ErrUnsupported is matched by the errors of a Login that cannot be tried: a provider without logins, a flow it does not
-// have, an issuer that is no address.
+// ErrUnsupported is matched by the errors of a Login that cannot be tried: a provider without
+// logins, a flow it does not have, an issuer that is no address.
 var ErrUnsupported = errors.New("not supported")
 
-// Run logs in. The credential it returns is complete and belongs to the provider of that name; an error means that there
-// is none. It ends early with ctx.
+// Run logs in. The credential it returns is complete and belongs to the provider of that name; an
+// error means that there is none. It ends early with ctx.
 func (l Login) Run(ctx context.Context) (reauth.Credential, error) {
 	c, err := l.run(ctx)
 	switch {
@@ -125,7 +126,8 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost")
 }
 
-// await waits for what comes on ch, and tells the person each second how long there is left; not one who is about to type.
+// await waits for what comes on ch, and tells the person each second how long there is left; not
+// one who is about to type.
 func await[T any](ctx context.Context, s *session, ch <-chan T, until time.Time) (got T, err error) {
 	last := time.NewTimer(time.Until(until))
 	defer last.Stop()

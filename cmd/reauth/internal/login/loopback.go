@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// loopback is where the browser comes back to (RFC 8252 §7.3): a port of 127.0.0.1 that answers on one path, to whoever knows
-// the state, until the login is over.
+// loopback is where the browser comes back to (RFC 8252 §7.3): a port of 127.0.0.1 that answers on
+// one path, to whoever knows the state, until the login is over.
 type loopback struct {
 	listener net.Listener
 	path     string
@@ -21,7 +21,8 @@ type loopback struct {
 	done     chan struct{}
 }
 
-// listen takes the port the user has named, or the first free one of those that the provider knows for its client.
+// listen takes the port the user has named, or the first free one of those that the provider knows
+// for its client.
 func (s *session) listen(ctx context.Context, path string, ports ...int) (*loopback, error) {
 	if s.Port != 0 {
 		ports = []int{s.Port}

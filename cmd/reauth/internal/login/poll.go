@@ -18,7 +18,8 @@ const (
 	hiccup // no word on the login: an edge's page, an overload
 )
 
-// judge reads an answer as RFC 8628 §3.5 has it. What comes with which status differs among servers, and is not looked at.
+// judge reads an answer as RFC 8628 §3.5 has it. What comes with which status differs among
+// servers, and is not looked at.
 func judge(a *answer) outcome {
 	switch {
 	case a.code == "authorization_pending":
@@ -50,8 +51,8 @@ const (
 	leastEvery   = 200 * time.Millisecond
 )
 
-// poll asks for the outcome until there is one. Requests without an answer do not end a login: the person may have consented
-// already.
+// poll asks for the outcome until there is one. Requests without an answer do not end a login: the
+// person may have consented already.
 func (s *session) poll(ctx context.Context, c consent, ask func(context.Context) (*answer, error), judge func(*answer) outcome) (*answer, error) {
 	c.every = max(c.every, leastEvery)
 	wait, misses := c.every, 0

@@ -128,7 +128,8 @@ func (s *session) tell(text string) string {
 	return text
 }
 
-// answer is what a server said. Numbers may be strings, and errors have the forms of RFC 6749 §5.2 or of an API.
+// answer is what a server said. Numbers may be strings, and errors have the forms of RFC 6749 §5.2
+// or of an API.
 type answer struct {
 	status            int
 	header            http.Header
@@ -173,7 +174,8 @@ func (a *answer) read(body []byte) {
 	a.description = cmp.Or(a.text("error_description"), e.text("message"), a.text("message"), a.object("base_resp").text("status_msg"))
 }
 
-// skew is how far the server's clock is ahead of ours, by the Date of the answer. That has whole seconds: less is none.
+// skew is how far the server's clock is ahead of ours, by the Date of the answer. That has whole
+// seconds: less is none.
 func (a *answer) skew() time.Duration {
 	date, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {
@@ -299,7 +301,8 @@ func (s *session) refusal(what string, a *answer) error {
 	return fmt.Errorf("%s: %s%s", what, said, advice)
 }
 
-// isIneligible: xAI says so by invalid_grant, or by 403 at its token endpoint, to accounts whose tier has no access.
+// isIneligible: xAI says so by invalid_grant, or by 403 at its token endpoint, to accounts whose
+// tier has no access.
 func (s *session) isIneligible(a *answer) bool {
 	return s.row.Auth.Dialect == vendors.XAI && a.status == http.StatusForbidden && a.raw != nil ||
 		a.code == "invalid_grant" && strings.Contains(strings.ToLower(a.description), "access denied")
@@ -315,7 +318,8 @@ func parts(texts ...string) []string {
 	return kept
 }
 
-// requestID is a random UUID (RFC 9562 §5.4), by which two providers want their requests told apart.
+// requestID is a random UUID (RFC 9562 §5.4), by which two providers want their requests told
+// apart.
 func requestID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

@@ -10,7 +10,7 @@ import (
 // safe for concurrent use.
 type decisions struct {
 	mu sync.Mutex
-	// next is the index in ring where the next event goes, and n is how many events ring holds.
+	// ring holds n events. The next one goes to the index next.
 	ring [keptDecisions]reauth.Event
 	next int
 	n    int

@@ -11,7 +11,7 @@ import (
 
 // guard decides which requests the proxy accepts. Whoever reaches the proxy spends the account, and
 // a web page in the user's browser can reach a loopback port too: by a form or a script, or by DNS
-// rebinding, where a name of the page's own resolves to 127.0.0.1. Origin and Sec-Fetch-Site betray
+// rebinding, where a name of the page's own resolves to 127.0.0.1. Origin and Sec-Fetch-Site reveal
 // the first kind, the Host header the second.
 type guard struct {
 	// hosts has the proxy's own addresses in lower case, as a Host header names them.

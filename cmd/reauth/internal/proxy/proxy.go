@@ -5,10 +5,12 @@
 // provider. Its own paths are "/", "/healthz", "/metrics" and everything below "/-/"; no API of a
 // provider has these.
 //
-// A request passes through these steps, each in a file of its own: guard refuses requests of web
-// pages and strangers, rewrite removes the client's own key, the recovering transport adds a
-// credential and replays what the provider refuses, and metrics, decisions and the log record what
-// happened.
+// A request passes through these steps:
+//
+//   - guard refuses requests of web pages and strangers.
+//   - rewrite removes the client's own key.
+//   - The recovering transport adds a credential, and replays what the provider refuses.
+//   - metrics, decisions and the log record what happened.
 package proxy
 
 import (
@@ -317,7 +319,7 @@ func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }
 // ErrNoCredential is matched by the error of Check.
 var ErrNoCredential = errors.New("no credential")
 
-// Check reports whether the pool has a credential of the provider. Its error matches
+// Check returns an error if the pool has no credential of the provider. The error matches
 // ErrNoCredential and names the command that adds one.
 func Check(pool *reauth.Pool, pr reauth.Provider) error {
 	for _, s := range pool.Status() {

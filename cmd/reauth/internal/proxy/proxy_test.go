@@ -24,7 +24,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// newProxy returns a proxy for a provider whose API is in memory, and what has been sent there.
+// newProxy returns a proxy for a built-in provider. base stands for the provider's API; c is the
+// pool's only credential unless it is empty.
 func newProxy(t *testing.T, provider string, c reauth.Credential, base http.RoundTripper) *Proxy {
 	t.Helper()
 	pool := reauth.NewPool()
@@ -35,7 +36,8 @@ func newProxy(t *testing.T, provider string, c reauth.Credential, base http.Roun
 	upstream, err := url.Parse(api.Origin)
 	require.NoError(t, err)
 	p := New(Config{
-		Pool: pool, Provider: pr, Upstream: upstream, Base: base, Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8787},
+		Pool: pool, Provider: pr, Upstream: upstream, Base: base,
+		Addr:     &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8787},
 		BaseURLs: BaseURLs(api, "http://127.0.0.1:8787"),
 	})
 	t.Cleanup(func() { require.NoError(t, pool.Close()); p.stop() })
@@ -47,6 +49,7 @@ func newProxy(t *testing.T, provider string, c reauth.Credential, base http.Roun
 	return p
 }
 
+// serve sends a request to the proxy as a local client does, and returns the answer.
 func serve(p *Proxy, method, target string, headers ...string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(method, target, strings.NewReader("{}"))
 	req.Host = "127.0.0.1:8787"
@@ -59,35 +62,65 @@ func serve(p *Proxy, method, target string, headers ...string) *httptest.Respons
 	return w
 }
 
-// echo answers what it was asked.
+// echo is a provider that accepts everything. It keeps the last request.
 type echo struct{ last *http.Request }
 
 func (e *echo) RoundTrip(req *http.Request) (*http.Response, error) {
 	e.last = req
 	_, _ = io.Copy(io.Discard, req.Body)
 	return &http.Response{
-		StatusCode: 200, Header: http.Header{"Set-Cookie": {"a=b"}, "X-Kept": {"1"}}, Body: io.NopCloser(strings.NewReader("{}")), Request: req,
+		StatusCode: 200, Header: http.Header{"Set-Cookie": {"a=b"}, "X-Kept": {"1"}},
+		Body: io.NopCloser(strings.NewReader("{}")), Request: req,
 	}, nil
 }
 
-// Where the credential goes is the provider's to say, and with gateways the client's; its own key
-// goes nowhere.
+// The provider says in which header its credential goes; for a gateway of several APIs, the header
+// in which the client had its key says so. The client's own key never reaches the provider.
 func TestRewritePutsTheCredentialInPlaceOfTheClients(t *testing.T) {
 	for _, c := range []struct {
 		provider, target string
 		headers          []string
 		url, name, value string
 	}{
-		{"groq", "/openai/v1/models?a=1;b&key=mine", []string{"Authorization: Bearer mine"}, "https://api.groq.com/openai/v1/models?a=1;b&key=mine", "Authorization", "Bearer theirs"},
-		{"groq", "/openai/v1/a%2Fb//c", []string{"X-Api-Key: mine"}, "https://api.groq.com/openai/v1/a%2Fb//c", "Authorization", "Bearer theirs"},
-		{"opencode-zen", "/zen/v1/messages", []string{"X-Api-Key: mine"}, "https://opencode.ai/zen/v1/messages", "X-Api-Key", "theirs"},
-		{"opencode-zen", "/zen/v1/models/x", []string{"X-Goog-Api-Key: mine"}, "https://opencode.ai/zen/v1/models/x", "X-Goog-Api-Key", "theirs"},
-		{"opencode-zen", "/zen/v1/chat/completions", nil, "https://opencode.ai/zen/v1/chat/completions", "Authorization", "Bearer theirs"},
-		{"anthropic", "/v1/messages", []string{"Authorization: Bearer mine"}, "https://api.anthropic.com/v1/messages", "X-Api-Key", "theirs"},
-		{"gemini", "/v1beta/models/x:generateContent?key=mine&alt=sse&access_token=mine", nil, "https://generativelanguage.googleapis.com/v1beta/models/x:generateContent?alt=sse", "X-Goog-Api-Key", "theirs"},
+		{
+			"groq", "/openai/v1/models?a=1;b&key=mine",
+			[]string{"Authorization: Bearer mine"},
+			"https://api.groq.com/openai/v1/models?a=1;b&key=mine",
+			"Authorization", "Bearer theirs",
+		},
+		{
+			"groq", "/openai/v1/a%2Fb//c",
+			[]string{"X-Api-Key: mine"},
+			"https://api.groq.com/openai/v1/a%2Fb//c", "Authorization", "Bearer theirs",
+		},
+		{
+			"opencode-zen", "/zen/v1/messages",
+			[]string{"X-Api-Key: mine"},
+			"https://opencode.ai/zen/v1/messages", "X-Api-Key", "theirs",
+		},
+		{
+			"opencode-zen", "/zen/v1/models/x",
+			[]string{"X-Goog-Api-Key: mine"},
+			"https://opencode.ai/zen/v1/models/x", "X-Goog-Api-Key", "theirs",
+		},
+		{
+			"opencode-zen", "/zen/v1/chat/completions", nil,
+			"https://opencode.ai/zen/v1/chat/completions", "Authorization", "Bearer theirs",
+		},
+		{
+			"anthropic", "/v1/messages",
+			[]string{"Authorization: Bearer mine"},
+			"https://api.anthropic.com/v1/messages", "X-Api-Key", "theirs",
+		},
+		{
+			"gemini", "/v1beta/models/x:generateContent?key=mine&alt=sse&access_token=mine", nil,
+			"https://generativelanguage.googleapis.com/v1beta/models/x:generateContent?alt=sse",
+			"X-Goog-Api-Key", "theirs",
+		},
 	} {
 		e := &echo{}
-		w := serve(newProxy(t, c.provider, reauth.Credential{AccessToken: "theirs"}, e), http.MethodPost, c.target, append(c.headers, "Cookie: mine")...)
+		w := serve(newProxy(t, c.provider, reauth.Credential{AccessToken: "theirs"}, e),
+			http.MethodPost, c.target, append(c.headers, "Cookie: mine")...)
 		require.Equal(t, http.StatusOK, w.Code, "%s %s", c.provider, w.Body)
 		assert.Equal(t, c.url, e.last.URL.String())
 		assert.Empty(t, e.last.Host)
@@ -104,22 +137,24 @@ func TestRewritePutsTheCredentialInPlaceOfTheClients(t *testing.T) {
 	}
 }
 
-// A path that is not the provider's, on a host where it owns a part, is not forwarded without a
-// credential.
+// On a host where only some paths are the provider's, the proxy forwards no request for another
+// path: the pool has no credential for it. The answer names the base URL to set.
 func TestForwardNamesTheBaseURLForAnotherPath(t *testing.T) {
 	e := &echo{}
-	w := serve(newProxy(t, "openrouter", reauth.Credential{AccessToken: "theirs"}, e), http.MethodPost, "/v1/chat/completions")
+	w := serve(newProxy(t, "openrouter", reauth.Credential{AccessToken: "theirs"}, e),
+		http.MethodPost, "/v1/chat/completions")
 	assert.Equal(t, http.StatusNotFound, w.Code)
 	assert.Contains(t, w.Body.String(), "http://127.0.0.1:8787/api/v1")
 	assert.Nil(t, e.last)
 }
 
+// failing is a provider that cannot be reached.
 type failing struct{ err error }
 
 func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
 
-// What an error says by itself is not repeated: it may quote the address of a proxy with its
-// password.
+// The proxy does not repeat the text of a connection's error, which may quote the address of a
+// forward proxy with its password.
 func TestFailureNamesNoSecret(t *testing.T) {
 	for err, want := range map[error]string{
 		errors.New(`invalid proxy address "http://user:secret@proxy"`):               "the connection failed",
@@ -139,8 +174,8 @@ func TestFailureNamesNoSecret(t *testing.T) {
 	}
 }
 
-// Every built-in provider has its documented address, which is one of its hosts, or is known to
-// have none.
+// Every built-in provider has a documented address on one of its hosts, or is on the list of those
+// that have none.
 func TestBasesAreTheProviders(t *testing.T) {
 	own := []string{"azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex"}
 	pool := reauth.NewPool()
@@ -152,7 +187,8 @@ func TestBasesAreTheProviders(t *testing.T) {
 			u, err := url.Parse(base.URL + "/x")
 			require.NoError(t, err)
 			owner, ok := pool.ProviderFor(u)
-			if !ok && base.For == "" { // clients of the provider's own API add the rest themselves
+			// Clients of the provider's own API add the rest of the path themselves.
+			if !ok && base.For == "" {
 				owner, ok = pool.ProviderFor(u.JoinPath("../api/x"))
 			}
 			require.True(t, ok, base.URL)
@@ -161,14 +197,16 @@ func TestBasesAreTheProviders(t *testing.T) {
 	}
 }
 
-// The names, types and labels of the metrics are what dashboards are made of.
+// Dashboards rely on the names, types and labels of the metrics.
 func TestMetricsNames(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	access, refresh := fake.Login()
 	fake.Expire(access)
 	p := newProxy(t, "xai-oauth", reauth.Credential{AccessToken: access, RefreshToken: refresh}, fake.Transport())
 	pr, _ := reauth.LookupProvider("xai-oauth")
-	pr.Refresher = reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: "https://auth.x.ai" + reauthtest.TokenPath, HTTPClient: &http.Client{Transport: fake.Transport()}})
+	pr.Refresher = reauth.OAuth2Refresher(reauth.OAuth2Config{
+		TokenURL: "https://auth.x.ai" + reauthtest.TokenPath, HTTPClient: &http.Client{Transport: fake.Transport()},
+	})
 	require.NoError(t, p.pool.Register(pr))
 	require.Equal(t, http.StatusOK, serve(p, http.MethodPost, "/v1/chat/completions").Code)
 	w := serve(p, http.MethodGet, "/metrics")
@@ -202,17 +240,21 @@ func TestMetricsNames(t *testing.T) {
 	assert.NotContains(t, w.Body.String(), access)
 }
 
-// The page is whole when there is nothing to show, and when there is everything.
+// The page is complete when there is nothing to show, and when there is more than it shows.
 func TestPage(t *testing.T) {
 	p := newProxy(t, "xai-oauth", reauth.Credential{}, &echo{})
 	w := serve(p, http.MethodGet, "/")
 	assert.Contains(t, w.Body.String(), "The store holds no credential of xai-oauth.")
 	assert.Contains(t, w.Body.String(), "None yet")
 	for i := range keptDecisions + 5 {
-		p.observe(context.Background(), reauth.Event{Time: time.Now(), Type: reauth.Switched, ID: fmt.Sprintf("c%d", i), Reason: "<i>"})
+		p.observe(context.Background(), reauth.Event{
+			Time: time.Now(), Type: reauth.Switched, ID: fmt.Sprintf("c%d", i), Reason: "<i>",
+		})
 	}
 	p.observe(context.Background(), reauth.Event{Time: time.Now(), Type: reauth.Sent, Status: 200})
-	p.observe(context.Background(), reauth.Event{Time: time.Now().Add(-48 * time.Hour), Type: reauth.Retired, Err: errors.New("<broken>")})
+	p.observe(context.Background(), reauth.Event{
+		Time: time.Now().Add(-48 * time.Hour), Type: reauth.Retired, Err: errors.New("<broken>"),
+	})
 	body := serve(p, http.MethodGet, "/-/status").Body.String()
 	rows := regexp.MustCompile(`(?s)<tr data-type="([^"]+)">`).FindAllStringSubmatch(body, -1)
 	require.Len(t, rows, keptDecisions)
@@ -240,7 +282,11 @@ func TestTimesForPeople(t *testing.T) {
 		d    time.Duration
 		want string
 	}{
-		{30 * time.Second, "in 30 s"}, {-90 * time.Second, "1 min ago"}, {119 * time.Minute, "in 119 min"}, {26 * time.Hour, "in 26 h"}, {-72 * time.Hour, "3 days ago"},
+		{30 * time.Second, "in 30 s"},
+		{-90 * time.Second, "1 min ago"},
+		{119 * time.Minute, "in 119 min"},
+		{26 * time.Hour, "in 26 h"},
+		{-72 * time.Hour, "3 days ago"},
 	} {
 		assert.Equal(t, c.want, when(now.Add(c.d), now))
 	}

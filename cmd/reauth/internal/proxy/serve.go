@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Limits are the limits of Serve. Zero for a time means none of it.
+// Limits are the limits of Serve. With a zero Drain or Grace, Serve does not wait.
 type Limits struct {
 	// Connections is how many clients may be connected at the same time. Further ones wait in the
 	// listener's queue. 0: no limit.

@@ -13,7 +13,7 @@ import (
 
 // Fixture is what a fixture file says about its response, in lines that begin with Fixture-.
 type Fixture struct {
-	// Source is where the response was published: a URL. It may be empty.
+	// Source says where the response is from, such as the URL of an issue.
 	Source string
 	// Host is the host that answered. It may be empty.
 	Host string

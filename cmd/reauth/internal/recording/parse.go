@@ -33,7 +33,7 @@ type Response struct {
 	Body []byte
 	// Encoding is the Content-Encoding that the response had when it was recorded.
 	Encoding string
-	// Opaque: the body is in an unknown encoding, and Body is empty.
+	// Opaque: the body could not be decoded, and Body is empty.
 	Opaque bool
 	// Skipped is how many header blocks precede the last one: 100 Continue, the answer of a forward
 	// proxy, redirects.

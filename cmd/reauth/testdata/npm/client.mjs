@@ -1,8 +1,10 @@
-// A program as its author wrote it: the official client, its address and key from the environment, no retries of its own.
+// A program that knows nothing of reauth. OpenAI's client takes its base URL and key from the
+// environment. It does not retry, so that it cannot hide a failure of the proxy.
 import OpenAI from "openai";
 
 const client = new OpenAI({ maxRetries: 0 });
 const ask = { model: "example", messages: [{ role: "user", content: "Hello" }] };
+// Each mode prints the texts of the answers; stream also how many chunks came.
 const once = async () => (await client.chat.completions.create(ask)).choices[0].message.content;
 
 async function stream() {

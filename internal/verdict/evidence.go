@@ -1,4 +1,4 @@
-package reauth
+package verdict
 
 import (
 	"bytes"
@@ -14,18 +14,19 @@ import (
 	"github.com/reauth-go/reauth/internal/sse"
 )
 
-// evidence is what a response says, freed from its envelope: a nested object, a flat one, a root array, JSON inside a
-// JSON string, an event of a stream, plain text and a page of HTML all end up here alike, so that a rule need not know them.
+// evidence is what a response says, freed from its envelope: a nested object, a flat one, a root
+// array, JSON inside a JSON string, an event of a stream, plain text and a page of HTML look alike
+// here, so that a rule need not know them.
 type evidence struct {
-	provider string      // canonical name
-	status   int         // of the response, or the one an event inside a 2xx carries; 0: such an event without one
+	provider Provider
+	status   int         // of the response, or the one in an event inside a 2xx; 0: an event that carries none
 	header   http.Header // never nil
-	codes    []string    // codes, types and reasons, lower case
-	text     string      // messages, lower case, white space folded
+	codes    []string    // codes, types and reasons, in lower case
+	text     string      // messages, in lower case, white space folded
 	fields   []field     // values that may tell a reset time
-	page     string      // a page of HTML, lower case; then text is empty
+	page     string      // a page of HTML, in lower case; then text is empty
 
-	texts []string // what text is made of
+	texts []string // the messages that fold makes text of
 	nest  int      // JSON texts inside JSON texts
 }
 
@@ -38,9 +39,9 @@ const (
 	maxItems = 96      // codes and fields kept
 )
 
-// readEvidence collects what the response says. body is the decoded prefix.
-func readEvidence(provider string, status int, header http.Header, body []byte) *evidence {
-	e := &evidence{provider: provider, status: status, header: header}
+// readEvidence collects what the response says. body is the decoded beginning of its body.
+func readEvidence(p Provider, status int, header http.Header, body []byte) *evidence {
+	e := &evidence{provider: p, status: status, header: header}
 	if e.header == nil {
 		e.header = http.Header{}
 	}
@@ -53,8 +54,9 @@ func readEvidence(provider string, status int, header http.Header, body []byte) 
 	return e
 }
 
-// dropEchoes takes out of the message what it quotes: a bad request is explained in the words of the request. What names a
-// parameter, or begins with the path of a field, is about the request as a whole.
+// dropEchoes removes quotations from the message: a provider explains a bad request in the words of
+// the request. A message that names a parameter, or begins with the path of a field, is about the
+// request as a whole.
 func (e *evidence) dropEchoes() {
 	if name, ok := e.field("param"); ok && name != "" {
 		e.code("names-param")
@@ -67,11 +69,15 @@ func (e *evidence) dropEchoes() {
 
 var (
 	fieldPath = regexp.MustCompile(`^[a-z_]+(\.([0-9]+|[a-z_]+))+: `) // messages.0.content.1.text: …
-	quoted    = regexp.MustCompile("(^|[\\s(\\[:=,])(?:'[^']{1,400}'|\"[^\"]{1,400}\"|`[^`]{1,400}`)([\\s.,;:!?)\\]]|$)")
+	quoted    = regexp.MustCompile(
+		"(^|[\\s(\\[:=,])(?:'[^']{1,400}'|\"[^\"]{1,400}\"|`[^`]{1,400}`)([\\s.,;:!?)\\]]|$)")
 )
 
+// readHeader collects what headers say. Bearer challenges become codes that begin with
+// "challenge:".
 func (e *evidence) readHeader() {
-	// The header of Amazon's REST JSON protocol carries the error's name, sometimes followed by ":<namespace>".
+	// The header of Amazon's REST JSON protocol carries the error's name, sometimes followed by
+	// ":<namespace>".
 	if name, _, _ := strings.Cut(e.header.Get("X-Amzn-Errortype"), ":"); name != "" {
 		e.code(name)
 	}
@@ -93,13 +99,13 @@ func (e *evidence) readHeader() {
 var challengeError = regexp.MustCompile(`(?i)(?:^|[\s,])error\s*=\s*"?([a-z_]+)`)
 
 func (e *evidence) readBody(body []byte) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))) // a byte order mark
 	switch {
 	case len(body) == 0:
 	case body[0] == '<':
 		e.readMarkup(string(body))
 	case sse.Begins(body) && e.nest < maxNest: // an event's data may look like a stream again
-		_, payload := firstEvent(body)
+		_, payload := tellingEvent(body)
 		e.nest++
 		e.readBody(payload)
 		e.nest--
@@ -110,7 +116,8 @@ func (e *evidence) readBody(body []byte) {
 	}
 }
 
-// looksLikeJSON tells an object, an array of anything but numbers, and a string from prose in brackets ("[1308][Usage …]").
+// looksLikeJSON tells an object, a string, and an array of anything but numbers from prose in
+// brackets, such as "[1308][Usage …]". b is not empty.
 func looksLikeJSON(b []byte) bool {
 	rest := bytes.TrimLeft(b[1:], " \t\r\n")
 	switch b[0] {
@@ -124,11 +131,12 @@ func looksLikeJSON(b []byte) bool {
 	return false
 }
 
-// readJSON reads the first JSON value of body. What follows it, or what is left of a truncated one, counts as text.
+// readJSON reads the first JSON value of body. The rest of a value that is cut off or malformed
+// counts as text.
 func (e *evidence) readJSON(body []byte) {
 	read, err := loosejson.Walk(body, e.visit)
 	if err != nil {
-		e.addText(strings.Map(unquoted, string(body[read:])))
+		e.addText(strings.Map(spaceForPunctuation, string(body[read:])))
 		return
 	}
 	if sse.Begins(bytes.TrimSpace(body[read:])) {
@@ -136,38 +144,13 @@ func (e *evidence) readJSON(body []byte) {
 	}
 }
 
-// unquoted drops JSON's punctuation from the tail of a truncated document.
-func unquoted(r rune) rune {
+// spaceForPunctuation takes JSON's punctuation out of the tail of a truncated document.
+func spaceForPunctuation(r rune) rune {
 	if strings.ContainsRune(`"\{}[]`, r) {
 		return ' '
 	}
 	return r
 }
-
-// readText takes plain text, and JSON that stands in it.
-func (e *evidence) readText(s string) {
-	if i := strings.Index(s, `{"`); i >= 0 && e.nest < maxNest {
-		e.addText(s[:i])
-		e.nest++
-		e.readJSON([]byte(s[i:]))
-		e.nest--
-		return
-	}
-	e.addText(s)
-}
-
-// readMarkup tells a page from the XML error of an API (Amazon's and Google's storage dialects).
-func (e *evidence) readMarkup(s string) {
-	if found := xmlError.FindAllStringSubmatch(s, 8); found != nil && !strings.Contains(strings.ToLower(s[:min(len(s), 512)]), "<html") {
-		for _, m := range found {
-			e.leaf(strings.ToLower(m[1]), m[2])
-		}
-		return
-	}
-	e.page = strings.ToLower(s)
-}
-
-var xmlError = regexp.MustCompile(`(?i)<(code|message|details)>([^<]{1,512})</`)
 
 // visit files one name or value of a JSON text.
 func (e *evidence) visit(_, key string, _ int, tok json.Token) {
@@ -186,6 +169,32 @@ func (e *evidence) visit(_, key string, _ int, tok json.Token) {
 	}
 }
 
+// readText takes plain text, and JSON that stands in it.
+func (e *evidence) readText(s string) {
+	if i := strings.Index(s, `{"`); i >= 0 && e.nest < maxNest {
+		e.addText(s[:i])
+		e.nest++
+		e.readJSON([]byte(s[i:]))
+		e.nest--
+		return
+	}
+	e.addText(s)
+}
+
+// readMarkup tells a page from the XML error of an API: Amazon's and Google's storage dialects.
+func (e *evidence) readMarkup(s string) {
+	found := xmlError.FindAllStringSubmatch(s, 8)
+	if found != nil && !strings.Contains(strings.ToLower(s[:min(len(s), 512)]), "<html") {
+		for _, m := range found {
+			e.leaf(strings.ToLower(m[1]), m[2])
+		}
+		return
+	}
+	e.page = strings.ToLower(s)
+}
+
+var xmlError = regexp.MustCompile(`(?i)<(code|message|details)>([^<]{1,512})</`)
+
 // foldKey makes error_code, errorCode, error-code and Error.Code one key.
 func foldKey(k string) string {
 	if len(k) > 64 {
@@ -202,15 +211,17 @@ func foldKey(k string) string {
 	}, k)
 }
 
-// Keys under which providers put a code, and under which they put words for people. Anything else may be an echo of the
-// user's own input and is not looked at.
+// Keys under which providers put a code, and keys under which they put words for people. Anything
+// else may be an echo of the user's own input and is not looked at.
 var (
-	codeKeys = keySet("code type errortype errorcode errcode status reason error errors subcode limitsource limitname notificationid" +
-		" statuscode quotaid ratelimittype")
-	textKeys = keySet("message msg error errors detail details description errordescription errormessage errmsg statusmsg statusmessage title reason code type")
+	codeKeys = keySet("code type errortype errorcode errcode status reason error errors subcode limitsource limitname" +
+		" notificationid statuscode quotaid ratelimittype")
+	textKeys = keySet("message msg error errors detail details description errordescription errormessage errmsg" +
+		" statusmsg statusmessage title reason code type")
 )
 
-// Members whose mere presence tells something: OpenRouter's notes on an input that was flagged, Cloudflare's own error object.
+// tellingKeys are the members whose mere presence tells something: OpenRouter's notes on an input
+// that was flagged, and Cloudflare's own error object.
 var tellingKeys = keySet("flaggedinput cloudflareerror reasons")
 
 func keySet(s string) map[string]bool {
@@ -221,7 +232,7 @@ func keySet(s string) map[string]bool {
 	return set
 }
 
-// leaf files one string or number of the body.
+// leaf files one string or number of the body under its folded key.
 func (e *evidence) leaf(key, value string) {
 	value = strings.TrimSpace(value)
 	if value == "" {
@@ -266,12 +277,15 @@ func (e *evidence) field(key string) (string, bool) {
 // isCode tells a code from a sentence: some providers put prose into a field named code.
 func isCode(s string) bool {
 	return len(s) <= 96 && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.:/#", r)
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
+			!strings.ContainsRune("_-.:/#", r)
 	})
 }
 
+// code adds a code, without the namespace that Amazon puts before it:
+// com.amazon.coral.service#ThrottlingException.
 func (e *evidence) code(s string) {
-	if _, after, ok := strings.Cut(s, "#"); ok { // com.amazon.coral.service#ThrottlingException
+	if _, after, ok := strings.Cut(s, "#"); ok {
 		s = after
 	}
 	if s != "" && len(e.codes) < maxItems {
@@ -285,7 +299,8 @@ func (e *evidence) addText(s string) {
 	}
 }
 
-// Codes that stand in a sentence: xAI's and Z.ai's brackets, MiniMax's parentheses.
+// spokenCode finds codes that stand in a sentence: in xAI's and Z.ai's brackets, and in MiniMax's
+// parentheses.
 var spokenCode = regexp.MustCompile(`\[wke=([a-z0-9:_.-]+)\]|\[(\d{4})\]|\((\d{4})\)`)
 
 // plainMarks takes typography out of a message.

@@ -1,4 +1,4 @@
-package reauth
+package verdict
 
 import (
 	"bytes"
@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// A caller that sets Accept-Encoding itself gets the body as it was sent. The classifier then reads a decoded copy; the
-// caller still gets the bytes that came. Encodings the standard library lacks (br, zstd) leave status and headers to decide.
-
-// decode undoes a Content-Encoding as far as the prefix b of the body allows.
-func decode(encoding string, b []byte) []byte {
+// Decode undoes a Content-Encoding as far as the beginning b of the body allows, up to MaxBody
+// bytes. It is for callers that set Accept-Encoding themselves and so get the body as the provider
+// sent it. It returns nil for an encoding that the standard library lacks, such as br and zstd:
+// status and header decide then.
+func Decode(encoding string, b []byte) []byte {
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
 		return b
@@ -28,7 +28,7 @@ func decode(encoding string, b []byte) []byte {
 	return nil
 }
 
-// decodeMagic decodes what announces itself as gzip.
+// decodeMagic decodes b if it announces itself as gzip.
 func decodeMagic(b []byte) []byte {
 	if !bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
 		return b
@@ -40,8 +40,8 @@ func decodeMagic(b []byte) []byte {
 	return readPrefix(r)
 }
 
-// readPrefix reads what a truncated or hostile compressed text yields, bounded.
+// readPrefix reads what a truncated or hostile compressed text yields, up to MaxBody bytes.
 func readPrefix(r io.Reader) []byte {
-	b, _ := io.ReadAll(io.LimitReader(r, maxPeek)) // an error leaves what came before it
+	b, _ := io.ReadAll(io.LimitReader(r, MaxBody)) // an error leaves what came before it
 	return b
 }

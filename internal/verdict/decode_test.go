@@ -1,4 +1,4 @@
-package reauth
+package verdict
 
 import (
 	"bytes"
@@ -48,8 +48,8 @@ func TestDecode(t *testing.T) {
 		"only the magic":        {"gzip", gzipped[:3], ""},
 		"not known":             {"br", []byte("\x0b\x02"), ""},
 	} {
-		assert.Equal(t, c.want, string(decode(c.encoding, c.body)), name)
+		assert.Equal(t, c.want, string(Decode(c.encoding, c.body)), name)
 	}
 	bomb := compress(t, strings.Repeat("x", 10<<20), func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
-	assert.Len(t, decode("gzip", bomb), maxPeek, "bounded")
+	assert.Len(t, Decode("gzip", bomb), MaxBody, "bounded")
 }

@@ -112,7 +112,8 @@ func (b *watchedBody) Close() error {
 	return nil
 }
 
-// A success comes back as it was sent, whatever its words say. What can be no refusal is not even looked into.
+// A success comes back as it was sent, whatever its words say. What can be no refusal is not even
+// looked into.
 func TestSuccessOfAHidingProviderComesBackAsItWasSent(t *testing.T) {
 	pad := strings.Repeat(" ", 100<<10)
 	for _, c := range hidingTable {
@@ -166,7 +167,8 @@ func roundTripOnce(t *testing.T, provider, raw string, resp *http.Response) *htt
 	return got
 }
 
-// An answer of a model that takes its time is held back for as long as a refusal may take, and no longer.
+// An answer of a model that takes its time is held back for as long as a refusal may take, and no
+// longer.
 func TestSlowSuccessOfAHidingProviderIsNotWaitedFor(t *testing.T) {
 	for _, c := range hidingTable {
 		synctest.Test(t, func(t *testing.T) {

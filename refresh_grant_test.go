@@ -30,28 +30,55 @@ func TestTokenRequest(t *testing.T) {
 	basic := func(s string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(s)) }
 	for name, c := range map[string]struct {
 		cfg      reauth.OAuth2Config
-		clientID string // of the credential
+		clientID string // the credential's ClientID
 		kind     string
-		params   map[string]string // beside grant_type and refresh_token
-		header   map[string]string // beside, or instead of, the usual ones
+		params   map[string]string // wanted beside grant_type and refresh_token
+		header   map[string]string // wanted beside the usual header fields, or instead of them
 	}{
-		"form":                {kind: form},
-		"JSON":                {cfg: reauth.OAuth2Config{JSON: true, ClientID: "app"}, kind: asJSON, params: map[string]string{"client_id": "app"}},
-		"public client":       {cfg: reauth.OAuth2Config{ClientID: "app"}, kind: form, params: map[string]string{"client_id": "app"}},
-		"confidential client": {cfg: reauth.OAuth2Config{ClientID: "app", ClientSecret: "cs-EXAMPLE"}, kind: form, params: map[string]string{"client_id": "app", "client_secret": "cs-EXAMPLE"}},
-		"client of the login": {cfg: reauth.OAuth2Config{ClientID: "app"}, clientID: "its own", kind: form, params: map[string]string{"client_id": "its own"}},
+		"form": {kind: form},
+		"JSON": {
+			cfg:    reauth.OAuth2Config{JSON: true, ClientID: "app"},
+			kind:   asJSON,
+			params: map[string]string{"client_id": "app"},
+		},
+		"public client": {
+			cfg: reauth.OAuth2Config{ClientID: "app"}, kind: form, params: map[string]string{"client_id": "app"},
+		},
+		"confidential client": {
+			cfg:    reauth.OAuth2Config{ClientID: "app", ClientSecret: "cs-EXAMPLE"},
+			kind:   form,
+			params: map[string]string{"client_id": "app", "client_secret": "cs-EXAMPLE"},
+		},
+		"client of the login": {
+			cfg:      reauth.OAuth2Config{ClientID: "app"},
+			clientID: "its own",
+			kind:     form,
+			params:   map[string]string{"client_id": "its own"},
+		},
 		"Basic, each part encoded (RFC 6749 §2.3.1)": {
 			cfg: reauth.OAuth2Config{ClientID: "app:1", ClientSecret: "cs EXAMPLE/+", BasicAuth: true}, kind: form,
 			header: map[string]string{"Authorization": basic("app%3A1:cs+EXAMPLE%2F%2B")},
 		},
 		"Basic, client of the login": {
-			cfg: reauth.OAuth2Config{ClientID: "app", ClientSecret: "cs-EXAMPLE", BasicAuth: true}, clientID: "own", kind: form,
-			header: map[string]string{"Authorization": basic("own:cs-EXAMPLE")},
+			cfg:      reauth.OAuth2Config{ClientID: "app", ClientSecret: "cs-EXAMPLE", BasicAuth: true},
+			clientID: "own",
+			kind:     form,
+			header:   map[string]string{"Authorization": basic("own:cs-EXAMPLE")},
 		},
-		"scopes":           {cfg: reauth.OAuth2Config{Scopes: []string{"openid", "offline_access"}}, kind: form, params: map[string]string{"scope": "openid offline_access"}},
-		"a header of ours": {cfg: reauth.OAuth2Config{Header: http.Header{"X-Msh-Platform": {"example"}}}, kind: form, header: map[string]string{"X-Msh-Platform": "example"}},
+		"scopes": {
+			cfg:    reauth.OAuth2Config{Scopes: []string{"openid", "offline_access"}},
+			kind:   form,
+			params: map[string]string{"scope": "openid offline_access"},
+		},
+		"a header of ours": {
+			cfg:    reauth.OAuth2Config{Header: http.Header{"X-Msh-Platform": {"example"}}},
+			kind:   form,
+			header: map[string]string{"X-Msh-Platform": "example"},
+		},
 		"another User-Agent": {
-			cfg: reauth.OAuth2Config{Header: http.Header{"user-agent": {"example/1"}}}, kind: form, header: map[string]string{"User-Agent": "example/1"},
+			cfg:    reauth.OAuth2Config{Header: http.Header{"user-agent": {"example/1"}}},
+			kind:   form,
+			header: map[string]string{"User-Agent": "example/1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,7 +91,7 @@ func TestTokenRequest(t *testing.T) {
 
 			require.Len(t, w.sent(), 1)
 			call := w.sent()[0]
-			assert.Equal(t, "POST "+exampleTokenURL, call.method+" "+call.url, "no secret is in the URL")
+			assert.Equal(t, "POST "+exampleTokenURL, call.method+" "+call.url, "the URL holds no secret")
 			params := map[string]string{"grant_type": "refresh_token", "refresh_token": "rt-EXAMPLE-old"}
 			for k, v := range c.params {
 				params[k] = v
@@ -90,7 +117,9 @@ func TestNothingIsSentWhen(t *testing.T) {
 		"there is no refresh token":     {exampleTokenURL, static, "not refreshable"},
 		"the token URL is plain http":   {"http://auth.example.com/token", exampleLogin(), "must be https"},
 		"the token URL is of no scheme": {"auth.example.com/token", exampleLogin(), "not an absolute URL"},
-		"the token URL holds a name":    {"https://user:pw-EXAMPLE@auth.example.com/token", exampleLogin(), "holds a user name"},
+		"the token URL holds a name": {
+			url: "https://user:pw-EXAMPLE@auth.example.com/token", login: exampleLogin(), want: "holds a user name",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newTokenWire(says(200, newPair))
@@ -106,15 +135,19 @@ func TestNothingIsSentWhen(t *testing.T) {
 			assert.Empty(t, w.sent())
 		})
 	}
-	for _, loopback := range []string{"http://127.0.0.1:8080/token", "http://localhost/token", "http://[::1]:8080/token"} {
+	for _, loopback := range []string{
+		"http://127.0.0.1:8080/token", "http://localhost/token", "http://[::1]:8080/token",
+	} {
 		w := newTokenWire(says(200, newPair))
-		_, err := exampleRefresher(w, reauth.OAuth2Config{TokenURL: loopback}).Refresh(context.Background(), exampleLogin())
+		r := exampleRefresher(w, reauth.OAuth2Config{TokenURL: loopback})
+		_, err := r.Refresh(context.Background(), exampleLogin())
 		require.NoError(t, err)
 		assert.Equal(t, []string{loopback}, w.urls())
 	}
 }
 
-// A redirect that keeps the method would post the refresh token to whoever is named.
+// A redirect that keeps the method would post the refresh token to the host that the answer names.
+// The refresher follows no redirect.
 func TestRedirectOfTheTokenEndpointIsRefused(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		w := newTokenWire(says(200, newPair))
@@ -127,11 +160,12 @@ func TestRedirectOfTheTokenEndpointIsRefused(t *testing.T) {
 		assert.False(t, re.Permanent)
 		assert.Equal(t, []string{exampleTokenURL}, w.urls())
 		assert.Equal(t, oldTokens, tokensIn(t, pool))
-		assert.Nil(t, client.CheckRedirect, "the user's client is left as it was")
+		assert.Nil(t, client.CheckRedirect, "the refresher leaves the user's client as it was")
 	}
 }
 
-// The client of our own, over real sockets: it speaks to loopback, follows nothing and leaves nothing behind.
+// The refresher's own HTTP client, over real sockets: it speaks to loopback, follows no redirect
+// and leaves no goroutine behind.
 func TestOwnClient(t *testing.T) {
 	var paths []string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -143,15 +177,20 @@ func TestOwnClient(t *testing.T) {
 		_, _ = io.WriteString(w, newPair)
 	}))
 	defer srv.Close()
-	got, err := reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: srv.URL + "/token"}).Refresh(context.Background(), exampleLogin())
+	at := func(path string) (reauth.Credential, error) {
+		r := reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: srv.URL + path})
+		return r.Refresh(context.Background(), exampleLogin())
+	}
+	got, err := at("/token")
 	require.NoError(t, err)
 	assert.Equal(t, newTokens, tokens(got))
-	_, err = reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: srv.URL + "/moved"}).Refresh(context.Background(), exampleLogin())
+	_, err = at("/moved")
 	assert.Equal(t, 307, refreshError(t, err).Status)
 	assert.Equal(t, []string{"/token", "/moved"}, paths)
 }
 
-// A refresh token that rotates is sent again only when it provably was not, or when the endpoint has asked for it.
+// The refresher sends a rotating refresh token again in two cases only: it provably did not send it
+// the first time, or the endpoint has asked for another try.
 func TestWhatIsRepeated(t *testing.T) {
 	badCertificate := httpmock.NewErrorResponder(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}})
 	reset := httpmock.NewErrorResponder(&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET})
@@ -159,9 +198,9 @@ func TestWhatIsRepeated(t *testing.T) {
 	limited := func(after string) httpmock.Responder { return says(429, `{"error":"slow_down"}`, "Retry-After", after) }
 	for name, c := range map[string]struct {
 		answers  inOrder
-		once     []time.Duration // with refresh tokens that rotate
-		reusable []time.Duration
-		wait     time.Duration // what the error says; negative: there is none
+		once     []time.Duration // when it sends a refresh token that rotates
+		reusable []time.Duration // when it sends one that is reusable
+		wait     time.Duration   // RetryAfter of the error; negative: there is no error
 	}{
 		"no connection":                    {inOrder{noDial}, ms(0, 250, 750), ms(0, 250, 750), 0},
 		"no connection at first":           {inOrder{noDial, good}, ms(0, 250), ms(0, 250), -1},
@@ -179,11 +218,17 @@ func TestWhatIsRepeated(t *testing.T) {
 		"429 at first":                     {inOrder{says(429, ``), good}, ms(0, 250), ms(0, 250), -1},
 		"429, then no answer":              {inOrder{says(429, ``), lost}, ms(0, 250), ms(0, 250, 750), 0},
 		"429, back at once":                {inOrder{limited("0")}, ms(0, 0, 0), ms(0, 0, 0), 0},
-		"429, back in 2 s":                 {inOrder{limited("2")}, ms(0, 2000, 4000), ms(0, 2000, 4000), 2 * time.Second},
-		"429, back in 4 s":                 {inOrder{limited("4")}, ms(0, 4000, 8000), ms(0, 4000, 8000), 4 * time.Second},
-		"429, back in 5 s":                 {inOrder{limited("5")}, ms(0), ms(0), 5 * time.Second},
-		"429, back in an hour":             {inOrder{limited("3600")}, ms(0), ms(0), time.Hour},
-		"429, back at a time":              {inOrder{limited("Sat, 01 Jan 2000 00:10:00 GMT")}, ms(0), ms(0), 10 * time.Minute},
+		"429, back in 2 s": {
+			inOrder{limited("2")}, ms(0, 2000, 4000), ms(0, 2000, 4000), 2 * time.Second,
+		},
+		"429, back in 4 s": {
+			inOrder{limited("4")}, ms(0, 4000, 8000), ms(0, 4000, 8000), 4 * time.Second,
+		},
+		"429, back in 5 s":     {inOrder{limited("5")}, ms(0), ms(0), 5 * time.Second},
+		"429, back in an hour": {inOrder{limited("3600")}, ms(0), ms(0), time.Hour},
+		"429, back at a time": {
+			inOrder{limited("Sat, 01 Jan 2000 00:10:00 GMT")}, ms(0), ms(0), 10 * time.Minute,
+		},
 	} {
 		for _, reusable := range []bool{false, true} {
 			want := c.once
@@ -196,7 +241,8 @@ func TestWhatIsRepeated(t *testing.T) {
 				err := pool.Refresh(context.Background(), "example", "me")
 				assert.Equal(t, want, w.times())
 				for _, call := range w.sent() {
-					assert.Equal(t, "rt-EXAMPLE-old", call.params(t)["refresh_token"], "the body is sent again whole")
+					sent := call.params(t)["refresh_token"]
+					assert.Equal(t, "rt-EXAMPLE-old", sent, "the refresher sends the whole body again")
 				}
 				if c.wait < 0 {
 					require.NoError(t, err)
@@ -204,13 +250,13 @@ func TestWhatIsRepeated(t *testing.T) {
 					return
 				}
 				assert.Equal(t, c.wait, refreshError(t, err).RetryAfter)
-				assert.Equal(t, oldTokens, tokensIn(t, pool), "nothing is wiped")
+				assert.Equal(t, oldTokens, tokensIn(t, pool), "the pool keeps the pair")
 			})
 		}
 	}
 }
 
-// The same on net/http's own transport, which tells whether it had a connection.
+// The same over net/http's own transport. httptrace tells whether it had a connection.
 func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
 	hangUp := func(net.Conn) {}
 	takeAndHangUp := func(c net.Conn) {
@@ -220,7 +266,7 @@ func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
 	for name, c := range map[string]struct {
 		url   string
 		serve func(net.Conn) // nil: nobody listens
-		want  int
+		want  int            // connections
 	}{
 		"nobody listens":           {"https://auth.example.com/token", nil, 3},
 		"no TLS handshake":         {"https://auth.example.com/token", hangUp, 3},
@@ -229,7 +275,7 @@ func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
 	} {
 		onFakeClock(t, name, func(t *testing.T) {
 			dials := 0
-			transport := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+			dial := func(context.Context, string, string) (net.Conn, error) {
 				dials++
 				if c.serve == nil {
 					return nil, errors.New("nobody listens")
@@ -240,8 +286,9 @@ func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
 					c.serve(server)
 				}()
 				return client, nil
-			}}
-			r := reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: c.url, HTTPClient: &http.Client{Transport: transport}})
+			}
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dial}}
+			r := reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: c.url, HTTPClient: client})
 			_, err := r.Refresh(context.Background(), exampleLogin())
 			assert.False(t, refreshError(t, err).Permanent)
 			assert.Equal(t, c.want, dials)
@@ -249,30 +296,40 @@ func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
 	}
 }
 
-// What may have been sent is repeated once, within 2 s, when the access token is refused anyway: there is less to lose then.
+// The answer to an exchange is lost: the endpoint may have spent the refresh token. If the API has
+// refused the access token, the refresher repeats the exchange once, within 2 s, because the
+// credential cannot serve without new tokens. In the other cases the access token still serves, and
+// the refresher does not take the risk of a second exchange.
 func TestLostExchangeIsRepeatedOnceForARefusedToken(t *testing.T) {
 	ways := map[string]func(*testing.T, *reauth.Pool) error{
 		"refused": func(_ *testing.T, pool *reauth.Pool) error {
-			return pool.Report(context.Background(), "example", "me", "at-EXAMPLE-old", reauth.Verdict{Kind: reauth.Rejected})
+			rejected := reauth.Verdict{Kind: reauth.Rejected}
+			return pool.Report(context.Background(), "example", "me", "at-EXAMPLE-old", rejected)
 		},
 		"asked for": func(_ *testing.T, pool *reauth.Pool) error {
 			return pool.Refresh(context.Background(), "example", "me")
 		},
 		"expired": func(t *testing.T, pool *reauth.Pool) error {
 			_, err := pool.Token(context.Background(), "example")
-			require.NoError(t, err, "the expired token is used all the same")
+			require.NoError(t, err, "the pool hands out the expired token")
 			return nil
 		},
 	}
 	for name, c := range map[string]struct {
-		answers            inOrder
-		refused, otherwise []time.Duration
-		permanent          bool
-		rotated            bool // after a refusal
+		answers   inOrder
+		refused   []time.Duration // when it sends, after a refusal of the access token
+		otherwise []time.Duration // when it sends, for another reason
+		permanent bool            // after a refusal
+		rotated   bool            // after a refusal
 	}{
-		"no answer":                     {inOrder{lost}, ms(0, 1000), ms(0), false, false},
-		"no answer, then one":           {inOrder{lost, says(200, newPair)}, ms(0, 1000), ms(0), false, true},
-		"no answer, then dead":          {inOrder{lost, says(400, `{"error":"invalid_grant"}`)}, ms(0, 1000), ms(0), true, false},
+		"no answer":           {inOrder{lost}, ms(0, 1000), ms(0), false, false},
+		"no answer, then one": {inOrder{lost, says(200, newPair)}, ms(0, 1000), ms(0), false, true},
+		"no answer, then dead": {
+			answers:   inOrder{lost, says(400, `{"error":"invalid_grant"}`)},
+			refused:   ms(0, 1000),
+			otherwise: ms(0),
+			permanent: true,
+		},
 		"unavailable":                   {inOrder{says(503, ``)}, ms(0, 1000), ms(0), false, false},
 		"unavailable, then not":         {inOrder{says(503, ``), says(200, newPair)}, ms(0, 1000), ms(0), false, true},
 		"a dead grant":                  {inOrder{says(400, `{"error":"invalid_grant"}`)}, ms(0), ms(0), true, false},
@@ -307,7 +364,7 @@ func TestLostExchangeIsRepeatedOnceForARefusedToken(t *testing.T) {
 	}
 }
 
-// The same from a request's side.
+// The same for a request: the connection to the token endpoint breaks while the request waits.
 func TestRefusedRequestSurvivesAnExchangeCutOff(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		old, _ := r.login(t, "me")
@@ -318,12 +375,14 @@ func TestRefusedRequestSurvivesAnExchangeCutOff(t *testing.T) {
 		assert.Equal(t, 2, r.fake.TokenRequests())
 
 		r.fake.Fail(reauthtest.Fault{Cut: true})
-		require.Error(t, r.pool.Refresh(context.Background(), r.provider, "me"), "a token that serves is not risked")
+		// The new access token serves: the refresher does not repeat the exchange.
+		require.Error(t, r.pool.Refresh(context.Background(), r.provider, "me"))
 		assert.Equal(t, 3, r.fake.TokenRequests())
 		assert.Zero(t, r.fake.Reuses())
 	})
 }
 
+// The time limit of an exchange is 30 s.
 func TestEndpointThatNeverAnswers(t *testing.T) {
 	silent := func(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()
@@ -341,7 +400,7 @@ func TestEndpointThatNeverAnswers(t *testing.T) {
 			var timeout interface{ Timeout() bool }
 			require.ErrorAs(t, re, &timeout)
 			assert.True(t, timeout.Timeout())
-			assert.Len(t, w.sent(), 1, "there is no time left")
+			assert.Len(t, w.sent(), 1, "the time limit leaves no time for a second try")
 			assert.Equal(t, oldTokens, tokensIn(t, pool))
 		})
 	}

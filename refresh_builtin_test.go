@@ -62,7 +62,8 @@ var meanings = map[string]struct{ permanent, success bool }{
 	"raced": {permanent: true}, "relogin": {permanent: true}, "retry": {}, "entitlement": {}, "exhausted": {}, "other": {}, "success": {success: true},
 }
 
-// recorded says how the recorded answers of a provider are replayed, by the provider as the file's name has it.
+// recorded says how the recorded answers of a provider are replayed, by the provider as the file's
+// name has it.
 var recorded = map[string]struct {
 	provider string
 	cfg      *reauth.OAuth2Config // of OAuth2Refresher; nil: the provider's own refresher
@@ -83,7 +84,8 @@ var notReplayed = map[string]string{
 	"token/exhausted/nous-402-agent-key-no-credits": "no agent key is minted any more: the access token itself is sent",
 }
 
-// afterRecorded is what the pool holds after an answer that brings something, and how long it lives; other answers change nothing.
+// afterRecorded is what the pool holds after an answer that brings something, and how long it
+// lives; other answers change nothing.
 var afterRecorded = map[string]struct {
 	access, refresh string // empty: as it was
 	lifetime        time.Duration
@@ -379,7 +381,8 @@ func TestWhatBuiltinRefreshersNote(t *testing.T) {
 	}
 }
 
-// A GitHub token is not spent by minting, so that the mint may be asked again; one of an OAuth app is the key itself.
+// A GitHub token is not spent by minting, so that the mint may be asked again; one of an OAuth app
+// is the key itself.
 func TestCopilotMints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTokenWire(inTurn(lost, says(502, ``), says(200, success("copilot"), "Date", bubbleStart.Add(10*time.Minute).Format(http.TimeFormat))))

@@ -37,7 +37,8 @@ type tokenCall struct {
 	body        string
 }
 
-// newTokenWire gives every request the same answer; RegisterResponder gives those to one URL another.
+// newTokenWire gives every request the same answer; RegisterResponder gives those to one URL
+// another.
 func newTokenWire(answer httpmock.Responder) *tokenWire {
 	w := &tokenWire{MockTransport: httpmock.NewMockTransport(), begin: time.Now()}
 	w.RegisterNoResponder(answer)
@@ -106,7 +107,8 @@ func (c tokenCall) params(t testing.TB) map[string]string {
 	return got
 }
 
-// headers returns the header of a request, one value per name; a User-Agent of ours goes without its version.
+// headers returns the header of a request, one value per name; a User-Agent of ours goes without
+// its version.
 func (c tokenCall) headers() map[string]string {
 	got := make(map[string]string)
 	for k, v := range c.header {

@@ -14,17 +14,26 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// The second endpoint is asked only when the first cannot have spent the token.
+// The refresher asks the older endpoint only when the first one cannot have spent the refresh
+// token.
 func TestAnthropicHasTwoEndpoints(t *testing.T) {
 	for name, c := range map[string]struct {
 		first httpmock.Responder
-		asked int // the first one
-		next  bool
+		asked int  // how often the refresher asks the first endpoint
+		next  bool // whether it asks the older endpoint then
 	}{
-		"not found":       {says(404, `{"type":"error","error":{"type":"not_found_error","message":"Not found"}}`), 1, true},
-		"no connection":   {noDial, 3, true},
-		"a dead grant":    {says(400, `{"error":"invalid_grant"}`), 1, false},
-		"a revoked token": {says(401, `{"type":"error","error":{"type":"authentication_error","message":"OAuth token has been revoked"}}`), 1, false},
+		"not found": {
+			first: says(404, `{"type":"error","error":{"type":"not_found_error","message":"Not found"}}`),
+			asked: 1,
+			next:  true,
+		},
+		"no connection": {noDial, 3, true},
+		"a dead grant":  {says(400, `{"error":"invalid_grant"}`), 1, false},
+		"a revoked token": {
+			first: says(401, `{"type":"error",`+
+				`"error":{"type":"authentication_error","message":"OAuth token has been revoked"}}`),
+			asked: 1,
+		},
 		"denied":          {says(403, `{"type":"error","error":{"type":"permission_error","message":"no"}}`), 1, false},
 		"too many":        {says(429, ``), 3, false},
 		"too many, long":  {says(429, ``, "Retry-After", "60"), 1, false},
@@ -64,23 +73,28 @@ func TestAnthropicHasTwoEndpoints(t *testing.T) {
 	assert.Equal(t, []string{claudeURL, claudeOlderURL}, w.urls())
 }
 
-// A lost answer is repeated where it was lost, for a refused token, and nowhere else.
+// When the answer to an exchange is lost and the API refuses the access token, the refresher
+// repeats the exchange once, at the same endpoint.
 func TestAnthropicRepeatsALostExchangeAtTheSameEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTokenWire(lost)
 		pool := loginPool(t, builtinOver(t, w, "anthropic", reauth.OAuth2Config{}), loginAt("anthropic"))
-		require.Error(t, pool.Report(context.Background(), "anthropic", "me", oldTokens[0], reauth.Verdict{Kind: reauth.Rejected}))
+		rejected := reauth.Verdict{Kind: reauth.Rejected}
+		require.Error(t, pool.Report(context.Background(), "anthropic", "me", oldTokens[0], rejected))
 		assert.Equal(t, []string{claudeURL, claudeURL}, w.urls())
 	})
 }
 
-// discovers is xAI's metadata.
+// discovers answers with xAI's metadata, which names the token endpoint.
 func discovers(endpoint string) httpmock.Responder {
 	return says(200, `{"issuer":"https://auth.x.ai","token_endpoint":"`+endpoint+`"}`)
 }
 
 func TestXAIAsksTheEndpointItDiscovers(t *testing.T) {
-	for _, endpoint := range []string{xaiTokenURL, "https://auth.x.ai/v2/token", "https://accounts.x.ai/token", "https://x.ai/token", "https://auth.x.ai:443/token"} {
+	for _, endpoint := range []string{
+		xaiTokenURL, "https://auth.x.ai/v2/token", "https://accounts.x.ai/token", "https://x.ai/token",
+		"https://auth.x.ai:443/token",
+	} {
 		w := newTokenWire(says(200, newPair))
 		w.RegisterResponder("GET", xaiDiscoveryURL, discovers(endpoint))
 		_, err := builtinOver(t, w, "xai", reauth.OAuth2Config{}).Refresh(context.Background(), loginAt("xai-oauth"))
@@ -89,11 +103,14 @@ func TestXAIAsksTheEndpointItDiscovers(t *testing.T) {
 	}
 }
 
-// A refresh token is posted to nobody that the issuer's metadata may have been forged to name.
+// Somebody may have forged the issuer's metadata. The refresher sends no token to an endpoint
+// outside of xAI's hosts.
 func TestXAISendsNoTokenToAStranger(t *testing.T) {
 	for _, endpoint := range []string{
-		"https://stranger.example/token", "https://x.ai.stranger.example/token", "https://evilx.ai/token", "https://auth.x.ai@stranger.example/token", "https://stranger.example\\\\@auth.x.ai/token",
-		"http://auth.x.ai/oauth2/token", "https://auth.x.ai:8443/oauth2/token", "https://me@auth.x.ai/oauth2/token", "https://a.auth.x.ai/token", "//auth.x.ai/token", "/oauth2/token",
+		"https://stranger.example/token", "https://x.ai.stranger.example/token", "https://evilx.ai/token",
+		"https://auth.x.ai@stranger.example/token", "https://stranger.example\\\\@auth.x.ai/token",
+		"http://auth.x.ai/oauth2/token", "https://auth.x.ai:8443/oauth2/token", "https://me@auth.x.ai/oauth2/token",
+		"https://a.auth.x.ai/token", "//auth.x.ai/token", "/oauth2/token",
 		"file:///etc/passwd", "http://127.0.0.1/token",
 	} {
 		t.Run(endpoint, func(t *testing.T) {
@@ -105,13 +122,15 @@ func TestXAISendsNoTokenToAStranger(t *testing.T) {
 			assert.Equal(t, []string{xaiDiscoveryURL}, w.urls())
 			assert.Equal(t, oldTokens, tokens(heldBy(t, pool, loginAt("xai-oauth"))))
 
-			require.NoError(t, pool.Refresh(context.Background(), "xai", "me"), "it is not remembered")
+			// The refresher has not remembered the forged endpoint.
+			require.NoError(t, pool.Refresh(context.Background(), "xai", "me"))
 			assert.Equal(t, newTokens, tokens(heldBy(t, pool, loginAt("xai-oauth"))))
 		})
 	}
 }
 
-// Discovery only tells whether the endpoint has moved: while it is down, the one that is known is asked.
+// Discovery only tells whether the token endpoint has moved. While it is down, the refresher asks
+// the endpoint that it knows.
 func TestXAIDiscoveryThatIsDown(t *testing.T) {
 	silent := func(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()
@@ -158,6 +177,12 @@ func TestXAIDiscoveryIsRememberedForADay(t *testing.T) {
 			_, err := r.Refresh(context.Background(), loginAt("xai-oauth"))
 			require.NoError(t, err)
 		}
-		assert.Equal(t, []string{xaiDiscoveryURL, xaiTokenURL, xaiDiscoveryURL, xaiTokenURL, xaiTokenURL, xaiDiscoveryURL, moved}, w.urls(), "what is known by default is not what was found")
+		want := []string{
+			xaiDiscoveryURL, xaiTokenURL, // discovery is down: the refresher asks the default endpoint
+			xaiDiscoveryURL, xaiTokenURL, // it did not remember the default endpoint as discovered
+			xaiTokenURL,            // within a day
+			xaiDiscoveryURL, moved, // after a day
+		}
+		assert.Equal(t, want, w.urls())
 	})
 }

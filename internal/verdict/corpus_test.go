@@ -1,0 +1,42 @@
+package verdict_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/fixturetest"
+	"github.com/reauth-go/reauth/internal/verdict"
+)
+
+const fixtures = "../../fixtures"
+
+// hidings are the values of Provider.Hides.
+var hidings = []string{"", "base_resp", "success", "code"}
+
+// canonical returns the one name of a provider.
+func canonical(name string) string {
+	if p, ok := reauth.LookupProvider(name); ok {
+		return p.Name
+	}
+	return name
+}
+
+// A rule without a structured code or a header stands on words alone: it must hold for more than
+// one recording.
+func TestNoRuleRestsOnASingleFixture(t *testing.T) {
+	hits := make(map[int]int)
+	for _, f := range fixturetest.Answers(t, fixtures) {
+		for _, hides := range hidings { // which of them is the provider's, does not matter here
+			p := verdict.Provider{Name: canonical(f.Provider), Hides: hides}
+			if number, ok := verdict.Deciding(p, f.Resp, f.Body); ok {
+				hits[number]++
+				break
+			}
+		}
+	}
+	for number, reason := range verdict.Worded() {
+		assert.NotEqual(t, 1, hits[number], "%s rests on a single fixture", reason)
+	}
+}
