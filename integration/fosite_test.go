@@ -139,6 +139,23 @@ func (s *fositeServer) pool(t testing.TB, store reauth.Store) (*reauth.Pool, *ht
 	return p, &http.Client{Transport: reauth.NewRecoveringTransport(s.Client().Transport, p)}
 }
 
+// echo sends a body to the API and expects it back.
+func (s *fositeServer) echo(t testing.TB, client *http.Client, body string) {
+	req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, s.URL+"/v1/echo", strings.NewReader(body))
+	if !assert.NoError(t, err) {
+		return
+	}
+	resp, err := client.Do(req)
+	if !assert.NoError(t, err) {
+		return
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	assert.NoError(t, err)
+	assert.Equal(t, 200, resp.StatusCode)
+	assert.Equal(t, body, string(got))
+}
+
 // In each of a hundred rounds the token expires, and twenty requests of two pools meet that at
 // once. Each round costs one exchange, and the login lives on.
 func TestHundredRotationsAtFosite(t *testing.T) {
@@ -165,23 +182,7 @@ func TestHundredRotationsAtFosite(t *testing.T) {
 			s.expire(t)
 			var all sync.WaitGroup
 			for i := range 20 {
-				all.Go(func() {
-					body := fmt.Sprintf("round %d, %d", round, i)
-					req, err := http.NewRequestWithContext(bounded(t), http.MethodPost, s.URL+"/v1/echo",
-						strings.NewReader(body))
-					if !assert.NoError(t, err) {
-						return
-					}
-					resp, err := clients[i%2].Do(req)
-					if !assert.NoError(t, err) {
-						return
-					}
-					defer resp.Body.Close()
-					got, err := io.ReadAll(resp.Body)
-					assert.NoError(t, err)
-					assert.Equal(t, 200, resp.StatusCode)
-					assert.Equal(t, body, string(got))
-				})
+				all.Go(func() { s.echo(t, clients[i%2], fmt.Sprintf("round %d, %d", round, i)) })
 			}
 			all.Wait()
 			require.EqualValues(t, round+1, s.rotated.Load())

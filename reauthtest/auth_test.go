@@ -327,6 +327,9 @@ func TestCodexDeviceProtocol(t *testing.T) {
 	assert.Equal(t, 400, status)
 }
 
+// decided returns the form of a decision, about the login that a field of the page names.
+func decided(field, value, by string) url.Values { return url.Values{field: {value}, "decision": {by}} }
+
 // authorize asks for consent as a browser does, and returns where the server redirects it.
 func (a program) authorize(redirect, decision string) *url.URL {
 	a.t.Helper()
@@ -338,10 +341,7 @@ func (a program) authorize(redirect, decision string) *url.URL {
 	if resp.StatusCode == http.StatusOK {
 		id := regexp.MustCompile(`name="ask" value="([^"]+)"`).FindStringSubmatch(body)
 		require.Len(a.t, id, 2, body)
-		resp, _ = a.page(http.MethodPost, "/oauth/authorize/decision", url.Values{
-			"ask":      {id[1]},
-			"decision": {decision},
-		})
+		resp, _ = a.page(http.MethodPost, "/oauth/authorize/decision", decided("ask", id[1], decision))
 	}
 	require.Equal(a.t, http.StatusSeeOther, resp.StatusCode)
 	to, err := resp.Location()
@@ -412,10 +412,7 @@ func TestAuthorizeRefusesToSendCodesAnywhere(t *testing.T) {
 		}
 		assert.Equal(t, want, resp.StatusCode, name)
 	}
-	resp, _ := a.page(http.MethodPost, "/oauth/authorize/decision", url.Values{
-		"ask":      {"unknown"},
-		"decision": {"approve"},
-	})
+	resp, _ := a.page(http.MethodPost, "/oauth/authorize/decision", decided("ask", "unknown", "approve"))
 	assert.Equal(t, http.StatusNotFound, resp.StatusCode)
 }
 
@@ -428,10 +425,7 @@ func TestPersonDecidesOnThePage(t *testing.T) {
 	assert.Contains(t, body, `value="`+text(code, "user_code")+`"`)
 	resp, _ := a.page(http.MethodPost, at.Path, url.Values{"user_code": {"XXXX-XXXX"}, "decision": {"approve"}})
 	assert.Equal(t, http.StatusNotFound, resp.StatusCode)
-	_, body = a.page(http.MethodPost, at.Path, url.Values{
-		"user_code": {text(code, "user_code")},
-		"decision":  {"approve"},
-	})
+	_, body = a.page(http.MethodPost, at.Path, decided("user_code", text(code, "user_code"), "approve"))
 	assert.Contains(t, body, "Approved")
 	_, code = a.form("/oauth2/device/code", "client_id", "c")
 	_, body = a.page(http.MethodPost, at.Path, url.Values{"user_code": {text(code, "user_code")}, "decision": {"deny"}})

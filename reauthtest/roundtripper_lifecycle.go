@@ -36,10 +36,8 @@ func lifecycleObligations() []Obligation {
 		},
 		{
 			Name: "context_governs_body_reads",
-			Duty: "The caller can read the answer's body after RoundTrip has returned, until it closes the body or " +
-				"its context ends.",
-			Why: "If a transport ends a context of its own when RoundTrip returns, the body breaks off with " +
-				"“context canceled”.",
+			Duty: "The caller can read the answer's body until it closes the body or its context ends.",
+			Why:  "A transport's own context that ends with RoundTrip cuts the body off: “context canceled”.",
 			Source: `http.Request.Context: "For outgoing client requests, the context controls the entire lifetime ` +
 				`of a request and its response: obtaining a connection, sending the request, and reading the ` +
 				`response headers and body."`,
@@ -63,12 +61,11 @@ func lifecycleObligations() []Obligation {
 			check: checkIdleConnections,
 		},
 		{
-			Name: "nothing_runs_when_all_is_closed",
-			Duty: "When every answer is closed, no goroutine of the transport is left.",
-			Why:  "An http.RoundTripper has no Close. A goroutine that it leaves behind runs until the program ends.",
-			Source: "net/http: the interface has one method; all that belongs to an exchange ends with the answer's " +
-				"Body.",
-			check: checkNothingRuns,
+			Name:   "nothing_runs_when_all_is_closed",
+			Duty:   "When every answer is closed, no goroutine of the transport is left.",
+			Why:    "An http.RoundTripper has no Close. A goroutine that it leaves behind runs until the program ends.",
+			Source: "net/http: the interface has one method; an exchange ends with the Body of its answer.",
+			check:  checkNothingRuns,
 		},
 	}
 }

@@ -285,26 +285,7 @@ func contractBoundedTokenAnswer(t *testing.T) {
 				read.Add(int64(n))
 				return n, err
 			})
-			pool := reauth.NewPool()
-			log := new(testrig.EventLog)
-			pool.Observe = log.Observe
-			endpoint := testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
-				consume(req)
-				resp := testrig.Answer(req, 400, "")
-				resp.Body, resp.ContentLength = io.NopCloser(counted), -1
-				return resp, nil
-			})
-			require.NoError(t, pool.Register(reauth.Provider{
-				Name: "example", Hosts: []string{"api.example.com"},
-				Refresher: reauth.OAuth2Refresher(reauth.OAuth2Config{
-					TokenURL:   "https://auth.example.com/token",
-					HTTPClient: &http.Client{Transport: endpoint},
-				}),
-			}))
-			cred := refreshable(staleToken)
-			cred.Provider = "example"
-			_, err := pool.Add(t.Context(), cred)
-			require.NoError(t, err)
+			pool, log := poolWithTokenAnswer(t, counted)
 			mustSend(t, reauth.NewRecoveringTransport(testrig.RoundTripFunc(refuseStale), pool),
 				contractRequest(t.Context(), t, nil), 401)
 			assert.LessOrEqual(t, read.Load(), int64(1<<20))
@@ -321,4 +302,27 @@ func contractBoundedTokenAnswer(t *testing.T) {
 			assert.Equal(t, test.code, re.Code)
 		})
 	}
+}
+
+// poolWithTokenAnswer returns a pool with a stale login. The token endpoint answers 400 with body.
+func poolWithTokenAnswer(t *testing.T, body io.Reader) (*reauth.Pool, *testrig.EventLog) {
+	endpoint := testrig.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		consume(req)
+		resp := testrig.Answer(req, 400, "")
+		resp.Body, resp.ContentLength = io.NopCloser(body), -1
+		return resp, nil
+	})
+	refresher := reauth.OAuth2Refresher(reauth.OAuth2Config{
+		TokenURL: "https://auth.example.com/token", HTTPClient: &http.Client{Transport: endpoint},
+	})
+	pool, log := reauth.NewPool(), new(testrig.EventLog)
+	pool.Observe = log.Observe
+	require.NoError(t, pool.Register(reauth.Provider{
+		Name: "example", Hosts: []string{"api.example.com"}, Refresher: refresher,
+	}))
+	cred := refreshable(staleToken)
+	cred.Provider = "example"
+	_, err := pool.Add(t.Context(), cred)
+	require.NoError(t, err)
+	return pool, log
 }

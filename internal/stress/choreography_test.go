@@ -3,8 +3,6 @@ package stress_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -410,66 +408,4 @@ func (s *stress) trouble() func() {
 		time.Sleep(d)
 		s.store.fail(op, nil)
 	}
-}
-
-// recover lets every back-off end and expires all tokens. Then it sends with each credential: every
-// login must still serve.
-func (s *stress) recover() {
-	time.Sleep(15 * time.Minute)
-	synctest.Wait()
-	s.faults = nil
-	for _, f := range s.stored() {
-		s.wanted[f.id]++
-		s.fake.Expire(f.access...)
-	}
-	for i := range 2 * len(s.rigs) { // twice: the first request makes a pool look at its store
-		s.ask(ask{pool: i % len(s.rigs)})
-		time.Sleep(3 * time.Second)
-	}
-	for _, f := range s.stored() {
-		for i := range s.rigs {
-			if !f.ended && !s.closed[i] {
-				s.ask(ask{pool: i, pinned: f.id, sure: true})
-			}
-		}
-	}
-	time.Sleep(3 * time.Second)
-	synctest.Wait()
-}
-
-// stored returns the logins in the store, by access token.
-func (s *stress) stored() map[string]*family {
-	entries, _ := s.store.all()
-	list := make(map[string]*family)
-	for _, e := range entries {
-		if f := s.family(e.Credential.RefreshToken); f != nil {
-			list[e.Credential.AccessToken] = f
-			current := f.ended || s.fake.Current(e.Credential.RefreshToken)
-			assert.True(s.t, current, "the store holds an old pair of %s", f.id)
-		}
-	}
-	return list
-}
-
-// checkLogins checks that no login is lost, that there was no needless exchange, and that no pool
-// is behind the store.
-func (s *stress) checkLogins() {
-	for _, f := range s.families {
-		assert.True(s.t, f.ended || s.fake.Alive(f.refresh), "a refresh token of %s was used twice", f.id)
-		assert.LessOrEqual(s.t, s.granted[f.id], s.wanted[f.id], "exchanges of %s", f.id)
-	}
-	for access, f := range s.stored() {
-		for i, r := range s.rigs {
-			if !f.ended && !s.closed[i] {
-				assert.Equal(s.t, fingerprint(access), testrig.StatusOf(s.t, r.pool, provider, f.id).Fingerprint,
-					"pool %d is behind the store", i)
-			}
-		}
-	}
-}
-
-// fingerprint returns the fingerprint of an access token as Status has it.
-func fingerprint(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:4])
 }
