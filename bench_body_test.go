@@ -105,7 +105,6 @@ func heapInFlight(b *testing.B, requests int, size int64) float64 {
 }
 
 // zeros is a reader of zeros without an end.
-// zeros is a reader of zeros without an end.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {

@@ -36,7 +36,6 @@ func BenchmarkStorm(b *testing.B) {
 }
 
 // exchangeTakes is the time that the token endpoint needs for an exchange.
-// exchangeTakes is the time that the token endpoint needs for an exchange.
 const exchangeTakes = 200 * time.Millisecond
 
 // storm is an API that accepts only the newest token. It withholds each refusal until it has
@@ -84,7 +83,6 @@ func (s *storm) Refresh(context.Context, reauth.Credential) (reauth.Credential, 
 	return reauth.Credential{AccessToken: fmt.Sprint("token-", n), RefreshToken: fmt.Sprint("refresh-", n)}, nil
 }
 
-// run compares bursts of n requests through the library with bursts that need no library.
 // run compares bursts of n requests through the library with bursts that need no library.
 func (s *storm) run(b *testing.B, n int, base http.RoundTripper, url string) {
 	pool := reauth.NewPool()
@@ -164,7 +162,6 @@ func (s *storm) burst(b *testing.B, n int, send func(*http.Request) (*http.Respo
 	wg.Wait()
 }
 
-// drain reads a body to its end, so that its connection can serve again.
 // drain reads a body to its end, so that its connection can serve again.
 func drain(resp *http.Response) {
 	_, _ = io.Copy(io.Discard, resp.Body)

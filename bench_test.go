@@ -16,7 +16,7 @@ import (
 	"github.com/reauth-go/reauth/internal/fixturetest"
 )
 
-// instant is a base that answers at once and reads the body as net/http does.
+// instant is a base that reads the body, as net/http does, and answers at once.
 type instant struct{}
 
 func (instant) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -27,7 +27,7 @@ func (instant) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 }
 
-// sdkRequest is a request as an SDK makes it: 13 headers, 2 KiB, GetBody.
+// sdkRequest returns a request as an SDK makes it: 13 header fields, a body of 2 KiB, and GetBody.
 func sdkRequest(b testing.TB) *http.Request {
 	body := bytes.Repeat([]byte("x"), 2<<10)
 	req, err := http.NewRequest(http.MethodPost, "https://api.x.ai/v1/chat/completions", bytes.NewReader(body))
@@ -41,16 +41,26 @@ func sdkRequest(b testing.TB) *http.Request {
 	return req
 }
 
+// benchPool returns a pool with n keys of xAI.
 func benchPool(b *testing.B, n int) *reauth.Pool {
 	pool := reauth.NewPool()
 	for i := range n {
-		if _, err := pool.Add(context.Background(), reauth.Credential{Provider: "xai", ID: fmt.Sprint(i), AccessToken: fmt.Sprint("key-", i)}); err != nil {
+		key := reauth.Credential{Provider: "xai", ID: fmt.Sprint(i), AccessToken: fmt.Sprint("key-", i)}
+		if _, err := pool.Add(context.Background(), key); err != nil {
 			b.Fatal(err)
 		}
 	}
 	return pool
 }
 
+// theirs returns x/oauth2's transport over the instant base.
+func theirs(token string) http.RoundTripper {
+	source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
+	return &oauth2.Transport{Base: instant{}, Source: source}
+}
+
+// BenchmarkSuccess measures a request that succeeds: over the bare base, through x/oauth2, and
+// through the library with pools of different sizes.
 func BenchmarkSuccess(b *testing.B) {
 	run := func(b *testing.B, rt http.RoundTripper) {
 		req := sdkRequest(b)
@@ -65,17 +75,16 @@ func BenchmarkSuccess(b *testing.B) {
 		}
 	}
 	b.Run("bare", func(b *testing.B) { run(b, instant{}) })
-	b.Run("oauth2", func(b *testing.B) {
-		run(b, &oauth2.Transport{Base: instant{}, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "key-0"})})
-	})
+	b.Run("oauth2", func(b *testing.B) { run(b, theirs("key-0")) })
+	ours := func(pool *reauth.Pool) http.RoundTripper { return reauth.NewRecoveringTransport(instant{}, pool) }
 	for _, n := range []int{1, 100, 10000} {
-		b.Run(fmt.Sprint("reauth/", n), func(b *testing.B) { run(b, reauth.NewRecoveringTransport(instant{}, benchPool(b, n))) })
+		b.Run(fmt.Sprint("reauth/", n), func(b *testing.B) { run(b, ours(benchPool(b, n))) })
 	}
-	b.Run("no credential", func(b *testing.B) { run(b, reauth.NewRecoveringTransport(instant{}, reauth.NewPool())) })
+	b.Run("no credential", func(b *testing.B) { run(b, ours(reauth.NewPool())) })
 }
 
-// Overhead over the bare base, as a multiple of x/oauth2's. The three take turns, and the medians
-// count: other work on the machine then falls on all of them.
+// BenchmarkOverhead measures what the library adds to the bare base, as a multiple of what x/oauth2
+// adds. The three take turns, and the medians count. So other work on the machine slows all three.
 func BenchmarkOverhead(b *testing.B) {
 	for _, p := range []struct{ name, url, key string }{
 		{"bearer", "https://api.x.ai/v1/chat/completions", "key-0"},
@@ -86,11 +95,12 @@ func BenchmarkOverhead(b *testing.B) {
 			const turns, sends = 31, 4000
 			pool := reauth.NewPool()
 			provider, _ := pool.ProviderFor(mustURL(b, p.url))
-			if _, err := pool.Add(context.Background(), reauth.Credential{Provider: provider.Name, AccessToken: p.key}); err != nil {
+			key := reauth.Credential{Provider: provider.Name, AccessToken: p.key}
+			if _, err := pool.Add(context.Background(), key); err != nil {
 				b.Fatal(err)
 			}
 			bare := sendAgain(b, instant{}, p.url, sends)
-			theirs := sendAgain(b, &oauth2.Transport{Base: instant{}, Source: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: p.key})}, p.url, sends)
+			theirs := sendAgain(b, theirs(p.key), p.url, sends)
 			ours := sendAgain(b, reauth.NewRecoveringTransport(instant{}, pool), p.url, sends)
 			for b.Loop() {
 				took := medianTimes(turns, bare, theirs, ours)
@@ -120,8 +130,8 @@ func sendAgain(b *testing.B, rt http.RoundTripper, url string, n int) func() {
 	}
 }
 
-// medianTimes runs each of fs so many times, in turn, and returns the median of the nanoseconds
-// each took.
+// medianTimes runs each of fs turns times, in turn. It returns the median time of each, in
+// nanoseconds.
 func medianTimes(turns int, fs ...func()) []float64 {
 	took := make([][]float64, len(fs))
 	for range turns {
@@ -138,13 +148,14 @@ func medianTimes(turns int, fs ...func()) []float64 {
 	return medians
 }
 
+// median returns the median of a list.
 func median(list []float64) float64 {
 	list = slices.Sorted(slices.Values(list))
 	return list[len(list)/2]
 }
 
-// What it costs to have ten thousand credentials, or ten thousand of which all but one are put
-// aside, as a multiple of having one.
+// BenchmarkChoose measures a request with a pool of ten thousand credentials, and with one in which
+// all of them but one are put aside. It reports multiples of the time with one credential.
 func BenchmarkChoose(b *testing.B) {
 	const turns, sends = 201, 500
 	for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random} {
@@ -156,7 +167,8 @@ func BenchmarkChoose(b *testing.B) {
 				if err := pool.Register(p); err != nil {
 					b.Fatal(err)
 				}
-				fs = append(fs, sendAgain(b, reauth.NewRecoveringTransport(instant{}, pool), sdkRequest(b).URL.String(), sends))
+				rt := reauth.NewRecoveringTransport(instant{}, pool)
+				fs = append(fs, sendAgain(b, rt, sdkRequest(b).URL.String(), sends))
 				if len(fs) == 3 {
 					putAside(b, pool, 9999)
 				}
@@ -181,6 +193,7 @@ func putAside(b *testing.B, pool *reauth.Pool, n int) {
 	}
 }
 
+// BenchmarkSuccessParallel sends requests that succeed from all processors at once.
 func BenchmarkSuccessParallel(b *testing.B) {
 	rt := reauth.NewRecoveringTransport(instant{}, benchPool(b, 1))
 	b.ReportAllocs()
@@ -195,6 +208,7 @@ func BenchmarkSuccessParallel(b *testing.B) {
 	})
 }
 
+// BenchmarkClassify judges all recorded answers. It reports the time per answer.
 func BenchmarkClassify(b *testing.B) {
 	fixtures := fixturetest.Answers(b, "fixtures")
 	b.ReportAllocs()

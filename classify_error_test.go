@@ -13,7 +13,7 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// Errors as SDKs have them.
+// These types have the fields and methods of the errors of SDKs.
 type (
 	fieldError struct { // openai-go, anthropic-sdk-go
 		StatusCode int
@@ -27,7 +27,7 @@ type (
 	}
 	unrelatedError struct{ StatusCode string }
 	embeddedError  struct{ *fieldError }
-	quietError     struct { // openai-go: its text holds nothing of the body
+	quietError     struct { // openai-go: RawJSON returns the body, and Error does not hold it
 		StatusCode int
 		raw        string
 	}
@@ -55,18 +55,42 @@ func TestClassifyError(t *testing.T) {
 		err  error
 		want reauth.Kind
 	}{
-		"nil":             {nil, reauth.Pass},
-		"plain":           {errors.New("connection refused"), reauth.Pass},
-		"io":              {io.ErrUnexpectedEOF, reauth.Pass},
-		"own context":     {context.DeadlineExceeded, reauth.Pass},
-		"field":           {&fieldError{StatusCode: 401, text: "no"}, reauth.Rejected},
-		"field and body":  {&fieldError{StatusCode: 429, text: `POST "https://api.openai.com/v1": 429 Too Many Requests {"message":"You exceeded your current quota","type":"insufficient_quota"}`}, reauth.Exhausted},
-		"field, xAI":      {&fieldError{StatusCode: 403, text: `403 Forbidden {"code":"unauthenticated:bad-credentials","error":"x"}`}, reauth.Rejected},
-		"field, scope":    {&fieldError{StatusCode: 401, text: `401 {"message":"Missing scopes: x","code":"missing_scope"}`}, reauth.Forbidden},
-		"field, header":   {&fieldError{StatusCode: 403, text: "no", Response: &http.Response{Header: http.Header{"Cf-Mitigated": {"challenge"}}}}, reauth.Pass},
-		"field 500":       {&fieldError{StatusCode: 500, text: "invalid api key"}, reauth.Pass},
-		"method":          {methodError{402}, reauth.Exhausted},
-		"raw body":        {&quietError{403, `{"code":"unauthenticated:bad-credentials","error":"x"}`}, reauth.Rejected},
+		"nil":         {nil, reauth.Pass},
+		"plain":       {errors.New("connection refused"), reauth.Pass},
+		"io":          {io.ErrUnexpectedEOF, reauth.Pass},
+		"own context": {context.DeadlineExceeded, reauth.Pass},
+		"field":       {&fieldError{StatusCode: 401, text: "no"}, reauth.Rejected},
+		"field and body": {
+			err: &fieldError{
+				StatusCode: 429,
+				text: `POST "https://api.openai.com/v1": 429 Too Many Requests ` +
+					`{"message":"You exceeded your current quota","type":"insufficient_quota"}`,
+			},
+			want: reauth.Exhausted,
+		},
+		"field, xAI": {
+			err: &fieldError{
+				StatusCode: 403, text: `403 Forbidden {"code":"unauthenticated:bad-credentials","error":"x"}`,
+			},
+			want: reauth.Rejected,
+		},
+		"field, scope": {
+			err:  &fieldError{StatusCode: 401, text: `401 {"message":"Missing scopes: x","code":"missing_scope"}`},
+			want: reauth.Forbidden,
+		},
+		"field, header": {
+			err: &fieldError{
+				StatusCode: 403,
+				text:       "no",
+				Response:   &http.Response{Header: http.Header{"Cf-Mitigated": {"challenge"}}},
+			},
+			want: reauth.Pass,
+		},
+		"field 500": {&fieldError{StatusCode: 500, text: "invalid api key"}, reauth.Pass},
+		"method":    {methodError{402}, reauth.Exhausted},
+		"raw body": {
+			err: &quietError{403, `{"code":"unauthenticated:bad-credentials","error":"x"}`}, want: reauth.Rejected,
+		},
 		"no raw body":     {&quietError{403, ""}, reauth.Forbidden},
 		"nil raw body":    {hollowError{}, reauth.Pass},
 		"Google's":        {googleError{429, "You exceeded your current quota"}, reauth.Exhausted},
@@ -77,16 +101,28 @@ func TestClassifyError(t *testing.T) {
 		"nil embedded":    {embeddedError{}, reauth.Pass},
 		"embedded":        {embeddedError{&fieldError{StatusCode: 401}}, reauth.Rejected},
 		"wrapped":         {fmt.Errorf("chat: %w", &fieldError{StatusCode: 401, text: "no"}), reauth.Rejected},
-		"joined":          {errors.Join(errors.New("first"), &fieldError{StatusCode: 401, text: "no"}), reauth.Rejected},
-		"text, python":    {errors.New("Error code: 401 - {'error': {'message': 'no'}}"), reauth.Rejected},
-		"text, 403":       {errors.New(`Error code: 403 - {"error":"Your team has used all available credits"}`), reauth.Exhausted},
-		"text, status":    {errors.New("unexpected status code 429: slow down"), reauth.Exhausted},
-		"text, HTTP":      {errors.New("HTTP 401 Unauthorized"), reauth.Rejected},
-		"text, socket":    {errors.New("failed to WebSocket dial: expected handshake response status code 101 but got 403"), reauth.Forbidden},
-		"text, marker":    {errors.New("rpc error: unauthenticated:bad-credentials"), reauth.Rejected},
-		"text, JSON":      {errors.New(`stream: {"type":"error","error":{"type":"authentication_error","code":"token_expired"}}`), reauth.Rejected},
-		"text, words":     {errors.New("unauthorized access to the file"), reauth.Pass},
-		"text, a number":  {errors.New("read 401 bytes"), reauth.Pass},
+		"joined": {
+			err: errors.Join(errors.New("first"), &fieldError{StatusCode: 401, text: "no"}), want: reauth.Rejected,
+		},
+		"text, python": {errors.New("Error code: 401 - {'error': {'message': 'no'}}"), reauth.Rejected},
+		"text, 403": {
+			err:  errors.New(`Error code: 403 - {"error":"Your team has used all available credits"}`),
+			want: reauth.Exhausted,
+		},
+		"text, status": {errors.New("unexpected status code 429: slow down"), reauth.Exhausted},
+		"text, HTTP":   {errors.New("HTTP 401 Unauthorized"), reauth.Rejected},
+		"text, socket": {
+			err:  errors.New("failed to WebSocket dial: expected handshake response status code 101 but got 403"),
+			want: reauth.Forbidden,
+		},
+		"text, marker": {errors.New("rpc error: unauthenticated:bad-credentials"), reauth.Rejected},
+		"text, JSON": {
+			err: errors.New(`stream: {"type":"error",` +
+				`"error":{"type":"authentication_error","code":"token_expired"}}`),
+			want: reauth.Rejected,
+		},
+		"text, words":    {errors.New("unauthorized access to the file"), reauth.Pass},
+		"text, a number": {errors.New("read 401 bytes"), reauth.Pass},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := reauth.ClassifyError(c.err)

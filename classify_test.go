@@ -22,8 +22,12 @@ import (
 )
 
 // verdictNames are the folders in which a fixture may lie.
-var verdictNames = []string{reauth.Pass.String(), reauth.Rejected.String(), reauth.Dead.String(), reauth.Exhausted.String(), reauth.Forbidden.String()}
+var verdictNames = []string{
+	reauth.Pass.String(), reauth.Rejected.String(), reauth.Dead.String(), reauth.Exhausted.String(),
+	reauth.Forbidden.String(),
+}
 
+// Each recorded answer gets the verdict that its folder names, and the reset that it notes.
 func TestClassifyFixtures(t *testing.T) {
 	for _, f := range fixturetest.Answers(t, "fixtures") {
 		t.Run(f.Name, func(t *testing.T) {
@@ -36,7 +40,8 @@ func TestClassifyFixtures(t *testing.T) {
 			}
 			want := f.WantReset(t, before)
 			switch {
-			case f.Notes.Get("Fixture-Id") == "" && want.IsZero(): // whether others say when was not recorded
+			case f.Notes.Get("Fixture-Id") == "" && want.IsZero():
+				// The recording does not note whether there is a reset.
 			case want.IsZero():
 				assert.Zero(t, v.Reset, "reason %s", v.Reason)
 			default:
@@ -46,8 +51,8 @@ func TestClassifyFixtures(t *testing.T) {
 	}
 }
 
-// A row must not rest on what happens to stand in one recording: ids, names, numbers, the order of
-// members, the envelope.
+// A rule must not rest on what differs from one answer to the next: ids, numbers, white space, the
+// order of members, the envelope.
 func TestClassifyKeepsItsVerdictWhenTheRecordingVaries(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	variants := 0
@@ -63,7 +68,7 @@ func TestClassifyKeepsItsVerdictWhenTheRecordingVaries(t *testing.T) {
 	require.Greater(t, variants, 2000)
 }
 
-// variantsOf makes other recordings of the same answer.
+// variantsOf returns bodies that mean the same as the recorded one, by what differs.
 func variantsOf(f *fixturetest.Fixture, rng *rand.Rand) map[string][]byte {
 	out := map[string][]byte{
 		"other ids":     changeIDs(f.Body, rng),
@@ -74,27 +79,33 @@ func variantsOf(f *fixturetest.Fixture, rng *rand.Rand) map[string][]byte {
 	if json.Unmarshal(f.Body, &doc) != nil {
 		return out
 	}
-	out["sorted members"] = encode(doc) // encoding/json sorts
+	out["sorted members"] = encode(doc) // encoding/json sorts them
 	out["indented"], _ = json.MarshalIndent(doc, "", "\t")
 	inner := innermost(doc)
-	if inner == nil || f.Resp.StatusCode < 300 { // the structure of a failure inside a 2xx is what tells
+	if inner == nil || f.Resp.StatusCode < 300 { // in a 2xx only the structure tells that it is a refusal
 		return out
 	}
+	enveloped := map[string]any{"error": inner}
 	out["reversed members"] = reversed(inner)
-	out["nested"] = encode(map[string]any{"error": inner})
-	out["root array"] = encode([]any{map[string]any{"error": inner}})
+	out["nested"] = encode(enveloped)
+	out["root array"] = encode([]any{enveloped})
 	out["detail"] = encode(map[string]any{"detail": inner})
 	out["errors"] = encode(map[string]any{"success": false, "errors": []any{inner}})
 	out["flat"] = encode(inner)
-	out["request id beside"] = encode(map[string]any{"request_id": "req_" + randomID(rng), "error": inner, "status": f.Resp.StatusCode})
-	out["doubly encoded"] = encode(map[string]any{"error": map[string]any{"message": string(encode(map[string]any{"error": inner})), "code": f.Resp.StatusCode}})
+	out["request id beside"] = encode(map[string]any{
+		"request_id": "req_" + randomID(rng), "error": inner, "status": f.Resp.StatusCode,
+	})
+	out["doubly encoded"] = encode(map[string]any{
+		"error": map[string]any{"message": string(encode(enveloped)), "code": f.Resp.StatusCode},
+	})
 	if !bytes.Contains(f.Body, []byte("data:")) {
-		out["followed by junk"] = append(encode(map[string]any{"error": inner}), "\n<!-- end -->"...)
+		out["followed by junk"] = append(encode(enveloped), "\n<!-- end -->"...)
 	}
-	out["truncated"] = bytes.TrimSuffix(encode(map[string]any{"error": inner}), []byte("}"))
+	out["truncated"] = bytes.TrimSuffix(encode(enveloped), []byte("}"))
 	return out
 }
 
+// encode returns v as JSON on one line, without the escapes of HTML.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -105,8 +116,8 @@ func encode(v any) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// innermost returns the object that says something: the value of "error" where that is an object
-// without company.
+// innermost returns the object that describes the failure: the value of "error" if the document has
+// no other member but "type", else the document. nil: there is no such object.
 func innermost(doc any) map[string]any {
 	switch v := doc.(type) {
 	case []any:
@@ -137,8 +148,12 @@ func reversed(m map[string]any) []byte {
 	return []byte("{" + strings.Join(parts, ",") + "}")
 }
 
-var someID = regexp.MustCompile(`\b(?:req_|org-|user_|proj_|wrk_|chatcmpl-|resp_|ak-)[0-9A-Za-z]{4,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b[0-9a-f]{24,}\b`)
+// someID matches ids with a known prefix, UUIDs and long hexadecimal numbers.
+var someID = regexp.MustCompile(`\b(?:req_|org-|user_|proj_|wrk_|chatcmpl-|resp_|ak-)[0-9A-Za-z]{4,}\b` +
+	`|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b` +
+	`|\b[0-9a-f]{24,}\b`)
 
+// changeIDs puts another id in the place of each. It keeps the prefix.
 func changeIDs(body []byte, rng *rand.Rand) []byte {
 	return someID.ReplaceAllFunc(body, func(id []byte) []byte {
 		i := bytes.IndexAny(id, "-_") + 1
@@ -158,10 +173,12 @@ func randomID(rng *rand.Rand) string {
 	return string(b)
 }
 
-// Numbers that are amounts, not codes: standing free in a sentence, and not in brackets.
-var amount = regexp.MustCompile(`([ :$~])(\d+)((?:\.\d+)?(?: ?(?:ms|s|h|m|hours?|days?|tokens|credits|calls|min)\b|[ ,]))`)
+// amount matches numbers that are amounts, not codes: they stand free in a sentence, and not in
+// brackets.
+var amount = regexp.MustCompile(`([ :$~])(\d+)` +
+	`((?:\.\d+)?(?: ?(?:ms|s|h|m|hours?|days?|tokens|credits|calls|min)\b|[ ,]))`)
 
-// changeNumbers changes amounts inside sentences. Codes are numbers too and stay.
+// changeNumbers changes the amounts inside sentences. It leaves codes alone.
 func changeNumbers(body []byte, rng *rand.Rand) []byte {
 	out := amount.ReplaceAllFunc(body, func(m []byte) []byte {
 		s := amount.FindSubmatch(m)
@@ -184,15 +201,18 @@ func TestClassifyDecodesAnnouncedGzip(t *testing.T) {
 
 func TestClassifyTakesAnyNameOfAProvider(t *testing.T) {
 	resp := &http.Response{StatusCode: 429, Header: http.Header{}}
-	body := []byte(`{"error":{"code":"1305","message":"The service may be temporarily slow"}}`) // Z.ai's code for overload
+	// 1305 is Z.ai's code for overload.
+	body := []byte(`{"error":{"code":"1305","message":"The service may be temporarily slow"}}`)
 	for _, name := range []string{"zai", "glm", "Z.AI", " zhipu ", "custom:zai"} {
 		assert.Equal(t, reauth.Pass, reauth.Classify(name, resp, body).Kind, name)
 	}
 	assert.Equal(t, reauth.Exhausted, reauth.Classify("unknown", resp, body).Kind)
 }
 
+// The status and the header decide whether the words of the body count at all.
 func TestClassifyGates(t *testing.T) {
-	const words = `{"error":{"message":"Invalid API key, token expired, insufficient_quota","code":"invalid_api_key","type":"authentication_error"}}`
+	const words = `{"error":{"message":"Invalid API key, token expired, insufficient_quota",` +
+		`"code":"invalid_api_key","type":"authentication_error"}}`
 	for _, c := range []struct {
 		name   string
 		status int
@@ -213,10 +233,33 @@ func TestClassifyGates(t *testing.T) {
 		{"unknown 401", 401, nil, `{"error":"no"}`, reauth.Rejected},
 		{"unknown 402", 402, nil, ``, reauth.Exhausted},
 		{"unknown 429", 429, nil, ``, reauth.Exhausted},
-		{"insufficient_scope on 401", 401, http.Header{"Www-Authenticate": {`Bearer realm="x", error="insufficient_scope"`}}, "", reauth.Forbidden},
-		{"invalid_token on 403", 403, http.Header{"Www-Authenticate": {`Bearer error=invalid_token`}}, "", reauth.Rejected},
-		{"several challenges", 401, http.Header{"Www-Authenticate": {`Basic realm="a, b"`, `Bearer scope="x", error="insufficient_scope"`}}, "", reauth.Forbidden},
-		{"the caller's own words are echoed", 400, nil, `{"error":{"message":"bad request"},"input":"my credit balance is too low and my api key is invalid api key"}`, reauth.Pass},
+		{
+			name:   "insufficient_scope on 401",
+			status: 401,
+			header: http.Header{"Www-Authenticate": {`Bearer realm="x", error="insufficient_scope"`}},
+			want:   reauth.Forbidden,
+		},
+		{
+			name:   "invalid_token on 403",
+			status: 403,
+			header: http.Header{"Www-Authenticate": {`Bearer error=invalid_token`}},
+			want:   reauth.Rejected,
+		},
+		{
+			name:   "several challenges",
+			status: 401,
+			header: http.Header{
+				"Www-Authenticate": {`Basic realm="a, b"`, `Bearer scope="x", error="insufficient_scope"`},
+			},
+			want: reauth.Forbidden,
+		},
+		{
+			name:   "the caller's own words are echoed",
+			status: 400,
+			body: `{"error":{"message":"bad request"},` +
+				`"input":"my credit balance is too low and my api key is invalid api key"}`,
+			want: reauth.Pass,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := c.header
@@ -236,23 +279,26 @@ func TestClassifyNeedsNeitherHeaderNorRequest(t *testing.T) {
 
 func TestKindString(t *testing.T) {
 	for k, want := range map[reauth.Kind]string{
-		reauth.Pass: "pass", reauth.Rejected: "rejected", reauth.Dead: "dead", reauth.Exhausted: "exhausted", reauth.Forbidden: "forbidden", 99: "unknown",
+		reauth.Pass: "pass", reauth.Rejected: "rejected", reauth.Dead: "dead", reauth.Exhausted: "exhausted",
+		reauth.Forbidden: "forbidden", 99: "unknown",
 	} {
 		assert.Equal(t, want, k.String())
 	}
 }
 
-// The constants are written down twice, in the public package and in the classifier's.
+// The public package and the classifier's have constants of their own. They must agree.
 func TestKindsAreTheClassifiers(t *testing.T) {
 	for public, internal := range map[reauth.Kind]verdict.Kind{
-		reauth.Pass: verdict.Pass, reauth.Rejected: verdict.Rejected, reauth.Dead: verdict.Dead, reauth.Exhausted: verdict.Exhausted, reauth.Forbidden: verdict.Forbidden,
+		reauth.Pass: verdict.Pass, reauth.Rejected: verdict.Rejected, reauth.Dead: verdict.Dead,
+		reauth.Exhausted: verdict.Exhausted, reauth.Forbidden: verdict.Forbidden,
 	} {
 		assert.EqualValues(t, internal, public)
 		assert.Equal(t, internal.String(), public.String())
 	}
-	assert.Equal(t, "unknown", verdict.Kind(5).String(), "there is no further kind")
+	assert.Equal(t, "unknown", verdict.Kind(5).String(), "the classifier has no further kind")
 }
 
+// A Retry-After in seconds counts from the call of Classify.
 func TestClassifyCountsFromNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := reauth.Classify("openai", &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"42"}}}, nil)
@@ -260,56 +306,164 @@ func TestClassifyCountsFromNow(t *testing.T) {
 	})
 }
 
-// A bad request is explained in words of the request, which may be anybody's: they say nothing of
-// the credential.
+// The explanation of a bad request quotes words of the request. Those words may come from anybody,
+// and say nothing about the credential.
 func TestClassifyLooksForNoRefusalInWhatABadRequestQuotes(t *testing.T) {
 	for _, c := range []struct {
 		provider string
 		status   int
 		body     string
 	}{
-		{"openai", 400, `{"error":{"message":"Invalid value: 'my usage limit resets in 20 days'. Supported values are: 'auto' and 'default'.","type":"invalid_request_error","param":"service_tier","code":"invalid_value"}}`},
-		{"openai", 400, `{"error":{"message":"Invalid value: 'your account has been suspended'.","type":"invalid_request_error","param":null,"code":null}}`},
-		{"openai", 400, `{"error":{"message":"MCP server 'jira': 401 invalid access token","type":"invalid_request_error","param":"tools","code":"mcp_error"}}`},
-		{"openai", 400, `{"error":{"message":"Error while downloading https://example.com/a.png. Upstream status code: 402 payment required.","type":"invalid_request_error","param":null,"code":"invalid_image_url"}}`},
-		{"openai", 400, `{"error":{"message":"Failed to download image: authorization header missing","type":"invalid_request_error","code":"invalid_image_url"}}`},
-		{"openai", 400, `{"error":{"message":"Invalid URL (IP address is not reachable): http://10.0.0.1/image.png","type":"invalid_request_error","code":"invalid_image_url"}}`},
-		{"openai", 400, `{"error":{"message":"This model's maximum context length is 128000 tokens; token expired? billing hard limit","type":"invalid_request_error","code":"context_length_exceeded"}}`},
-		{"openai", 400, `{"error":{"message":"Unsupported parameter: 'max_tokens'. See plan and billing.","type":"invalid_request_error"}}`},
-		{"openai", 400, `{"error":{"message":"Invalid 'input': string too long. your text: usage limit reached, quota exceeded","code":"string_above_max_length"}}`},
-		{"openai", 400, `{"error":{"message":"Tool call add_payment_method is missing: payment method required as argument","code":"invalid_tool"}}`},
-		{"openai", 400, `{"error":{"message":"Invalid schema for function 'check_usage limit': bad","type":"invalid_request_error","code":"invalid_function_parameters"}}`},
-		{"openai", 400, `{"error":{"message":"Unknown parameter: 'authorization header'.","type":"invalid_request_error"}}`},
-		{"openai", 400, `{"error":{"message":"Missing required parameter: 'tools[0].x(api key is required)'.","type":"invalid_request_error"}}`},
-		{"openai", 404, `{"error":{"message":"No such file object: credit balance report.pdf","type":"invalid_request_error"}}`},
-		{"openai", 404, `{"error":{"message":"Item with id 'spending limit' not found.","type":"invalid_request_error"}}`},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Invalid value: 'my usage limit resets in 20 days'. Supported values are: ` +
+				`'auto' and 'default'.","type":"invalid_request_error","param":"service_tier",` +
+				`"code":"invalid_value"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Invalid value: 'your account has been suspended'.",` +
+				`"type":"invalid_request_error","param":null,"code":null}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"MCP server 'jira': 401 invalid access token",` +
+				`"type":"invalid_request_error","param":"tools","code":"mcp_error"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Error while downloading https://example.com/a.png. Upstream status code: ` +
+				`402 payment required.","type":"invalid_request_error","param":null,"code":"invalid_image_url"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Failed to download image: authorization header missing",` +
+				`"type":"invalid_request_error","code":"invalid_image_url"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Invalid URL (IP address is not reachable): http://10.0.0.1/image.png",` +
+				`"type":"invalid_request_error","code":"invalid_image_url"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"This model's maximum context length is 128000 tokens; token expired? ` +
+				`billing hard limit","type":"invalid_request_error","code":"context_length_exceeded"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Unsupported parameter: 'max_tokens'. See plan and billing.",` +
+				`"type":"invalid_request_error"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Invalid 'input': string too long. your text: usage limit reached, quota ` +
+				`exceeded","code":"string_above_max_length"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Tool call add_payment_method is missing: payment method required as ` +
+				`argument","code":"invalid_tool"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Invalid schema for function 'check_usage limit': bad",` +
+				`"type":"invalid_request_error","code":"invalid_function_parameters"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Unknown parameter: 'authorization header'.",` +
+				`"type":"invalid_request_error"}}`,
+		},
+		{
+			provider: "openai",
+			status:   400,
+			body: `{"error":{"message":"Missing required parameter: 'tools[0].x(api key is required)'.",` +
+				`"type":"invalid_request_error"}}`,
+		},
+		{
+			provider: "openai",
+			status:   404,
+			body: `{"error":{"message":"No such file object: credit balance report.pdf",` +
+				`"type":"invalid_request_error"}}`,
+		},
+		{
+			provider: "openai",
+			status:   404,
+			body:     `{"error":{"message":"Item with id 'spending limit' not found.","type":"invalid_request_error"}}`,
+		},
 		{"mistral", 404, `{"detail":"No file named credit balance.csv"}`},
 		{"mistral", 400, `{"message":"Unknown tool 'get ip address'","code":3051}`},
-		{"anthropic", 400, `{"type":"error","error":{"type":"invalid_request_error","message":"messages.0.role: Input should be 'user' or 'assistant', got 'spend limit bot'"}}`},
-		{"anthropic", 400, `{"type":"error","error":{"type":"invalid_request_error","message":"messages.3.content.0.text: token has expired is not a valid role"}}`},
-		{"anthropic", 404, `{"type":"error","error":{"type":"not_found_error","message":"model: daily-budget limit-checker"}}`},
-		{"gemini", 400, `{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"Invalid value at 'contents[0].role' (TYPE), \"token has expired\""}}`},
-		{"xai", 400, `{"code":"invalid-argument","error":"Failed to parse: unknown variant ` + "`token expired`, expected `user`" + `"}`},
-		{"openrouter", 403, `{"error":{"message":"Blocked.","code":403,"metadata":{"reasons":["violence"],"provider_name":"OpenAI"}}}`},
+		{
+			provider: "anthropic",
+			status:   400,
+			body: `{"type":"error","error":{"type":"invalid_request_error","message":"messages.0.role: Input ` +
+				`should be 'user' or 'assistant', got 'spend limit bot'"}}`,
+		},
+		{
+			provider: "anthropic",
+			status:   400,
+			body: `{"type":"error","error":{"type":"invalid_request_error","message":"messages.3.content.0.text: ` +
+				`token has expired is not a valid role"}}`,
+		},
+		{
+			provider: "anthropic",
+			status:   404,
+			body: `{"type":"error",` +
+				`"error":{"type":"not_found_error","message":"model: daily-budget limit-checker"}}`,
+		},
+		{
+			provider: "gemini",
+			status:   400,
+			body: `{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"Invalid value at 'contents[0].role' ` +
+				`(TYPE), \"token has expired\""}}`,
+		},
+		{
+			provider: "xai",
+			status:   400,
+			body: `{"code":"invalid-argument","error":"Failed to parse: unknown variant ` +
+				"`token expired`, expected `user`" + `"}`,
+		},
+		{
+			provider: "openrouter",
+			status:   403,
+			body: `{"error":{"message":"Blocked.","code":403,"metadata":{"reasons":["violence"],` +
+				`"provider_name":"OpenAI"}}}`,
+		},
 	} {
-		v := reauth.Classify(c.provider, &http.Response{StatusCode: c.status, Header: http.Header{"Content-Type": {"application/json"}}}, []byte(c.body))
+		resp := &http.Response{StatusCode: c.status, Header: http.Header{"Content-Type": {"application/json"}}}
+		v := reauth.Classify(c.provider, resp, []byte(c.body))
 		assert.Equal(t, reauth.Pass, v.Kind, "%s %d %s: %s", c.provider, c.status, c.body, v.Reason)
 		assert.Zero(t, v.Reset)
 	}
 }
 
-// What is said beside the quotation still counts.
+// The words beside a quotation still count.
 func TestClassifyReadsARefusalWithQuotationsInIt(t *testing.T) {
-	for body, want := range map[string]reauth.Kind{
-		`{"error":{"message":"API key 'abc' is fine but your credit balance is too low to access the API.","type":"invalid_request_error"}}`:       reauth.Exhausted,
-		`{"error":{"message":"You can't use this: your account has been suspended. See 'Help'.","type":"invalid_request_error"}}`:                  reauth.Dead,
-		`{"error":{"message":"Incorrect API key provided: 'sk-…'. It isn't valid, and users' keys don't expire.","type":"invalid_request_error"}}`: reauth.Rejected,
+	for message, want := range map[string]reauth.Kind{
+		"API key 'abc' is fine but your credit balance is too low to access the API.":       reauth.Exhausted,
+		"You can't use this: your account has been suspended. See 'Help'.":                  reauth.Dead,
+		"Incorrect API key provided: 'sk-…'. It isn't valid, and users' keys don't expire.": reauth.Rejected,
 	} {
+		body := `{"error":{"message":"` + message + `","type":"invalid_request_error"}}`
 		v := reauth.Classify("generic", &http.Response{StatusCode: 400}, []byte(body))
 		assert.Equal(t, want, v.Kind, "%s: %s", body, v.Reason)
 	}
 }
 
+// An edge in front of the API blocks the request. Its page says nothing about the credential.
 func TestClassifyKnowsEdgePagesAsPlainText(t *testing.T) {
 	for _, body := range []string{
 		"Attention Required! | Cloudflare",
@@ -318,7 +472,8 @@ func TestClassifyKnowsEdgePagesAsPlainText(t *testing.T) {
 		"Access denied | api.x.ai used Cloudflare to restrict access. Ray ID: 89ab",
 		`Access Denied. You don't have permission to access "/v1/x" on this server. Reference #18.7d2c2f17`,
 	} {
-		v := reauth.Classify("openai", &http.Response{StatusCode: 403, Header: http.Header{"Content-Type": {"text/plain"}}}, []byte(body))
+		resp := &http.Response{StatusCode: 403, Header: http.Header{"Content-Type": {"text/plain"}}}
+		v := reauth.Classify("openai", resp, []byte(body))
 		assert.Equal(t, reauth.Pass, v.Kind, "%s: %s", body, v.Reason)
 	}
 }

@@ -5,14 +5,14 @@ import (
 	"testing"
 )
 
-// NewMemStore is the store behind NewPool, for tests in which several pools share one.
+// NewMemStore makes a store as NewPool uses it, for tests in which several pools share one.
 func NewMemStore() *memStore { return newMemStore() }
 
-// Put writes an entry as another process would.
+// Put writes an entry as another process would. A mark without Of is about the tokens of c.
 func (s *memStore) Put(t testing.TB, c Credential, st Standing) {
 	t.Helper()
-	_, err := s.Update(context.Background(), c.Provider, c.ID, func(Credential, bool) (Credential, error) { return c, nil })
-	if err != nil {
+	write := func(Credential, bool) (Credential, error) { return c, nil }
+	if _, err := s.Update(context.Background(), c.Provider, c.ID, write); err != nil {
 		t.Fatal(err)
 	}
 	if st.Of == "" {
@@ -23,5 +23,5 @@ func (s *memStore) Put(t testing.TB, c Credential, st Standing) {
 	}
 }
 
-// Digest is how a standing names a token.
+// Digest returns the digest by which a standing names a token.
 func Digest(token string) string { return digest(token) }

@@ -15,14 +15,14 @@ import (
 
 var errBroken = errors.New("the connection broke")
 
-// pieces is a body that comes in pieces: piece i has sizes[i] bytes, over and over. A size of 0 is
-// a read that yields nothing, one of 255 makes the reader wait a second first. At its end, or at
-// cut, comes err; with the last bytes if joined.
+// pieces is a body that arrives in pieces. The sizes repeat. A read of size 0 yields nothing.
+// Before a read of size 255 the reader waits for a second. Other reads yield at most the square of
+// their size.
 type pieces struct {
-	rest   []byte
+	rest   []byte // what is still to be read
 	sizes  []byte
-	err    error
-	joined bool
+	err    error // ends the body
+	joined bool  // err comes with the last bytes, and not after them
 
 	reads, closes int
 }
@@ -37,7 +37,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 		if p.reads++; size == 255 {
 			time.Sleep(time.Second)
 		}
-		if p.reads < 100 || size > 0 { // a reader may not yield nothing for ever
+		if p.reads < 100 || size > 0 { // a reader must not yield nothing for ever
 			n = min(n, size*size)
 		}
 	}
@@ -53,6 +53,8 @@ func (p *pieces) Close() error {
 	return nil
 }
 
+// FuzzPeek checks what peek promises for any body: it reads a bounded prefix in a bounded time, the
+// caller gets each byte once and the source's error, and the source is closed once.
 func FuzzPeek(f *testing.F) {
 	for _, size := range []uint{0, 1, 511, 512, 513, maxPeek - 1, maxPeek, maxPeek + 1, 3 * maxPeek} {
 		for how := range byte(8) {
@@ -80,7 +82,7 @@ func FuzzPeek(f *testing.F) {
 			require.LessOrEqual(t, time.Since(begin), peekTimeout)
 			require.LessOrEqual(t, len(ref.prefix), maxPeek)
 			require.True(t, bytes.HasPrefix(whole, ref.prefix))
-			if time.Since(begin) < peekTimeout && src.err == io.EOF { // else nothing but the time may end the peek
+			if time.Since(begin) < peekTimeout && src.err == io.EOF { // only the time may end a peek before that
 				require.GreaterOrEqual(t, len(ref.prefix), min(len(whole), maxPeek))
 			}
 			want, wantErr := whole, src.err
@@ -90,7 +92,7 @@ func FuzzPeek(f *testing.F) {
 			default:
 				discarded := ref.rest != nil
 				ref.discard(context.Background())
-				require.Equal(t, 1, src.closes, "what is given up is closed")
+				require.Equal(t, 1, src.closes, "discard closes the source")
 				if want = ref.prefix; discarded {
 					wantErr = io.ErrUnexpectedEOF
 				}
@@ -101,12 +103,13 @@ func FuzzPeek(f *testing.F) {
 			require.NoError(t, resp.Body.Close())
 			require.NoError(t, resp.Body.Close())
 			require.Equal(t, 1, src.closes, "the body is closed once")
-			time.Sleep(time.Second) // a read under way ends
+			time.Sleep(time.Second) // until a read under way has ended
 		})
 	})
 }
 
-// readIn reads r to its end, in reads of the given sizes, and returns what it ended with.
+// readIn reads r to its end. The sizes of its reads follow takes. It returns all bytes and the
+// error at the end.
 func readIn(r io.Reader, takes []byte) (all []byte, err error) {
 	for i := 0; err == nil; i++ {
 		b := make([]byte, 4<<10)

@@ -243,7 +243,8 @@ func TestAffinityIsNotProbedAway(t *testing.T) {
 	})
 }
 
-// trackingRig has three keys used in turn, and answers by path.
+// trackingRig makes a rig with three keys that serve in turn. TrackObjects is limit. answers maps a
+// method and a path to a body, in which %d stands for the number of the answer.
 func trackingRig(t testing.TB, limit int, answers map[string]string) *rig {
 	t.Helper()
 	r := keysOf(t, "openai-api", "https://api.openai.com", reauthtest.OpenAI)
@@ -259,7 +260,8 @@ func trackingRig(t testing.TB, limit int, answers map[string]string) *rig {
 		if strings.HasPrefix(body, "event:") || strings.HasPrefix(body, "data:") {
 			kind = "text/event-stream"
 		}
-		return &reauthtest.Answer{Status: 200, Header: http.Header{"Content-Type": {kind}}, Body: strings.ReplaceAll(body, "%d", fmt.Sprint(n))}
+		body = strings.ReplaceAll(body, "%d", fmt.Sprint(n))
+		return &reauthtest.Answer{Status: 200, Header: http.Header{"Content-Type": {kind}}, Body: body}
 	}
 	return r
 }
@@ -270,24 +272,28 @@ func (r *rig) last() string {
 	return list[len(list)-1]
 }
 
+// A request that names an object, in its path or in its body, goes to the credential that made the
+// object.
 func TestTrackedObjectsAreAskedForWithTheirCredential(t *testing.T) {
+	const ofItem = `{"input":[{"role":"user","content":"say \"hello\" \\"},{"type":"item_reference","id":%q}]}`
 	made := map[string]string{
-		"POST /v1/responses":        `{"id":"resp_%d","object":"response","output":[{"id":"msg_1","content":[{"type":"output_text","text":"resp_99"}]}]}`,
+		"POST /v1/responses": `{"id":"resp_%d","object":"response","output":[{"id":"msg_1",` +
+			`"content":[{"type":"output_text","text":"resp_99"}]}]}`,
 		"POST /v1/chat/completions": `{"id":"chatcmpl-%d","choices":[]}`,
 	}
 	r := trackingRig(t, 100, made)
-	owner := make(map[string]string)
+	accounts := make(map[string]string) // by response, the key that made it
 	for i := range 6 {
 		r.send(t, "POST", "/v1/responses", `{"model":"example"}`)
-		owner[fmt.Sprint("resp_", i+1)] = r.last()
+		accounts[fmt.Sprint("resp_", i+1)] = r.last()
 	}
-	assert.Equal(t, "key-a", owner["resp_1"])
-	assert.Equal(t, "key-b", owner["resp_2"])
-	assert.Equal(t, "key-c", owner["resp_3"])
-	for id, key := range owner {
+	assert.Equal(t, "key-a", accounts["resp_1"])
+	assert.Equal(t, "key-b", accounts["resp_2"])
+	assert.Equal(t, "key-c", accounts["resp_3"])
+	for id, key := range accounts {
 		for _, body := range []string{
 			fmt.Sprintf(`{"model":"example","previous_response_id":%q}`, id),
-			fmt.Sprintf(`{"input":[{"role":"user","content":"say \"hello\" \\"},{"type":"item_reference","id":%q}]}`, id),
+			fmt.Sprintf(ofItem, id),
 			fmt.Sprintf("{\n\t\"previous_response_id\"\t:\n %q\n}", id),
 		} {
 			r.send(t, "POST", "/v1/chat/completions", body)
@@ -298,6 +304,7 @@ func TestTrackedObjectsAreAskedForWithTheirCredential(t *testing.T) {
 		r.send(t, "POST", "/v1/responses/"+id+"/cancel", "")
 		assert.Equal(t, key, r.last(), id)
 	}
+	// These bodies name no object: a sentence about one, an id of no object, nothing at all.
 	before := r.last()
 	r.send(t, "POST", "/v1/chat/completions", `{"messages":[{"content":"what was resp_2 about? \"resp_2\""}]}`)
 	r.send(t, "POST", "/v1/chat/completions", `{"messages":[{"content":"chatcmpl-7"}]}`)
@@ -306,10 +313,10 @@ func TestTrackedObjectsAreAskedForWithTheirCredential(t *testing.T) {
 	for _, k := range r.sent()[len(r.sent())-3:] {
 		used[k] = true
 	}
-	assert.Len(t, used, 3, "a sentence about an object, and the name of none, leave the turn alone (after %s)", before)
+	assert.Len(t, used, 3, "the keys serve such requests in turn (after %s)", before)
 }
 
-// The request stays with its account also where that is worse off than another.
+// The request stays with the account that made the object, even while that account is exhausted.
 func TestTrackedObjectsAreNotSwitched(t *testing.T) {
 	r := trackingRig(t, 100, map[string]string{"POST /v1/responses": `{"id":"resp_%d"}`})
 	r.send(t, "POST", "/v1/responses", `{}`)
@@ -319,32 +326,54 @@ func TestTrackedObjectsAreNotSwitched(t *testing.T) {
 	for range 3 {
 		status, _ := r.send(t, "POST", "/v1/chat/completions", `{"previous_response_id":"resp_1"}`)
 		assert.Equal(t, 429, status)
-		assert.Equal(t, "key-a", r.last(), "also when it is put aside")
+		assert.Equal(t, "key-a", r.last(), "although it is put aside")
 	}
 	require.NoError(t, r.pool.Remove(t.Context(), r.provider, "a"))
 	status, _ := r.send(t, "POST", "/v1/chat/completions", `{"previous_response_id":"resp_1"}`)
 	assert.Equal(t, 200, status)
-	assert.NotEqual(t, "key-a", r.last(), "whose credential is gone is nobody's")
+	assert.NotEqual(t, "key-a", r.last(), "after the removal of its credential the object belongs to nobody")
 }
 
+// The pool learns ids of objects from answers: from a stream, a list, a nested member, a body that
+// breaks off.
 func TestWhatAnswersTeach(t *testing.T) {
 	for what, c := range map[string]struct{ path, answer, mention string }{
-		"a stream's response":  {"/v1/responses", "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_s\",\"status\":\"in_progress\"}}\n\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\"}\n\n", "resp_s"},
-		"a list":               {"/v1/files", `{"object":"list","data":[{"id":"file-1"},{"id":"file-2"}]}`, "file-2"},
-		"a container in use":   {"/v1/messages", `{"id":"msg_1","container":{"id":"container_1","expires_at":"2026-01-01T00:00:00Z"}}`, "container_1"},
-		"a file that was made": {"/v1/chat/completions", `{"choices":[{"message":{"annotations":[{"type":"container_file_citation","container_id":"cntr_1","file_id":"cfile_1"}]}}]}`, "cfile_1"},
-		"a file of Google's":   {"/upload/v1beta/files", `{"file":{"name":"files/abc-123","uri":"https://generativelanguage.googleapis.com/v1beta/files/abc-123"}}`, "https://generativelanguage.googleapis.com/v1beta/files/abc-123"},
-		"what was cut":         {"/v1/files", `{"id":"file-cut","bytes":12,"filename":"x`, "file-cut"},
+		"a stream's response": {
+			path: "/v1/responses",
+			answer: "event: response.created\ndata: " +
+				`{"type":"response.created","response":{"id":"resp_s","status":"in_progress"}}` + "\n\n" +
+				"data: " + `{"type":"response.output_text.delta","delta":"Hi"}` + "\n\n",
+			mention: "resp_s",
+		},
+		"a list": {"/v1/files", `{"object":"list","data":[{"id":"file-1"},{"id":"file-2"}]}`, "file-2"},
+		"a container in use": {
+			path:    "/v1/messages",
+			answer:  `{"id":"msg_1","container":{"id":"container_1","expires_at":"2026-01-01T00:00:00Z"}}`,
+			mention: "container_1",
+		},
+		"a file that was made": {
+			path: "/v1/chat/completions",
+			answer: `{"choices":[{"message":{"annotations":[{"type":"container_file_citation",` +
+				`"container_id":"cntr_1","file_id":"cfile_1"}]}}]}`,
+			mention: "cfile_1",
+		},
+		"a file of Google's": {
+			path: "/upload/v1beta/files",
+			answer: `{"file":{"name":"files/abc-123",` +
+				`"uri":"https://generativelanguage.googleapis.com/v1beta/files/abc-123"}}`,
+			mention: "https://generativelanguage.googleapis.com/v1beta/files/abc-123",
+		},
+		"what was cut": {"/v1/files", `{"id":"file-cut","bytes":12,"filename":"x`, "file-cut"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			r := trackingRig(t, 10, map[string]string{"POST " + c.path: c.answer})
 			r.send(t, "POST", "/v1/chat", `{}`)
 			_, got := r.send(t, "POST", c.path, `{}`)
-			assert.Equal(t, c.answer, got, "handed on as it is")
-			owner := r.last()
+			assert.Equal(t, c.answer, got, "the caller gets the answer as it is")
+			account := r.last()
 			for range 4 {
 				r.send(t, "POST", "/v1/chat", fmt.Sprintf(`{"x":[{"y":%q}]}`, c.mention))
-				assert.Equal(t, owner, r.last())
+				assert.Equal(t, account, r.last())
 			}
 		})
 	}
@@ -352,15 +381,15 @@ func TestWhatAnswersTeach(t *testing.T) {
 
 func TestTrackingIsBounded(t *testing.T) {
 	r := trackingRig(t, 5, map[string]string{"POST /v1/responses": `{"id":"resp_%d"}`})
-	owner := make([]string, 31)
+	accounts := make([]string, 31) // by response, the key that made it
 	for i := 1; i <= 30; i++ {
 		r.send(t, "POST", "/v1/responses", `{}`)
-		owner[i] = r.last()
+		accounts[i] = r.last()
 	}
 	for i := 26; i <= 30; i++ {
 		for range 4 {
 			r.send(t, "POST", "/v1/chat/completions", fmt.Sprintf(`{"previous_response_id":"resp_%d"}`, i))
-			assert.Equal(t, owner[i], r.last())
+			assert.Equal(t, accounts[i], r.last())
 		}
 	}
 	used := map[string]bool{}
@@ -368,13 +397,16 @@ func TestTrackingIsBounded(t *testing.T) {
 		r.send(t, "POST", "/v1/chat/completions", `{"previous_response_id":"resp_1"}`)
 		used[r.last()] = true
 	}
-	assert.Len(t, used, 3, "the oldest is forgotten")
+	assert.Len(t, used, 3, "the pool has forgotten the oldest")
 }
 
-// A body is looked at through GetBody, and arrives whole, whatever GetBody does: openai-go's
-// rewinds one reader.
+// The transport reads a body through GetBody to find ids. The body still arrives whole, whatever
+// GetBody does. That of openai-go, for one, rewinds the only reader.
 func TestTrackedRequestBodiesArriveWhole(t *testing.T) {
 	big := `{"pad":"` + strings.Repeat("x ", 40<<10) + `","previous_response_id":"resp_1"}`
+	with := func(header, value string) func(*http.Request) {
+		return func(req *http.Request) { req.Header.Set(header, value) }
+	}
 	shared := func(req *http.Request) {
 		one := bytes.NewReader([]byte(big))
 		req.Body = io.NopCloser(one)
@@ -385,14 +417,14 @@ func TestTrackedRequestBodiesArriveWhole(t *testing.T) {
 	}
 	for what, c := range map[string]struct {
 		change func(*http.Request)
-		seen   bool
+		seen   bool // the transport finds the id in the body
 	}{
 		"a copy each":  {func(*http.Request) {}, true},
 		"one reader":   {shared, true},
 		"no GetBody":   {func(req *http.Request) { req.GetBody = nil }, false},
-		"not JSON":     {func(req *http.Request) { req.Header.Set("Content-Type", "multipart/form-data") }, false},
-		"compressed":   {func(req *http.Request) { req.Header.Set("Content-Encoding", "gzip") }, false},
-		"JSON by name": {func(req *http.Request) { req.Header.Set("Content-Type", "application/vnd.api+json; charset=utf-8") }, true},
+		"not JSON":     {with("Content-Type", "multipart/form-data"), false},
+		"compressed":   {with("Content-Encoding", "gzip"), false},
+		"JSON by name": {with("Content-Type", "application/vnd.api+json; charset=utf-8"), true},
 	} {
 		t.Run(what, func(t *testing.T) {
 			r := trackingRig(t, 10, map[string]string{"POST /v1/responses": `{"id":"resp_1"}`})
@@ -402,7 +434,7 @@ func TestTrackedRequestBodiesArriveWhole(t *testing.T) {
 			r.send(t, "POST", "/v1/chat/completions", big, c.change, func(req *http.Request) {
 				req.Body = &closeNoter{ReadCloser: req.Body, closed: closed}
 			})
-			<-closed // the caller's own body, perhaps a moment later
+			<-closed // the transport may close the caller's body a moment later
 			list := r.fake.Requests()
 			assert.EqualValues(t, len(big), list[len(list)-1].Bytes)
 			assert.Equal(t, c.seen, list[len(list)-1].Token == "key-a")
@@ -410,6 +442,7 @@ func TestTrackedRequestBodiesArriveWhole(t *testing.T) {
 	}
 }
 
+// closeNoter is a body that closes a channel when it is closed.
 type closeNoter struct {
 	io.ReadCloser
 	once   sync.Once
@@ -421,27 +454,33 @@ func (c *closeNoter) Close() error {
 	return c.ReadCloser.Close()
 }
 
+// mentioning returns a request whose body names an object.
+func mentioning(t testing.TB, id string) *http.Request {
+	t.Helper()
+	body := strings.NewReader(`{"x":"` + id + `"}`)
+	req, err := http.NewRequest("POST", "https://api.openai.com/v1/chat/completions", body)
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	return req
+}
+
 func TestTrackedRequestIsTheCallersInItsAnswer(t *testing.T) {
 	r := trackingRig(t, 10, map[string]string{"POST /v1/responses": `{"id":"resp_1"}`})
 	r.send(t, "POST", "/v1/responses", `{}`)
-	req, err := http.NewRequest("POST", "https://api.openai.com/v1/chat/completions", strings.NewReader(`{"x":"resp_1"}`))
-	require.NoError(t, err)
-	req.Header.Set("Content-Type", "application/json")
+	req := mentioning(t, "resp_1")
 	resp, err := r.transport.RoundTrip(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	assert.Same(t, req, resp.Request)
 }
 
-// A GetBody that fails after the body was read leaves nothing to send: that is the request's error,
-// not a half body.
+// GetBody fails after the transport has read the body, so there is no body to send. The caller gets
+// that error. The base does not get half a body.
 func TestTrackedRequestWhoseGetBodyFails(t *testing.T) {
 	r := trackingRig(t, 10, map[string]string{"POST /v1/responses": `{"id":"resp_1"}`})
 	r.send(t, "POST", "/v1/responses", `{}`)
 	calls := 0
-	req, err := http.NewRequest("POST", "https://api.openai.com/v1/chat/completions", strings.NewReader(`{"x":"resp_1"}`))
-	require.NoError(t, err)
-	req.Header.Set("Content-Type", "application/json")
+	req := mentioning(t, "resp_1")
 	get := req.GetBody
 	broken := errors.New("the disk is gone")
 	req.GetBody = func() (io.ReadCloser, error) {
@@ -457,11 +496,12 @@ func TestTrackedRequestWhoseGetBodyFails(t *testing.T) {
 		}
 		return answer(req, 200, "{}"), nil
 	})
-	_, err = r.transport.RoundTrip(req)
+	_, err := r.transport.RoundTrip(req)
 	require.ErrorIs(t, err, broken)
 }
 
-// Without the opt-in no body of a success is wrapped, and none of a request read before it is sent.
+// Without TrackObjects the transport does not wrap the body of a success, and does not read the
+// body of a request before it sends it.
 func TestNothingIsTrackedUnasked(t *testing.T) {
 	r := keysOf(t, "openai-api", "https://api.openai.com", reauthtest.OpenAI)
 	body := io.NopCloser(strings.NewReader(`{"id":"resp_1"}`))

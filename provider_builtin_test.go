@@ -11,7 +11,8 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// Everything that a row names is implemented here, and the provider is found by each of its names.
+// The package implements all that a row names. LookupProvider finds the provider by each of its
+// names.
 func TestEveryRowIsJoined(t *testing.T) {
 	var names []string
 	for row := range vendors.All() {
@@ -33,7 +34,8 @@ func TestEveryRowIsJoined(t *testing.T) {
 	assert.Equal(t, names, ProviderNames())
 }
 
-// A base URL is one of the provider's own, and is missing only where each customer has another one.
+// The provider's own patterns claim its base URL. A provider has no base URL only if each customer
+// has a URL of its own.
 func TestBaseURLsAreTheProviders(t *testing.T) {
 	own := []string{"azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex"}
 	pool := NewPool()
@@ -75,7 +77,8 @@ func TestIsKey(t *testing.T) {
 
 func TestCanonicalName(t *testing.T) {
 	for in, want := range map[string]string{
-		"xai": "xai-oauth", " X.AI ": "xai-oauth", "openai": "openai-api", "custom:moonshot": "kimi-coding", "custom:": "custom", "own": "own",
+		"xai": "xai-oauth", " X.AI ": "xai-oauth", "openai": "openai-api",
+		"custom:moonshot": "kimi-coding", "custom:": "custom", "own": "own",
 	} {
 		assert.Equal(t, want, vendors.Canonical(in), in)
 	}

@@ -40,9 +40,9 @@ func complete(accessToken, refreshToken string) error {
 	return err
 }
 
-var _ = complete // it needs an account; that it compiles is what is tested
+var _ = complete // it needs an account, so the test is only that it compiles
 
-// The README's two ways to share a pool.
+// openOnHost and openOnFleet are the README's two ways to share a pool.
 
 func openOnHost(ctx context.Context, path string) (*reauth.Pool, error) {
 	return reauth.OpenPool(ctx, reauth.NewFileStore(path))
@@ -65,12 +65,12 @@ func TestReadmeSharing(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, pool.Close())
 	_, err = openOnFleet(t.Context(), "postgres://")
-	require.ErrorContains(t, err, "pgx", "no driver is imported here; integration/ runs it on PostgreSQL")
+	require.ErrorContains(t, err, "pgx", "this module imports no driver; integration/ uses PostgreSQL")
 }
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// Every line of Go in the README stands, in the same order, in code that is compiled.
+// All lines of each Go block in the README stand, in the same order, in a file that is compiled.
 func TestReadmeCodeIsCompiled(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestReadmeCodeIsCompiled(t *testing.T) {
 	}
 }
 
-// flat drops the indentation.
+// flat returns s without indentation.
 func flat(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	for i := range lines {

@@ -27,10 +27,12 @@ const (
 	githubToken     = "ghu_EXAMPLE-old"
 )
 
-// builtinProviders are those whose refresher is built in.
-var builtinProviders = []string{"anthropic", "copilot", "minimax-cn", "minimax-oauth", "nous", "openai-codex", "qwen-oauth", "xai-oauth"}
+// builtinProviders are the providers that have a built-in refresher.
+var builtinProviders = []string{
+	"anthropic", "copilot", "minimax-cn", "minimax-oauth", "nous", "openai-codex", "qwen-oauth", "xai-oauth",
+}
 
-// loginAt is exampleLogin at another provider.
+// loginAt returns exampleLogin as a login of another provider.
 func loginAt(provider string) reauth.Credential {
 	c := exampleLogin()
 	c.Provider = provider
@@ -40,7 +42,7 @@ func loginAt(provider string) reauth.Credential {
 	return c
 }
 
-// builtinOver is a built-in refresher over the wire.
+// builtinOver returns a built-in refresher over the wire.
 func builtinOver(t testing.TB, w *tokenWire, name string, cfg reauth.OAuth2Config) reauth.Refresher {
 	t.Helper()
 	cfg.HTTPClient = w.client()
@@ -49,7 +51,7 @@ func builtinOver(t testing.TB, w *tokenWire, name string, cfg reauth.OAuth2Confi
 	return r
 }
 
-// success is an answer with a new pair, in the form of the provider.
+// success returns an answer with a new pair, as the provider words it.
 func success(provider string) string {
 	if provider == "copilot" {
 		return `{"token":"at-EXAMPLE-new","expires_at":946688400}`
@@ -57,53 +59,70 @@ func success(provider string) string {
 	return strings.Replace(newPair, "{", `{"status":"success",`, 1)
 }
 
-// meanings are the folders of fixtures/token: what a refresh comes to.
+// meanings are the folders of fixtures/token. Each says how a refresh with such an answer ends.
 var meanings = map[string]struct{ permanent, success bool }{
-	"raced": {permanent: true}, "relogin": {permanent: true}, "retry": {}, "entitlement": {}, "exhausted": {}, "other": {}, "success": {success: true},
+	"raced":       {permanent: true},
+	"relogin":     {permanent: true},
+	"retry":       {},
+	"entitlement": {},
+	"exhausted":   {},
+	"other":       {},
+	"success":     {success: true},
 }
 
-// recorded says how the recorded answers of a provider are replayed, by the provider as the file's
-// name has it.
+// recorded says how the test replays the recorded answers of a provider. The key is the provider in
+// the name of the file.
 var recorded = map[string]struct {
 	provider string
-	cfg      *reauth.OAuth2Config // of OAuth2Refresher; nil: the provider's own refresher
+	cfg      *reauth.OAuth2Config // for OAuth2Refresher; nil: the provider's own refresher
 }{
 	"anthropic":      {provider: "anthropic"},
 	"github-copilot": {provider: "copilot"},
-	"google":         {"gemini", &reauth.OAuth2Config{TokenURL: "https://oauth2.googleapis.com/token", ClientID: "example.apps.googleusercontent.com", ClientSecret: "cs-EXAMPLE"}},
-	"kimi":           {"kimi-coding", &reauth.OAuth2Config{TokenURL: "https://auth.kimi.com/api/oauth/token", ClientID: "17e5f671-d194-4dfb-9706-5516cb48c098"}},
-	"minimax":        {provider: "minimax-oauth"},
-	"nous":           {provider: "nous"},
-	"openai-codex":   {provider: "openai-codex"},
-	"qwen":           {provider: "qwen-oauth"},
-	"xai":            {provider: "xai-oauth"},
+	"google": {"gemini", &reauth.OAuth2Config{
+		TokenURL:     "https://oauth2.googleapis.com/token",
+		ClientID:     "example.apps.googleusercontent.com",
+		ClientSecret: "cs-EXAMPLE",
+	}},
+	"kimi": {"kimi-coding", &reauth.OAuth2Config{
+		TokenURL: "https://auth.kimi.com/api/oauth/token", ClientID: "17e5f671-d194-4dfb-9706-5516cb48c098",
+	}},
+	"minimax":      {provider: "minimax-oauth"},
+	"nous":         {provider: "nous"},
+	"openai-codex": {provider: "openai-codex"},
+	"qwen":         {provider: "qwen-oauth"},
+	"xai":          {provider: "xai-oauth"},
 }
 
-// notReplayed are recorded answers of what is not asked any more.
+// notReplayed are recorded answers of requests that no refresher makes any more, with the reason.
 var notReplayed = map[string]string{
-	"token/exhausted/nous-402-agent-key-no-credits": "no agent key is minted any more: the access token itself is sent",
+	"token/exhausted/nous-402-agent-key-no-credits": "no refresher mints an agent key any more",
 }
 
-// afterRecorded is what the pool holds after an answer that brings something, and how long it
-// lives; other answers change nothing.
+// afterRecorded lists the pair that the pool has after a recorded answer, and how long it lives.
+// Answers that are not listed change nothing.
 var afterRecorded = map[string]struct {
-	access, refresh string // empty: as it was
+	access, refresh string // "": unchanged
 	lifetime        time.Duration
 }{
-	"token/success/anthropic-200-rotated-pair":       {"sk-ant-oat01-…", "sk-ant-ort01-…", 8 * time.Hour},
-	"token/success/github-copilot-200-minted":        {"tid=…;exp=1726000000;sku=…;…", "", time.Unix(1726000000, 0).Sub(bubbleStart)},
+	"token/success/anthropic-200-rotated-pair": {"sk-ant-oat01-…", "sk-ant-ort01-…", 8 * time.Hour},
+	"token/success/github-copilot-200-minted": {
+		access: "tid=…;exp=1726000000;sku=…;…", lifetime: time.Unix(1726000000, 0).Sub(bubbleStart),
+	},
 	"token/success/google-200-without-refresh-token": {"ya29.…", "", 3599 * time.Second},
 	"token/success/kimi-200-rotated-pair":            {"new-access", "new-refresh", 15 * time.Minute},
-	"token/success/minimax-200-expired-in-ms":        {"fresh-access", "rotated-rt", time.Unix(1700000000, 0).Sub(bubbleStart)},
-	"token/success/openai-codex-200-rotated-pair":    {"<jwt>", "<new rt>", 10 * 24 * time.Hour},
-	"token/retry/kimi-200-expires-in-zero":           {"next-access", "next-refresh", 0},
-	"token/retry/minimax-200-without-access-token":   {"", "rotated-rt", 0},
+	"token/success/minimax-200-expired-in-ms": {
+		access: "fresh-access", refresh: "rotated-rt", lifetime: time.Unix(1700000000, 0).Sub(bubbleStart),
+	},
+	"token/success/openai-codex-200-rotated-pair":  {"<jwt>", "<new rt>", 10 * 24 * time.Hour},
+	"token/retry/kimi-200-expires-in-zero":         {"next-access", "next-refresh", 0},
+	"token/retry/minimax-200-without-access-token": {"", "rotated-rt", 0},
 }
 
-// bubbleStart is when every bubble begins.
+// bubbleStart is the time at which every synctest bubble starts.
 var bubbleStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Each recorded answer, at the URL it was recorded at; whatever else is asked answers 404.
+// The test replays each recorded answer at the URL at which it was recorded. Every other URL
+// answers 404.
 func TestRecordedTokenAnswers(t *testing.T) {
 	skipped := 0
 	for _, f := range fixturetest.TokenAnswers(t, "fixtures") {
@@ -121,7 +140,8 @@ func TestRecordedTokenAnswers(t *testing.T) {
 			if f.Notes.Get("Fixture-Kind") == "mint" {
 				method = "GET"
 			}
-			w.RegisterResponder(method, endpoint, httpmock.NewBytesResponder(f.Resp.StatusCode, f.Body).HeaderSet(f.Resp.Header))
+			answer := httpmock.NewBytesResponder(f.Resp.StatusCode, f.Body).HeaderSet(f.Resp.Header)
+			w.RegisterResponder(method, endpoint, answer)
 			pool, login := loginPool(t, recordedRefresher(t, w, f.Provider), loginAt(at.provider)), loginAt(at.provider)
 			want, changed := afterRecorded[f.Name]
 
@@ -134,7 +154,8 @@ func TestRecordedTokenAnswers(t *testing.T) {
 				assert.Equal(t, []any{at.provider, f.Resp.StatusCode}, []any{re.Provider, re.Status})
 			}
 			sends := w.GetCallCountInfo()[method+" "+endpoint]
-			assert.Equal(t, map[bool]int{false: 1, true: 3}[f.Resp.StatusCode == 429], sends, "only 429 is repeated")
+			wantSends := map[bool]int{false: 1, true: 3}[f.Resp.StatusCode == 429]
+			assert.Equal(t, wantSends, sends, "the refresher repeats only after a 429")
 
 			err = pool.Refresh(context.Background(), login.Provider, login.ID)
 			assert.Equal(t, want.access != "", err == nil, "%v", err)
@@ -151,9 +172,10 @@ func TestRecordedTokenAnswers(t *testing.T) {
 			}
 		})
 	}
-	assert.Len(t, notReplayed, skipped, "each is there")
+	assert.Len(t, notReplayed, skipped, "fixtures holds each of notReplayed")
 }
 
+// recordedRefresher returns the refresher of a row of recorded, over the wire.
 func recordedRefresher(t testing.TB, w *tokenWire, provider string) reauth.Refresher {
 	t.Helper()
 	at := recorded[provider]
@@ -165,10 +187,12 @@ func recordedRefresher(t testing.TB, w *tokenWire, provider string) reauth.Refre
 	return reauth.OAuth2Refresher(cfg)
 }
 
-// What each provider is sent, to the last parameter and header.
+// The request that each provider gets, with all its parameters and header fields.
 func TestBuiltinTokenRequests(t *testing.T) {
 	grant := func(clientID string) map[string]string {
-		return map[string]string{"grant_type": "refresh_token", "refresh_token": "rt-EXAMPLE-old", "client_id": clientID}
+		return map[string]string{
+			"grant_type": "refresh_token", "refresh_token": "rt-EXAMPLE-old", "client_id": clientID,
+		}
 	}
 	header := func(kind string, more ...string) map[string]string {
 		h := map[string]string{"Accept": "application/json", "User-Agent": "reauth"}
@@ -185,27 +209,42 @@ func TestBuiltinTokenRequests(t *testing.T) {
 		params, header map[string]string
 	}
 	want := map[string]sent{
-		"anthropic":     {"POST " + claudeURL, grant("9d1c250a-e61b-44d9-88ed-5944d1962f5e"), header(jsonType)},
-		"copilot":       {"GET https://api.github.com/copilot_internal/v2/token", map[string]string{}, header("", "Authorization", "token "+githubToken)},
-		"minimax-cn":    {"POST https://account.minimaxi.com/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"), header(formType)},
-		"minimax-oauth": {"POST https://account.minimax.io/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"), header(formType)},
+		"anthropic": {"POST " + claudeURL, grant("9d1c250a-e61b-44d9-88ed-5944d1962f5e"), header(jsonType)},
+		"copilot": {
+			"GET https://api.github.com/copilot_internal/v2/token", map[string]string{},
+			header("", "Authorization", "token "+githubToken),
+		},
+		"minimax-cn": {
+			"POST https://account.minimaxi.com/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"),
+			header(formType),
+		},
+		"minimax-oauth": {
+			"POST https://account.minimax.io/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"),
+			header(formType),
+		},
 		"nous": {
 			"POST https://portal.nousresearch.com/api/oauth/token",
 			map[string]string{"grant_type": "refresh_token", "client_id": "hermes-cli"},
 			header(formType, "X-Nous-Refresh-Token", "rt-EXAMPLE-old"),
 		},
-		"openai-codex": {"POST https://auth.openai.com/oauth/token", grant("app_EMoamEEZ73f0CkXaXp7hrann"), header(jsonType)},
-		"qwen-oauth":   {"POST https://chat.qwen.ai/api/v1/oauth2/token", grant("f0304373b74a44d2b584a3fb70ca9e56"), header(formType)},
-		"xai-oauth":    {"POST " + xaiTokenURL, grant("b1a00492-073a-47ea-816f-4c329264a828"), header(formType)},
+		"openai-codex": {
+			"POST https://auth.openai.com/oauth/token", grant("app_EMoamEEZ73f0CkXaXp7hrann"), header(jsonType),
+		},
+		"qwen-oauth": {
+			"POST https://chat.qwen.ai/api/v1/oauth2/token", grant("f0304373b74a44d2b584a3fb70ca9e56"),
+			header(formType),
+		},
+		"xai-oauth": {"POST " + xaiTokenURL, grant("b1a00492-073a-47ea-816f-4c329264a828"), header(formType)},
 	}
 	for _, provider := range builtinProviders {
 		t.Run(provider, func(t *testing.T) {
 			p, ok := reauth.LookupProvider(provider)
 			require.True(t, ok)
-			require.NotNil(t, p.Refresher, "it is the provider's own")
+			require.NotNil(t, p.Refresher, "the provider has a refresher")
 			w := newTokenWire(says(200, success(provider)))
 			w.RegisterResponder("GET", xaiDiscoveryURL, says(200, `{"token_endpoint":"`+xaiTokenURL+`"}`))
-			got, err := builtinOver(t, w, provider, reauth.OAuth2Config{}).Refresh(context.Background(), loginAt(provider))
+			r := builtinOver(t, w, provider, reauth.OAuth2Config{})
+			got, err := r.Refresh(context.Background(), loginAt(provider))
 			require.NoError(t, err)
 			assert.Equal(t, newTokens[0], got.AccessToken)
 
@@ -218,19 +257,24 @@ func TestBuiltinTokenRequests(t *testing.T) {
 				calls = calls[1:]
 			}
 			require.Len(t, calls, 1)
-			assert.Equal(t, want[provider], sent{calls[0].method + " " + calls[0].url, calls[0].params(t), calls[0].headers()})
+			call := calls[0]
+			assert.Equal(t, want[provider], sent{call.method + " " + call.url, call.params(t), call.headers()})
 		})
 	}
 }
 
+// The settings of the caller replace those of the built-in refresher.
 func TestBuiltinSettingsAreReplaced(t *testing.T) {
 	cfg := reauth.OAuth2Config{
 		TokenURL: exampleTokenURL, ClientID: "app", ClientSecret: "cs-EXAMPLE", Scopes: []string{"openid"},
-		Header: http.Header{"User-Agent": {"example/1"}, "Editor-Version": {"example/2"}}, Permanent: []string{"example_dead"},
+		Header:    http.Header{"User-Agent": {"example/1"}, "Editor-Version": {"example/2"}},
+		Permanent: []string{"example_dead"},
 	}
 	for _, provider := range builtinProviders {
 		t.Run(provider, func(t *testing.T) {
-			w := newTokenWire(inTurn(says(200, success(provider)), says(400, `{"error":"example_dead"}`), says(404, ``)))
+			w := newTokenWire(inTurn(
+				says(200, success(provider)), says(400, `{"error":"example_dead"}`), says(404, ``),
+			))
 			r := builtinOver(t, w, " "+strings.ToUpper(provider)+" ", cfg)
 			_, err := r.Refresh(context.Background(), loginAt(provider))
 			require.NoError(t, err)
@@ -243,20 +287,23 @@ func TestBuiltinSettingsAreReplaced(t *testing.T) {
 			assert.Equal(t, 404, refreshError(t, err).Status)
 
 			calls := w.sent()
-			require.Len(t, calls, 3, "no discovery, and no second endpoint")
+			require.Len(t, calls, 3, "the refresher asks neither discovery nor a second endpoint")
 			for i, clientID := range []string{"app", "of the login", "of the login"} {
 				assert.Equal(t, exampleTokenURL, calls[i].url)
-				assert.Equal(t, []string{"example/1", "example/2"}, []string{calls[i].headers()["User-Agent"], calls[i].headers()["Editor-Version"]})
+				h := calls[i].headers()
+				assert.Equal(t, []string{"example/1", "example/2"}, []string{h["User-Agent"], h["Editor-Version"]})
 				if provider == "copilot" {
-					continue // GitHub knows no client here
+					continue // GitHub's endpoint takes no client id
 				}
 				params := calls[i].params(t)
-				assert.Equal(t, []string{clientID, "cs-EXAMPLE", "openid"}, []string{params["client_id"], params["client_secret"], params["scope"]})
+				got := []string{params["client_id"], params["client_secret"], params["scope"]}
+				assert.Equal(t, []string{clientID, "cs-EXAMPLE", "openid"}, got)
 			}
 		})
 	}
 	w := newTokenWire(says(200, newPair))
-	_, err := builtinOver(t, w, "qwen", reauth.OAuth2Config{JSON: true, BasicAuth: true, ClientSecret: "cs"}).Refresh(context.Background(), loginAt("qwen"))
+	r := builtinOver(t, w, "qwen", reauth.OAuth2Config{JSON: true, BasicAuth: true, ClientSecret: "cs"})
+	_, err := r.Refresh(context.Background(), loginAt("qwen"))
 	require.NoError(t, err)
 	assert.Equal(t, jsonType, w.sent()[0].headers()["Content-Type"])
 	assert.True(t, strings.HasPrefix(w.sent()[0].headers()["Authorization"], "Basic "))
@@ -265,7 +312,10 @@ func TestBuiltinSettingsAreReplaced(t *testing.T) {
 func TestBuiltinRefresherRefuses(t *testing.T) {
 	for name, url := range map[string]string{
 		"groq": "", "nobody": "", "": "",
-		"xai": "http://auth.x.ai/oauth2/token", "nous": "portal.nousresearch.com/token", "claude": "https://user:pw-EXAMPLE@auth.example.com", "qwen": "://",
+		"xai":    "http://auth.x.ai/oauth2/token",
+		"nous":   "portal.nousresearch.com/token",
+		"claude": "https://user:pw-EXAMPLE@auth.example.com",
+		"qwen":   "://",
 	} {
 		r, err := reauth.BuiltinRefresher(name, reauth.OAuth2Config{TokenURL: url})
 		require.Error(t, err, name)
@@ -274,13 +324,14 @@ func TestBuiltinRefresherRefuses(t *testing.T) {
 	}
 }
 
+// MiniMax says in expired_in when a token expires: as a number of seconds, or as an instant.
 func TestMinimaxExpiredIn(t *testing.T) {
 	const never = time.Duration(0)
 	in2004 := time.Unix(1_100_000_000, 0)
 	for name, c := range map[string]struct {
 		value string
-		skew  time.Duration // of the answer's Date; zero: it has none
-		want  time.Duration // since the request was sent
+		skew  time.Duration // how far the answer's Date is ahead; zero: it has no Date
+		want  time.Duration // the expiry, counted from the request
 	}{
 		"seconds":                       {"3600", 0, time.Hour},
 		"seconds as a string":           {`"3600"`, 0, time.Hour},
@@ -294,11 +345,13 @@ func TestMinimaxExpiredIn(t *testing.T) {
 		"null":                          {"null", 0, never},
 	} {
 		onFakeClock(t, name, func(t *testing.T) {
-			answer := says(200, fmt.Sprintf(`{"status":"success","access_token":"at-EXAMPLE-new","expired_in":%s}`, c.value))
+			const format = `{"status":"success","access_token":"at-EXAMPLE-new","expired_in":%s}`
+			answer := says(200, fmt.Sprintf(format, c.value))
 			if c.skew != 0 {
 				answer = answer.HeaderSet(http.Header{"Date": {bubbleStart.Add(c.skew).Format(http.TimeFormat)}})
 			}
-			got, err := builtinOver(t, newTokenWire(answer), "minimax", reauth.OAuth2Config{}).Refresh(context.Background(), loginAt("minimax-oauth"))
+			r := builtinOver(t, newTokenWire(answer), "minimax", reauth.OAuth2Config{})
+			got, err := r.Refresh(context.Background(), loginAt("minimax-oauth"))
 			require.NoError(t, err)
 			want := time.Time{}
 			if c.want != never {
@@ -309,36 +362,101 @@ func TestMinimaxExpiredIn(t *testing.T) {
 	}
 }
 
-// What a provider says in its own way, beyond the recorded answers.
+// Refusals that a provider words in its own way, beyond the recorded answers.
 func TestBuiltinRefusals(t *testing.T) {
+	const qwenDead = `{"error":"invalid_request","error_description":"Invalid refresh token or client_id"}`
 	for name, c := range map[string]struct {
 		provider  string
 		answer    httpmock.Responder
 		code      string
 		permanent bool
 	}{
-		"Qwen's dead grant":                {"qwen-oauth", says(400, `{"error":"invalid_request","error_description":"Invalid refresh token or client_id"}`), "invalid_request", true},
-		"Qwen's other bad requests":        {"qwen-oauth", says(400, `{"error":"invalid_request","error_description":"Missing parameter"}`), "invalid_request", false},
-		"the same words elsewhere":         {"openai-codex", says(400, `{"error":"invalid_request","error_description":"Invalid refresh token or client_id"}`), "invalid_request", false},
-		"Qwen's words under another code":  {"qwen-oauth", says(401, `{"error":"invalid_client","error_description":"Invalid refresh token or client_id"}`), "invalid_client", false},
-		"Nous, reuse":                      {"nous", says(400, `{"error":"invalid_request","error_description":"Refresh token Reuse detected"}`), "invalid_request", true},
-		"Nous, no credits":                 {"nous", says(402, ``), "", false},
-		"Anthropic, 401 of an API":         {"anthropic", says(401, `{"error":{"type":"authentication_error","message":"OAuth token has been revoked"}}`), "authentication_error", true},
-		"Anthropic, 403 of an API":         {"anthropic", says(403, `{"error":{"type":"authentication_error"}}`), "authentication_error", false},
-		"xAI, the tier":                    {"xai-oauth", says(403, ``), "tier_denied", false},
-		"xAI, the tier in words":           {"xai-oauth", says(403, `{"error":"invalid_grant","error_description":"Access denied"}`), "invalid_grant", false},
-		"MiniMax, dead in a 200":           {"minimax-oauth", says(200, `{"status":"error","base_resp":{"status_code":5,"status_msg":"invalid_refresh_token"}}`), "invalid_refresh_token", true},
-		"MiniMax, dead in a sentence":      {"minimax-cn", says(400, `{"base_resp":{"status_code":5,"status_msg":"oauth: invalid_grant"}}`), "oauth: invalid_grant", true},
-		"MiniMax, busy in a 200":           {"minimax-oauth", says(200, `{"status":"error","base_resp":{"status_code":1000,"status_msg":"busy"}}`), "busy", false},
-		"MiniMax, tokens beside an error":  {"minimax-oauth", says(200, `{"status":"error","access_token":"at-EXAMPLE-new","base_resp":{"status_msg":"busy"}}`), "busy", false},
+		"Qwen's dead grant": {
+			provider:  "qwen-oauth",
+			answer:    says(400, qwenDead),
+			code:      "invalid_request",
+			permanent: true,
+		},
+		"Qwen's other bad requests": {
+			provider: "qwen-oauth",
+			answer:   says(400, `{"error":"invalid_request","error_description":"Missing parameter"}`),
+			code:     "invalid_request",
+		},
+		"the same words elsewhere": {
+			provider: "openai-codex",
+			answer:   says(400, qwenDead),
+			code:     "invalid_request",
+		},
+		"Qwen's words under another code": {
+			provider: "qwen-oauth",
+			answer:   says(401, `{"error":"invalid_client","error_description":"Invalid refresh token or client_id"}`),
+			code:     "invalid_client",
+		},
+		"Nous, reuse": {
+			provider:  "nous",
+			answer:    says(400, `{"error":"invalid_request","error_description":"Refresh token Reuse detected"}`),
+			code:      "invalid_request",
+			permanent: true,
+		},
+		"Nous, no credits": {"nous", says(402, ``), "", false},
+		"Anthropic, 401 of an API": {
+			provider:  "anthropic",
+			answer:    says(401, `{"error":{"type":"authentication_error","message":"OAuth token has been revoked"}}`),
+			code:      "authentication_error",
+			permanent: true,
+		},
+		"Anthropic, 403 of an API": {
+			provider: "anthropic",
+			answer:   says(403, `{"error":{"type":"authentication_error"}}`),
+			code:     "authentication_error",
+		},
+		"xAI, the tier": {"xai-oauth", says(403, ``), "tier_denied", false},
+		"xAI, the tier in words": {
+			provider: "xai-oauth",
+			answer:   says(403, `{"error":"invalid_grant","error_description":"Access denied"}`),
+			code:     "invalid_grant",
+		},
+		"MiniMax, dead in a 200": {
+			provider: "minimax-oauth",
+			answer: says(200, `{"status":"error",`+
+				`"base_resp":{"status_code":5,"status_msg":"invalid_refresh_token"}}`),
+			code:      "invalid_refresh_token",
+			permanent: true,
+		},
+		"MiniMax, dead in a sentence": {
+			provider:  "minimax-cn",
+			answer:    says(400, `{"base_resp":{"status_code":5,"status_msg":"oauth: invalid_grant"}}`),
+			code:      "oauth: invalid_grant",
+			permanent: true,
+		},
+		"MiniMax, busy in a 200": {
+			provider: "minimax-oauth",
+			answer:   says(200, `{"status":"error","base_resp":{"status_code":1000,"status_msg":"busy"}}`),
+			code:     "busy",
+		},
+		"MiniMax, tokens beside an error": {
+			provider: "minimax-oauth",
+			answer:   says(200, `{"status":"error","access_token":"at-EXAMPLE-new","base_resp":{"status_msg":"busy"}}`),
+			code:     "busy",
+		},
 		"GitHub, revoked":                  {"copilot", says(401, `{"message":"Bad credentials"}`), "", true},
 		"GitHub, a token that cannot mint": {"copilot", says(404, `{"message":"Not Found"}`), "", true},
 		"GitHub, a page":                   {"copilot", says(404, `<html>`), "", false},
-		"GitHub, no subscription":          {"copilot", says(403, `{"message":"Resource not accessible by integration"}`), "", false},
-		"GitHub, a mint without token":     {"copilot", says(200, `{"expires_at":946688400}`), "no_access_token", false},
-		"a 401 without a code":             {"openai-codex", says(401, ``), "", false},
-		"a country that is not served":     {"openai-codex", says(403, `{"error":{"code":"unsupported_country_region_territory"}}`), "unsupported_country_region_territory", false},
-		"a challenge of the edge":          {"anthropic", says(403, `<!DOCTYPE html><title>Just a moment...</title>`), "", false},
+		"GitHub, no subscription": {
+			provider: "copilot", answer: says(403, `{"message":"Resource not accessible by integration"}`),
+		},
+		"GitHub, a mint without token": {
+			provider: "copilot", answer: says(200, `{"expires_at":946688400}`), code: "no_access_token",
+		},
+		"a 401 without a code": {"openai-codex", says(401, ``), "", false},
+		"a country that is not served": {
+			provider: "openai-codex",
+			answer:   says(403, `{"error":{"code":"unsupported_country_region_territory"}}`),
+			code:     "unsupported_country_region_territory",
+		},
+		"a challenge of the edge": {
+			provider: "anthropic", answer: says(403, `<!DOCTYPE html><title>Just a moment...</title>`),
+		},
 	} {
 		onFakeClock(t, name, func(t *testing.T) {
 			w := newTokenWire(c.answer)
@@ -347,12 +465,13 @@ func TestBuiltinRefusals(t *testing.T) {
 			pool := loginPool(t, builtinOver(t, w, c.provider, reauth.OAuth2Config{}), login)
 			re := refreshError(t, pool.Refresh(context.Background(), login.Provider, "me"))
 			assert.Equal(t, []any{c.provider, c.code, c.permanent}, []any{re.Provider, re.Code, re.Permanent})
-			assert.Equal(t, tokens(login), tokens(heldBy(t, pool, login)), "nothing is wiped")
+			assert.Equal(t, tokens(login), tokens(heldBy(t, pool, login)), "the pool keeps the pair")
 		})
 	}
 }
 
-// What an answer tells beside the tokens.
+// An answer may tell more than the tokens: an account, a base URL, a resource. The refresher notes
+// it in the credential.
 func TestWhatBuiltinRefreshersNote(t *testing.T) {
 	claim := func(account string) string {
 		return jwt(`{"https://api.openai.com/auth":{"chatgpt_account_id":"` + account + `"}}`)
@@ -362,18 +481,50 @@ func TestWhatBuiltinRefreshersNote(t *testing.T) {
 		account          string
 		notes            map[string]string
 	}{
-		"Codex, account of the access token": {"openai-codex", `{"access_token":"` + claim("acc-1") + `","id_token":"` + claim("acc-2") + `"}`, "acc-1", nil},
-		"Codex, account of the id token":     {"openai-codex", `{"access_token":"at","id_token":"` + claim("acc-2") + `"}`, "acc-2", nil},
-		"Nous, a base URL of its own":        {"nous", `{"access_token":"at","inference_base_url":"https://inference-api.nousresearch.com/v1"}`, "", map[string]string{"base_url": "https://inference-api.nousresearch.com/v1"}},
-		"Nous, a stranger's":                 {"nous", `{"access_token":"at","inference_base_url":"https://inference-api.nousresearch.com.stranger.example/v1"}`, "", nil},
-		"Nous, in the clear":                 {"nous", `{"access_token":"at","inference_base_url":"http://inference-api.nousresearch.com/v1"}`, "", nil},
-		"Qwen's resource":                    {"qwen-oauth", `{"access_token":"at","resource_url":"portal.qwen.ai"}`, "", map[string]string{"resource_url": "portal.qwen.ai"}},
-		"MiniMax's resource":                 {"minimax-oauth", `{"status":"success","access_token":"at","resource_url":"https://api.minimax.io/anthropic"}`, "", map[string]string{"resource_url": "https://api.minimax.io/anthropic"}},
-		"Copilot's endpoint":                 {"copilot", `{"token":"at","endpoints":{"api":"https://api.business.githubcopilot.com"}}`, "", map[string]string{"endpoint": "https://api.business.githubcopilot.com"}},
+		"Codex, account of the access token": {
+			provider: "openai-codex",
+			answer:   `{"access_token":"` + claim("acc-1") + `","id_token":"` + claim("acc-2") + `"}`,
+			account:  "acc-1",
+		},
+		"Codex, account of the id token": {
+			provider: "openai-codex",
+			answer:   `{"access_token":"at","id_token":"` + claim("acc-2") + `"}`,
+			account:  "acc-2",
+		},
+		"Nous, a base URL of its own": {
+			provider: "nous",
+			answer:   `{"access_token":"at","inference_base_url":"https://inference-api.nousresearch.com/v1"}`,
+			notes:    map[string]string{"base_url": "https://inference-api.nousresearch.com/v1"},
+		},
+		"Nous, a stranger's": {
+			provider: "nous",
+			answer: `{"access_token":"at",` +
+				`"inference_base_url":"https://inference-api.nousresearch.com.stranger.example/v1"}`,
+		},
+		"Nous, in the clear": {
+			provider: "nous",
+			answer:   `{"access_token":"at","inference_base_url":"http://inference-api.nousresearch.com/v1"}`,
+		},
+		"Qwen's resource": {
+			provider: "qwen-oauth",
+			answer:   `{"access_token":"at","resource_url":"portal.qwen.ai"}`,
+			notes:    map[string]string{"resource_url": "portal.qwen.ai"},
+		},
+		"MiniMax's resource": {
+			provider: "minimax-oauth",
+			answer:   `{"status":"success","access_token":"at","resource_url":"https://api.minimax.io/anthropic"}`,
+			notes:    map[string]string{"resource_url": "https://api.minimax.io/anthropic"},
+		},
+		"Copilot's endpoint": {
+			provider: "copilot",
+			answer:   `{"token":"at","endpoints":{"api":"https://api.business.githubcopilot.com"}}`,
+			notes:    map[string]string{"endpoint": "https://api.business.githubcopilot.com"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newTokenWire(says(200, c.answer))
-			got, err := builtinOver(t, w, c.provider, reauth.OAuth2Config{}).Refresh(context.Background(), loginAt(c.provider))
+			r := builtinOver(t, w, c.provider, reauth.OAuth2Config{})
+			got, err := r.Refresh(context.Background(), loginAt(c.provider))
 			require.NoError(t, err)
 			assert.Equal(t, c.account, got.AccountID)
 			assert.Equal(t, c.notes, got.Metadata)
@@ -381,26 +532,29 @@ func TestWhatBuiltinRefreshersNote(t *testing.T) {
 	}
 }
 
-// A GitHub token is not spent by minting, so that the mint may be asked again; one of an OAuth app
-// is the key itself.
+// GitHub mints Copilot tokens for a GitHub token and does not spend it. So the refresher may repeat
+// the request. The token of an OAuth app is the key itself, and mints nothing.
 func TestCopilotMints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newTokenWire(inTurn(lost, says(502, ``), says(200, success("copilot"), "Date", bubbleStart.Add(10*time.Minute).Format(http.TimeFormat))))
+		ahead := bubbleStart.Add(10 * time.Minute).Format(http.TimeFormat)
+		w := newTokenWire(inTurn(lost, says(502, ``), says(200, success("copilot"), "Date", ahead)))
 		login := loginAt("copilot")
 		pool := loginPool(t, builtinOver(t, w, "copilot", reauth.OAuth2Config{}), login)
 		require.NoError(t, pool.Refresh(context.Background(), "copilot", "me"))
 		assert.Equal(t, ms(0, 250, 750), w.times())
 		got := heldBy(t, pool, login)
-		assert.Equal(t, []string{newTokens[0], githubToken}, tokens(got), "the GitHub token stays")
-		assert.WithinDuration(t, time.Now().Add(50*time.Minute), got.Expiry, 0, "expires_at is of GitHub's clock")
+		assert.Equal(t, []string{newTokens[0], githubToken}, tokens(got), "the pool keeps the GitHub token")
+		assert.WithinDuration(t, time.Now().Add(50*time.Minute), got.Expiry, 0, "expires_at goes by GitHub's clock")
 
-		app := reauth.Credential{Provider: "copilot", ID: "app", AccessToken: "at-EXAMPLE-app", RefreshToken: "gho_EXAMPLE"}
+		app := reauth.Credential{
+			Provider: "copilot", ID: "app", AccessToken: "at-EXAMPLE-app", RefreshToken: "gho_EXAMPLE",
+		}
 		_, err := pool.Add(context.Background(), app)
 		require.NoError(t, err)
 		require.ErrorIs(t, pool.Refresh(context.Background(), "copilot", "app"), reauth.ErrNotRefreshable)
 		_, err = builtinOver(t, w, "copilot", reauth.OAuth2Config{}).Refresh(context.Background(), app)
 		require.ErrorIs(t, err, reauth.ErrNotRefreshable)
-		assert.Len(t, w.sent(), 3, "nothing was sent for it")
+		assert.Len(t, w.sent(), 3, "the refresher sends nothing for the app")
 		assert.Equal(t, tokens(app), tokens(heldBy(t, pool, app)))
 	})
 }
@@ -413,7 +567,7 @@ func TestBuiltinRefreshersAndStaticKeys(t *testing.T) {
 		require.ErrorIs(t, err, reauth.ErrNotRefreshable)
 		pool := loginPool(t, builtinOver(t, w, provider, reauth.OAuth2Config{}), key)
 		require.ErrorIs(t, pool.Refresh(context.Background(), provider, "key"), reauth.ErrNotRefreshable)
-		assert.Empty(t, w.sent(), "%s is not asked, nor is discovery", provider)
+		assert.Empty(t, w.sent(), "the refresher of %s sends nothing, not even to discovery", provider)
 		assert.Equal(t, "key-EXAMPLE", heldBy(t, pool, key).AccessToken)
 	}
 }
@@ -422,7 +576,8 @@ func TestNoSecretInWhatBuiltinRefreshersSay(t *testing.T) {
 	for _, provider := range builtinProviders {
 		for name, answer := range echoes(loginAt(provider)) {
 			onFakeClock(t, provider+", "+name, func(t *testing.T) {
-				assertSecretless(t, builtinOver(t, newTokenWire(answer), provider, reauth.OAuth2Config{}), loginAt(provider))
+				r := builtinOver(t, newTokenWire(answer), provider, reauth.OAuth2Config{})
+				assertSecretless(t, r, loginAt(provider))
 			})
 		}
 	}

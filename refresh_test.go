@@ -197,7 +197,10 @@ func TestNoSecretInWhatARefresherSays(t *testing.T) {
 
 func TestOAuth2ConfigInALogHoldsNoSecret(t *testing.T) {
 	var b bytes.Buffer
-	cfg := reauth.OAuth2Config{TokenURL: "https://auth.example.com/token", ClientID: "me", ClientSecret: "very-secret", Header: http.Header{"X": {"very-secret"}}}
+	cfg := reauth.OAuth2Config{
+		TokenURL: "https://auth.example.com/token", ClientID: "me", ClientSecret: "very-secret",
+		Header: http.Header{"X": {"very-secret"}},
+	}
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "value", cfg, "pointer", &cfg)
 	assert.NotContains(t, b.String(), "very-secret")
 	assert.Contains(t, b.String(), "auth.example.com")

@@ -254,7 +254,8 @@ func TestQuotedLimitMarksNobody(t *testing.T) {
 		sends++
 		_, _ = io.Copy(io.Discard, req.Body)
 		_ = req.Body.Close()
-		return answer(req, 400, `{"error":{"message":"Invalid value: 'my usage limit resets in 20 days'.","type":"invalid_request_error","param":"service_tier","code":"invalid_value"}}`), nil
+		return answer(req, 400, `{"error":{"message":"Invalid value: 'my usage limit resets in 20 days'.",`+
+			`"type":"invalid_request_error","param":"service_tier","code":"invalid_value"}}`), nil
 	})
 	for _, key := range []string{"key-a", "key-b", "key-c"} {
 		_, err := pool.Add(t.Context(), reauth.Credential{Provider: "openai", ID: key, AccessToken: key})

@@ -92,7 +92,7 @@ func TestForbiddenIsTriedOnceWithAnotherCredential(t *testing.T) {
 	assert.Len(t, r.fake.Requests(), 2, "one other credential, not all")
 	assert.Zero(t, r.fake.TokenRequests())
 	for _, id := range []string{"a", "b", "c"} {
-		assert.Equal(t, reauth.Good, r.status(t, id).State, "a forbidden request leaves the credential in good standing")
+		assert.Equal(t, reauth.Good, r.status(t, id).State, "forbidden leaves the standing good")
 	}
 }
 
