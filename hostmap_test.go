@@ -14,13 +14,16 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// A bad pattern is refused with words that say what to write instead.
+// The error about a bad pattern says what to write instead.
 func TestBadHostPatterns(t *testing.T) {
 	const (
-		wildcard = `a wildcard cannot stand in the last two labels, it would match hosts of strangers; name the domain, as in "*.example.com"`
+		wildcard = "a wildcard cannot stand in the last two labels, it would match hosts of strangers; " +
+			`name the domain, as in "*.example.com"`
 		parts    = "only a host, a port and a path may stand in a pattern"
 		plain    = "a path is written plainly, without % and without wildcards"
 		punycode = "write an internationalized name in its ASCII form (xn--…)"
+		needPort = `plain http outside loopback must name its port, as in "http://name:4000"`
+		oneHost  = "plain http outside loopback must name one host exactly"
 	)
 	for name, c := range map[string]struct{ pattern, want string }{
 		"empty":                         {"", "the host is missing"},
@@ -71,8 +74,8 @@ func TestBadHostPatterns(t *testing.T) {
 		"scheme of a websocket":         {"wss://example.com", `scheme "wss" is neither https nor http`},
 		"scheme of a process":           {"acp://copilot", `scheme "acp" is neither https nor http`},
 		"empty scheme":                  {"://example.com", `scheme "" is neither https nor http`},
-		"http without port":             {"http://litellm", `plain http outside loopback must name its port, as in "http://name:4000"`},
-		"http with wildcard":            {"http://*.example.com:4000", "plain http outside loopback must name one host exactly"},
+		"http without port":             {"http://litellm", needPort},
+		"http with wildcard":            {"http://*.example.com:4000", oneHost},
 		"loopback look-alike over http": {"http://localhost.example.com", "must name its port"},
 		"IPv6 not closed":               {"[::1", "the bracket of the IPv6 address is not closed"},
 		"IPv6 and a name":               {"[::1].example.com", "nothing but a port may follow the address"},
@@ -82,62 +85,133 @@ func TestBadHostPatterns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := parseHostPattern(c.pattern)
 			require.ErrorContains(t, err, c.want)
-			assert.ErrorContains(t, err, "host pattern "+strconv.Quote(c.pattern), "it names the pattern")
+			assert.ErrorContains(t, err, "host pattern "+strconv.Quote(c.pattern), "the error names the pattern")
 		})
 	}
 }
 
-// claimed is what the rules of host patterns say about one pattern: the URLs it claims and those it
-// must not.
+// claimed lists, for one pattern, URLs that it claims and URLs that it must not claim. Spaces
+// separate the URLs.
 type claimed struct{ pattern, yes, no string }
 
 var claimTable = []claimed{
 	{
-		"api.x.ai", "https://api.x.ai https://api.x.ai/ https://api.x.ai/v1?h=evil.example https://API.X.AI/v1 HTTPS://api.x.ai https://api.x.ai./v1 https://api.x.ai:443/v1 https://api.x.ai:/v1 https://someone:pw@api.x.ai/v1",
-		"http://api.x.ai http://api.x.ai:443 https://api.x.ai:8443 https://api.x.ai:80 https://x.ai https://us.api.x.ai https://api.x.ai.. https://.api.x.ai " +
+		pattern: "api.x.ai",
+		yes: "https://api.x.ai https://api.x.ai/ https://api.x.ai/v1?h=evil.example https://API.X.AI/v1 " +
+			"HTTPS://api.x.ai https://api.x.ai./v1 https://api.x.ai:443/v1 https://api.x.ai:/v1 " +
+			"https://someone:pw@api.x.ai/v1",
+		no: "http://api.x.ai http://api.x.ai:443 https://api.x.ai:8443 https://api.x.ai:80 https://x.ai " +
+			"https://us.api.x.ai https://api.x.ai.. https://.api.x.ai " +
 			// look-alikes
-			"https://api.x.ai.evil.example https://evilapi.x.ai https://evil.example/api.x.ai https://api.x.ai@evil.example https://api.x.ai:443@evil.example " +
-			"https://evil.example?h=api.x.ai https://evil.example#api.x.ai https://api-x.ai https://api.x.ai-evil.example https://apixxai https://api.x.a https://xn--api-x.ai " +
+			"https://api.x.ai.evil.example https://evilapi.x.ai https://evil.example/api.x.ai " +
+			"https://api.x.ai@evil.example https://api.x.ai:443@evil.example " +
+			"https://evil.example?h=api.x.ai https://evil.example#api.x.ai https://api-x.ai " +
+			"https://api.x.ai-evil.example https://apixxai https://api.x.a https://xn--api-x.ai " +
 			// other schemes
-			"ws://api.x.ai wss://api.x.ai ftp://api.x.ai api.x.ai //api.x.ai mailto:api@api.x.ai https:api.x.ai https:///v1 file:///api.x.ai " +
+			"ws://api.x.ai wss://api.x.ai ftp://api.x.ai api.x.ai //api.x.ai mailto:api@api.x.ai https:api.x.ai " +
+			"https:///v1 file:///api.x.ai " +
 			// other scripts
 			"https://api.х.ai https://ａpi.x.ai https://api。x.ai https://api.x.аi",
 	},
 	{"API.X.AI.", "https://api.x.ai", "https://api.x.ai.evil.example"},
 	{"https://api.x.ai", "https://api.x.ai", "http://api.x.ai"},
 	{"HTTPS://api.x.ai:443", "https://api.x.ai https://api.x.ai:443", "http://api.x.ai:443 https://api.x.ai:444"},
-	{"gateway.corp:8443", "https://gateway.corp:8443/v1 https://GATEWAY.corp.:8443", "https://gateway.corp https://gateway.corp:443 http://gateway.corp:8443 https://gateway.corp:84430 https://gateway.corp:844"},
-	{"xn--bcher-kva.example", "https://xn--bcher-kva.example https://XN--BCHER-KVA.example", "https://bücher.example https://bucher.example"},
-
-	{"*.api.x.ai", "https://us.api.x.ai https://us-east-1.api.x.ai", "https://api.x.ai https://a.b.api.x.ai https://.api.x.ai https://us.api.x.ai.evil.example https://usapi.x.ai http://us.api.x.ai https://us。eu.api.x.ai.evil.example"},
 	{
-		"bedrock-runtime.*.amazonaws.com", "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke",
-		"https://bedrock-runtime.amazonaws.com https://bedrock-runtime..amazonaws.com https://bedrock-runtime.a.b.amazonaws.com https://bedrock-runtime.us-east-1.amazonaws.com.cn https://bedrock.us-east-1.amazonaws.com",
+		pattern: "gateway.corp:8443",
+		yes:     "https://gateway.corp:8443/v1 https://GATEWAY.corp.:8443",
+		no: "https://gateway.corp https://gateway.corp:443 http://gateway.corp:8443 https://gateway.corp:84430 " +
+			"https://gateway.corp:844",
 	},
-	{"*-aiplatform.googleapis.com", "https://us-central1-aiplatform.googleapis.com", "https://aiplatform.googleapis.com https://-aiplatform.googleapis.com https://a.b-aiplatform.googleapis.com https://us-aiplatform.googleapis.com.evil.example"},
-	{"a*z.example.com", "https://a-z.example.com https://aaz.example.com https://azz.example.com", "https://az.example.com https://a.z.example.com https://ab.example.com"},
+	{
+		pattern: "xn--bcher-kva.example",
+		yes:     "https://xn--bcher-kva.example https://XN--BCHER-KVA.example",
+		no:      "https://bücher.example https://bucher.example",
+	},
+
+	{
+		pattern: "*.api.x.ai",
+		yes:     "https://us.api.x.ai https://us-east-1.api.x.ai",
+		no: "https://api.x.ai https://a.b.api.x.ai https://.api.x.ai https://us.api.x.ai.evil.example " +
+			"https://usapi.x.ai http://us.api.x.ai https://us。eu.api.x.ai.evil.example",
+	},
+	{
+		pattern: "bedrock-runtime.*.amazonaws.com",
+		yes:     "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke",
+		no: "https://bedrock-runtime.amazonaws.com https://bedrock-runtime..amazonaws.com " +
+			"https://bedrock-runtime.a.b.amazonaws.com https://bedrock-runtime.us-east-1.amazonaws.com.cn " +
+			"https://bedrock.us-east-1.amazonaws.com",
+	},
+	{
+		pattern: "*-aiplatform.googleapis.com",
+		yes:     "https://us-central1-aiplatform.googleapis.com",
+		no: "https://aiplatform.googleapis.com https://-aiplatform.googleapis.com " +
+			"https://a.b-aiplatform.googleapis.com https://us-aiplatform.googleapis.com.evil.example",
+	},
+	{
+		pattern: "a*z.example.com",
+		yes:     "https://a-z.example.com https://aaz.example.com https://azz.example.com",
+		no:      "https://az.example.com https://a.z.example.com https://ab.example.com",
+	},
 	{"*.*.example.com", "https://a.b.example.com", "https://a.example.com https://a.b.c.example.com"},
 
 	{
-		"opencode.ai/zen/go", "https://opencode.ai/zen/go https://opencode.ai/zen/go/ https://opencode.ai/zen/go/v1/x https://opencode.ai/zen/go?x https://opencode.ai/%7aen/go/v1 https://opencode.ai:443/zen/go https://opencode.ai/zen/go/a..b https://opencode.ai/zen/go/...",
-		"https://opencode.ai https://opencode.ai/ https://opencode.ai/zen https://opencode.ai/zen/gopher https://opencode.ai/zen/go-v2 https://opencode.ai/ZEN/GO https://opencode.ai/x/zen/go https://opencode.ai//zen/go https://opencode.ai/zen//go " +
-			// dot segments and encoded slashes, which the server may resolve to somewhere else
-			"https://opencode.ai/zen/go/../x https://opencode.ai/zen/go/.. https://opencode.ai/zen/go/v1/../../../account https://opencode.ai/zen/go/%2e%2e/x https://opencode.ai/zen/go/.%2E/x " +
-			"https://opencode.ai/zen/go/..;a=b/x https://opencode.ai/../zen/go https://opencode.ai/zen%2Fgo https://opencode.ai/zen/go/a%2fb https://opencode.ai/zen/go/..%2fx https://opencode.ai/zen/go/..%5Cx https://opencode.ai/zen/go%5Cx",
+		pattern: "opencode.ai/zen/go",
+		yes: "https://opencode.ai/zen/go https://opencode.ai/zen/go/ https://opencode.ai/zen/go/v1/x " +
+			"https://opencode.ai/zen/go?x https://opencode.ai/%7aen/go/v1 https://opencode.ai:443/zen/go " +
+			"https://opencode.ai/zen/go/a..b https://opencode.ai/zen/go/...",
+		no: "https://opencode.ai https://opencode.ai/ https://opencode.ai/zen https://opencode.ai/zen/gopher " +
+			"https://opencode.ai/zen/go-v2 https://opencode.ai/ZEN/GO https://opencode.ai/x/zen/go " +
+			"https://opencode.ai//zen/go https://opencode.ai/zen//go " +
+			// dot segments and encoded slashes: the server may resolve them to another path
+			"https://opencode.ai/zen/go/../x https://opencode.ai/zen/go/.. " +
+			"https://opencode.ai/zen/go/v1/../../../account https://opencode.ai/zen/go/%2e%2e/x " +
+			"https://opencode.ai/zen/go/.%2E/x " +
+			"https://opencode.ai/zen/go/..;a=b/x https://opencode.ai/../zen/go https://opencode.ai/zen%2Fgo " +
+			"https://opencode.ai/zen/go/a%2fb https://opencode.ai/zen/go/..%2fx " +
+			"https://opencode.ai/zen/go/..%5Cx https://opencode.ai/zen/go%5Cx",
 	},
 	{"opencode.ai/zen/go/", "https://opencode.ai/zen/go https://opencode.ai/zen/go/v1", "https://opencode.ai/zen"},
 	{"opencode.ai/", "https://opencode.ai https://opencode.ai/a%2fb https://opencode.ai/../x", "http://opencode.ai"},
 
-	{"http://litellm:4000", "http://litellm:4000/v1 HTTP://LiteLLM:4000", "http://litellm http://litellm:4001 https://litellm:4000 https://litellm http://x.litellm:4000"},
+	{
+		pattern: "http://litellm:4000",
+		yes:     "http://litellm:4000/v1 HTTP://LiteLLM:4000",
+		no:      "http://litellm http://litellm:4001 https://litellm:4000 https://litellm http://x.litellm:4000",
+	},
 	{"http://litellm:80", "http://litellm http://litellm:80", "https://litellm:80 http://litellm:8080"},
-	{"http://10.0.0.5:4000/v1", "http://10.0.0.5:4000/v1/x", "http://10.0.0.5:4000/v2 http://10.0.0.50:4000/v1 http://110.0.0.5:4000/v1"},
+	{
+		pattern: "http://10.0.0.5:4000/v1",
+		yes:     "http://10.0.0.5:4000/v1/x",
+		no:      "http://10.0.0.5:4000/v2 http://10.0.0.50:4000/v1 http://110.0.0.5:4000/v1",
+	},
 
-	{"localhost", "http://localhost https://localhost http://localhost:11434/v1 https://LOCALHOST:8443", "http://localhost.example.com http://localhost.example.com:11434 http://127.0.0.1 http://notlocalhost"},
-	{"127.0.0.1:1234", "http://127.0.0.1:1234 https://127.0.0.1:1234", "http://127.0.0.1 http://127.0.0.1:12345 http://127.0.0.2:1234 http://localhost:1234 http://127.0.0.1.example.com:1234"},
-	{"http://127.0.0.1:80", "http://127.0.0.1 http://127.0.0.1:80 https://127.0.0.1:80", "https://127.0.0.1 http://127.0.0.1:81"},
+	{
+		pattern: "localhost",
+		yes:     "http://localhost https://localhost http://localhost:11434/v1 https://LOCALHOST:8443",
+		no:      "http://localhost.example.com http://localhost.example.com:11434 http://127.0.0.1 http://notlocalhost",
+	},
+	{
+		pattern: "127.0.0.1:1234",
+		yes:     "http://127.0.0.1:1234 https://127.0.0.1:1234",
+		no: "http://127.0.0.1 http://127.0.0.1:12345 http://127.0.0.2:1234 http://localhost:1234 " +
+			"http://127.0.0.1.example.com:1234",
+	},
+	{
+		pattern: "http://127.0.0.1:80",
+		yes:     "http://127.0.0.1 http://127.0.0.1:80 https://127.0.0.1:80",
+		no:      "https://127.0.0.1 http://127.0.0.1:81",
+	},
 	{"https://localhost:443", "https://localhost https://localhost:443 http://localhost:443", "http://localhost"},
-	{"[::1]:1234", "http://[::1]:1234 http://[0:0:0:0:0:0:0:1]:1234", "http://[::1] http://[::2]:1234 http://[::1%25lo]:1234"},
-	{"[2001:DB8::1]", "https://[2001:db8::1] https://[2001:db8:0:0::1]:443", "http://[2001:db8::1] https://[2001:db8::2]"},
+	{
+		pattern: "[::1]:1234",
+		yes:     "http://[::1]:1234 http://[0:0:0:0:0:0:0:1]:1234",
+		no:      "http://[::1] http://[::2]:1234 http://[::1%25lo]:1234",
+	},
+	{
+		pattern: "[2001:DB8::1]",
+		yes:     "https://[2001:db8::1] https://[2001:db8:0:0::1]:443",
+		no:      "http://[2001:db8::1] https://[2001:db8::2]",
+	},
 	{"192.0.2.7", "https://192.0.2.7", "http://192.0.2.7 https://192.0.2.70 https://3221225991"},
 }
 
@@ -150,7 +224,7 @@ func TestHostPatternClaims(t *testing.T) {
 				u, err := url.Parse(raw)
 				if err != nil {
 					require.False(t, want, "%s: %v", raw, err)
-					continue // net/http would not send it
+					continue // net/http would not send it either
 				}
 				d := newDestination(u)
 				assert.Equal(t, want, p.matches(&d), "%s claims %s", c.pattern, raw)
@@ -162,27 +236,37 @@ func TestHostPatternClaims(t *testing.T) {
 	}
 }
 
-// What no parser makes, a program can: an Opaque URL sends another path than it shows, a Host may
-// hold anything.
+// A program can make URLs that no parser makes. A URL with Opaque sends another path than Path, and
+// Host may hold anything.
 func TestHostPatternsAndURLsMadeByHand(t *testing.T) {
 	for name, c := range map[string]struct {
 		pattern string
 		u       *url.URL
 		want    bool
 	}{
-		"opaque, host alone is asked":   {"api.x.ai", &url.URL{Scheme: "https", Host: "api.x.ai", Opaque: "//elsewhere/v1"}, true},
-		"opaque, path":                  {"opencode.ai/zen", &url.URL{Scheme: "https", Host: "opencode.ai", Path: "/zen/v1", Opaque: "//opencode.ai/account"}, false},
-		"opaque without host":           {"api.x.ai", &url.URL{Scheme: "https", Opaque: "//api.x.ai/v1"}, false},
-		"upper-case scheme":             {"api.x.ai", &url.URL{Scheme: "HTTPS", Host: "api.x.ai"}, true},
-		"no scheme":                     {"api.x.ai", &url.URL{Host: "api.x.ai"}, false},
-		"userinfo inside the host":      {"api.x.ai", &url.URL{Scheme: "https", Host: "evil.example@api.x.ai"}, false},
-		"two ports":                     {"api.x.ai", &url.URL{Scheme: "https", Host: "api.x.ai:443:443"}, false},
-		"port of letters":               {"api.x.ai", &url.URL{Scheme: "https", Host: "api.x.ai:https"}, false},
-		"port 0":                        {"localhost", &url.URL{Scheme: "http", Host: "localhost:0"}, false},
-		"IPv6 without brackets":         {"[::1]", &url.URL{Scheme: "http", Host: "::1"}, false},
-		"bracket not closed":            {"[::1]", &url.URL{Scheme: "http", Host: "[::1"}, false},
-		"path without its raw form":     {"opencode.ai/zen", &url.URL{Scheme: "https", Host: "opencode.ai", Path: "/zen/v1"}, true},
-		"raw path that is not the path": {"opencode.ai/zen", &url.URL{Scheme: "https", Host: "opencode.ai", Path: "/zen/v1", RawPath: "/zen/a%2Fb"}, false},
+		"opaque, host alone is asked": {
+			"api.x.ai", &url.URL{Scheme: "https", Host: "api.x.ai", Opaque: "//elsewhere/v1"}, true,
+		},
+		"opaque, path": {
+			"opencode.ai/zen",
+			&url.URL{Scheme: "https", Host: "opencode.ai", Path: "/zen/v1", Opaque: "//opencode.ai/account"}, false,
+		},
+		"opaque without host":      {"api.x.ai", &url.URL{Scheme: "https", Opaque: "//api.x.ai/v1"}, false},
+		"upper-case scheme":        {"api.x.ai", &url.URL{Scheme: "HTTPS", Host: "api.x.ai"}, true},
+		"no scheme":                {"api.x.ai", &url.URL{Host: "api.x.ai"}, false},
+		"userinfo inside the host": {"api.x.ai", &url.URL{Scheme: "https", Host: "evil.example@api.x.ai"}, false},
+		"two ports":                {"api.x.ai", &url.URL{Scheme: "https", Host: "api.x.ai:443:443"}, false},
+		"port of letters":          {"api.x.ai", &url.URL{Scheme: "https", Host: "api.x.ai:https"}, false},
+		"port 0":                   {"localhost", &url.URL{Scheme: "http", Host: "localhost:0"}, false},
+		"IPv6 without brackets":    {"[::1]", &url.URL{Scheme: "http", Host: "::1"}, false},
+		"bracket not closed":       {"[::1]", &url.URL{Scheme: "http", Host: "[::1"}, false},
+		"path without its raw form": {
+			"opencode.ai/zen", &url.URL{Scheme: "https", Host: "opencode.ai", Path: "/zen/v1"}, true,
+		},
+		"raw path that is not the path": {
+			"opencode.ai/zen",
+			&url.URL{Scheme: "https", Host: "opencode.ai", Path: "/zen/v1", RawPath: "/zen/a%2Fb"}, false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := parseHostPattern(c.pattern)
@@ -193,10 +277,10 @@ func TestHostPatternsAndURLsMadeByHand(t *testing.T) {
 	}
 	d := newDestination(nil)
 	_, ok := mapOf(t, "localhost").lookup(&d)
-	assert.False(t, ok, "no URL, no owner")
+	assert.False(t, ok, "a nil URL belongs to nobody")
 }
 
-// mapOf makes a map whose patterns, separated by spaces, own themselves.
+// mapOf makes a map of patterns, which spaces separate. The value of each pattern is its own text.
 func mapOf(t testing.TB, patterns string) *hostMap[string] {
 	t.Helper()
 	m := new(hostMap[string])
@@ -208,8 +292,10 @@ func mapOf(t testing.TB, patterns string) *hostMap[string] {
 	return m
 }
 
-const manyPatterns = "x.ai api.x.ai *.x.com *.api.x.ai a*.api.x.ai ab*.api.x.ai abc.api.x.ai *.*.api.x.ai host.example host.example:443 host.example:8443 host.example/a host.example/a/b host.example:8443/a " +
-	"*.host.example/a/b/c *.host.example w.host.example/a localhost localhost:1234 localhost/v1 http://plain.example:80 plain.example"
+const manyPatterns = "x.ai api.x.ai *.x.com *.api.x.ai a*.api.x.ai ab*.api.x.ai abc.api.x.ai *.*.api.x.ai " +
+	"host.example host.example:443 host.example:8443 host.example/a host.example/a/b host.example:8443/a " +
+	"*.host.example/a/b/c *.host.example w.host.example/a localhost localhost:1234 localhost/v1 " +
+	"http://plain.example:80 plain.example"
 
 func TestLongestPatternWins(t *testing.T) {
 	m := mapOf(t, manyPatterns)
@@ -247,45 +333,47 @@ func TestLongestPatternWins(t *testing.T) {
 	}
 }
 
-// Of equally long patterns the one that was added first wins: a registered provider before a
-// built-in one.
+// Of equally long patterns the one that was added first wins. So the pool adds registered providers
+// before built-in ones.
 func TestFirstOfEqualPatternsWins(t *testing.T) {
 	for _, pattern := range []string{"api.example.com/v1", "*.example.com"} {
 		p, err := parseHostPattern(pattern)
 		require.NoError(t, err)
 		var m hostMap[int]
-		for owner := range 5 {
-			m.add(p, owner)
+		for n := range 5 {
+			m.add(p, n)
 		}
 		d := newDestination(&url.URL{Scheme: "https", Host: "api.example.com", Path: "/v1"})
-		owner, ok := m.lookup(&d)
+		first, ok := m.lookup(&d)
 		assert.True(t, ok)
-		assert.Zero(t, owner)
+		assert.Zero(t, first)
 	}
 }
 
+// The built-in patterns are valid, need https, and no two providers claim the same pattern.
 func TestBuiltinPatternsAreGoodAndNobodyElses(t *testing.T) {
-	owner := make(map[string]string)
+	claims := make(map[string]string) // names of providers
 	for row := range vendors.All() {
 		for _, text := range row.Hosts {
 			p, err := parseHostPattern(text)
 			require.NoError(t, err, row.Name)
 			assert.False(t, p.http, "%s: plain http is the registrant's decision", text)
 			key := p.host + ":" + p.port + p.path
-			assert.Empty(t, owner[key], "%s is claimed by %s too", text, row.Name)
-			owner[key] = row.Name
+			assert.Empty(t, claims[key], "%s is claimed by %s too", text, row.Name)
+			claims[key] = row.Name
 		}
 	}
 }
 
-// oracle says by the letter of the rules whether a pattern is a good one and claims u. It is slow,
-// shares nothing with the code, and looks at what net/http dials and sends.
+// oracle decides by the letter of the rules whether a pattern is valid and whether it claims u. It
+// is slow, shares nothing with the code, and goes by what net/http dials and sends.
 func oracle(pattern string, u *url.URL) (valid, claims bool) {
 	m := patternGrammar.FindStringSubmatch(pattern)
-	if m == nil || m[1] == "" && strings.Contains(pattern, "://") { // what stands before it is meant as a scheme
+	if m == nil || m[1] == "" && strings.Contains(pattern, "://") { // with another scheme
 		return false, false
 	}
-	scheme, host, port, path := asciiLower(m[1]), strings.TrimSuffix(asciiLower(m[2]), "."), m[3], strings.TrimRight(m[4], "/")
+	scheme, host := asciiLower(m[1]), strings.TrimSuffix(asciiLower(m[2]), ".")
+	port, path := m[3], strings.TrimRight(m[4], "/")
 	if port != "" && !isPort(port) || climbing(path) {
 		return false, false
 	}
@@ -298,12 +386,15 @@ func oracle(pattern string, u *url.URL) (valid, claims bool) {
 }
 
 var (
-	patternGrammar = regexp.MustCompile(`^(?:([hH][tT][tT][pP][sS]?)://)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.*-]+)(?::([0-9]+))?(/[^?#@ \\%*]*)?$`)
-	labelGrammar   = regexp.MustCompile(`^[a-z0-9_-]*\*?[a-z0-9_-]*$`)
+	patternGrammar = regexp.MustCompile(`^(?:([hH][tT][tT][pP][sS]?)://)?` + // the scheme
+		`(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.*-]+)` + // the host
+		`(?::([0-9]+))?` + // the port
+		`(/[^?#@ \\%*]*)?$`) // the path
+	labelGrammar = regexp.MustCompile(`^[a-z0-9_-]*\*?[a-z0-9_-]*$`)
 )
 
-// asciiLower knows no other letters: some of those become ASCII ones in lower case, and are other
-// hosts on the wire.
+// asciiLower lowers only ASCII letters. Some other letters become ASCII ones in lower case,
+// although net/http dials another host for them.
 func asciiLower(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -319,8 +410,8 @@ func isPort(s string) bool {
 	return err == nil && n > 0
 }
 
-// hostRule returns what a pattern's host matches, nil when it is a bad one, and whether it is this
-// machine.
+// hostRule returns the function that matches hosts against a pattern's host. It is nil for a bad
+// pattern. local reports whether the pattern's host is this machine.
 func hostRule(host string) (match func(string) bool, local bool) {
 	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && a.Is6() == strings.HasPrefix(host, "[") {
 		return func(h string) bool { b, err := netip.ParseAddr(h); return err == nil && a == b }, a.IsLoopback()
@@ -339,16 +430,18 @@ func hostRule(host string) (match func(string) bool, local bool) {
 	return regexp.MustCompile(`^` + strings.Join(expr, `\.`) + `$`).MatchString, host == "localhost"
 }
 
-// dialled is the host that net/http connects to. A name that is not ASCII is another one on the
-// wire, and no pattern's.
+// dialled returns the host that net/http connects to. For a name that is not ASCII net/http dials
+// another name, so no pattern claims it: then dialled returns "".
 func dialled(u *url.URL) string {
 	h := u.Hostname()
-	if strings.ContainsFunc(h, func(r rune) bool { return r > 126 }) || strings.Contains(h, ":") && !strings.HasPrefix(u.Host, "[") {
+	otherScript := strings.ContainsFunc(h, func(r rune) bool { return r > 126 })
+	if otherScript || strings.Contains(h, ":") && !strings.HasPrefix(u.Host, "[") {
 		return ""
 	}
 	return strings.TrimSuffix(asciiLower(h), ".")
 }
 
+// originFits reports whether the scheme and the port of u fit those of a pattern.
 func originFits(scheme, port string, local bool, u *url.URL) bool {
 	defaults := map[string]string{"http": "80", "https": "443"}
 	at := u.Port()
@@ -371,7 +464,7 @@ func originFits(scheme, port string, local bool, u *url.URL) bool {
 	return u.Scheme == "https" && got == want
 }
 
-// climbing reports whether a server may resolve the path, taken as written, to something above it.
+// climbing reports whether a server may resolve the path, as it is written, to a folder above.
 func climbing(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		if before, _, _ := strings.Cut(segment, ";"); before == ".." {
@@ -381,11 +474,12 @@ func climbing(path string) bool {
 	return false
 }
 
+// pathFits reports whether the path that net/http sends for u begins with the segments of prefix.
 func pathFits(prefix string, u *url.URL) bool {
 	if prefix == "" {
 		return true
 	}
-	sent := strings.ToLower(u.EscapedPath() + u.RawPath) // a badly written one is not sent as it stands
+	sent := strings.ToLower(u.EscapedPath() + u.RawPath) // net/http does not send a RawPath that does not match Path
 	if u.Opaque != "" || strings.Contains(sent, "%2f") || strings.Contains(sent, "%5c") || climbing(u.Path) {
 		return false
 	}
@@ -398,6 +492,7 @@ func pathFits(prefix string, u *url.URL) bool {
 	return true
 }
 
+// FuzzHostPattern compares the code with the oracle.
 func FuzzHostPattern(f *testing.F) {
 	for _, c := range claimTable {
 		for raw := range strings.FieldsSeq(c.yes + " " + c.no) {
@@ -407,7 +502,10 @@ func FuzzHostPattern(f *testing.F) {
 	for pattern := range strings.FieldsSeq(manyPatterns) {
 		f.Add(pattern, "https://abc.api.x.ai/a/b", "//elsewhere/a")
 	}
-	for _, pattern := range []string{"", "*", "*.com", "a**.b.c", "a..b", "h:0", "h:x", "u@h", "h?q", "h#f", `h\x`, "h/../x", "h/%2f", "h/*", "ftp://h", "http://h", "[::1", "[]"} {
+	for _, pattern := range []string{
+		"", "*", "*.com", "a**.b.c", "a..b", "h:0", "h:x", "u@h", "h?q", "h#f", `h\x`, "h/../x", "h/%2f", "h/*",
+		"ftp://h", "http://h", "[::1", "[]",
+	} {
 		f.Add(pattern, "https://h/x", "")
 	}
 	f.Fuzz(func(t *testing.T, pattern, raw, opaque string) {
@@ -433,8 +531,8 @@ func FuzzHostPattern(f *testing.F) {
 	})
 }
 
-// In lower case some letters become ASCII ones, or look like it, and net/http dials another host:
-// "apİ.example" is xn--ap-….
+// Some letters become ASCII letters in lower case, or look like them. For such a name net/http
+// dials another host: for "apİ.example" one that begins with xn--ap-.
 func TestHostInAnotherScriptIsNobodys(t *testing.T) {
 	for pattern, list := range map[string]string{
 		"api.openai.com":   "https://api.openaİ.com https://apİ.openai.com https://api.opena%C4%B0.com",

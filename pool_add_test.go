@@ -15,30 +15,59 @@ import (
 )
 
 func TestAddDropsWhiteSpaceAroundTokens(t *testing.T) {
-	pool := poolOf(t, reauth.Credential{Provider: " xai\n", ID: " me ", AccessToken: "\t key-EXAMPLE\r\n", RefreshToken: " rt-EXAMPLE\n", AccountID: " acct-1 "})
+	pool := poolOf(t, reauth.Credential{
+		Provider: " xai\n", ID: " me ", AccountID: " acct-1 ",
+		AccessToken: "\t key-EXAMPLE\r\n", RefreshToken: " rt-EXAMPLE\n",
+	})
 	c, err := pool.Token(context.Background(), "xai")
 	require.NoError(t, err)
-	assert.Empty(t, c.Metadata, "the pool's notes stay in the pool")
+	assert.Empty(t, c.Metadata, "the pool keeps its own notes to itself")
 	c.Metadata = nil
-	assert.Equal(t, reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: "key-EXAMPLE", RefreshToken: "rt-EXAMPLE", AccountID: "acct-1"}, c)
+	assert.Equal(t, reauth.Credential{
+		Provider: "xai-oauth", ID: "me", AccountID: "acct-1",
+		AccessToken: "key-EXAMPLE", RefreshToken: "rt-EXAMPLE",
+	}, c)
 	assert.Equal(t, "key-EXAMPLE", bearerSent(t, pool, "https://api.x.ai/v1"))
 }
 
 func TestAddRefusesBadCredentials(t *testing.T) {
-	const control = " holds a control character, such as a line break in the middle; it cannot be sent in a header"
+	const control = " holds a control character, such as a line break in the middle;" +
+		" it cannot be sent in a header"
 	for name, c := range map[string]struct {
 		c    reauth.Credential
 		want string
 	}{
-		"unknown provider":          {reauth.Credential{Provider: "unheard-of", AccessToken: "k"}, `provider "unheard-of" is unknown; Register it first`},
-		"custom, unknown":           {reauth.Credential{Provider: "custom:unheard-of", AccessToken: "k"}, `provider "unheard-of" is unknown; Register it first`},
-		"no token":                  {reauth.Credential{Provider: "xai"}, "the credential has neither an access token nor a refresh token"},
-		"tokens of white space":     {reauth.Credential{Provider: "xai", AccessToken: " \n", RefreshToken: "\t"}, "the credential has neither an access token nor a refresh token"},
-		"access token on two lines": {reauth.Credential{Provider: "xai", AccessToken: "key-\nEXAMPLE"}, "AccessToken" + control},
-		"refresh token with NUL":    {reauth.Credential{Provider: "xai", AccessToken: "k", RefreshToken: "rt\x00"}, "RefreshToken" + control},
-		"account with DEL":          {reauth.Credential{Provider: "xai", AccessToken: "k", AccountID: "a\x7fb"}, "AccountID" + control},
-		"ID with a tab":             {reauth.Credential{Provider: "xai", AccessToken: "k", ID: "a\tb"}, "ID" + control},
-		"bad host":                  {reauth.Credential{Provider: "xai", AccessToken: "k", Hosts: []string{"api.x.ai", "a..b"}}, "a label of the host is empty"},
+		"unknown provider": {
+			c:    reauth.Credential{Provider: "unheard-of", AccessToken: "k"},
+			want: `provider "unheard-of" is unknown; Register it first`,
+		},
+		"custom, unknown": {
+			c:    reauth.Credential{Provider: "custom:unheard-of", AccessToken: "k"},
+			want: `provider "unheard-of" is unknown; Register it first`,
+		},
+		"no token": {
+			c:    reauth.Credential{Provider: "xai"},
+			want: "the credential has neither an access token nor a refresh token",
+		},
+		"tokens of white space": {
+			c:    reauth.Credential{Provider: "xai", AccessToken: " \n", RefreshToken: "\t"},
+			want: "the credential has neither an access token nor a refresh token",
+		},
+		"access token on two lines": {
+			c: reauth.Credential{Provider: "xai", AccessToken: "key-\nEXAMPLE"}, want: "AccessToken" + control,
+		},
+		"refresh token with NUL": {
+			c:    reauth.Credential{Provider: "xai", AccessToken: "k", RefreshToken: "rt\x00"},
+			want: "RefreshToken" + control,
+		},
+		"account with DEL": {
+			c: reauth.Credential{Provider: "xai", AccessToken: "k", AccountID: "a\x7fb"}, want: "AccountID" + control,
+		},
+		"ID with a tab": {reauth.Credential{Provider: "xai", AccessToken: "k", ID: "a\tb"}, "ID" + control},
+		"bad host": {
+			c:    reauth.Credential{Provider: "xai", AccessToken: "k", Hosts: []string{"api.x.ai", "a..b"}},
+			want: "a label of the host is empty",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool := poolOf(t)
@@ -51,6 +80,8 @@ func TestAddRefusesBadCredentials(t *testing.T) {
 	}
 }
 
+// A credential without an ID gets one from its account, from the claims of its token, or from a
+// digest of its longest-lived token.
 func TestAddDerivesIDs(t *testing.T) {
 	digest := func(s string) string {
 		sum := sha256.Sum256([]byte(s))
@@ -61,14 +92,22 @@ func TestAddDerivesIDs(t *testing.T) {
 		c    reauth.Credential
 		want string
 	}{
-		"the user's":                 {reauth.Credential{ID: "me", AccessToken: account, AccountID: "acct-1"}, "me"},
-		"account":                    {reauth.Credential{AccessToken: "key-EXAMPLE", AccountID: "acct-1"}, "acct-1"},
-		"subject":                    {reauth.Credential{AccessToken: exampleJWT(`{"sub":"user-1"}`), RefreshToken: "rt-EXAMPLE"}, "user-1"},
-		"account and subject":        {reauth.Credential{AccessToken: exampleJWT(`{"sub":"user-1"}`), AccountID: "acct-1"}, "acct-1:user-1"},
-		"account in the token":       {reauth.Credential{AccessToken: account}, "acct-2:user-1"},
-		"the user's account first":   {reauth.Credential{AccessToken: account, AccountID: "acct-1"}, "acct-1:user-1"},
-		"key":                        {reauth.Credential{AccessToken: "key-EXAMPLE"}, digest("key-EXAMPLE")},
-		"pair":                       {reauth.Credential{AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE"}, digest("rt-EXAMPLE")},
+		"the user's": {reauth.Credential{ID: "me", AccessToken: account, AccountID: "acct-1"}, "me"},
+		"account":    {reauth.Credential{AccessToken: "key-EXAMPLE", AccountID: "acct-1"}, "acct-1"},
+		"subject": {
+			c:    reauth.Credential{AccessToken: exampleJWT(`{"sub":"user-1"}`), RefreshToken: "rt-EXAMPLE"},
+			want: "user-1",
+		},
+		"account and subject": {
+			c:    reauth.Credential{AccessToken: exampleJWT(`{"sub":"user-1"}`), AccountID: "acct-1"},
+			want: "acct-1:user-1",
+		},
+		"account in the token":     {reauth.Credential{AccessToken: account}, "acct-2:user-1"},
+		"the user's account first": {reauth.Credential{AccessToken: account, AccountID: "acct-1"}, "acct-1:user-1"},
+		"key":                      {reauth.Credential{AccessToken: "key-EXAMPLE"}, digest("key-EXAMPLE")},
+		"pair": {
+			c: reauth.Credential{AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE"}, want: digest("rt-EXAMPLE"),
+		},
 		"refresh token alone":        {reauth.Credential{RefreshToken: "rt-EXAMPLE"}, digest("rt-EXAMPLE")},
 		"JWT without a subject":      {reauth.Credential{AccessToken: exampleJWT(`{}`)}, digest(exampleJWT(`{}`))},
 		"what only looks like a JWT": {reauth.Credential{AccessToken: "eyJ.EXAMPLE.x"}, digest("eyJ.EXAMPLE.x")},
@@ -88,13 +127,35 @@ func TestAddingTwiceIsOneCredential(t *testing.T) {
 	younger := exampleJWT(`{"sub":"user-1","exp":4102444801}`)
 	for name, c := range map[string]struct {
 		first, second reauth.Credential
-		want          string // the access token held in the end
+		want          string // the access token that the pool has in the end
 	}{
-		"same key":               {reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"}, reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"}, "key-EXAMPLE"},
-		"by an alias":            {reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"}, reauth.Credential{Provider: " X.AI", AccessToken: "key-EXAMPLE\n"}, "key-EXAMPLE"},
-		"same pair":              {reauth.Credential{Provider: "xai", AccessToken: "at-1", RefreshToken: "rt-1"}, reauth.Credential{Provider: "xai", AccessToken: "at-1", RefreshToken: "rt-1"}, "at-1"},
-		"new login of a subject": {reauth.Credential{Provider: "xai", AccessToken: exampleJWT(`{"sub":"user-1","exp":4102444800}`), RefreshToken: "rt-1"}, reauth.Credential{Provider: "xai", AccessToken: younger, RefreshToken: "rt-2"}, younger},
-		"new key of an account":  {reauth.Credential{Provider: "xai", AccessToken: "key-1", AccountID: "acct-1"}, reauth.Credential{Provider: "xai", AccessToken: "key-2", AccountID: "acct-1"}, "key-2"},
+		"same key": {
+			first:  reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"},
+			second: reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"},
+			want:   "key-EXAMPLE",
+		},
+		"by an alias": {
+			first:  reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"},
+			second: reauth.Credential{Provider: " X.AI", AccessToken: "key-EXAMPLE\n"},
+			want:   "key-EXAMPLE",
+		},
+		"same pair": {
+			first:  reauth.Credential{Provider: "xai", AccessToken: "at-1", RefreshToken: "rt-1"},
+			second: reauth.Credential{Provider: "xai", AccessToken: "at-1", RefreshToken: "rt-1"},
+			want:   "at-1",
+		},
+		"new login of a subject": {
+			first: reauth.Credential{
+				Provider: "xai", AccessToken: exampleJWT(`{"sub":"user-1","exp":4102444800}`), RefreshToken: "rt-1",
+			},
+			second: reauth.Credential{Provider: "xai", AccessToken: younger, RefreshToken: "rt-2"},
+			want:   younger,
+		},
+		"new key of an account": {
+			first:  reauth.Credential{Provider: "xai", AccessToken: "key-1", AccountID: "acct-1"},
+			second: reauth.Credential{Provider: "xai", AccessToken: "key-2", AccountID: "acct-1"},
+			want:   "key-2",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool := poolOf(t, c.first, c.second)
@@ -102,8 +163,11 @@ func TestAddingTwiceIsOneCredential(t *testing.T) {
 			assert.Equal(t, c.want, bearerSent(t, pool, "https://api.x.ai/v1"))
 		})
 	}
-	pool := poolOf(t, reauth.Credential{Provider: "xai", AccessToken: "key-1"}, reauth.Credential{Provider: "xai", AccessToken: "key-2"}, reauth.Credential{Provider: "groq", AccessToken: "key-1"})
-	assert.Len(t, pool.Status(), 3, "other keys, and the same key of another provider, are others")
+	pool := poolOf(t,
+		reauth.Credential{Provider: "xai", AccessToken: "key-1"},
+		reauth.Credential{Provider: "xai", AccessToken: "key-2"},
+		reauth.Credential{Provider: "groq", AccessToken: "key-1"})
+	assert.Len(t, pool.Status(), 3, "another key, and the same key of another provider, are credentials of their own")
 }
 
 func TestAddWithoutProviderSaysSo(t *testing.T) {
@@ -132,8 +196,8 @@ func TestAddTwiceIsOneCredential(t *testing.T) {
 	})
 }
 
-// Programs add the login from their environment at every start. The pair there has long been
-// rotated away.
+// A program adds the login from its environment at every start. The provider rotated that pair away
+// long ago. The newer pair in the store serves on.
 func TestStaleLoginAddedAtEveryStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -145,7 +209,8 @@ func TestStaleLoginAddedAtEveryStart(t *testing.T) {
 			r := newRigOn(t, reauthtest.XAI, pool)
 			r.fake, r.transport.Base = fake, fake.Transport()
 			r.refreshAt(t, fake)
-			_, err = pool.Add(context.Background(), reauth.Credential{Provider: "xai", AccessToken: access, RefreshToken: refresh})
+			login := reauth.Credential{Provider: "xai", AccessToken: access, RefreshToken: refresh}
+			_, err = pool.Add(context.Background(), login)
 			require.NoError(t, err)
 			require.Len(t, pool.Status(), 1)
 			fake.Expire()
@@ -159,6 +224,8 @@ func TestStaleLoginAddedAtEveryStart(t *testing.T) {
 	})
 }
 
+// Adding a pair that was rotated away, or a part of the current pair, leaves the current pair
+// alone.
 func TestAddOfAnOlderPairOfTheSameLogin(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		ctx := context.Background()
@@ -170,7 +237,7 @@ func TestAddOfAnOlderPairOfTheSameLogin(t *testing.T) {
 			require.NoError(t, r.pool.Refresh(ctx, r.provider, "me"))
 		}
 		access, refresh := r.current(t)
-		for i, p := range pairs[4:] { // the last sixteen spent tokens are remembered
+		for i, p := range pairs[4:] { // the pool remembers the last sixteen spent tokens
 			r.add(t, p)
 			a, b := r.current(t)
 			require.Equal(t, access, a, "pair %d", i)
@@ -178,10 +245,10 @@ func TestAddOfAnOlderPairOfTheSameLogin(t *testing.T) {
 		}
 		r.add(t, reauth.Credential{ID: "me", AccessToken: access})
 		_, b := r.current(t)
-		assert.Equal(t, refresh, b, "the access token alone does not cost the refresh token")
+		assert.Equal(t, refresh, b, "adding the access token alone keeps the refresh token")
 		r.add(t, reauth.Credential{ID: "me", AccessToken: "stale one", RefreshToken: refresh})
 		a, _ := r.current(t)
-		assert.Equal(t, access, a, "another access token of the same pair is no newer one")
+		assert.Equal(t, access, a, "another access token beside the same refresh token is no newer one")
 	})
 }
 
@@ -199,6 +266,7 @@ func TestNewLoginReplacesPairAndMarks(t *testing.T) {
 	})
 }
 
+// Adding a known key again changes its priority and its hosts.
 func TestAddChangesWhatIsTheProgramsToSay(t *testing.T) {
 	r := newRig(t, reauthtest.XAI)
 	r.key(t, "a", "key-a")
@@ -207,11 +275,12 @@ func TestAddChangesWhatIsTheProgramsToSay(t *testing.T) {
 	r.add(t, reauth.Credential{ID: "a", AccessToken: "key-a", Priority: 7, Hosts: []string{"eu.api.x.ai"}})
 	s := r.status(t, "a")
 	assert.Equal(t, 7, s.Priority)
-	assert.EqualValues(t, reauth.Retired, s.State, "the same key again is no reason to forget its marks")
+	assert.EqualValues(t, reauth.Retired, s.State, "adding the same key again keeps its marks")
 	r.mustPost(t)
-	assert.Equal(t, "set by the transport", r.tokens()[len(r.tokens())-1], "it serves another host now")
+	assert.Equal(t, "set by the transport", r.tokens()[len(r.tokens())-1], "the key serves another host now")
 }
 
+// Metadata and Hosts are copied when a credential enters the pool and when it leaves it.
 func TestMetadataIsClonedAtEveryBorder(t *testing.T) {
 	r := newRig(t, reauthtest.XAI)
 	mine := map[string]string{"k": "v"}

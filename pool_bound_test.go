@@ -20,8 +20,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// keysOf is a rig of one provider's API keys "key-a", "key-b" and "key-c", over a fake of that
-// dialect.
+// keysOf makes a rig of a provider with the API keys "key-a", "key-b" and "key-c". Its fake speaks
+// the dialect.
 func keysOf(t testing.TB, provider, base string, d reauthtest.Dialect) *rig {
 	t.Helper()
 	r := &rig{fake: reauthtest.New(d), provider: provider, url: base, pool: reauth.NewPool(), events: new(eventLog)}
@@ -35,6 +35,8 @@ func keysOf(t testing.TB, provider, base string, d reauthtest.Dialect) *rig {
 	return r
 }
 
+// send sends a request to a path below the rig's URL and returns the status and the body of its
+// answer.
 func (r *rig) send(t testing.TB, method, path, body string, change ...func(*http.Request)) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, strings.TrimSuffix(r.url, "/")+path, strings.NewReader(body))
@@ -48,7 +50,7 @@ func (r *rig) send(t testing.TB, method, path, body string, change ...func(*http
 	return status, got
 }
 
-// sent returns the tokens of the requests so far, and forgets nothing.
+// sent returns the tokens of all requests so far, in order.
 func (r *rig) sent() (list []string) {
 	for _, q := range r.fake.Requests() {
 		list = append(list, q.Token)
@@ -56,7 +58,8 @@ func (r *rig) sent() (list []string) {
 	return list
 }
 
-// Which paths are of one account, provider by provider.
+// A request to a bound path is about an object of one account. Its refusal reaches the caller: no
+// other credential has the object. A request to a free path is switched.
 func TestBoundPaths(t *testing.T) {
 	for _, c := range []struct {
 		provider, base string
@@ -65,17 +68,56 @@ func TestBoundPaths(t *testing.T) {
 		{
 			"openai", "https://api.openai.com",
 			[]string{
-				"GET /v1/files/file-1", "POST /v1/files", "GET /v1/files/file-1/content", "GET /v1/responses/resp_1", "POST /v1/responses/resp_1/cancel", "GET /v1/responses/resp_1/input_items",
-				"POST /v1/batches", "GET /v1/containers/cntr_1/files", "DELETE /v1/vector_stores/vs_1", "POST /v1/threads/thread_1/runs", "GET /v1/fine_tuning/jobs", "GET /v1/videos/video_1/content", "POST /v1/uploads/upload_1/parts",
+				"GET /v1/files/file-1", "POST /v1/files", "GET /v1/files/file-1/content", "GET /v1/responses/resp_1",
+				"POST /v1/responses/resp_1/cancel", "GET /v1/responses/resp_1/input_items",
+				"POST /v1/batches", "GET /v1/containers/cntr_1/files", "DELETE /v1/vector_stores/vs_1",
+				"POST /v1/threads/thread_1/runs", "GET /v1/fine_tuning/jobs", "GET /v1/videos/video_1/content",
+				"POST /v1/uploads/upload_1/parts",
 				"GET /v1/conversations/conv_1",
 			},
-			[]string{"POST /v1/chat/completions", "POST /v1/responses", "POST /v1/responses/", "POST /v1/responses/compact", "POST /v1/responses/input_tokens", "GET /v1/models/files-model", "POST /v1/embeddings", "POST /v1/videos", "POST /v1/audio/speech"},
+			[]string{
+				"POST /v1/chat/completions", "POST /v1/responses", "POST /v1/responses/", "POST /v1/responses/compact",
+				"POST /v1/responses/input_tokens", "GET /v1/models/files-model", "POST /v1/embeddings",
+				"POST /v1/videos", "POST /v1/audio/speech",
+			},
 		},
-		{"anthropic", "https://api.anthropic.com", []string{"GET /v1/files/file_1", "POST /v1/messages/batches", "GET /v1/messages/batches/msgbatch_1/results"}, []string{"POST /v1/messages", "POST /v1/messages/count_tokens", "GET /v1/models"}},
-		{"xai", "https://api.x.ai", []string{"GET /v1/responses/0195-uuid", "GET /v1/chat/deferred-completion/1", "GET /v1/files"}, []string{"POST /v1/responses", "POST /v1/chat/completions"}},
-		{"gemini", "https://generativelanguage.googleapis.com", []string{"GET /v1beta/files/abc", "POST /upload/v1beta/files", "PATCH /v1beta/cachedContents/x", "GET /v1beta/batches/1"}, []string{"POST /v1beta/models/gemini-example:generateContent"}},
-		{"mistral", "https://api.mistral.ai", []string{"GET /v1/files/1", "POST /v1/batch/jobs", "POST /v1/conversations/1", "GET /v1/agents/ag_1"}, []string{"POST /v1/chat/completions", "POST /v1/conversations", "POST /v1/agents/completions"}},
-		{"groq", "https://api.groq.com", []string{"POST /openai/v1/batches"}, []string{"POST /openai/v1/chat/completions"}},
+		{
+			provider: "anthropic",
+			base:     "https://api.anthropic.com",
+			bound: []string{
+				"GET /v1/files/file_1", "POST /v1/messages/batches", "GET /v1/messages/batches/msgbatch_1/results",
+			},
+			free: []string{"POST /v1/messages", "POST /v1/messages/count_tokens", "GET /v1/models"},
+		},
+		{
+			provider: "xai",
+			base:     "https://api.x.ai",
+			bound:    []string{"GET /v1/responses/0195-uuid", "GET /v1/chat/deferred-completion/1", "GET /v1/files"},
+			free:     []string{"POST /v1/responses", "POST /v1/chat/completions"},
+		},
+		{
+			provider: "gemini",
+			base:     "https://generativelanguage.googleapis.com",
+			bound: []string{
+				"GET /v1beta/files/abc", "POST /upload/v1beta/files", "PATCH /v1beta/cachedContents/x",
+				"GET /v1beta/batches/1",
+			},
+			free: []string{"POST /v1beta/models/gemini-example:generateContent"},
+		},
+		{
+			provider: "mistral",
+			base:     "https://api.mistral.ai",
+			bound: []string{
+				"GET /v1/files/1", "POST /v1/batch/jobs", "POST /v1/conversations/1", "GET /v1/agents/ag_1",
+			},
+			free: []string{"POST /v1/chat/completions", "POST /v1/conversations", "POST /v1/agents/completions"},
+		},
+		{
+			provider: "groq",
+			base:     "https://api.groq.com",
+			bound:    []string{"POST /openai/v1/batches"},
+			free:     []string{"POST /openai/v1/chat/completions"},
+		},
 		{"openrouter", "https://openrouter.ai/api", nil, []string{"POST /v1/chat/completions", "GET /v1/files"}},
 	} {
 		for _, bound := range []bool{true, false} {
@@ -88,7 +130,7 @@ func TestBoundPaths(t *testing.T) {
 					method, path, _ := strings.Cut(what, " ")
 					status, _ := r.send(t, method, path, `{}`)
 					if bound {
-						assert.Equal(t, 429, status, "the refusal of the one account that has the object")
+						assert.Equal(t, 429, status, "the refusal by the one account that has the object")
 						assert.Equal(t, []string{"key-a"}, sent)
 						return
 					}
@@ -100,16 +142,21 @@ func TestBoundPaths(t *testing.T) {
 	}
 }
 
-// refusingKeyA is a base of any provider to which "key-a" is exhausted.
+// refusingKeyA is a base that answers "key-a" with an exhausted quota and accepts every other key.
+// It adds the key of each request to sent.
 func refusingKeyA(sent *[]string) roundTripFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		if err := req.Body.Close(); err != nil {
 			return nil, err
 		}
-		key := strings.TrimPrefix(cmp.Or(req.Header.Get("X-Api-Key"), req.Header.Get("X-Goog-Api-Key"), req.Header.Get("Authorization")), "Bearer ")
+		h := req.Header
+		bearer := strings.TrimPrefix(h.Get("Authorization"), "Bearer ")
+		key := cmp.Or(h.Get("X-Api-Key"), h.Get("X-Goog-Api-Key"), bearer)
 		*sent = append(*sent, key)
 		if key == "key-a" {
-			return answer(req, 429, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}`, "Content-Type", "application/json"), nil
+			const body = `{"error":{"message":"You exceeded your current quota",` +
+				`"type":"insufficient_quota","code":"insufficient_quota"}}`
+			return answer(req, 429, body, "Content-Type", "application/json"), nil
 		}
 		return answer(req, 200, `{}`, "Content-Type", "application/json"), nil
 	}
@@ -127,7 +174,7 @@ func TestBoundRequestIsRefreshed(t *testing.T) {
 	assert.NotContains(t, r.sent(), "key-b")
 }
 
-// Bound requests go to one credential, whatever the strategy, as long as it is in good standing.
+// All bound requests go to the same credential while it is in good standing, whatever the strategy.
 func TestBoundRequestsStayTogether(t *testing.T) {
 	for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random} {
 		t.Run(s.String(), func(t *testing.T) {
@@ -141,7 +188,7 @@ func TestBoundRequestsStayTogether(t *testing.T) {
 	}
 }
 
-// A pin says who has the object.
+// A caller who knows which credential has the object pins the request to it.
 func TestPinnedBoundRequest(t *testing.T) {
 	r := keysOf(t, "openai-api", "https://api.openai.com", reauthtest.OpenAI)
 	r.send(t, "GET", "/v1/files/file-1", "", func(req *http.Request) {
@@ -151,20 +198,23 @@ func TestPinnedBoundRequest(t *testing.T) {
 }
 
 func TestBoundPathsOfOnesOwn(t *testing.T) {
+	gateway := func(path string) reauth.Provider {
+		return reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, BoundPaths: []string{path}}
+	}
 	pool := reauth.NewPool()
 	defer pool.Close()
 	for _, bad := range []string{"", "/*", "/files", "v1/files", "files/", "fi*les", "files?x"} {
-		err := pool.Register(reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, BoundPaths: []string{bad}})
+		err := pool.Register(gateway(bad))
 		require.ErrorContains(t, err, fmt.Sprintf("register gateway: bound path %q: it is one segment", bad))
 	}
-	require.NoError(t, pool.Register(reauth.Provider{Name: "gateway", Hosts: []string{"llm.corp.example"}, BoundPaths: []string{"jobs"}}))
+	require.NoError(t, pool.Register(gateway("jobs")))
 	p, ok := pool.ProviderFor(mustURL(t, "https://llm.corp.example/jobs"))
 	require.True(t, ok)
 	assert.Equal(t, []string{"jobs"}, p.BoundPaths)
 }
 
-// A conversation is not moved to try out a credential whose quota may be back, unless it is at home
-// there.
+// A probe tries a credential whose quota may be back. A request with an affinity makes the probe
+// only if the credential is its home. No other conversation moves for it.
 func TestAffinityIsNotProbedAway(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
 		home := make(map[string]string)
@@ -184,11 +234,11 @@ func TestAffinityIsNotProbedAway(t *testing.T) {
 			list := r.sent()
 			return list[len(list)-1]
 		}
-		assert.Equal(t, "key-b", post(home["a"]), "moved, for want of its own")
+		assert.Equal(t, "key-b", post(home["a"]), "it moves while its home is put aside")
 		r.fake.Restore("key-a")
 		time.Sleep(time.Hour + time.Minute)
-		assert.Equal(t, "key-b", post(home["b"]), "not the one to probe")
-		assert.Equal(t, "key-a", post(home["a"]), "back home")
+		assert.Equal(t, "key-b", post(home["b"]), "it does not probe the other credential")
+		assert.Equal(t, "key-a", post(home["a"]), "it probes its home and stays there")
 		assert.Equal(t, reauth.Good, r.status(t, "a").State)
 	})
 }

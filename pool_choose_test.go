@@ -17,7 +17,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// tokens returns which tokens the fake has seen, in order.
+// tokens returns the tokens that the fake has seen, in order.
 func (r *rig) tokens() (list []string) {
 	for _, q := range r.fake.Requests() {
 		list = append(list, q.Token)
@@ -25,6 +25,7 @@ func (r *rig) tokens() (list []string) {
 	return list
 }
 
+// strategy sets the strategy of the rig's provider.
 func (r *rig) strategy(t testing.TB, s reauth.Strategy) {
 	t.Helper()
 	r.register(t, func(p *reauth.Provider) { p.Strategy = s })
@@ -38,7 +39,7 @@ func TestFillFirstKeepsToTheFirst(t *testing.T) {
 	for range 3 {
 		r.mustPost(t)
 	}
-	assert.Equal(t, []string{"key-b", "key-b", "key-b"}, r.tokens(), "the first that was added")
+	assert.Equal(t, []string{"key-b", "key-b", "key-b"}, r.tokens(), "the one that was added first serves")
 }
 
 func TestPriorityGoesFirst(t *testing.T) {
@@ -54,7 +55,7 @@ func TestPriorityGoesFirst(t *testing.T) {
 		assert.Equal(t, []string{"key-best", "key-best", "key-best", "key-best", "key-best"}, r.tokens(), s.String())
 		r.fake.Exhaust(noReset, "key-best")
 		status, _ := r.mustPost(t)
-		assert.Equal(t, 200, status, "the next priority serves when the best is put aside")
+		assert.Equal(t, 200, status, "the next priority serves while the best is put aside")
 	}
 }
 
@@ -146,6 +147,7 @@ func TestMaxAttempts(t *testing.T) {
 	}
 }
 
+// Without MaxAttempts, a request is sent at most 32 times.
 func TestDefaultAttemptsAreBounded(t *testing.T) {
 	r := newRig(t, reauthtest.XAI)
 	for i := range 50 {
@@ -158,6 +160,7 @@ func TestDefaultAttemptsAreBounded(t *testing.T) {
 	assert.Len(t, r.fake.Requests(), 32)
 }
 
+// With one attempt the caller gets the refusal. The refresh runs in the background.
 func TestOneAttemptStillRefreshesForTheNextRequest(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.transport.MaxAttempts = 1
@@ -195,6 +198,8 @@ func TestPinnedRequestIsRefreshedAndNeverSwitched(t *testing.T) {
 	assert.NotContains(t, r.tokens(), "key-other")
 }
 
+// The base gets the very request of the caller if the pin names no credential of this provider, or
+// the context asks for none.
 func TestPinToNobodySendsTheRequestAsTheCallerMadeIt(t *testing.T) {
 	r := newRig(t, reauthtest.XAI)
 	r.key(t, "a", "key-a")
@@ -232,7 +237,7 @@ func TestCredentialOfOtherHostsIsNotSent(t *testing.T) {
 	pinned := req.Clone(reauth.WithCredential(context.Background(), r.provider, "eu"))
 	_, _, err = r.do(pinned)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"mine", "mine"}, r.tokens(), "nobody serves this host: the caller's own key")
+	assert.Equal(t, []string{"mine", "mine"}, r.tokens(), "no credential serves this host")
 
 	r.url = "https://eu.api.x.ai/v1/models"
 	status, _ := r.mustPost(t)
@@ -279,7 +284,7 @@ func TestAffinityKeepsAConversationOnOneCredential(t *testing.T) {
 	r.fake.Exhaust(noReset, "key-"+mine)
 	status, _, err := r.post(ctx)
 	require.NoError(t, err)
-	assert.Equal(t, 200, status, "it moves while its own is put aside")
+	assert.Equal(t, 200, status, "it moves while its home is put aside")
 	second, err := r.pool.Token(ctx, r.provider)
 	require.NoError(t, err)
 	assert.NotEqual(t, mine, second.ID)
@@ -289,15 +294,17 @@ func TestAffinityKeepsAConversationOnOneCredential(t *testing.T) {
 		}
 		c, err := r.pool.Token(reauth.WithAffinity(context.Background(), key), r.provider)
 		require.NoError(t, err)
-		require.Equal(t, id, c.ID, "nobody else moves")
+		require.Equal(t, id, c.ID, "no other conversation moves")
 	}
 	r.fake.Restore("key-" + mine)
 	require.NoError(t, r.pool.Reset(context.Background(), r.provider, mine))
 	back, err := r.pool.Token(ctx, r.provider)
 	require.NoError(t, err)
-	assert.Equal(t, mine, back.ID, "and returns")
+	assert.Equal(t, mine, back.ID, "it returns to its home")
 }
 
+// With no credential in good standing, the request is sent once, with the credential that recovers
+// soonest.
 func TestWithNobodyInGoodStandingTheOneThatRecoversSoonestIsUsed(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
 		for id, d := range map[string]time.Duration{"a": 3 * time.Hour, "b": time.Hour, "c": 2 * time.Hour} {
@@ -309,24 +316,30 @@ func TestWithNobodyInGoodStandingTheOneThatRecoversSoonestIsUsed(t *testing.T) {
 		require.Equal(t, 3, n)
 		status, _ := r.mustPost(t)
 		assert.Equal(t, 429, status)
-		assert.Equal(t, []string{"key-b"}, r.tokens()[n:], "one, not all")
+		assert.Equal(t, []string{"key-b"}, r.tokens()[n:], "the one that recovers soonest, and no other")
 	})
 }
 
 func TestNamesOfStrategies(t *testing.T) {
 	for s, want := range map[reauth.Strategy]string{
-		reauth.FillFirst: "fill-first", reauth.RoundRobin: "round-robin", reauth.LeastInFlight: "least-in-flight", reauth.Random: "random", 9: "unknown",
+		reauth.FillFirst: "fill-first", reauth.RoundRobin: "round-robin", reauth.LeastInFlight: "least-in-flight",
+		reauth.Random: "random", 9: "unknown",
 	} {
 		assert.Equal(t, want, s.String())
 	}
 }
 
+// The credentials are bound to hosts: the one that recovers soonest of all is good at another host.
 func TestOfBoundCredentialsTheOneThatRecoversSoonestIsUsed(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
 		for id, c := range map[string]struct {
 			host string
 			rest time.Duration
-		}{"a": {"chatgpt.com", 3 * time.Hour}, "b": {"chatgpt.com", 2 * time.Hour}, "elsewhere": {"other.example.com", time.Hour}} {
+		}{
+			"a":         {"chatgpt.com", 3 * time.Hour},
+			"b":         {"chatgpt.com", 2 * time.Hour},
+			"elsewhere": {"other.example.com", time.Hour},
+		} {
 			r.fake.AddKey("key-" + id)
 			r.add(t, reauth.Credential{ID: id, AccessToken: "key-" + id, Hosts: []string{c.host}})
 			reset := reauth.Verdict{Kind: reauth.Exhausted, Reset: time.Now().Add(c.rest)}

@@ -16,8 +16,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// A request that switches to a credential in good standing must not exchange its token, which is
-// far from due.
+// A request switches to a credential in good standing. It does not exchange that credential's
+// token, which is far from its expiry.
 func TestSwitchingCausesNoExchangeOfATokenThatIsNotDue(t *testing.T) {
 	bubble(t, 0, func(t *testing.T, r *rig) {
 		a, art := r.login(t, "a")
@@ -27,22 +27,22 @@ func TestSwitchingCausesNoExchangeOfATokenThatIsNotDue(t *testing.T) {
 		status, _ := r.mustPost(t)
 		synctest.Wait()
 		assert.Equal(t, 200, status)
-		assert.Zero(t, r.fake.Exchanges(), "b's token was good and far from due")
+		assert.Zero(t, r.fake.Exchanges(), "b's token was good and far from its expiry")
 	})
 }
 
-// Add of a stale pair while a newer one could not be saved loses the newer one.
+// The pool could not save a newer pair. Adding the older pair again must not lose the newer one.
 func TestAddingAgainKeepsAPairThatIsNotSavedYet(t *testing.T) {
 	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
 		access, refresh := r.login(t, "me")
 		r.fake.Expire(access)
 		store.fail("persist", errors.New("disk full"))
 		status, _ := r.mustPost(t)
-		require.Equal(t, 200, status, "served from memory")
-		_, err := r.pool.Add(context.Background(), reauth.Credential{Provider: r.provider, ID: "me", AccessToken: access, RefreshToken: refresh})
-		_ = err // the store fails or not
+		require.Equal(t, 200, status, "the pool serves the newer pair from memory")
+		older := reauth.Credential{Provider: r.provider, ID: "me", AccessToken: access, RefreshToken: refresh}
+		_, _ = r.pool.Add(context.Background(), older) // it may fail like the store
 		store.fail("persist", nil)
-		_, err = r.pool.Add(context.Background(), reauth.Credential{Provider: r.provider, ID: "me", AccessToken: access, RefreshToken: refresh})
+		_, err := r.pool.Add(context.Background(), older)
 		require.NoError(t, err)
 		time.Sleep(5 * time.Second)
 		r.fake.Expire()
@@ -53,7 +53,8 @@ func TestAddingAgainKeepsAPairThatIsNotSavedYet(t *testing.T) {
 	})
 }
 
-// Remove while another pool exchanges.
+// One pool removes a credential while another pool exchanges its refresh token. The exchange does
+// not write the credential into the store again.
 func TestExchangeElsewhereDoesNotBringBackARemovedCredential(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -78,7 +79,7 @@ func TestExchangeElsewhereDoesNotBringBackARemovedCredential(t *testing.T) {
 	})
 }
 
-// slowDelete is a store whose Delete takes time or fails.
+// slowDelete is a store whose Delete takes the time d, and fails with err if there is one.
 type slowDelete struct {
 	reauth.Store
 	d   time.Duration
@@ -93,7 +94,7 @@ func (s *slowDelete) Delete(ctx context.Context, provider, id string) error {
 	return s.Store.Delete(ctx, provider, id)
 }
 
-// Remove that failed can be called again.
+// A caller can repeat a Remove that failed.
 func TestRemoveThatFailedCanBeRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowDelete{Store: reauth.NewMemStore(), err: errors.New("down")}
@@ -104,12 +105,13 @@ func TestRemoveThatFailedCanBeRepeated(t *testing.T) {
 			assert.NoError(t, rigs[0].pool.Remove(context.Background(), "xai", "me"))
 			entries, _, err := store.Load(context.Background(), "")
 			require.NoError(t, err)
-			assert.Empty(t, entries, "Remove's error cannot be followed by another try")
+			assert.Empty(t, entries, "the second Remove deletes the credential from the store")
 		})
 	})
 }
 
-// While Remove waits, the pool looks at the store and takes the credential in again.
+// While Remove waits for an exchange, the pool reads the store, where the credential still is. It
+// must not take the credential in again.
 func TestRemovedCredentialIsNotTakenInAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -123,7 +125,7 @@ func TestRemovedCredentialIsNotTakenInAgain(t *testing.T) {
 			done := make(chan struct{})
 			go func() { defer close(done); assert.NoError(t, r.pool.Remove(context.Background(), "xai", "me")) }()
 			time.Sleep(time.Second)
-			r.mustPost(t) // looks at the store
+			r.mustPost(t) // the pool reads the store
 			<-done
 			synctest.Wait()
 			before := len(r.tokens())
@@ -131,12 +133,14 @@ func TestRemovedCredentialIsNotTakenInAgain(t *testing.T) {
 				assert.NotEqual(t, "me", s.ID)
 			}
 			r.mustPost(t)
-			assert.Equal(t, []string{"key-other"}, r.tokens()[before:], "the removed credential is used after Remove returned")
+			after := r.tokens()[before:]
+			assert.Equal(t, []string{"key-other"}, after, "the removed credential serves after Remove has returned")
 		})
 	})
 }
 
-// An observer that calls the pool.
+// An observer of Refreshed may call Remove. Remove does not wait for the renewal, which waits for
+// the observer.
 func TestObserverMayCallThePool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRigOn(t, 0, reauth.NewPool())
@@ -147,7 +151,8 @@ func TestObserverMayCallThePool(t *testing.T) {
 			if e.Type == reauth.Refreshed && calls.Add(1) == 1 {
 				ctx, cancel := context.WithTimeout(ctx, time.Minute)
 				defer cancel()
-				assert.NoError(t, r.pool.Remove(ctx, "xai", "me"), "it waits for the flight that waits for it")
+				// It must not wait for the renewal, which waits for this observer.
+				assert.NoError(t, r.pool.Remove(ctx, "xai", "me"))
 			}
 		}
 		begin := time.Now()
@@ -157,7 +162,8 @@ func TestObserverMayCallThePool(t *testing.T) {
 	})
 }
 
-// Adopted is told while the store's gate is held.
+// An observer of Adopted may call Refresh, which reads the store. The pool calls the observer after
+// it has let go of its lock on the store.
 func TestObserverOfAdoptedMayCallThePool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -170,22 +176,23 @@ func TestObserverOfAdoptedMayCallThePool(t *testing.T) {
 			r.pool.Observe = func(ctx context.Context, e reauth.Event) {
 				if e.Type == reauth.Adopted {
 					begin := time.Now()
-					_ = r.pool.Refresh(ctx, "xai", "b") // a static key: looks whether the store has another
+					_ = r.pool.Refresh(ctx, "xai", "b") // of a static key: looks for another one in the store
 					took = time.Since(begin)
 				}
 			}
-			store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-new"}, reauth.Standing{At: time.Now()})
+			replaced := reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-new"}
+			store.Put(t, replaced, reauth.Standing{At: time.Now()})
 			time.Sleep(2 * time.Second)
 			r.mustPost(t)
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			assert.Less(t, took, time.Second, "the store's gate is held while the observer runs")
+			assert.Less(t, took, time.Second, "the pool keeps its lock on the store while the observer runs")
 		})
 	})
 }
 
-// Refresh called between publishing and the end of the flight is told that it succeeded without an
-// exchange.
+// A renewal has published its new tokens, and its observer has not returned yet. A Refresh that is
+// called then must exchange these new tokens. It must not report the success of that renewal.
 func TestRefreshAfterPublishingRenewsWhatIsHeldThen(t *testing.T) {
 	bubble(t, 0, func(t *testing.T, r *rig) {
 		r.login(t, "me")
@@ -193,7 +200,7 @@ func TestRefreshAfterPublishingRenewsWhatIsHeldThen(t *testing.T) {
 		var once atomic.Bool
 		r.pool.Observe = func(_ context.Context, e reauth.Event) {
 			if e.Type == reauth.Refreshed && !once.Swap(true) {
-				<-slow // a slow observer; the tokens are published
+				<-slow // the new tokens are published already
 			}
 		}
 		go func() { _ = r.pool.Refresh(context.Background(), "xai", "me") }()
@@ -202,11 +209,12 @@ func TestRefreshAfterPublishingRenewsWhatIsHeldThen(t *testing.T) {
 		time.AfterFunc(time.Second, func() { close(slow) })
 		require.NoError(t, r.pool.Refresh(context.Background(), "xai", "me"))
 		after, _ := r.current(t)
-		assert.NotEqual(t, before, after, "a call that began with these tokens returned nil with these tokens")
+		assert.NotEqual(t, before, after, "Refresh returned nil and has not renewed the tokens that it found")
 	})
 }
 
-// A mark written during an exchange takes Spending away.
+// Reset writes a mark during an exchange. It keeps Spending, which tells other processes that the
+// refresh token is being spent.
 func TestMarkDuringAnExchangeKeepsSpending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -225,7 +233,8 @@ func TestMarkDuringAnExchangeKeepsSpending(t *testing.T) {
 	})
 }
 
-// After adopting, a pair that could not be saved must not stay "unsaved".
+// The pool could not save a pair, and then adopts a newer login from the store. From then on it has
+// nothing to save, and takes in again what others write about the credential.
 func TestAdoptingEndsUnsaved(t *testing.T) {
 	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
 		access, _ := r.login(t, "me")
@@ -235,34 +244,42 @@ func TestAdoptingEndsUnsaved(t *testing.T) {
 		status, _ := r.mustPost(t)
 		require.Equal(t, 200, status)
 		store.fail("persist", nil)
-		na, nr := r.fake.Login() // a new login, put there by another program
-		_, err := store.Store.Update(context.Background(), "xai-oauth", "me", func(c reauth.Credential, _ bool) (reauth.Credential, error) {
+		// Another program writes a new login into the store.
+		na, nr := r.fake.Login()
+		replace := func(c reauth.Credential, _ bool) (reauth.Credential, error) {
 			c.AccessToken, c.RefreshToken, c.Metadata = na, nr, nil
 			return c, nil
-		})
+		}
+		_, err := store.Store.Update(context.Background(), "xai-oauth", "me", replace)
 		require.NoError(t, err)
 		r.fake.Expire()
 		r.fake.Restore(na, "key-other")
-		status, _ = r.mustPost(t) // adopts
+		status, _ = r.mustPost(t) // the pool adopts the login
 		require.Equal(t, 200, status)
 		time.Sleep(5 * time.Second)
-		require.NoError(t, store.Store.Mark(context.Background(), "xai-oauth", "me", reauth.Standing{At: time.Now(), AsideUntil: time.Now().Add(time.Hour), Reason: "elsewhere", Of: reauth.Digest(na)}))
+		require.NoError(t, store.Store.Mark(context.Background(), "xai-oauth", "me", reauth.Standing{
+			At: time.Now(), AsideUntil: time.Now().Add(time.Hour), Reason: "elsewhere", Of: reauth.Digest(na),
+		}))
 		time.Sleep(2 * time.Second)
-		status, _, err = r.post(reauth.WithCredential(context.Background(), r.provider, "other")) // looks at the store
+		other := reauth.WithCredential(context.Background(), r.provider, "other")
+		status, _, err = r.post(other) // the pool reads the store
 		require.NoError(t, err)
 		require.Equal(t, 200, status)
 		synctest.Wait()
-		assert.Equal(t, reauth.Aside, r.status(t, "me").State, "what others say of it is not heard any more")
+		assert.Equal(t, reauth.Aside, r.status(t, "me").State, "the pool does not take in the mark of another process")
 	})
 }
 
-// lateRelease is a store whose Update returns some time after the claim is free, once.
+// lateRelease is a store whose Update returns a second after it has released the claim. It does so
+// once, after late is set.
 type lateRelease struct {
 	reauth.Store
 	late atomic.Bool
 }
 
-func (s *lateRelease) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+func (s *lateRelease) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
+) (reauth.Credential, error) {
 	c, err := s.Store.Update(ctx, provider, id, fn)
 	if s.late.Swap(false) {
 		time.Sleep(time.Second)
@@ -270,7 +287,8 @@ func (s *lateRelease) Update(ctx context.Context, provider, id string, fn func(r
 	return c, err
 }
 
-// Publish comes after unlock: an exchange's pair overwrites the login that was added after it.
+// The user adds a new login after an exchange has released the claim and before it publishes its
+// pair. The exchange does not overwrite the login.
 func TestExchangeDoesNotOverwriteALoginAddedMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lateRelease{Store: reauth.NewMemStore()}
@@ -283,17 +301,17 @@ func TestExchangeDoesNotOverwriteALoginAddedMeanwhile(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 			go func() { time.Sleep(10 * time.Millisecond); store.late.Store(true) }()
 			time.Sleep(100 * time.Millisecond)
-			access, _ := r.login(t, "me") // Add has returned
+			access, _ := r.login(t, "me")
 			now, _ := r.current(t)
 			require.Equal(t, access, now)
 			time.Sleep(5 * time.Second)
 			now, _ = r.current(t)
-			assert.Equal(t, access, now, "the old login is back in use")
+			assert.Equal(t, access, now, "the pool uses the old login again")
 		})
 	})
 }
 
-// A base that panics leaves the request counted as in flight.
+// When the base panics, the request no longer counts as in flight.
 func TestPanickingBaseIsNoLongerInFlight(t *testing.T) {
 	bubble(t, 0, func(t *testing.T, r *rig) {
 		r.login(t, "me")
@@ -306,7 +324,8 @@ func TestPanickingBaseIsNoLongerInFlight(t *testing.T) {
 	})
 }
 
-// An observer that ends its goroutine (a test's require.X in it does) leaves everybody waiting.
+// An observer may end its goroutine, as require does in a test. Nobody waits for that goroutine for
+// ever.
 func TestObserverThatEndsItsGoroutineStopsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRigOn(t, 0, reauth.NewPool())
@@ -325,17 +344,20 @@ func TestObserverThatEndsItsGoroutineStopsNobody(t *testing.T) {
 	})
 }
 
-// With -race. A reading flight explains itself by a field that the member's lock guards.
+// For the race detector: a renewal that only reads the store explains its failure by a field that
+// the member's lock guards. Reset writes that field.
 func TestResetWhileTheStoreIsRead(t *testing.T) {
 	pool, err := reauth.OpenPool(context.Background(), reauth.NewMemStore())
 	require.NoError(t, err)
-	_, err = pool.Add(context.Background(), reauth.Credential{Provider: "xai", ID: "a", AccessToken: "at", RefreshToken: "rt"})
+	login := reauth.Credential{Provider: "xai", ID: "a", AccessToken: "at", RefreshToken: "rt"}
+	_, err = pool.Add(context.Background(), login)
 	require.NoError(t, err)
-	require.NoError(t, pool.Register(reauth.Provider{Name: "xai", Hosts: []string{"api.x.ai"}, Refresher: reauth.RefresherFunc(
-		func(context.Context, reauth.Credential) (reauth.Credential, error) {
-			return reauth.Credential{}, reauth.ErrNotRefreshable
-		},
-	)}))
+	notRefreshable := func(context.Context, reauth.Credential) (reauth.Credential, error) {
+		return reauth.Credential{}, reauth.ErrNotRefreshable
+	}
+	require.NoError(t, pool.Register(reauth.Provider{
+		Name: "xai", Hosts: []string{"api.x.ai"}, Refresher: reauth.RefresherFunc(notRefreshable),
+	}))
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -349,8 +371,8 @@ func TestResetWhileTheStoreIsRead(t *testing.T) {
 	require.NoError(t, pool.Close())
 }
 
-// A refresher's token with a line break in it would make net/http refuse every request: a failure
-// that is ours.
+// A refresher returns a token with a line break in it. net/http would refuse every request with
+// that token. The pool counts the refresh as failed and goes on with the token that it has.
 func TestTokenThatCannotBeSentIsAFailedRefresh(t *testing.T) {
 	bubble(t, 0, func(t *testing.T, r *rig) {
 		r.login(t, "me")

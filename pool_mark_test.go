@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
+// A reset in the future counts as it is. Without one the reason decides. A reset in the past counts
+// as a rate limit at most.
 func TestExhaustedUntil(t *testing.T) {
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	for _, c := range []struct {

@@ -19,7 +19,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// bubble runs f with a fake clock over a rig whose pool is closed inside it.
+// bubble runs f inside a synctest bubble, whose clock is fake, with a rig of its own. The rig's
+// pool is closed inside the bubble too.
 func bubble(t *testing.T, d reauthtest.Dialect, f func(t *testing.T, r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRigOn(t, d, reauth.NewPool())
@@ -28,7 +29,7 @@ func bubble(t *testing.T, d reauthtest.Dialect, f func(t *testing.T, r *rig)) {
 	})
 }
 
-// at once runs n requests and returns how often each status came.
+// atOnce sends n requests at once and returns how many answers had each status.
 func (r *rig) atOnce(t testing.TB, n int) map[int]int {
 	t.Helper()
 	var mu sync.Mutex
@@ -49,7 +50,7 @@ func (r *rig) atOnce(t testing.TB, n int) map[int]int {
 	return got
 }
 
-// spread delays answers of a base: each request by the next of the delays.
+// spread delays the answers of a base. Each answer takes the next of the delays, in turn.
 func spread(base http.RoundTripper, delays ...time.Duration) http.RoundTripper {
 	var n atomic.Int64
 	return roundTripFunc(func(req *http.Request) (*http.Response, error) {
@@ -66,7 +67,8 @@ func TestStormOnADeadTokenCausesOneExchange(t *testing.T) {
 		old, _ := r.login(t, "me")
 		r.fake.Expire(old)
 		// Refusals arrive before the exchange, in the middle of it, and long after it.
-		r.transport.Base = spread(r.fake.Transport(), 0, time.Millisecond, 100*time.Millisecond, 199*time.Millisecond, time.Second, 10*time.Second)
+		r.transport.Base = spread(r.fake.Transport(), 0, time.Millisecond, 100*time.Millisecond,
+			199*time.Millisecond, time.Second, 10*time.Second)
 		assert.Equal(t, map[int]int{200: 1000}, r.atOnce(t, 1000))
 		assert.Equal(t, 1, r.fake.Exchanges())
 		assert.Zero(t, r.fake.Reuses())
@@ -78,14 +80,14 @@ func TestLateRefusalsOfAReplacedTokenCauseNoExchange(t *testing.T) {
 		old, _ := r.login(t, "me")
 		r.fake.Expire(old)
 		release := make(chan struct{})
-		var held sync.WaitGroup
-		held.Add(10)
+		var refused sync.WaitGroup
+		refused.Add(10)
 		var late atomic.Int64
 		base := r.fake.Transport()
 		r.transport.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
 			resp, err := base.RoundTrip(req)
-			if late.Add(1) <= 10 { // these refusals come when the refresh is long over
-				held.Done()
+			if late.Add(1) <= 10 { // these refusals arrive long after the refresh
+				refused.Done()
 				<-release
 			}
 			return resp, err
@@ -98,7 +100,7 @@ func TestLateRefusalsOfAReplacedTokenCauseNoExchange(t *testing.T) {
 				assert.Equal(t, 200, status)
 			})
 		}
-		held.Wait()
+		refused.Wait()
 		status, _ := r.mustPost(t)
 		require.Equal(t, 200, status)
 		require.Equal(t, 1, r.fake.Exchanges())
@@ -110,6 +112,8 @@ func TestLateRefusalsOfAReplacedTokenCauseNoExchange(t *testing.T) {
 	})
 }
 
+// The request that started the exchange is cancelled. It returns at once. The exchange goes on for
+// the others that wait for it.
 func TestCancelledLeaderReturnsAtOnceAndTheExchangeGoesOn(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.fake.TokenLatency = 200 * time.Millisecond
@@ -152,7 +156,7 @@ func TestExchangeCompletesWhenEverybodyHasLeft(t *testing.T) {
 		assert.Equal(t, 1, r.fake.Exchanges())
 		status, _ := r.mustPost(t)
 		assert.Equal(t, 200, status)
-		assert.Equal(t, 1, r.fake.Exchanges(), "the rotated pair was kept")
+		assert.Equal(t, 1, r.fake.Exchanges(), "the pool has kept the rotated pair")
 		assert.True(t, r.fake.Alive(refresh))
 	})
 }
@@ -203,7 +207,7 @@ func TestWaiterHonoursRequestCancel(t *testing.T) {
 	})
 }
 
-// current returns the tokens the pool holds.
+// current returns the tokens that the pool hands out now.
 func (r *rig) current(t testing.TB) (access, refresh string) {
 	t.Helper()
 	c, err := r.pool.Token(context.Background(), r.provider)
@@ -221,18 +225,17 @@ func TestRefresherThatPanicsOrEndsItsGoroutine(t *testing.T) {
 			bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 				old, _ := r.login(t, "me")
 				r.fake.Expire(old)
-				r.register(t, func(p *reauth.Provider) {
-					p.Refresher = reauth.RefresherFunc(func(context.Context, reauth.Credential) (reauth.Credential, error) {
-						bad()
-						return reauth.Credential{}, nil
-					})
-				})
+				breaks := func(context.Context, reauth.Credential) (reauth.Credential, error) {
+					bad()
+					return reauth.Credential{}, nil
+				}
+				r.register(t, func(p *reauth.Provider) { p.Refresher = reauth.RefresherFunc(breaks) })
 				assert.Equal(t, map[int]int{403: 10}, r.atOnce(t, 10))
 				failed := r.events.all(reauth.RefreshFailed)
 				require.Len(t, failed, 1)
 				assert.NotContains(t, failed[0].Err.Error(), "SECRET")
 
-				r.refreshAt(t, r.fake) // mended
+				r.refreshAt(t, r.fake) // with a refresher that works
 				time.Sleep(time.Minute)
 				status, _ := r.mustPost(t)
 				assert.Equal(t, 200, status)
@@ -241,8 +244,10 @@ func TestRefresherThatPanicsOrEndsItsGoroutine(t *testing.T) {
 	}
 }
 
+// index hides a constant from the compiler, which would refuse to index beyond the end.
 func index(i int) int { return i }
 
+// A refresher that returns the tokens that it got has refreshed nothing.
 func TestSameAccessTokenAgainIsAFailedRefresh(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		old, refresh := r.login(t, "me")
@@ -275,14 +280,15 @@ func TestRotatedRefreshTokenOfAFailedRefreshIsKept(t *testing.T) {
 		r.register(t, func(p *reauth.Provider) {
 			p.Refresher = reauth.RefresherFunc(func(_ context.Context, c reauth.Credential) (reauth.Credential, error) {
 				given = append(given, c.RefreshToken)
-				return reauth.Credential{RefreshToken: c.RefreshToken + "+"}, &reauth.RefreshError{Code: "no_access_token"}
+				rotated := reauth.Credential{RefreshToken: c.RefreshToken + "+"}
+				return rotated, &reauth.RefreshError{Code: "no_access_token"}
 			})
 		})
 		r.mustPost(t)
 		time.Sleep(time.Minute)
 		r.mustPost(t)
 		require.Len(t, given, 2)
-		assert.Equal(t, given[0]+"+", given[1], "the provider has forgotten the first")
+		assert.Equal(t, given[0]+"+", given[1], "the provider accepts only the rotated refresh token")
 	})
 }
 
@@ -297,7 +303,7 @@ func TestRefreshIsSharedByItsCallers(t *testing.T) {
 		wg.Wait()
 		assert.Equal(t, 1, r.fake.Exchanges())
 		require.NoError(t, r.pool.Refresh(context.Background(), "xai", "me"), "an alias will do")
-		assert.Equal(t, 2, r.fake.Exchanges(), "a later call renews what is held then")
+		assert.Equal(t, 2, r.fake.Exchanges(), "a later call renews the tokens of its time")
 	})
 }
 
@@ -321,10 +327,10 @@ func TestRefreshErrors(t *testing.T) {
 		assert.True(t, re.Permanent)
 		asked := r.fake.TokenRequests()
 		require.Error(t, r.pool.Refresh(context.Background(), r.provider, "me"))
-		assert.Equal(t, asked, r.fake.TokenRequests(), "a dead grant is not asked again, not even on demand")
+		assert.Equal(t, asked, r.fake.TokenRequests(), "a dead grant is not sent again, not even on demand")
 		require.NoError(t, r.pool.Reset(context.Background(), r.provider, "me"))
 		require.Error(t, r.pool.Refresh(context.Background(), r.provider, "me"))
-		assert.Equal(t, asked+1, r.fake.TokenRequests(), "unless it is Reset")
+		assert.Equal(t, asked+1, r.fake.TokenRequests(), "after Reset it asks again")
 	})
 }
 
@@ -360,7 +366,7 @@ func TestCloseWaitsForARunningExchange(t *testing.T) {
 		require.NoError(t, r.pool.Close())
 		assert.Equal(t, 20*time.Second, time.Since(begin))
 		status, _ := r.mustPost(t)
-		assert.Equal(t, 200, status, "the pair that came meanwhile is used")
+		assert.Equal(t, 200, status, "the pool uses the pair that the exchange brought during Close")
 	})
 }
 
@@ -370,7 +376,7 @@ func TestCloseGivesUpOnAnExchangeThatDoesNotEnd(t *testing.T) {
 		release := make(chan struct{})
 		r.register(t, func(p *reauth.Provider) {
 			p.Refresher = reauth.RefresherFunc(func(context.Context, reauth.Credential) (reauth.Credential, error) {
-				<-release // it does not listen to its context
+				<-release // it ignores its context
 				return reauth.Credential{}, errors.New("too late")
 			})
 		})
@@ -385,19 +391,19 @@ func TestCloseGivesUpOnAnExchangeThatDoesNotEnd(t *testing.T) {
 	})
 }
 
+// A refresher that never answers is stopped after 30 s.
 func TestExchangeHasADeadlineOfItsOwn(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		old, _ := r.login(t, "me")
 		r.fake.Expire(old)
 		var left time.Duration
-		r.register(t, func(p *reauth.Provider) {
-			p.Refresher = reauth.RefresherFunc(func(ctx context.Context, _ reauth.Credential) (reauth.Credential, error) {
-				deadline, _ := ctx.Deadline()
-				left = time.Until(deadline)
-				<-ctx.Done()
-				return reauth.Credential{}, ctx.Err()
-			})
-		})
+		silent := func(ctx context.Context, _ reauth.Credential) (reauth.Credential, error) {
+			deadline, _ := ctx.Deadline()
+			left = time.Until(deadline)
+			<-ctx.Done()
+			return reauth.Credential{}, ctx.Err()
+		}
+		r.register(t, func(p *reauth.Provider) { p.Refresher = reauth.RefresherFunc(silent) })
 		begin := time.Now()
 		status, _ := r.mustPost(t)
 		assert.Equal(t, 403, status)
@@ -406,20 +412,23 @@ func TestExchangeHasADeadlineOfItsOwn(t *testing.T) {
 	})
 }
 
-// A forced renewal must not be content with a look into the store that is under way.
+// While a renewal reads the store, the user calls Refresh. Refresh must exchange the tokens, and
+// not take the end of that reading for its own success.
 func TestForcedRefreshGoesOnAfterALookIntoTheStore(t *testing.T) {
 	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
 		old, _ := r.login(t, "me")
 		r.fake.Expire(old)
 		r.fake.RefuseNew = true
-		r.mustPost(t) // its fresh token was refused: from now on a rejection only reads the store
+		// The API refuses the token of the exchange too. From now on a rejection only reads the
+		// store.
+		r.mustPost(t)
 		store.slow = 5 * time.Second
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			r.mustPost(t)
 		}()
-		time.Sleep(2 * time.Second) // it has been refused, given its token time, and reads
+		time.Sleep(2 * time.Second) // that request has been refused, and reads the store now
 		r.fake.RefuseNew = false
 		require.NoError(t, r.pool.Refresh(context.Background(), r.provider, "me"))
 		assert.Equal(t, 2, r.fake.Exchanges())

@@ -13,6 +13,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
+// The pool keeps digests of spent refresh tokens in a credential's Metadata. Neither a refresher
+// nor a caller of Token gets them.
 func TestSpentTokensAreNotHandedOut(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.login(t, "me")
@@ -36,39 +38,41 @@ func TestSpentTokensAreNotHandedOut(t *testing.T) {
 func TestTokenForOtherClients(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		ctx := context.Background()
-		access, refresh := r.fake.Login()
-		r.add(t, reauth.Credential{ID: "me", AccessToken: access, RefreshToken: refresh, Expiry: time.Now().Add(-time.Second)})
+		access, _ := r.loginUntil(t, "me", time.Now().Add(-time.Second))
 		c, err := r.pool.Token(ctx, "grok")
 		require.NoError(t, err)
-		assert.NotEqual(t, access, c.AccessToken, "refreshed when it has expired")
+		assert.NotEqual(t, access, c.AccessToken, "Token refreshes an expired token first")
 		assert.Equal(t, "me", c.ID)
 
-		time.Sleep(2 * time.Minute) // it has been in use
+		time.Sleep(2 * time.Minute) // from this age on, a rejection proves that the token has ended
 		r.fake.Expire()
 		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, c.AccessToken, reauth.Verdict{Kind: reauth.Rejected}))
 		next, err := r.pool.Token(ctx, "xai")
 		require.NoError(t, err)
-		assert.NotEqual(t, c.AccessToken, next.AccessToken, "renewed when it was rejected")
+		assert.NotEqual(t, c.AccessToken, next.AccessToken, "Report of a rejection renews the token")
 		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, c.AccessToken, reauth.Verdict{Kind: reauth.Rejected}))
-		assert.Equal(t, 2, r.fake.Exchanges(), "a late report of a replaced token does nothing")
+		assert.Equal(t, 2, r.fake.Exchanges(), "a late report about a replaced token does nothing")
 
 		reset := time.Now().Add(time.Hour)
-		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, next.AccessToken, reauth.Verdict{Kind: reauth.Exhausted, Reset: reset}))
+		exhausted := reauth.Verdict{Kind: reauth.Exhausted, Reset: reset}
+		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, next.AccessToken, exhausted))
 		assert.WithinDuration(t, reset, r.status(t, "me").AsideUntil, 0)
 		time.Sleep(time.Second)
 		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, next.AccessToken, reauth.Verdict{}))
-		assert.Equal(t, reauth.Good, r.status(t, "me").State, "accepted after all")
+		assert.Equal(t, reauth.Good, r.status(t, "me").State, "a success lifts the mark")
 		require.NoError(t, r.pool.Report(ctx, "xai", c.ID, next.AccessToken, reauth.Verdict{Kind: reauth.Forbidden}))
 		assert.Equal(t, reauth.Good, r.status(t, "me").State)
 		require.ErrorContains(t, r.pool.Report(ctx, "xai", "nobody", "x", reauth.Verdict{}), "no credential")
 	})
 }
 
+// Nothing can renew a rejected key: Report says so, and puts the key aside.
 func TestReportOfARejectedKey(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.key(t, "a", "key-a")
 		r.key(t, "b", "key-b")
-		err := r.pool.Report(context.Background(), "xai", "a", "key-a", reauth.Verdict{Kind: reauth.Rejected, Reason: "test"})
+		rejected := reauth.Verdict{Kind: reauth.Rejected, Reason: "test"}
+		err := r.pool.Report(context.Background(), "xai", "a", "key-a", rejected)
 		require.ErrorIs(t, err, reauth.ErrNotRefreshable)
 		assert.Equal(t, reauth.Aside, r.status(t, "a").State)
 		c, err := r.pool.Token(context.Background(), "xai")
@@ -80,8 +84,7 @@ func TestReportOfARejectedKey(t *testing.T) {
 func TestTokenHonoursItsContext(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.fake.TokenLatency = time.Second
-		access, refresh := r.fake.Login()
-		r.add(t, reauth.Credential{AccessToken: access, RefreshToken: refresh, Expiry: time.Now().Add(-time.Second)})
+		r.loginUntil(t, "", time.Now().Add(-time.Second))
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
 		begin := time.Now()

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a renewal may do, by what is remembered of the ones before. Each row is one situation, asked
-// at a time after it came about.
+// Each row is one situation and the answer of decide: whether an exchange is allowed, and with
+// which error renewals rest.
 func TestRestraintDecides(t *testing.T) {
 	var (
 		start   = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -41,7 +41,7 @@ func TestRestraintDecides(t *testing.T) {
 			return func(r *restraint, x *tokens) {
 				for range times {
 					r.noteFutile(minted(), start)
-					r.noteFutile(minted(), start) // the same access token again: it counts once
+					r.noteFutile(minted(), start) // the same access token counts once
 					r.futile.of = pair()
 				}
 			}
@@ -51,11 +51,11 @@ func TestRestraintDecides(t *testing.T) {
 		name        string
 		tokens      func() *tokens
 		noRefresher bool
-		before      func(*restraint, *tokens)
+		before      func(*restraint, *tokens) // what happened to the tokens, at start
 		why         cause
-		after       time.Duration
-		exchange    bool
-		rests       error
+		after       time.Duration // from start to the question
+		exchange    bool          // wanted
+		rests       error         // wanted
 	}{
 		{name: "nothing happened, early", tokens: pair, before: nothing, why: early, exchange: true},
 		{name: "nothing happened, expired", tokens: pair, before: nothing, why: expired, exchange: true},
@@ -63,53 +63,139 @@ func TestRestraintDecides(t *testing.T) {
 		{name: "nothing happened, forced", tokens: pair, before: nothing, why: forced, exchange: true},
 		{name: "no refresher", tokens: pair, noRefresher: true, before: nothing, why: forced},
 		{name: "no refresh token", tokens: key, before: nothing, why: rejected},
-		{name: "the refresher calls it a static key", tokens: pair, before: failed(rejected, ErrNotRefreshable), why: forced},
-		{name: "a static key until the tokens change", tokens: pair, why: rejected, exchange: true, before: func(r *restraint, x *tokens) {
-			r.fail(x, true, rejected, ErrNotRefreshable, start)
-			r.replaced()
-		}},
+		{
+			name:   "the refresher calls it a static key",
+			tokens: pair, before: failed(rejected, ErrNotRefreshable), why: forced,
+		},
+		{
+			name: "a static key until the tokens change", tokens: pair, why: rejected, exchange: true,
+			before: func(r *restraint, x *tokens) {
+				r.fail(x, true, rejected, ErrNotRefreshable, start)
+				r.replaced()
+			},
+		},
 
 		{name: "unproven, rejected", tokens: minted, before: nothing, why: rejected},
-		{name: "unproven, rejected, just before its rest ends", tokens: minted, before: nothing, why: rejected, after: unprovenRest - 1},
-		{name: "unproven, rejected, rested", tokens: minted, before: nothing, why: rejected, after: unprovenRest, exchange: true},
+		{
+			name:   "unproven, rejected, just before its rest ends",
+			tokens: minted, before: nothing, why: rejected, after: unprovenRest - 1,
+		},
+		{
+			name:   "unproven, rejected, rested",
+			tokens: minted, before: nothing, why: rejected, after: unprovenRest,
+			exchange: true,
+		},
 		{name: "unproven, expired", tokens: minted, before: nothing, why: expired, exchange: true},
 		{name: "unproven, forced", tokens: minted, before: nothing, why: forced, exchange: true},
-		{name: "proven", tokens: minted, why: rejected, exchange: true, before: func(_ *restraint, x *tokens) { x.accepted.Store(true) }},
+		{
+			name:   "proven",
+			tokens: minted, before: func(_ *restraint, x *tokens) { x.accepted.Store(true) }, why: rejected,
+			exchange: true,
+		},
 
 		{name: "futile", tokens: pair, before: futile(1), why: rejected, after: futileRest - 1},
 		{name: "futile, rested", tokens: pair, before: futile(1), why: rejected, after: futileRest, exchange: true},
 		{name: "futile twice", tokens: pair, before: futile(2), why: rejected, after: 2*futileRest - 1},
-		{name: "futile twice, rested", tokens: pair, before: futile(2), why: rejected, after: 2 * futileRest, exchange: true},
-		{name: "futile often: at most the longest rest", tokens: pair, before: futile(40), why: rejected, after: longestRest, exchange: true},
+		{
+			name:   "futile twice, rested",
+			tokens: pair, before: futile(2), why: rejected, after: 2 * futileRest,
+			exchange: true,
+		},
+		{
+			name:   "futile often: at most the longest rest",
+			tokens: pair, before: futile(40), why: rejected, after: longestRest,
+			exchange: true,
+		},
 		{name: "futile, but the clock says expired", tokens: pair, before: futile(1), why: expired, exchange: true},
-		{name: "futile, then served", tokens: pair, why: rejected, exchange: true, before: func(r *restraint, x *tokens) {
-			futile(3)(r, x)
-			r.endFutile()
-		}},
+		{
+			name: "futile, then served", tokens: pair, why: rejected, exchange: true,
+			before: func(r *restraint, x *tokens) {
+				futile(3)(r, x)
+				r.endFutile()
+			},
+		},
 
-		{name: "failed", tokens: pair, before: failed(rejected, refused), why: rejected, after: time.Second - 1, exchange: true, rests: refused},
-		{name: "failed, rested", tokens: pair, before: failed(rejected, refused), why: rejected, after: time.Second, exchange: true},
+		{
+			name:   "failed",
+			tokens: pair, before: failed(rejected, refused), why: rejected, after: time.Second - 1,
+			exchange: true, rests: refused,
+		},
+		{
+			name:   "failed, rested",
+			tokens: pair, before: failed(rejected, refused), why: rejected, after: time.Second,
+			exchange: true,
+		},
 		{name: "failed, forced now", tokens: pair, before: failed(rejected, refused), why: forced, exchange: true},
-		{name: "failed four times", tokens: pair, before: failedFor(4), why: rejected, after: 8*time.Second - 1, exchange: true, rests: refused},
-		{name: "failed four times, rested", tokens: pair, before: failedFor(4), why: rejected, after: 8 * time.Second, exchange: true},
-		{name: "failed often: a minute", tokens: pair, before: failedFor(40), why: rejected, after: failedMost, exchange: true},
-		{name: "failed, and the endpoint asks to wait", tokens: pair, before: failed(rejected, busy), why: rejected, after: 89 * time.Second, exchange: true, rests: busy},
-		{name: "failed, and the endpoint's wait is over", tokens: pair, before: failed(rejected, busy), why: rejected, after: 90 * time.Second, exchange: true},
-		{name: "failed early, early again", tokens: pair, before: failed(early, refused), why: early, after: earlyRest - 1, exchange: true, rests: refused},
-		{name: "failed early, rested", tokens: pair, before: failed(early, refused), why: early, after: earlyRest, exchange: true},
+		{
+			name:   "failed four times",
+			tokens: pair, before: failedFor(4), why: rejected, after: 8*time.Second - 1,
+			exchange: true, rests: refused,
+		},
+		{
+			name:   "failed four times, rested",
+			tokens: pair, before: failedFor(4), why: rejected, after: 8 * time.Second,
+			exchange: true,
+		},
+		{
+			name:   "failed often: a minute",
+			tokens: pair, before: failedFor(40), why: rejected, after: failedMost,
+			exchange: true,
+		},
+		{
+			name:   "failed, and the endpoint asks to wait",
+			tokens: pair, before: failed(rejected, busy), why: rejected, after: 89 * time.Second,
+			exchange: true, rests: busy,
+		},
+		{
+			name:   "failed, and the endpoint's wait is over",
+			tokens: pair, before: failed(rejected, busy), why: rejected, after: 90 * time.Second,
+			exchange: true,
+		},
+		{
+			name:   "failed early, early again",
+			tokens: pair, before: failed(early, refused), why: early, after: earlyRest - 1,
+			exchange: true, rests: refused,
+		},
+		{
+			name:   "failed early, rested",
+			tokens: pair, before: failed(early, refused), why: early, after: earlyRest,
+			exchange: true,
+		},
 		{name: "failed early, expired now", tokens: pair, before: failed(early, refused), why: expired, exchange: true},
-		{name: "failed when expired, early now", tokens: pair, before: failed(expired, refused), why: early, exchange: true, rests: refused},
+		{
+			name:   "failed when expired, early now",
+			tokens: pair, before: failed(expired, refused), why: early,
+			exchange: true, rests: refused,
+		},
 		{name: "only looking failed", tokens: pair, before: failedAs(false), why: rejected, exchange: true},
-		{name: "only looking failed, and looks again", tokens: key, before: failedAs(false), why: rejected, rests: refused},
-		{name: "the grant is dead", tokens: pair, before: failed(early, dead), why: rejected, after: 24 * time.Hour, exchange: true, rests: dead},
-		{name: "the grant is dead, forced", tokens: pair, before: failed(rejected, dead), why: forced, exchange: true, rests: dead},
-		{name: "the grant was dead, new tokens", tokens: pair, why: rejected, exchange: true, before: func(r *restraint, x *tokens) {
-			r.fail(x, true, rejected, dead, start)
-			r.replaced()
-		}},
-		{name: "other tokens failed", tokens: pair, why: rejected, exchange: true, before: func(r *restraint, _ *tokens) {
-			r.fail(pair(), true, rejected, refused, start)
-		}},
+		{
+			name:   "only looking failed, and looks again",
+			tokens: key, before: failedAs(false), why: rejected,
+			rests: refused,
+		},
+		{
+			name:   "the grant is dead",
+			tokens: pair, before: failed(early, dead), why: rejected, after: 24 * time.Hour,
+			exchange: true, rests: dead,
+		},
+		{
+			name:   "the grant is dead, forced",
+			tokens: pair, before: failed(rejected, dead), why: forced,
+			exchange: true, rests: dead,
+		},
+		{
+			name: "the grant was dead, new tokens", tokens: pair, why: rejected, exchange: true,
+			before: func(r *restraint, x *tokens) {
+				r.fail(x, true, rejected, dead, start)
+				r.replaced()
+			},
+		},
+		{
+			name: "other tokens failed", tokens: pair, why: rejected, exchange: true,
+			before: func(r *restraint, _ *tokens) {
+				r.fail(pair(), true, rejected, refused, start)
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r restraint

@@ -16,16 +16,18 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// watchedStore records what is done to a store, and fails where it is told to.
+// watchedStore is a store that records the operations on it. A test can make operations fail, or a
+// load slow.
 type watchedStore struct {
 	reauth.Store
 	mu      sync.Mutex
 	ops     []string
 	loads   int
-	slow    time.Duration    // what a load takes
+	slow    time.Duration    // how long a load takes
 	failing map[string]error // by operation: load, claim, mark, persist, delete
 }
 
+// note records an operation. It returns the error with which the operation is to fail.
 func (s *watchedStore) note(op string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,6 +35,7 @@ func (s *watchedStore) note(op string) error {
 	return s.failing[op]
 }
 
+// fail makes an operation fail with err from now on. With nil it works again.
 func (s *watchedStore) fail(op string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,6 +45,7 @@ func (s *watchedStore) fail(op string, err error) {
 	s.failing[op] = err
 }
 
+// take returns the operations since the last call.
 func (s *watchedStore) take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +66,11 @@ func (s *watchedStore) Load(ctx context.Context, version string) ([]reauth.Entry
 	return s.Store.Load(ctx, version)
 }
 
-func (s *watchedStore) Update(ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error)) (reauth.Credential, error) {
+// Update notes "claim", "read", "persist" and "release", in this order. When persist is to fail, it
+// returns ErrNotStored with the credential, as a full disk makes a durable store do.
+func (s *watchedStore) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
+) (reauth.Credential, error) {
 	if err := s.note("claim"); err != nil {
 		return reauth.Credential{}, err
 	}
@@ -98,7 +106,7 @@ func (s *watchedStore) Mark(ctx context.Context, provider, id string, st reauth.
 	return s.Store.Mark(ctx, provider, id, st)
 }
 
-// bubbleOver is bubble with a pool over a store that is watched.
+// bubbleOver is bubble with a pool over a watchedStore.
 func bubbleOver(t *testing.T, f func(t *testing.T, r *rig, store *watchedStore)) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &watchedStore{Store: reauth.NewMemStore()}
@@ -106,7 +114,8 @@ func bubbleOver(t *testing.T, f func(t *testing.T, r *rig, store *watchedStore))
 	})
 }
 
-// fleet is several pools over one store and one provider.
+// fleet runs f with n rigs, whose pools share one store and whose transports share one fake
+// provider. It closes the pools afterwards.
 func fleet(t *testing.T, n int, store reauth.Store, f func(t *testing.T, rigs []*rig)) {
 	t.Helper()
 	fake := reauthtest.New(reauthtest.XAI)
@@ -124,6 +133,8 @@ func fleet(t *testing.T, n int, store reauth.Store, f func(t *testing.T, rigs []
 	}
 }
 
+// The order in which a renewal uses the store. The refresh token is marked as being spent before
+// the exchange, and the new pair is stored before the claim is released.
 func TestOrderOfARenewal(t *testing.T) {
 	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
 		old, refresh := r.login(t, "me")
@@ -131,19 +142,20 @@ func TestOrderOfARenewal(t *testing.T) {
 		store.take()
 		r.fake.Expire(old)
 		fakes, _ := r.pool.ProviderFor(mustURL(t, r.url))
-		r.register(t, func(p *reauth.Provider) {
-			p.Refresher = reauth.RefresherFunc(func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
-				_ = store.note("exchange")
-				entries, _, err := store.Store.Load(ctx, "")
-				require.NoError(t, err)
-				assert.Equal(t, reauth.Digest(refresh), entries[0].Standing.Spending, "others can see what is being spent")
-				return fakes.Refresher.Refresh(ctx, c)
-			})
-		})
+		noted := func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
+			_ = store.note("exchange")
+			entries, _, err := store.Store.Load(ctx, "")
+			require.NoError(t, err)
+			spending := entries[0].Standing.Spending
+			assert.Equal(t, reauth.Digest(refresh), spending, "other processes can see which token is being spent")
+			return fakes.Refresher.Refresh(ctx, c)
+		}
+		r.register(t, func(p *reauth.Provider) { p.Refresher = reauth.RefresherFunc(noted) })
 		status, _ := r.mustPost(t)
 		require.Equal(t, 200, status)
 		synctest.Wait()
-		assert.Equal(t, []string{"claim", "read", "mark spending", "exchange", "persist", "release", "mark"}, store.take())
+		want := []string{"claim", "read", "mark spending", "exchange", "persist", "release", "mark"}
+		assert.Equal(t, want, store.take())
 		entries, _, err := store.Load(context.Background(), "")
 		require.NoError(t, err)
 		assert.Empty(t, entries[0].Standing.Spending)
@@ -159,9 +171,9 @@ func TestAnotherPoolsTokensAreAdoptedWithoutAnExchange(t *testing.T) {
 			old, _ := a.login(t, "me")
 			require.Empty(t, b.pool.Status())
 			time.Sleep(2 * time.Second)
-			b.mustPost(t) // asked to serve, it looks
+			b.mustPost(t) // b reads the store when it is asked to serve
 			synctest.Wait()
-			require.Len(t, b.pool.Status(), 1, "a credential added elsewhere appears")
+			require.Len(t, b.pool.Status(), 1, "a credential that another pool added appears")
 			b.mustPost(t)
 
 			a.fake.Expire(old)
@@ -170,7 +182,7 @@ func TestAnotherPoolsTokensAreAdoptedWithoutAnExchange(t *testing.T) {
 			require.Equal(t, 1, a.fake.Exchanges())
 			status, _ = b.mustPost(t)
 			assert.Equal(t, 200, status)
-			assert.Equal(t, 1, a.fake.Exchanges(), "b found a's tokens in the store")
+			assert.Equal(t, 1, a.fake.Exchanges(), "b has found a's tokens in the store")
 			require.Len(t, b.events.all(reauth.Adopted), 1)
 			assert.Zero(t, a.fake.Reuses())
 		})
@@ -267,11 +279,13 @@ func TestStandingIsShared(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			a.mustPost(t)
 			synctest.Wait()
-			assert.Equal(t, reauth.Good, a.status(t, "first").State, "so is its lifting")
+			assert.Equal(t, reauth.Good, a.status(t, "first").State, "pools share that a mark was lifted, too")
 		})
 	})
 }
 
+// All credentials are refused for the same reason: the request may be at fault. Such a mark stays
+// in the pool.
 func TestSuspectMarksAreNotShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -291,6 +305,7 @@ func TestSuspectMarksAreNotShared(t *testing.T) {
 	})
 }
 
+// The mark with the latest At wins, in whatever order the marks reach the store.
 func TestNewestAtWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -307,15 +322,17 @@ func TestNewestAtWins(t *testing.T) {
 				synctest.Wait()
 				return r.status(t, "a")
 			}
-			r.fake.Exhaust(noReset, "key-a") // so that no success lifts a mark
-			assert.EqualValues(t, reauth.Retired, mark(reauth.Standing{At: now.Add(time.Hour), Retired: true, Reason: "test"}).State)
-			s := mark(reauth.Standing{At: now.Add(time.Minute)})
-			assert.EqualValues(t, reauth.Retired, s.State, "an older word changes nothing")
+			r.fake.Exhaust(noReset, "key-a") // a success would lift a mark
+			s := mark(reauth.Standing{At: now.Add(time.Hour), Retired: true, Reason: "test"})
+			assert.EqualValues(t, reauth.Retired, s.State)
+			s = mark(reauth.Standing{At: now.Add(time.Minute)})
+			assert.EqualValues(t, reauth.Retired, s.State, "an older mark changes nothing")
 			assert.Equal(t, "test", s.Reason)
 		})
 	})
 }
 
+// A mark in the store is about the tokens that Of names. About other tokens it says nothing.
 func TestStandingAboutOtherTokensIsVoid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -331,7 +348,7 @@ func TestStoreIsLookedAtOnceASecondAndOnlyWhenAsked(t *testing.T) {
 	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
 		r.key(t, "a", "key-a")
 		time.Sleep(time.Hour)
-		require.Equal(t, 1, store.loads, "the one at start")
+		require.Equal(t, 1, store.loads, "only the load at the start")
 		for range 1000 {
 			r.mustPost(t)
 			synctest.Wait()
@@ -341,6 +358,7 @@ func TestStoreIsLookedAtOnceASecondAndOnlyWhenAsked(t *testing.T) {
 	})
 }
 
+// A key cannot be refreshed. When it is rejected, the pool looks for another one in the store.
 func TestRejectedKeyIsLookedUpInTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -349,16 +367,17 @@ func TestRejectedKeyIsLookedUpInTheStore(t *testing.T) {
 			r.key(t, "a", "key-old")
 			r.fake.AddKey("key-new")
 			r.fake.Expire("key-old")
-			store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-new"}, reauth.Standing{At: time.Now()})
+			replaced := reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-new"}
+			store.Put(t, replaced, reauth.Standing{At: time.Now()})
 			status, _ := r.mustPost(t)
-			assert.Equal(t, 200, status, "somebody had replaced the key")
+			assert.Equal(t, 200, status, "another process has replaced the key")
 			assert.Equal(t, []string{"key-old", "key-new"}, r.tokens())
 		})
 	})
 }
 
-// A grant that is refused may have been rotated by a program that does not share the lock: look
-// once more.
+// A token endpoint refuses a grant. A program that does not use the store's lock may have rotated
+// it. So the pool reads the store once more before it retires the credential.
 func TestRefusedGrantIsLookedUpOnceMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -367,15 +386,17 @@ func TestRefusedGrantIsLookedUpOnceMore(t *testing.T) {
 			old, refresh := r.login(t, "me")
 			r.fake.Expire(old)
 			newAccess, newRefresh := r.fake.Login()
-			r.register(t, func(p *reauth.Provider) {
-				p.Refresher = reauth.RefresherFunc(func(_ context.Context, c reauth.Credential) (reauth.Credential, error) {
-					assert.Equal(t, refresh, c.RefreshToken)
-					go store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: newAccess, RefreshToken: newRefresh}, reauth.Standing{At: time.Now()})
-					return reauth.Credential{}, &reauth.RefreshError{Code: "invalid_grant", Permanent: true}
-				})
-			})
+			rotated := reauth.Credential{
+				Provider: "xai-oauth", ID: "me", AccessToken: newAccess, RefreshToken: newRefresh,
+			}
+			refused := func(_ context.Context, c reauth.Credential) (reauth.Credential, error) {
+				assert.Equal(t, refresh, c.RefreshToken)
+				go store.Put(t, rotated, reauth.Standing{At: time.Now()}) // it waits for the claim
+				return reauth.Credential{}, &reauth.RefreshError{Code: "invalid_grant", Permanent: true}
+			}
+			r.register(t, func(p *reauth.Provider) { p.Refresher = reauth.RefresherFunc(refused) })
 			status, _ := r.mustPost(t)
-			for status != 200 { // the other program's write may come a moment later
+			for status != 200 { // the other program may write a moment later
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
 				status, _ = r.mustPost(t)

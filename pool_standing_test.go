@@ -17,7 +17,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// refuseAll makes the API answer every request alike.
+// refuseAll makes the API give every request the same answer. header lists names and values.
 func (r *rig) refuseAll(status int, body string, header ...string) {
 	h := make(http.Header)
 	for i := 0; i+1 < len(header); i += 2 {
@@ -35,15 +35,40 @@ func TestPutAsideForHowLong(t *testing.T) {
 		header     []string
 		want       time.Duration
 	}{
-		{"rate limit", `{"error":{"code":"rate_limit_exceeded","message":"Rate limit reached"}}`, 429, nil, time.Minute},
-		{"usage limit", `{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached"}}`, 429, nil, 15 * time.Minute},
+		{
+			name:   "rate limit",
+			body:   `{"error":{"code":"rate_limit_exceeded","message":"Rate limit reached"}}`,
+			status: 429,
+			want:   time.Minute,
+		},
+		{
+			name:   "usage limit",
+			body:   `{"error":{"type":"usage_limit_reached","message":"The usage limit has been reached"}}`,
+			status: 429,
+			want:   15 * time.Minute,
+		},
 		{"billing", `{"error":{"code":"billing_not_active"}}`, 429, nil, time.Hour},
 		{"payment required", ``, 402, nil, time.Hour},
 		{"retry after", `{}`, 429, []string{"Retry-After", "42"}, 42 * time.Second},
 		{"a named period", `{"error":{"message":"Key limit exceeded (daily limit)"}}`, 403, nil, 24 * time.Hour},
-		{"an absurd reset", `{"error":{"type":"usage_limit_reached","resets_in_seconds":99999999}}`, 429, nil, 35 * 24 * time.Hour},
-		{"a negative reset", `{"error":{"type":"usage_limit_reached","resets_in_seconds":-5}}`, 429, nil, 15 * time.Minute},
-		{"a reset gone by", `{"error":{"type":"usage_limit_reached","resets_at":"1999-01-01T00:00:00Z"}}`, 429, nil, time.Minute},
+		{
+			name:   "an absurd reset",
+			body:   `{"error":{"type":"usage_limit_reached","resets_in_seconds":99999999}}`,
+			status: 429,
+			want:   35 * 24 * time.Hour,
+		},
+		{
+			name:   "a negative reset",
+			body:   `{"error":{"type":"usage_limit_reached","resets_in_seconds":-5}}`,
+			status: 429,
+			want:   15 * time.Minute,
+		},
+		{
+			name:   "a reset gone by",
+			body:   `{"error":{"type":"usage_limit_reached","resets_at":"1999-01-01T00:00:00Z"}}`,
+			status: 429,
+			want:   time.Minute,
+		},
 		{"a rejected key", `{"error":{"code":"invalid_api_key"}}`, 401, nil, 30 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -72,14 +97,14 @@ func TestRejectedKeyIsPutAsideDoubling(t *testing.T) {
 			r.mustPost(t)
 			s := r.status(t, "a")
 			require.Equal(t, rest*time.Second, time.Until(s.AsideUntil))
-			r.mustPost(t) // a refusal while it is put aside doubles nothing
+			r.mustPost(t) // a refusal while the key is put aside does not double the rest
 			time.Sleep(time.Until(r.status(t, "a").AsideUntil))
 		}
 		r.fake.Restore("key-a")
 		r.mustPost(t)
 		r.fake.Expire("key-a")
 		r.mustPost(t)
-		assert.Equal(t, 30*time.Second, time.Until(r.status(t, "a").AsideUntil), "an accepted request begins anew")
+		assert.Equal(t, 30*time.Second, time.Until(r.status(t, "a").AsideUntil), "a success ends the doubling")
 	})
 }
 
@@ -101,13 +126,15 @@ func TestSoleExhaustedCredentialIsStillUsed(t *testing.T) {
 		status, _ := r.mustPost(t)
 		require.Equal(t, 429, status)
 		require.InDelta(t, 15*24*time.Hour, time.Until(r.status(t, "a").AsideUntil), float64(time.Second))
-		r.fake.Restore("key-a") // the quota came back early
+		r.fake.Restore("key-a") // the provider lifts the limit early
 		status, _ = r.mustPost(t)
-		assert.Equal(t, 200, status, "the next request is sent all the same")
+		assert.Equal(t, 200, status, "the next request is sent with the only credential")
 		assert.Equal(t, reauth.Good, r.status(t, "a").State)
 	})
 }
 
+// A credential whose reset is days ahead is tried once an hour. The provider may lift the limit
+// early.
 func TestHourlyProbing(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
 		r.key(t, "a", "key-a")
@@ -129,7 +156,7 @@ func TestHourlyProbing(t *testing.T) {
 		r.fake.Restore("key-a")
 		time.Sleep(time.Hour)
 		r.mustPost(t)
-		assert.Equal(t, reauth.Good, r.status(t, "a").State, "found to be back long before its reset")
+		assert.Equal(t, reauth.Good, r.status(t, "a").State, "a probe has found the quota back")
 		r.mustPost(t)
 		seen := r.tokens()
 		assert.Equal(t, "key-a", seen[len(seen)-1])
@@ -167,6 +194,7 @@ func TestPutAsideEndsByItself(t *testing.T) {
 	})
 }
 
+// A suspect request is one that all credentials are refused for, with the same reason.
 func TestSuspectRequestMarksNobodyForLong(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
 		for _, id := range []string{"a", "b", "c"} {
@@ -177,7 +205,8 @@ func TestSuspectRequestMarksNobodyForLong(t *testing.T) {
 		for _, id := range []string{"a", "b", "c"} {
 			s := r.status(t, id)
 			assert.Equal(t, reauth.Aside, s.State)
-			assert.LessOrEqual(t, time.Until(s.AsideUntil), 10*time.Second, "all gave the same reason: it is the request's")
+			// All credentials were refused for the same reason: the request may be at fault.
+			assert.LessOrEqual(t, time.Until(s.AsideUntil), 10*time.Second)
 		}
 		r.fake.Refuse = nil
 		time.Sleep(11 * time.Second)
@@ -201,11 +230,17 @@ func TestSuspectRequestRetiresNobody(t *testing.T) {
 func TestRequestIsNotSuspectWhen(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(r *rig)
-		want    time.Duration // that a is put aside for
+		want    time.Duration // how long the pool puts "a" aside
 	}{
-		"another credential served":  {func(r *rig) { r.fake.Exhaust(noReset, "key-a", "key-b") }, time.Hour},
-		"a reset was given":          {func(r *rig) { r.fake.Exhaust(time.Now().Add(time.Hour), "key-a", "key-b", "key-c") }, time.Hour},
-		"the reasons differ":         {func(r *rig) { r.fake.Exhaust(noReset, "key-a", "key-b"); r.fake.Expire("key-c") }, time.Hour},
+		"another credential served": {func(r *rig) { r.fake.Exhaust(noReset, "key-a", "key-b") }, time.Hour},
+		"a reset was given": {
+			prepare: func(r *rig) { r.fake.Exhaust(time.Now().Add(time.Hour), "key-a", "key-b", "key-c") },
+			want:    time.Hour,
+		},
+		"the reasons differ": {
+			prepare: func(r *rig) { r.fake.Exhaust(noReset, "key-a", "key-b"); r.fake.Expire("key-c") },
+			want:    time.Hour,
+		},
 		"there was but one to blame": {func(r *rig) { r.fake.Exhaust(noReset, "key-a") }, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -231,10 +266,12 @@ func TestMarksAreBoundToTheTokensTheyAreAbout(t *testing.T) {
 		require.NoError(t, r.pool.Report(ctx, r.provider, "me", old, v))
 		assert.EqualValues(t, reauth.Retired, r.status(t, "me").State)
 		require.NoError(t, r.pool.Refresh(ctx, r.provider, "me"))
-		assert.Equal(t, reauth.Good, r.status(t, "me").State, "the mark was about the old token")
+		assert.Equal(t, reauth.Good, r.status(t, "me").State, "the mark was about the old token only")
 	})
 }
 
+// A request was sent before the credential was put aside and succeeds afterwards. Its success says
+// nothing about the time after the mark.
 func TestSuccessOfARequestSentBeforeTheMarkLiftsNothing(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
 		r.key(t, "a", "key-a")
@@ -283,6 +320,7 @@ func TestResetLiftsMarks(t *testing.T) {
 	})
 }
 
+// MarkFinal adds X-Should-Retry to refusals that no quick retry can help.
 func TestMarkFinal(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
@@ -318,7 +356,7 @@ func TestMarkFinal(t *testing.T) {
 	}
 }
 
-// slowMarks is a store to which writing a mark takes a second.
+// slowMarks is a store that takes a second to write a mark. It keeps the marks in order.
 type slowMarks struct {
 	reauth.Store
 	written []reauth.Standing
@@ -326,10 +364,13 @@ type slowMarks struct {
 
 func (s *slowMarks) Mark(ctx context.Context, provider, id string, st reauth.Standing) error {
 	time.Sleep(time.Second)
-	s.written = append(s.written, st) // one at a time, says the race detector
+	// Without a lock: the race detector fails the test if the pool writes two marks at a time.
+	s.written = append(s.written, st)
 	return s.Store.Mark(ctx, provider, id, st)
 }
 
+// A storm of refusals makes as many marks. The pool writes one mark at a time to the store, and
+// then the newest of those made meanwhile.
 func TestStormOfRefusalsIsNoneForTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowMarks{Store: reauth.NewMemStore()}
@@ -342,19 +383,19 @@ func TestStormOfRefusalsIsNoneForTheStore(t *testing.T) {
 			r.fake.Exhaust(noReset, "key-a")
 			for range 200 {
 				r.mustPost(t)
-				time.Sleep(time.Millisecond) // each refusal is a new mark: it was sent after the last
+				time.Sleep(time.Millisecond) // each request is sent after the mark before, and so makes a new one
 			}
 			last := r.status(t, "a")
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
-			require.Len(t, store.written, 2, "the first one, and the newest of those that came meanwhile")
+			require.Len(t, store.written, 2, "the first mark, and the newest of those made while it was written")
 			assert.WithinDuration(t, last.AsideUntil, store.written[1].AsideUntil, 0)
 		})
 	})
 }
 
-// A refresh token that was not exchanged because the store took no mark is not said to be spent
-// later on.
+// Writing the Spending mark failed, so there was no exchange. Later marks must not say that the
+// refresh token is being spent.
 func TestMarkThatFailedLeavesNothingBehind(t *testing.T) {
 	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
 		r.login(t, "me")

@@ -17,7 +17,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// jwt makes a token that looks like a JWT with those claims; its signature is not valid.
+// jwt makes a JWT with those claims. Its signature is not valid.
 func jwt(claims string) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("EXAMPLE"))
@@ -34,17 +34,17 @@ func TestRemove(t *testing.T) {
 		synctest.Wait()
 		begin := time.Now()
 		require.NoError(t, r.pool.Remove(ctx, r.provider, "me"))
-		assert.Equal(t, 5*time.Second, time.Since(begin), "it waits for the exchange")
+		assert.Equal(t, 5*time.Second, time.Since(begin), "Remove waits for the exchange")
 		wg.Wait()
 		synctest.Wait()
-		assert.Empty(t, r.pool.Status(), "which does not bring the credential back")
+		assert.Empty(t, r.pool.Status(), "the exchange does not bring the credential back")
 		require.ErrorContains(t, r.pool.Remove(ctx, r.provider, "me"), "no credential")
 		_, err := r.pool.Token(ctx, r.provider)
 		require.ErrorContains(t, err, "Add one")
 
 		again, _ := r.login(t, "me")
 		r.mustPost(t)
-		assert.Equal(t, again, r.tokens()[len(r.tokens())-1], "it can be added anew")
+		assert.Equal(t, again, r.tokens()[len(r.tokens())-1], "the credential can be added anew")
 	})
 }
 
@@ -73,23 +73,26 @@ func TestCredentialWithoutAccessTokenIsRefreshedFirst(t *testing.T) {
 	})
 }
 
+// A credential without an access token whose refresh fails cannot serve. The transport sends the
+// caller's own header instead of an empty one.
 func TestWithoutAnyAccessTokenNoEmptyHeaderIsSent(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		_, refresh := r.fake.Login()
 		r.fake.Revoke(refresh)
 		r.add(t, reauth.Credential{ID: "me", RefreshToken: refresh})
 		r.mustPost(t)
-		assert.Equal(t, []string{"set by the transport"}, r.tokens(), "as the caller made it")
+		assert.Equal(t, []string{"set by the transport"}, r.tokens(), "the request went out as the caller made it")
 		r.key(t, "spare", "key-spare")
 		status, _ := r.mustPost(t)
 		assert.Equal(t, 200, status)
 	})
 }
 
+// A pool in memory loses rotated tokens at its end. It tells so once, not once per login.
 func TestNotDurableIsSaidOnce(t *testing.T) {
 	r := newRig(t, reauthtest.XAI)
 	r.key(t, "key", "key-1")
-	assert.Empty(t, r.events.all(reauth.NotDurable), "a key is not rotated")
+	assert.Empty(t, r.events.all(reauth.NotDurable), "a provider does not rotate a key")
 	r.login(t, "a")
 	r.login(t, "b")
 	require.Len(t, r.events.all(reauth.NotDurable), 1)
@@ -114,8 +117,11 @@ func TestObserverMayCallThePoolAndMayPanic(t *testing.T) {
 func TestProviderForLooksAtTheHostThatIsDialled(t *testing.T) {
 	pool := reauth.NewPool()
 	for raw, want := range map[string]string{
-		"https://api.x.ai/v1": "xai-oauth", "https://opencode.ai/zen/go/v1": "opencode-go", "https://opencode.ai/zen/v1": "opencode-zen",
-		"https://opencode.ai/": "", "http://api.x.ai/": "",
+		"https://api.x.ai/v1":           "xai-oauth",
+		"https://opencode.ai/zen/go/v1": "opencode-go",
+		"https://opencode.ai/zen/v1":    "opencode-zen",
+		"https://opencode.ai/":          "",
+		"http://api.x.ai/":              "",
 	} {
 		u, err := url.Parse(raw)
 		require.NoError(t, err)

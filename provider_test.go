@@ -16,8 +16,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// Placeholders as SDKs and their users leave them: under any spelling of any header that carries a
-// key.
+// placeholders is a header as SDKs and their users leave it, with a placeholder under every
+// spelling of every name that may carry a key.
 var placeholders = http.Header{
 	"Authorization": {"Bearer placeholder"}, "authorization": {"Bearer placeholder"},
 	"X-Api-Key": {"placeholder"}, "x-api-key": {"placeholder"}, "X-API-KEY": {"placeholder"},
@@ -26,40 +26,60 @@ var placeholders = http.Header{
 	"Chatgpt-Account-Id": {"placeholder"}, "ChatGPT-Account-ID": {"placeholder"},
 }
 
-// Headers that are the caller's own business, some of them much like the ones above.
+// bystanders are header fields that the transport must leave alone. Some look much like those
+// above.
 var bystanders = http.Header{
-	"Accept": {"application/json", "text/event-stream"}, "User-Agent": {"sdk/1"}, "Anthropic-Version": {"2023-06-01"}, "x-stainless-lang": {"go"},
+	"Accept":              {"application/json", "text/event-stream"},
+	"User-Agent":          {"sdk/1"},
+	"Anthropic-Version":   {"2023-06-01"},
+	"x-stainless-lang":    {"go"},
 	"Openai-Organization": {"org-1"}, "X-Api-Key-Id": {"7"}, "Proxy-Authorization": {"Basic eA=="}, "Cookie": {"a=b"},
 }
 
-// scheme is how a credential is to go out: want is added to the bystanders, and there is nothing
-// else.
+// scheme says how a credential must go out. The sent header must be the bystanders and want, and
+// nothing else.
 type scheme struct {
 	cred   reauth.Credential // of the row's provider
-	placed http.Header       // what the SDK put where; nil: placeholders
+	placed http.Header       // what the SDK has put into the header; nil: placeholders
 	want   http.Header
 }
 
+// inHeader makes the scheme of a key that goes out as that value of that header.
 func inHeader(header, value string) scheme {
 	return scheme{cred: reauth.Credential{AccessToken: "key-EXAMPLE"}, want: http.Header{header: {value}}}
 }
 
-// exampleJWT makes a token of that form; its signature is not valid.
+// exampleJWT makes a JWT with those claims. Its signature is not valid.
 func exampleJWT(claims string) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("EXAMPLE"))
 }
 
 var (
-	entraToken  = exampleJWT(`{"sub":"entra"}`)
-	bearerKey   = []scheme{inHeader("Authorization", "Bearer key-EXAMPLE")}
-	whereAsked  = []scheme{whereItWas("Authorization", "Bearer "), whereItWas("X-Api-Key", ""), whereItWas("X-Goog-Api-Key", ""), {cred: bearerKey[0].cred, placed: http.Header{}, want: bearerKey[0].want}}
-	googleWays  = []scheme{inHeader("X-Goog-Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), asBearer("ya29.EXAMPLE", ""), asBearer("opaque-EXAMPLE", "rt-EXAMPLE")}
-	azureWays   = []scheme{inHeader("Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), asBearer("opaque-EXAMPLE", "rt-EXAMPLE")}
-	codexWays   = []scheme{asBearer("opaque-EXAMPLE", "rt-EXAMPLE"), withAccount(asBearer("opaque-EXAMPLE", "rt-EXAMPLE"), "acct-1"), withAccount(asBearer(exampleJWT(`{"https://api.openai.com/auth":{"chatgpt_account_id":"acct-2"}}`), ""), "acct-2")}
+	entraToken = exampleJWT(`{"sub":"entra"}`)
+	codexToken = exampleJWT(`{"https://api.openai.com/auth":{"chatgpt_account_id":"acct-2"}}`)
+	opaque     = asBearer("opaque-EXAMPLE", "rt-EXAMPLE")
+
+	bearerKey  = []scheme{inHeader("Authorization", "Bearer key-EXAMPLE")}
+	whereAsked = []scheme{
+		whereItWas("Authorization", "Bearer "), whereItWas("X-Api-Key", ""), whereItWas("X-Goog-Api-Key", ""),
+		{cred: bearerKey[0].cred, placed: http.Header{}, want: bearerKey[0].want},
+	}
+	googleWays = []scheme{
+		inHeader("X-Goog-Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), asBearer("ya29.EXAMPLE", ""), opaque,
+	}
+	azureWays = []scheme{inHeader("Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), opaque}
+	codexWays = []scheme{
+		opaque,
+		withAccount(asBearer("opaque-EXAMPLE", "rt-EXAMPLE"), "acct-1"),
+		withAccount(asBearer(codexToken, ""), "acct-2"),
+	}
 	anthropicBy = []scheme{
 		inHeader("X-Api-Key", "key-EXAMPLE"),
-		{cred: reauth.Credential{AccessToken: "sk-ant-api03-EXAMPLE", RefreshToken: "rt-EXAMPLE"}, want: http.Header{"X-Api-Key": {"sk-ant-api03-EXAMPLE"}}},
+		{
+			cred: reauth.Credential{AccessToken: "sk-ant-api03-EXAMPLE", RefreshToken: "rt-EXAMPLE"},
+			want: http.Header{"X-Api-Key": {"sk-ant-api03-EXAMPLE"}},
+		},
 		withBetas("sk-ant-oat01-EXAMPLE", "", nil, "oauth-2025-04-20"),
 		withBetas("opaque-EXAMPLE", "rt-EXAMPLE", []string{"files-2025"}, "files-2025,oauth-2025-04-20"),
 		withBetas(entraToken, "", []string{"a-1, b-2", "c-3"}, "a-1, b-2,c-3,oauth-2025-04-20"),
@@ -67,24 +87,34 @@ var (
 	}
 )
 
+// whereItWas makes the scheme of a key that goes out in the header in which the SDK has put its
+// placeholder.
 func whereItWas(header, prefix string) scheme {
 	s := inHeader(header, prefix+"key-EXAMPLE")
 	s.placed = http.Header{header: {prefix + "placeholder"}, "Api-Key": {"placeholder"}}
 	return s
 }
 
+// asBearer makes the scheme of a pair whose access token goes out as a bearer token.
 func asBearer(access, refresh string) scheme {
-	return scheme{cred: reauth.Credential{AccessToken: access, RefreshToken: refresh}, want: http.Header{"Authorization": {"Bearer " + access}}}
+	return scheme{
+		cred: reauth.Credential{AccessToken: access, RefreshToken: refresh},
+		want: http.Header{"Authorization": {"Bearer " + access}},
+	}
 }
 
+// withAccount adds the account to a scheme of Codex. If the token is a JWT, the transport reads the
+// account from it.
 func withAccount(s scheme, id string) scheme {
 	if s.cred.AccountID = id; strings.HasPrefix(s.cred.AccessToken, "eyJ") {
-		s.cred.AccountID = "" // the token tells
+		s.cred.AccountID = ""
 	}
 	s.want["Chatgpt-Account-Id"] = []string{id}
 	return s
 }
 
+// withBetas makes a scheme of Anthropic. betas are the values of Anthropic-Beta that the SDK has
+// set, and want is the value that goes out.
 func withBetas(access, refresh string, betas []string, want string) scheme {
 	s := asBearer(access, refresh)
 	s.placed = placeholders.Clone()
@@ -95,28 +125,62 @@ func withBetas(access, refresh string, betas []string, want string) scheme {
 	return s
 }
 
-// providerTable is what users find of each built-in provider: its names, base URLs and other hosts,
-// and what is sent there.
+// providerTable lists what a user relies on of each built-in provider: its names, its base URLs and
+// other URLs, and how credentials go out there.
 var providerTable = []struct {
 	name, aliases, urls string
 	schemes             []scheme
 }{
 	{"ai-gateway", "", "https://ai-gateway.vercel.sh/v1", whereAsked},
-	{"alibaba", "dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1 https://dashscope.aliyuncs.com/api/v1 https://dashscope-us.aliyuncs.com/compatible-mode/v1", bearerKey},
-	{"alibaba-coding-plan", "", "https://coding-intl.dashscope.aliyuncs.com/v1 https://coding.dashscope.aliyuncs.com/v1", bearerKey},
+	{
+		name:    "alibaba",
+		aliases: "dashscope",
+		urls: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1 https://dashscope.aliyuncs.com/api/v1 " +
+			"https://dashscope-us.aliyuncs.com/compatible-mode/v1",
+		schemes: bearerKey,
+	},
+	{
+		name:    "alibaba-coding-plan",
+		urls:    "https://coding-intl.dashscope.aliyuncs.com/v1 https://coding.dashscope.aliyuncs.com/v1",
+		schemes: bearerKey,
+	},
 	{"anthropic", "claude claude-code", "https://api.anthropic.com https://api.anthropic.com/v1/messages", anthropicBy},
 	{"arcee", "", "https://api.arcee.ai/api/v1", bearerKey},
-	{"azure-foundry", "azure-openai openai-azure-aad", "https://my-resource.openai.azure.com/openai/v1 https://my-resource.services.ai.azure.com/models https://my-resource.cognitiveservices.azure.com/openai", azureWays},
-	{"bedrock", "", "https://bedrock-runtime.us-east-1.amazonaws.com https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com https://bedrock-runtime.cn-north-1.amazonaws.com.cn", bearerKey},
+	{
+		name:    "azure-foundry",
+		aliases: "azure-openai openai-azure-aad",
+		urls: "https://my-resource.openai.azure.com/openai/v1 https://my-resource.services.ai.azure.com/models " +
+			"https://my-resource.cognitiveservices.azure.com/openai",
+		schemes: azureWays,
+	},
+	{
+		name: "bedrock",
+		urls: "https://bedrock-runtime.us-east-1.amazonaws.com " +
+			"https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com " +
+			"https://bedrock-runtime.cn-north-1.amazonaws.com.cn",
+		schemes: bearerKey,
+	},
 	{"cerebras", "", "https://api.cerebras.ai/v1", bearerKey},
 	{"cloudflare", "cloudflare-ai-gateway", "https://gateway.ai.cloudflare.com/v1/account/gateway/compat", bearerKey},
 	{"cohere", "", "https://api.cohere.com/v2 https://api.cohere.ai/compatibility/v1", bearerKey},
-	{"copilot", "github github-copilot", "https://api.githubcopilot.com https://api.enterprise.githubcopilot.com https://api.business.githubcopilot.com https://api.individual.githubcopilot.com", bearerKey},
+	{
+		name:    "copilot",
+		aliases: "github github-copilot",
+		urls: "https://api.githubcopilot.com https://api.enterprise.githubcopilot.com " +
+			"https://api.business.githubcopilot.com https://api.individual.githubcopilot.com",
+		schemes: bearerKey,
+	},
 	{"copilot-acp", "github-copilot-acp copilot-acp-agent", "", nil}, // a local process: acp://copilot
 	{"deepinfra", "", "https://api.deepinfra.com/v1/openai", bearerKey},
 	{"deepseek", "", "https://api.deepseek.com/v1", bearerKey},
 	{"fireworks", "", "https://api.fireworks.ai/inference/v1", bearerKey},
-	{"gemini", "google google-gemini google-ai-studio", "https://generativelanguage.googleapis.com/v1beta https://cloudcode-pa.googleapis.com/v1internal:generateContent", googleWays},
+	{
+		name:    "gemini",
+		aliases: "google google-gemini google-ai-studio",
+		urls: "https://generativelanguage.googleapis.com/v1beta " +
+			"https://cloudcode-pa.googleapis.com/v1internal:generateContent",
+		schemes: googleWays,
+	},
 	{"gmi", "gmi-cloud gmicloud", "https://api.gmi-serving.com/v1", bearerKey},
 	{"groq", "", "https://api.groq.com/openai/v1", bearerKey},
 	{"huggingface", "", "https://router.huggingface.co/v1", bearerKey},
@@ -139,11 +203,26 @@ var providerTable = []struct {
 	{"perplexity", "", "https://api.perplexity.ai", bearerKey},
 	{"qwen-oauth", "qwen", "https://portal.qwen.ai/v1", bearerKey},
 	{"stepfun", "", "https://api.stepfun.ai/step_plan/v1", bearerKey},
-	{"tencent-tokenhub", "tencent tokenhub tencent-cloud tencentmaas", "https://tokenhub.tencentmaas.com/v1", bearerKey},
+	{
+		name:    "tencent-tokenhub",
+		aliases: "tencent tokenhub tencent-cloud tencentmaas",
+		urls:    "https://tokenhub.tencentmaas.com/v1",
+		schemes: bearerKey,
+	},
 	{"together", "", "https://api.together.xyz/v1", bearerKey},
 	{"upstage", "", "https://api.upstage.ai/v1", bearerKey},
-	{"vertex", "", "https://aiplatform.googleapis.com/v1 https://us-central1-aiplatform.googleapis.com/v1 https://aiplatform.us.rep.googleapis.com/v1", bearerKey},
-	{"xai-oauth", "xai x-ai x.ai grok grok-oauth x-ai-oauth xai-grok-oauth", "https://api.x.ai/v1 https://us-east-1.api.x.ai/v1 https://cli-chat-proxy.grok.com/v1", append(bearerKey[:1:1], asBearer("opaque-EXAMPLE", "rt-EXAMPLE"))},
+	{
+		name: "vertex",
+		urls: "https://aiplatform.googleapis.com/v1 https://us-central1-aiplatform.googleapis.com/v1 " +
+			"https://aiplatform.us.rep.googleapis.com/v1",
+		schemes: bearerKey,
+	},
+	{
+		name:    "xai-oauth",
+		aliases: "xai x-ai x.ai grok grok-oauth x-ai-oauth xai-grok-oauth",
+		urls:    "https://api.x.ai/v1 https://us-east-1.api.x.ai/v1 https://cli-chat-proxy.grok.com/v1",
+		schemes: append(bearerKey[:1:1], asBearer("opaque-EXAMPLE", "rt-EXAMPLE")),
+	},
 	{"xiaomi", "", "https://api.xiaomimimo.com/v1", bearerKey},
 	{"zai", "glm z-ai z.ai zhipu", "https://api.z.ai/api/paas/v4 https://open.bigmodel.cn/api/paas/v4", bearerKey},
 }
@@ -167,7 +246,7 @@ func TestBuiltinProviders(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, names, reauth.ProviderNames(), "every provider has its row")
+	assert.Equal(t, names, reauth.ProviderNames(), "every provider has a row")
 }
 
 // assertSent sends a request with a credential of a provider and compares all headers that arrive.
@@ -193,10 +272,10 @@ func assertSent(t *testing.T, provider, name, raw string, s scheme) {
 	maps.Copy(header, bystanders.Clone())
 	before := header.Clone()
 	assert.Equal(t, want, headerSent(t, pool, raw, header))
-	assert.Equal(t, before, header, "the caller's header is the caller's")
+	assert.Equal(t, before, header, "the transport leaves the caller's header as it was")
 }
 
-// poolOf makes a pool of credentials.
+// poolOf makes a pool with those credentials. It is closed when the test ends.
 func poolOf(t *testing.T, creds ...reauth.Credential) *reauth.Pool {
 	t.Helper()
 	pool := reauth.NewPool()
@@ -208,7 +287,7 @@ func poolOf(t *testing.T, creds ...reauth.Credential) *reauth.Pool {
 	return pool
 }
 
-// headerSent returns the header that a request to raw arrives with.
+// headerSent sends a request with that header to raw and returns the header that the base gets.
 func headerSent(t *testing.T, pool *reauth.Pool, raw string, header http.Header) (sent http.Header) {
 	t.Helper()
 	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
@@ -224,21 +303,29 @@ func headerSent(t *testing.T, pool *reauth.Pool, raw string, header http.Header)
 	return sent
 }
 
-// bearerSent returns what stands in Authorization of a request that came with a placeholder.
+// bearerSent sends a request with a placeholder in Authorization and returns the bearer token that
+// the base gets.
 func bearerSent(t *testing.T, pool *reauth.Pool, raw string) string {
 	t.Helper()
-	return strings.TrimPrefix(headerSent(t, pool, raw, http.Header{"Authorization": {"Bearer placeholder"}}).Get("Authorization"), "Bearer ")
+	sent := headerSent(t, pool, raw, http.Header{"Authorization": {"Bearer placeholder"}})
+	return strings.TrimPrefix(sent.Get("Authorization"), "Bearer ")
 }
 
-// A host that does more than inference is claimed by path, and look-alikes are nobody's.
+// No provider claims these URLs: paths of a host that does more than inference, token endpoints,
+// look-alikes, plain http.
 func TestUnclaimedURLs(t *testing.T) {
 	pool := poolOf(t)
 	for _, raw := range []string{
-		"https://x.ai/v1", "https://auth.x.ai/oauth2/token", "https://grok.com/", "http://api.x.ai/v1", "https://api.x.ai:8443/v1", "https://api.x.ai.evil.example/v1",
-		"https://chatgpt.com/", "https://chatgpt.com/backend-apis", "https://auth.openai.com/oauth/token", "https://platform.openai.com/", "https://platform.claude.com/v1/oauth/token",
-		"https://opencode.ai/", "https://opencode.ai/zen/../account", "https://openrouter.ai/models", "https://ollama.com/library", "https://api.kimi.com/v1", "https://kilocode.ai/",
-		"https://github.com/", "https://api.github.com/copilot_internal/v2/token", "https://xgithubcopilot.com/", "https://openai.azure.com/", "https://a.b.openai.azure.com/",
-		"https://s3.us-east-1.amazonaws.com/", "https://storage.googleapis.com/", "http://127.0.0.1:1235/v1", "http://127.0.0.1/v1", "acp://copilot", "https://portal.nousresearch.com/",
+		"https://x.ai/v1", "https://auth.x.ai/oauth2/token", "https://grok.com/", "http://api.x.ai/v1",
+		"https://api.x.ai:8443/v1", "https://api.x.ai.evil.example/v1",
+		"https://chatgpt.com/", "https://chatgpt.com/backend-apis", "https://auth.openai.com/oauth/token",
+		"https://platform.openai.com/", "https://platform.claude.com/v1/oauth/token",
+		"https://opencode.ai/", "https://opencode.ai/zen/../account", "https://openrouter.ai/models",
+		"https://ollama.com/library", "https://api.kimi.com/v1", "https://kilocode.ai/",
+		"https://github.com/", "https://api.github.com/copilot_internal/v2/token", "https://xgithubcopilot.com/",
+		"https://openai.azure.com/", "https://a.b.openai.azure.com/",
+		"https://s3.us-east-1.amazonaws.com/", "https://storage.googleapis.com/", "http://127.0.0.1:1235/v1",
+		"http://127.0.0.1/v1", "acp://copilot", "https://portal.nousresearch.com/",
 	} {
 		u, err := url.Parse(raw)
 		require.NoError(t, err)
@@ -249,7 +336,7 @@ func TestUnclaimedURLs(t *testing.T) {
 	assert.False(t, ok)
 }
 
-// providerOf returns the name of a URL's provider, empty for none.
+// providerOf returns the name of the provider of a URL, or "".
 func providerOf(t *testing.T, pool *reauth.Pool, raw string) string {
 	t.Helper()
 	u, err := url.Parse(raw)
@@ -263,21 +350,44 @@ func TestRegisterRefusesBadProviders(t *testing.T) {
 		p    reauth.Provider
 		want string
 	}{
-		"no name":                  {reauth.Provider{Hosts: []string{"good.example"}}, "the provider has no name"},
-		"name of spaces":           {reauth.Provider{Name: " \t", Hosts: []string{"good.example"}}, "the provider has no name"},
-		"no name after custom":     {reauth.Provider{Name: "Custom:", Hosts: []string{"good.example"}}, "the provider has no name"},
-		"bad pattern":              {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "*.com"}}, `reauth: register bad: host pattern "*.com": a wildcard cannot stand`},
-		"somebody else's":          {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "own.example"}}, `register bad: host pattern "own.example" belongs to the registered provider own`},
-		"the same otherwise spelt": {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "https://OWN.example./"}}, `host pattern "https://OWN.example./" belongs to the registered provider own`},
-		"the same path":            {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "own.example/v1/"}}, "belongs to the registered provider own"},
-		"the same on loopback":     {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "http://localhost:9999"}}, "belongs to the registered provider own"},
-		"the same over http":       {reauth.Provider{Name: "bad", Hosts: []string{"good.example", "HTTP://lan:4000"}}, "belongs to the registered provider own"},
+		"no name": {reauth.Provider{Hosts: []string{"good.example"}}, "the provider has no name"},
+		"name of spaces": {
+			p: reauth.Provider{Name: " \t", Hosts: []string{"good.example"}}, want: "the provider has no name",
+		},
+		"no name after custom": {
+			p: reauth.Provider{Name: "Custom:", Hosts: []string{"good.example"}}, want: "the provider has no name",
+		},
+		"bad pattern": {
+			p:    reauth.Provider{Name: "bad", Hosts: []string{"good.example", "*.com"}},
+			want: `reauth: register bad: host pattern "*.com": a wildcard cannot stand`,
+		},
+		"somebody else's": {
+			p:    reauth.Provider{Name: "bad", Hosts: []string{"good.example", "own.example"}},
+			want: `register bad: host pattern "own.example" belongs to the registered provider own`,
+		},
+		"the same otherwise spelt": {
+			p:    reauth.Provider{Name: "bad", Hosts: []string{"good.example", "https://OWN.example./"}},
+			want: `host pattern "https://OWN.example./" belongs to the registered provider own`,
+		},
+		"the same path": {
+			p:    reauth.Provider{Name: "bad", Hosts: []string{"good.example", "own.example/v1/"}},
+			want: "belongs to the registered provider own",
+		},
+		"the same on loopback": {
+			p:    reauth.Provider{Name: "bad", Hosts: []string{"good.example", "http://localhost:9999"}},
+			want: "belongs to the registered provider own",
+		},
+		"the same over http": {
+			p:    reauth.Provider{Name: "bad", Hosts: []string{"good.example", "HTTP://lan:4000"}},
+			want: "belongs to the registered provider own",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool := poolOf(t)
-			require.NoError(t, pool.Register(reauth.Provider{Name: "own", Hosts: []string{"own.example", "own.example/v1", "localhost:9999", "http://lan:4000"}}))
+			own := []string{"own.example", "own.example/v1", "localhost:9999", "http://lan:4000"}
+			require.NoError(t, pool.Register(reauth.Provider{Name: "own", Hosts: own}))
 			require.ErrorContains(t, pool.Register(c.p), c.want)
-			assert.Empty(t, providerOf(t, pool, "https://good.example/"), "nothing has changed")
+			assert.Empty(t, providerOf(t, pool, "https://good.example/"), "a failed Register changes nothing")
 			assert.Equal(t, "own", providerOf(t, pool, "https://own.example/v1"))
 			_, err := pool.Add(context.Background(), reauth.Credential{Provider: "bad", AccessToken: "key-EXAMPLE"})
 			assert.ErrorContains(t, err, `provider "bad" is unknown; Register it first`)
@@ -289,13 +399,22 @@ func TestRegisterAllowsWhatIsNoConflict(t *testing.T) {
 	pool := poolOf(t)
 	hosts := []string{"own.example", "*.own.example", "own.example:8443", "lan:4000"}
 	require.NoError(t, pool.Register(reauth.Provider{Name: "own", Hosts: hosts}))
-	require.NoError(t, pool.Register(reauth.Provider{Name: " OWN ", Hosts: hosts}), "its own patterns are no conflict")
+	// A provider does not conflict with itself.
+	require.NoError(t, pool.Register(reauth.Provider{Name: " OWN ", Hosts: hosts}))
 	hosts[0] = "changed.example"
-	require.NoError(t, pool.Register(reauth.Provider{Name: "other", Hosts: []string{"own.example/v1", "a.own.example", "own.example:9443", "http://lan:4000"}}))
+	others := []string{"own.example/v1", "a.own.example", "own.example:9443", "http://lan:4000"}
+	require.NoError(t, pool.Register(reauth.Provider{Name: "other", Hosts: others}))
 	require.NoError(t, pool.Register(reauth.Provider{Name: "silent"}), "a provider for Token needs no host")
 	for raw, want := range map[string]string{
-		"https://own.example/": "own", "https://own.example/v1": "other", "https://b.own.example/": "own", "https://a.own.example/": "other",
-		"https://own.example:8443/v1": "own", "https://own.example:9443/": "other", "https://lan:4000/": "own", "http://lan:4000/": "other", "https://changed.example/": "",
+		"https://own.example/":        "own",
+		"https://own.example/v1":      "other",
+		"https://b.own.example/":      "own",
+		"https://a.own.example/":      "other",
+		"https://own.example:8443/v1": "own",
+		"https://own.example:9443/":   "other",
+		"https://lan:4000/":           "own",
+		"http://lan:4000/":            "other",
+		"https://changed.example/":    "",
 	} {
 		assert.Equal(t, want, providerOf(t, pool, raw), raw)
 	}
@@ -303,15 +422,20 @@ func TestRegisterAllowsWhatIsNoConflict(t *testing.T) {
 
 func TestRegisterReplacesABuiltinProvider(t *testing.T) {
 	pool := poolOf(t, reauth.Credential{Provider: "grok", AccessToken: "key-EXAMPLE"})
-	require.NoError(t, pool.Register(reauth.Provider{Name: "xai", Hosts: []string{"gateway.example/xai"}, Authorize: func(h http.Header, c reauth.Credential) {
-		h["Authorization"] = []string{"Bearer via " + c.Provider + " " + c.AccessToken}
-	}}))
-	assert.Equal(t, "via xai-oauth key-EXAMPLE", bearerSent(t, pool, "https://gateway.example/xai/v1"), "by any of its names")
-	assert.Equal(t, "placeholder", bearerSent(t, pool, "https://api.x.ai/v1"), "the replaced provider's hosts are nobody's")
+	require.NoError(t, pool.Register(reauth.Provider{
+		Name: "xai", Hosts: []string{"gateway.example/xai"},
+		Authorize: func(h http.Header, c reauth.Credential) {
+			h["Authorization"] = []string{"Bearer via " + c.Provider + " " + c.AccessToken}
+		},
+	}))
+	sent := bearerSent(t, pool, "https://gateway.example/xai/v1")
+	assert.Equal(t, "via xai-oauth key-EXAMPLE", sent, "Register takes any name of the provider")
+	sent = bearerSent(t, pool, "https://api.x.ai/v1")
+	assert.Equal(t, "placeholder", sent, "no provider claims the hosts of the replaced one")
 	_, ok := reauth.LookupProvider("xai")
-	assert.True(t, ok, "the built-in one is still there to start from")
+	assert.True(t, ok, "LookupProvider still returns the built-in one")
 	other := poolOf(t, reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE"})
-	assert.Equal(t, "key-EXAMPLE", bearerSent(t, other, "https://api.x.ai/v1"), "a pool's providers are its own")
+	assert.Equal(t, "key-EXAMPLE", bearerSent(t, other, "https://api.x.ai/v1"), "another pool has the built-in one")
 }
 
 func TestRegisterExtendsABuiltinProvider(t *testing.T) {
@@ -320,17 +444,19 @@ func TestRegisterExtendsABuiltinProvider(t *testing.T) {
 	require.True(t, ok)
 	p.Hosts = append(p.Hosts, "http://claude-proxy:8080/v1", "claude.corp.example")
 	require.NoError(t, pool.Register(p))
-	for _, raw := range []string{"https://api.anthropic.com/v1", "http://claude-proxy:8080/v1/messages", "https://claude.corp.example/"} {
+	for _, raw := range []string{
+		"https://api.anthropic.com/v1", "http://claude-proxy:8080/v1/messages", "https://claude.corp.example/",
+	} {
 		sent := headerSent(t, pool, raw, placeholders.Clone())
 		assert.Equal(t, http.Header{"X-Api-Key": {"key-EXAMPLE"}}, sent, "%s: with the built-in header scheme", raw)
 	}
 	assert.Equal(t, "placeholder", bearerSent(t, pool, "http://claude-proxy:8080/v2"))
 	p, _ = reauth.LookupProvider("claude")
-	assert.Len(t, p.Hosts, 1, "the built-in table is as it was")
+	assert.Len(t, p.Hosts, 1, "the built-in table has not changed")
 }
 
-// A pattern of a built-in provider goes over to the registered one, and comes back when that one
-// gives it up.
+// A registered provider takes a pattern over from a built-in one. When the registered provider
+// gives the pattern up, the built-in one has it again.
 func TestRegisteredPatternGoesBeforeABuiltinOne(t *testing.T) {
 	pool := poolOf(t)
 	own := reauth.Provider{Name: "own", Hosts: []string{"api.x.ai", "chatgpt.com/backend-api/own"}}
@@ -366,8 +492,15 @@ func TestAzureCredentialNamesItsHost(t *testing.T) {
 			hosts []string
 			want  string
 		}{
-			{nil, `a credential of azure-foundry is good at one resource only; name its host in Credential.Hosts, as in "my-resource.openai.azure.com"`},
-			{[]string{"*.openai.azure.com"}, `host pattern "*.openai.azure.com": a key of azure-foundry is good at one resource only; name its host exactly`},
+			{
+				want: `a credential of azure-foundry is good at one resource only; name its host in ` +
+					`Credential.Hosts, as in "my-resource.openai.azure.com"`,
+			},
+			{
+				hosts: []string{"*.openai.azure.com"},
+				want: `host pattern "*.openai.azure.com": a key of azure-foundry is good at one resource only; ` +
+					`name its host exactly`,
+			},
 			{[]string{"one.openai.azure.com", "tw*.openai.azure.com"}, "name its host exactly"},
 			{[]string{"one.openai.azure.com:x"}, `port "x" is not a number`},
 		} {
@@ -377,9 +510,15 @@ func TestAzureCredentialNamesItsHost(t *testing.T) {
 	}
 	pool := poolOf(t,
 		reauth.Credential{Provider: "azure-openai", AccessToken: "key-one", Hosts: []string{"one.openai.azure.com"}},
-		reauth.Credential{Provider: "azure-openai", AccessToken: "key-two", Hosts: []string{"two.openai.azure.com", "two.services.ai.azure.com"}})
+		reauth.Credential{
+			Provider: "azure-openai", AccessToken: "key-two",
+			Hosts: []string{"two.openai.azure.com", "two.services.ai.azure.com"},
+		})
 	for host, want := range map[string]string{
-		"one.openai.azure.com": "key-one", "ONE.openai.azure.com": "key-one", "two.openai.azure.com": "key-two", "two.services.ai.azure.com": "key-two",
+		"one.openai.azure.com":      "key-one",
+		"ONE.openai.azure.com":      "key-one",
+		"two.openai.azure.com":      "key-two",
+		"two.services.ai.azure.com": "key-two",
 		"one.services.ai.azure.com": "placeholder", "three.openai.azure.com": "placeholder",
 	} {
 		sent := headerSent(t, pool, "https://"+host+"/openai/v1", http.Header{"Api-Key": {"placeholder"}})
@@ -398,33 +537,40 @@ func TestCredentialHostsRestrictWhereAKeyGoes(t *testing.T) {
 		"https://us.api.x.ai/v2":        "key-us",
 		"https://us-west.api.x.ai/v1/x": "key-us",
 		"https://us-west.api.x.ai/v2":   "placeholder",
-		"https://api.x.ai/v1":           "placeholder", // no key is for it
-		"https://elsewhere.example/":    "placeholder", // not one of the provider's hosts, whatever the credential says
+		"https://api.x.ai/v1":           "placeholder", // no key is for this host
+		"https://elsewhere.example/":    "placeholder", // Credential.Hosts adds no host to the provider
 		"https://api.groq.com/v1":       "key-groq",
 	} {
 		assert.Equal(t, want, bearerSent(t, pool, raw), raw)
 	}
-	_, err := pool.Add(context.Background(), reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE", Hosts: []string{"*.ai"}})
+	everywhere := reauth.Credential{Provider: "xai", AccessToken: "key-EXAMPLE", Hosts: []string{"*.ai"}}
+	_, err := pool.Add(context.Background(), everywhere)
 	assert.ErrorContains(t, err, "a wildcard cannot stand in the last two labels")
 }
 
+// A pattern without a port means port 443, so it conflicts with one that names that port.
 func TestRegisterKnowsHTTPSsPort(t *testing.T) {
 	pool := poolOf(t)
 	require.NoError(t, pool.Register(reauth.Provider{Name: "own", Hosts: []string{"own.example"}}))
-	assert.ErrorContains(t, pool.Register(reauth.Provider{Name: "bad", Hosts: []string{"own.example:443"}}), "belongs to the registered provider own")
+	err := pool.Register(reauth.Provider{Name: "bad", Hosts: []string{"own.example:443"}})
+	assert.ErrorContains(t, err, "belongs to the registered provider own")
 }
 
-// Header names that are not in canonical form are the same headers on the wire.
+// A header name that is not in canonical form means the same header on the wire.
 func TestHeaderSchemesUnderOtherSpellings(t *testing.T) {
 	zen := poolOf(t, reauth.Credential{Provider: "opencode-zen", AccessToken: "key-EXAMPLE"})
-	assert.Equal(t, http.Header{"X-Api-Key": {"key-EXAMPLE"}}, headerSent(t, zen, "https://opencode.ai/zen/v1/messages", http.Header{"x-api-key": {"placeholder"}}))
+	sent := headerSent(t, zen, "https://opencode.ai/zen/v1/messages", http.Header{"x-api-key": {"placeholder"}})
+	assert.Equal(t, http.Header{"X-Api-Key": {"key-EXAMPLE"}}, sent)
 	claude := poolOf(t, reauth.Credential{Provider: "anthropic", AccessToken: "sk-ant-oat01-EXAMPLE"})
-	assert.Equal(t, http.Header{"Authorization": {"Bearer sk-ant-oat01-EXAMPLE"}, "Anthropic-Beta": {"files-2025,oauth-2025-04-20"}},
-		headerSent(t, claude, "https://api.anthropic.com/v1/messages", http.Header{"anthropic-beta": {"files-2025"}}))
+	sent = headerSent(t, claude, "https://api.anthropic.com/v1/messages", http.Header{"anthropic-beta": {"files-2025"}})
+	assert.Equal(t, http.Header{
+		"Authorization":  {"Bearer sk-ant-oat01-EXAMPLE"},
+		"Anthropic-Beta": {"files-2025,oauth-2025-04-20"},
+	}, sent)
 }
 
-// The header a base is given shares its values with the caller's: what a base adds to it must not
-// get there.
+// The header that the base gets shares its values with the caller's header. A base may add values
+// to it. They must reach neither the caller's header nor the next request.
 func TestBaseThatAddsToTheHeaderLeavesTheCallersAlone(t *testing.T) {
 	t.Parallel()
 	for _, name := range reauth.ProviderNames() {
@@ -444,16 +590,19 @@ func TestBaseThatAddsToTheHeaderLeavesTheCallersAlone(t *testing.T) {
 				return answer(req, http.StatusOK, "{}"), nil
 			})
 			pool := reauth.NewPool()
-			for _, token := range []string{"key", "sk-ant-oat01-EXAMPLE"} { // Anthropic's needs a beta beside it
-				_, err := pool.Add(t.Context(), reauth.Credential{Provider: name, ID: "me", AccessToken: token, AccountID: "account", Hosts: []string{host}})
+			for _, token := range []string{"key", "sk-ant-oat01-EXAMPLE"} { // Anthropic's login goes out with a beta
+				_, err := pool.Add(t.Context(), reauth.Credential{
+					Provider: name, ID: "me", AccessToken: token, AccountID: "account", Hosts: []string{host},
+				})
 				require.NoError(t, err)
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+host, strings.NewReader("{}"))
+				body := strings.NewReader("{}")
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+host, body)
 				require.NoError(t, err)
 				for _, name := range []string{"Accept", "Authorization", "X-Api-Key", "Anthropic-Beta"} {
 					req.Header[name] = append(make([]string, 0, 4), "caller's")
 				}
 				before := req.Header.Clone()
-				for range 2 { // nor to the next request
+				for range 2 { // the second request must not have them either
 					_, err = reauth.NewRecoveringTransport(base, pool).RoundTrip(req)
 					require.NoError(t, err)
 					require.Contains(t, fmt.Sprint(sent), token)

@@ -20,7 +20,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// tokenWire stands where token endpoints are: httpmock answers, and what was sent is kept.
+// tokenWire stands for all token endpoints. httpmock gives the answers, and the wire keeps the
+// requests.
 type tokenWire struct {
 	*httpmock.MockTransport
 	begin time.Time
@@ -37,8 +38,8 @@ type tokenCall struct {
 	body        string
 }
 
-// newTokenWire gives every request the same answer; RegisterResponder gives those to one URL
-// another.
+// newTokenWire makes a wire that gives every request the same answer. RegisterResponder sets
+// another answer for one URL.
 func newTokenWire(answer httpmock.Responder) *tokenWire {
 	w := &tokenWire{MockTransport: httpmock.NewMockTransport(), begin: time.Now()}
 	w.RegisterNoResponder(answer)
@@ -63,13 +64,14 @@ func (w *tokenWire) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (w *tokenWire) client() *http.Client { return &http.Client{Transport: w} }
 
+// sent returns the requests so far, in order.
 func (w *tokenWire) sent() []tokenCall {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]tokenCall(nil), w.calls...)
 }
 
-// times returns when requests were sent.
+// times returns when each request was sent, counted from the making of the wire.
 func (w *tokenWire) times() (list []time.Duration) {
 	for _, c := range w.sent() {
 		list = append(list, c.after)
@@ -77,7 +79,7 @@ func (w *tokenWire) times() (list []time.Duration) {
 	return list
 }
 
-// urls returns where requests were sent.
+// urls returns the URL of each request.
 func (w *tokenWire) urls() (list []string) {
 	for _, c := range w.sent() {
 		list = append(list, c.url)
@@ -85,7 +87,7 @@ func (w *tokenWire) urls() (list []string) {
 	return list
 }
 
-// params reads the body of a request as its Content-Type says.
+// params decodes the body of a request by its Content-Type.
 func (c tokenCall) params(t testing.TB) map[string]string {
 	t.Helper()
 	got := make(map[string]string)
@@ -107,8 +109,8 @@ func (c tokenCall) params(t testing.TB) map[string]string {
 	return got
 }
 
-// headers returns the header of a request, one value per name; a User-Agent of ours goes without
-// its version.
+// headers returns the header of a request, with one value per name. It cuts the version off our own
+// User-Agent.
 func (c tokenCall) headers() map[string]string {
 	got := make(map[string]string)
 	for k, v := range c.header {
@@ -120,7 +122,7 @@ func (c tokenCall) headers() map[string]string {
 	return got
 }
 
-// says is a token endpoint's answer; header lists names and values.
+// says gives that answer as a token endpoint. header lists names and values.
 func says(status int, body string, header ...string) httpmock.Responder {
 	h := make(http.Header)
 	for i := 0; i+1 < len(header); i += 2 {
@@ -131,7 +133,7 @@ func says(status int, body string, header ...string) httpmock.Responder {
 
 type inOrder = []httpmock.Responder
 
-// inTurn gives one answer after the other, and the last one ever after.
+// inTurn gives one answer after the other. It repeats the last one.
 func inTurn(answers ...httpmock.Responder) httpmock.Responder {
 	r := answers[0]
 	for _, next := range answers[1:] {
@@ -140,7 +142,7 @@ func inTurn(answers ...httpmock.Responder) httpmock.Responder {
 	return r
 }
 
-// ms are points in time, in milliseconds.
+// ms returns durations of so many milliseconds.
 func ms(list ...int) (times []time.Duration) {
 	for _, n := range list {
 		times = append(times, time.Duration(n)*time.Millisecond)
@@ -148,7 +150,8 @@ func ms(list ...int) (times []time.Duration) {
 	return times
 }
 
-// What may happen to a request instead of an answer.
+// Failures instead of an answer: lost breaks the connection after the request may have been sent,
+// noDial before there is one.
 var (
 	lost   = httpmock.NewErrorResponder(io.ErrUnexpectedEOF)
 	noDial = httpmock.NewErrorResponder(&net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED})
@@ -159,7 +162,7 @@ const (
 	newPair         = `{"access_token":"at-EXAMPLE-new","refresh_token":"rt-EXAMPLE-new"}`
 )
 
-// What exampleLogin has, and what newPair gives it.
+// The pairs of exampleLogin: oldTokens before an exchange, newTokens from newPair.
 var (
 	oldTokens = []string{"at-EXAMPLE-old", "rt-EXAMPLE-old"}
 	newTokens = []string{"at-EXAMPLE-new", "rt-EXAMPLE-new"}
@@ -179,12 +182,12 @@ func exampleRefresher(w *tokenWire, cfg reauth.OAuth2Config) reauth.Refresher {
 	return reauth.OAuth2Refresher(cfg)
 }
 
-// onFakeClock runs a case in a bubble.
+// onFakeClock runs f as a subtest inside a synctest bubble.
 func onFakeClock(t *testing.T, name string, f func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
-// refreshError is err, which must be what a token endpoint said.
+// refreshError requires that err is a RefreshError, and returns it.
 func refreshError(t testing.TB, err error) *reauth.RefreshError {
 	t.Helper()
 	var re *reauth.RefreshError
@@ -192,7 +195,7 @@ func refreshError(t testing.TB, err error) *reauth.RefreshError {
 	return re
 }
 
-// loginPool is a pool with one login, of a provider that refreshes so.
+// loginPool makes a pool with the login c. Its provider uses the refresher r.
 func loginPool(t testing.TB, r reauth.Refresher, c reauth.Credential) *reauth.Pool {
 	t.Helper()
 	pool := reauth.NewPool()
@@ -208,7 +211,7 @@ func loginPool(t testing.TB, r reauth.Refresher, c reauth.Credential) *reauth.Po
 	return pool
 }
 
-// heldBy is the credential that the pool has now.
+// heldBy returns the credential of that provider and ID as the pool has it now.
 func heldBy(t testing.TB, pool *reauth.Pool, c reauth.Credential) reauth.Credential {
 	t.Helper()
 	got, err := pool.Token(reauth.WithCredential(context.Background(), c.Provider, c.ID), c.Provider)
@@ -216,10 +219,10 @@ func heldBy(t testing.TB, pool *reauth.Pool, c reauth.Credential) reauth.Credent
 	return got
 }
 
-// tokens lists the pair of a credential.
+// tokens returns the pair of a credential.
 func tokens(c reauth.Credential) []string { return []string{c.AccessToken, c.RefreshToken} }
 
-// tokensIn is the pair that the pool holds for exampleLogin now.
+// tokensIn returns the pair that the pool has for exampleLogin now.
 func tokensIn(t testing.TB, pool *reauth.Pool) []string {
 	t.Helper()
 	return tokens(heldBy(t, pool, exampleLogin()))

@@ -21,9 +21,12 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// sourceRefresher refreshes through golang.org/x/oauth2, over the wire.
+// sourceRefresher returns a refresher that uses golang.org/x/oauth2 over the wire.
 func sourceRefresher(w *tokenWire) reauth.Refresher {
-	cfg := &oauth2.Config{ClientID: "app", Endpoint: oauth2.Endpoint{TokenURL: exampleTokenURL, AuthStyle: oauth2.AuthStyleInParams}}
+	cfg := &oauth2.Config{
+		ClientID: "app",
+		Endpoint: oauth2.Endpoint{TokenURL: exampleTokenURL, AuthStyle: oauth2.AuthStyleInParams},
+	}
 	return reauth.TokenSourceRefresher(func(ctx context.Context, c reauth.Credential) oauth2.TokenSource {
 		ctx = context.WithValue(ctx, oauth2.HTTPClient, w.client())
 		return cfg.TokenSource(ctx, &oauth2.Token{RefreshToken: c.RefreshToken})
@@ -32,18 +35,22 @@ func sourceRefresher(w *tokenWire) reauth.Refresher {
 
 func TestTokenSourceRefresher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		grants := func(body string) httpmock.Responder { return says(200, body, "Content-Type", "application/json") }
 		w := newTokenWire(inTurn(
-			says(200, `{"access_token":"at-EXAMPLE-new","refresh_token":"rt-EXAMPLE-new","expires_in":3600}`, "Content-Type", "application/json"),
-			says(200, `{"access_token":"at-EXAMPLE-newer","expires_in":3600}`, "Content-Type", "application/json"),
+			grants(`{"access_token":"at-EXAMPLE-new","refresh_token":"rt-EXAMPLE-new","expires_in":3600}`),
+			grants(`{"access_token":"at-EXAMPLE-newer","expires_in":3600}`),
 		))
 		pool := loginPool(t, sourceRefresher(w), exampleLogin())
 		require.NoError(t, pool.Refresh(context.Background(), "example", "me"))
 		assert.Equal(t, newTokens, tokensIn(t, pool))
 		assert.WithinDuration(t, time.Now().Add(time.Hour), heldBy(t, pool, exampleLogin()).Expiry, 0)
-		require.NoError(t, pool.Refresh(context.Background(), "example", "me"), "a source is asked for anew: it may hand out what it has")
+		// Each refresh makes a new source. A source that was used may return the token that it has.
+		require.NoError(t, pool.Refresh(context.Background(), "example", "me"))
 		assert.Equal(t, []string{"at-EXAMPLE-newer", "rt-EXAMPLE-new"}, tokensIn(t, pool))
 		require.Len(t, w.sent(), 2)
-		assert.Equal(t, map[string]string{"grant_type": "refresh_token", "refresh_token": "rt-EXAMPLE-old", "client_id": "app"}, w.sent()[0].params(t))
+		assert.Equal(t, map[string]string{
+			"grant_type": "refresh_token", "refresh_token": "rt-EXAMPLE-old", "client_id": "app",
+		}, w.sent()[0].params(t))
 		assert.Equal(t, "rt-EXAMPLE-new", w.sent()[1].params(t)["refresh_token"])
 	})
 	none := reauth.TokenSourceRefresher(func(context.Context, reauth.Credential) oauth2.TokenSource { return nil })
@@ -51,20 +58,43 @@ func TestTokenSourceRefresher(t *testing.T) {
 	require.ErrorIs(t, pool.Refresh(context.Background(), "example", "me"), reauth.ErrNotRefreshable)
 }
 
-// RetrieveError of x/oauth2 says the same as an answer of our own; what is none of it stays
-// temporary.
+// A RetrieveError of x/oauth2 becomes the same RefreshError as an answer that we read ourselves.
+// Any other error stays temporary.
 func TestTokenSourceErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer httpmock.Responder
 		want   reauth.RefreshError
 	}{
-		"a dead grant": {says(400, `{"error":"invalid_grant","error_description":"gone"}`), reauth.RefreshError{Status: 400, Code: "invalid_grant", Description: "gone", Permanent: true}},
-		"of an API, which x/oauth2 gives as bytes": {says(401, `{"error":{"code":"refresh_token_reused","message":"used"}}`), reauth.RefreshError{Status: 401, Code: "refresh_token_reused", Description: "used", Permanent: true}},
-		"the client's fault":                       {says(401, `{"error":"invalid_client"}`), reauth.RefreshError{Status: 401, Code: "invalid_client"}},
-		"unavailable":                              {says(503, `{"error":"invalid_grant"}`, "Retry-After", "7"), reauth.RefreshError{Status: 503, Code: "invalid_grant", RetryAfter: 7 * time.Second}},
-		"too many":                                 {says(429, ``, "Retry-After", "60"), reauth.RefreshError{Status: 429, RetryAfter: time.Minute}},
-		"a page":                                   {says(403, `<p>invalid_grant</p>`, "Content-Type", "text/html"), reauth.RefreshError{Status: 403, Description: "the answer is a page, not of the token endpoint"}},
-		"an error in a 200":                        {says(200, `{"error":"bad_refresh_token"}`), reauth.RefreshError{Status: 200, Code: "bad_refresh_token", Permanent: true}},
+		"a dead grant": {
+			answer: says(400, `{"error":"invalid_grant","error_description":"gone"}`),
+			want:   reauth.RefreshError{Status: 400, Code: "invalid_grant", Description: "gone", Permanent: true},
+		},
+		"of an API, which x/oauth2 gives as bytes": {
+			answer: says(401, `{"error":{"code":"refresh_token_reused","message":"used"}}`),
+			want: reauth.RefreshError{
+				Status: 401, Code: "refresh_token_reused", Description: "used", Permanent: true,
+			},
+		},
+		"the client's fault": {
+			answer: says(401, `{"error":"invalid_client"}`),
+			want:   reauth.RefreshError{Status: 401, Code: "invalid_client"},
+		},
+		"unavailable": {
+			answer: says(503, `{"error":"invalid_grant"}`, "Retry-After", "7"),
+			want:   reauth.RefreshError{Status: 503, Code: "invalid_grant", RetryAfter: 7 * time.Second},
+		},
+		"too many": {
+			answer: says(429, ``, "Retry-After", "60"),
+			want:   reauth.RefreshError{Status: 429, RetryAfter: time.Minute},
+		},
+		"a page": {
+			answer: says(403, `<p>invalid_grant</p>`, "Content-Type", "text/html"),
+			want:   reauth.RefreshError{Status: 403, Description: "the answer is a page, not of the token endpoint"},
+		},
+		"an error in a 200": {
+			answer: says(200, `{"error":"bad_refresh_token"}`),
+			want:   reauth.RefreshError{Status: 200, Code: "bad_refresh_token", Permanent: true},
+		},
 	} {
 		onFakeClock(t, name, func(t *testing.T) {
 			w := newTokenWire(c.answer)
@@ -75,7 +105,9 @@ func TestTokenSourceErrors(t *testing.T) {
 			assert.Len(t, w.sent(), 1)
 		})
 	}
-	for name, a := range map[string]httpmock.Responder{"no answer": lost, "no access token": says(200, `{}`), "no JSON": says(200, `x`)} {
+	for name, a := range map[string]httpmock.Responder{
+		"no answer": lost, "no access token": says(200, `{}`), "no JSON": says(200, `x`),
+	} {
 		t.Run(name, func(t *testing.T) {
 			pool := loginPool(t, sourceRefresher(newTokenWire(a)), exampleLogin())
 			re := refreshError(t, pool.Refresh(context.Background(), "example", "me"))
@@ -103,8 +135,8 @@ func TestRefreshErrorTellsWhatIsKnown(t *testing.T) {
 	}
 }
 
-// assertSecretless makes sure that neither the error of a refresh, nor what an observer and a log
-// get of it, holds a token.
+// assertSecretless fails if a failed refresh shows a token: in its error, in the event that the
+// observer gets, or in the log.
 func assertSecretless(t *testing.T, r reauth.Refresher, c reauth.Credential) {
 	t.Helper()
 	pool := loginPool(t, r, c)
@@ -131,27 +163,30 @@ func assertSecretless(t *testing.T, r reauth.Refresher, c reauth.Credential) {
 	}
 }
 
-// echoes are answers, and failures, of an endpoint that repeats what it was sent.
+// echoes are answers and failures of an endpoint that repeats the tokens that it got.
 func echoes(c reauth.Credential) map[string]httpmock.Responder {
 	both := c.RefreshToken + " and " + c.AccessToken
 	return map[string]httpmock.Responder{
-		"a description":       says(400, `{"error":"invalid_grant","error_description":"no such token: `+both+`"}`),
-		"a code":              says(400, `{"error":"`+both+`"}`),
-		"an object":           says(401, `{"error":{"code":"`+both+`","message":"`+both+`"}}`),
-		"a message":           says(404, `{"message":"`+both+`"}`),
-		"a detail":            says(400, `{"detail":"`+both+`"}`),
-		"a status message":    says(200, `{"status":"error","base_resp":{"status_code":5,"status_msg":"`+both+`"}}`),
-		"a page":              says(400, `<p>`+both+`</p>`),
-		"a text":              says(400, both, "Content-Type", "text/plain"),
-		"a form":              says(400, url.Values{"error": {both}, "error_description": {both}}.Encode(), "Content-Type", "application/x-www-form-urlencoded"),
-		"where to go instead": says(307, both, "Location", "https://stranger.example/?"+url.Values{"token": {both}}.Encode()),
-		"no answer":           httpmock.NewErrorResponder(fmt.Errorf("broken while sending %s", both)),
+		"a description":    says(400, `{"error":"invalid_grant","error_description":"no such token: `+both+`"}`),
+		"a code":           says(400, `{"error":"`+both+`"}`),
+		"an object":        says(401, `{"error":{"code":"`+both+`","message":"`+both+`"}}`),
+		"a message":        says(404, `{"message":"`+both+`"}`),
+		"a detail":         says(400, `{"detail":"`+both+`"}`),
+		"a status message": says(200, `{"status":"error","base_resp":{"status_code":5,"status_msg":"`+both+`"}}`),
+		"a page":           says(400, `<p>`+both+`</p>`),
+		"a text":           says(400, both, "Content-Type", "text/plain"),
+		"a form": says(400, url.Values{"error": {both}, "error_description": {both}}.Encode(),
+			"Content-Type", "application/x-www-form-urlencoded"),
+		"where to go instead": says(307, both,
+			"Location", "https://stranger.example/?"+url.Values{"token": {both}}.Encode()),
+		"no answer": httpmock.NewErrorResponder(fmt.Errorf("broken while sending %s", both)),
 	}
 }
 
 func TestNoSecretInWhatARefresherSays(t *testing.T) {
-	_, err := exampleRefresher(newTokenWire(lost), reauth.OAuth2Config{TokenURL: exampleTokenURL + "?key=key-EXAMPLE"}).Refresh(context.Background(), exampleLogin())
-	assert.NotContains(t, err.Error(), "key-EXAMPLE", "a URL is told to nobody")
+	keyed := reauth.OAuth2Config{TokenURL: exampleTokenURL + "?key=key-EXAMPLE"}
+	_, err := exampleRefresher(newTokenWire(lost), keyed).Refresh(context.Background(), exampleLogin())
+	assert.NotContains(t, err.Error(), "key-EXAMPLE", "the error does not hold the URL's query")
 	for name, answer := range echoes(exampleLogin()) {
 		onFakeClock(t, name, func(t *testing.T) {
 			assertSecretless(t, exampleRefresher(newTokenWire(answer), reauth.OAuth2Config{}), exampleLogin())

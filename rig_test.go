@@ -15,22 +15,23 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// noReset is the zero time: the provider does not say when a quota comes back.
+// noReset is the zero time. It stands for a provider that does not say when a quota comes back.
 var noReset time.Time
 
-// rig is a transport and its pool over a fake provider, in memory unless told otherwise.
+// rig is a transport with its pool over one fake provider. Requests reach the fake without sockets.
+// The pool keeps its credentials in memory, unless newRigOn got another one.
 type rig struct {
 	fake      *reauthtest.Provider
 	provider  string
-	url       string // of a chat completion
+	url       string // where post sends its requests
 	pool      *reauth.Pool
 	transport *reauth.RecoveringTransport
 	client    *http.Client
 	events    *eventLog
 }
 
-// newRig makes a rig whose provider speaks the dialect. Its tokens come from the fake's token
-// endpoint.
+// newRig makes a rig whose provider speaks the dialect. The fake's token endpoint refreshes its
+// tokens. The rig's pool is closed when the test ends.
 func newRig(t testing.TB, d reauthtest.Dialect) *rig {
 	t.Helper()
 	r := newRigOn(t, d, reauth.NewPool())
@@ -65,13 +66,13 @@ func (r *rig) refreshAt(t testing.TB, fake *reauthtest.Provider) {
 	r.register(t, func(p *reauth.Provider) { p.Refresher = refresher })
 }
 
-// register registers the rig's provider, changed.
+// register registers the rig's provider anew, with a change.
 func (r *rig) register(t testing.TB, change func(*reauth.Provider)) {
 	t.Helper()
 	testrig.Register(t, r.pool, r.provider, change)
 }
 
-// login adds a new login of the fake to the pool.
+// login makes a login at the fake and adds it to the pool.
 func (r *rig) login(t testing.TB, id string) (access, refresh string) {
 	t.Helper()
 	access, refresh = r.fake.Login()
@@ -79,13 +80,22 @@ func (r *rig) login(t testing.TB, id string) (access, refresh string) {
 	return access, refresh
 }
 
-// key adds an API key that the fake accepts.
+// loginUntil is login with an access token that expires then, by the pool's clock.
+func (r *rig) loginUntil(t testing.TB, id string, expiry time.Time) (access, refresh string) {
+	t.Helper()
+	access, refresh = r.fake.Login()
+	r.add(t, reauth.Credential{ID: id, AccessToken: access, RefreshToken: refresh, Expiry: expiry})
+	return access, refresh
+}
+
+// key makes the fake accept an API key and adds it to the pool.
 func (r *rig) key(t testing.TB, id, key string) {
 	t.Helper()
 	r.fake.AddKey(key)
 	r.add(t, reauth.Credential{ID: id, AccessToken: key})
 }
 
+// add adds a credential of the rig's provider to the pool.
 func (r *rig) add(t testing.TB, c reauth.Credential) {
 	t.Helper()
 	c.Provider = r.provider
@@ -105,7 +115,7 @@ func (r *rig) post(ctx context.Context) (int, string, error) {
 
 func (r *rig) do(req *http.Request) (int, string, error) { return testrig.Send(r.client, req) }
 
-// mustPost is post for requests that must get an answer.
+// mustPost is post for a request that must get an answer.
 func (r *rig) mustPost(t testing.TB) (int, string) {
 	t.Helper()
 	status, body, err := r.post(context.Background())
@@ -113,7 +123,7 @@ func (r *rig) mustPost(t testing.TB) (int, string) {
 	return status, body
 }
 
-// statuses returns what the fake answered to each request so far.
+// statuses returns the status of each answer that the fake has given, in order.
 func (r *rig) statuses() (list []int) {
 	for _, q := range r.fake.Requests() {
 		list = append(list, q.Status)
@@ -127,7 +137,7 @@ func (r *rig) status(t testing.TB, id string) reauth.CredentialStatus {
 	return testrig.StatusOf(t, r.pool, r.provider, id)
 }
 
-// The short names of what testrig has for all test packages.
+// The rest of this file gives short names to parts of testrig, which all test packages share.
 
 type eventLog struct{ testrig.EventLog }
 

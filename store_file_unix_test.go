@@ -24,8 +24,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// inChild runs the rest of the test in a process of its own, changed by the function; it returns
-// true in that process.
+// inChild runs the test again in a process of its own, after change has changed the command. It
+// returns true in that process, and false in the parent when the child has passed.
 func inChild(t *testing.T, dir string, change func(*exec.Cmd)) bool {
 	t.Helper()
 	const mark = "REAUTH_TEST_CHILD"
@@ -43,7 +43,7 @@ func inChild(t *testing.T, dir string, change func(*exec.Cmd)) bool {
 	return false
 }
 
-// limitFiles lets no file of the process grow beyond so many bytes, as a disk that is full does.
+// limitFiles lets no file of this process grow beyond so many bytes. That acts like a full disk.
 func limitFiles(t *testing.T, bytes uint64) {
 	var limit syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit))
@@ -51,11 +51,12 @@ func limitFiles(t *testing.T, bytes uint64) {
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
 }
 
+// noLimit is more than any file here needs.
 const noLimit = 1 << 40
 
-// The disk is full before the exchange: it cannot be marked, so there is none. It is full after the
-// exchange: the pair serves from memory, and is saved as soon as there is room. The file keeps its
-// content all the time.
+// When the disk is full before an exchange, the pool cannot write the Spending mark, so it does not
+// exchange. When the disk is full after an exchange, the new pair serves from memory, and the pool
+// saves it as soon as there is room. The file keeps its content all the time.
 func TestFileStoreOnAFullDisk(t *testing.T) {
 	if !inChild(t, t.TempDir(), nil) {
 		return
@@ -73,28 +74,31 @@ func TestFileStoreOnAFullDisk(t *testing.T) {
 	status, body := r.mustPost(t)
 	assert.Equal(t, 403, status)
 	assert.Contains(t, body, "bad-credentials")
-	assert.Zero(t, r.fake.TokenRequests(), "what cannot be marked is not exchanged")
+	assert.Zero(t, r.fake.TokenRequests(), "without a mark there is no exchange")
 	assert.Equal(t, before[0].Credential, load(t, store)[0].Credential)
 
 	limitFiles(t, noLimit)
 	require.NoError(t, r.pool.Reset(t.Context(), "xai", "me"))
-	inner, err := reauth.BuiltinRefresher("xai-oauth", reauth.OAuth2Config{TokenURL: "https://auth.example.com" + reauthtest.TokenPath, HTTPClient: r.fakeClient()})
+	inner, err := reauth.BuiltinRefresher("xai-oauth", reauth.OAuth2Config{
+		TokenURL: "https://auth.example.com" + reauthtest.TokenPath, HTTPClient: r.fakeClient(),
+	})
 	require.NoError(t, err)
 	r.register(t, func(p *reauth.Provider) {
 		p.Refresher = reauth.RefresherFunc(func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
-			defer limitFiles(t, 16) // full from now on
+			defer limitFiles(t, 16) // the disk is full after the exchange
 			return inner.Refresh(ctx, c)
 		})
 	})
 	status, _ = r.mustPost(t)
-	assert.Equal(t, 200, status, "from memory")
-	assert.Equal(t, refresh, load(t, store)[0].Credential.RefreshToken, "the file is as it was")
+	assert.Equal(t, 200, status, "the new pair serves from memory")
+	assert.Equal(t, refresh, load(t, store)[0].Credential.RefreshToken, "the file has its old content")
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".auth.json.*"))
 	require.NoError(t, err)
 	assert.Empty(t, left)
 
 	limitFiles(t, noLimit)
-	require.Eventually(t, func() bool { return r.fake.Current(load(t, store)[0].Credential.RefreshToken) }, 10*time.Second, 50*time.Millisecond)
+	saved := func() bool { return r.fake.Current(load(t, store)[0].Credential.RefreshToken) }
+	require.Eventually(t, saved, 10*time.Second, 50*time.Millisecond)
 	assert.Zero(t, r.fake.Reuses())
 	failed := r.events.all(reauth.StoreFailed)
 	var reasons []string
@@ -105,10 +109,10 @@ func TestFileStoreOnAFullDisk(t *testing.T) {
 	assert.Contains(t, reasons, "persist")
 }
 
-// A store that may be read and not written: no lock, no exchange; the token serves while it is
-// accepted.
+// The process may read the store and not write it. It cannot take the lock, so it does not
+// exchange. The token serves while the provider accepts it.
 func TestFileStoreThatCannotBeWritten(t *testing.T) {
-	dir, err := os.MkdirTemp("", "reauth") // t.TempDir's parents let nobody else in
+	dir, err := os.MkdirTemp("", "reauth") // another user cannot enter the parents of t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	fake := reauthtest.New(reauthtest.XAI)
@@ -116,7 +120,7 @@ func TestFileStoreThatCannotBeWritten(t *testing.T) {
 		prepareUnwritable(t, dir, fake)
 	}
 	if !inChild(t, dir, func(cmd *exec.Cmd) {
-		if os.Geteuid() == 0 { // root can write anywhere
+		if os.Geteuid() == 0 { // root can write everywhere, so the child is another user
 			cmd.Path = copyBinary(t, dir)
 			cmd.Dir = dir
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
@@ -141,12 +145,15 @@ func TestFileStoreThatCannotBeWritten(t *testing.T) {
 	require.ErrorContains(t, err, "permission denied")
 }
 
+// nobody is the user and the group "nobody".
 const nobody = 65534
 
+// prepareUnwritable makes a store in dir, without its locks, that the child process cannot write.
 func prepareUnwritable(t *testing.T, dir string, fake *reauthtest.Provider) {
 	path := filepath.Join(dir, "auth.json")
 	access, refresh := fake.Login()
-	put(t, reauth.NewFileStore(path), reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: access, RefreshToken: refresh})
+	login := reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: access, RefreshToken: refresh}
+	put(t, reauth.NewFileStore(path), login)
 	require.NoError(t, os.RemoveAll(path+".locks"))
 	require.NoError(t, os.RemoveAll(path+".lock"))
 	if os.Geteuid() == 0 {
@@ -158,7 +165,7 @@ func prepareUnwritable(t *testing.T, dir string, fake *reauthtest.Provider) {
 	}
 }
 
-// copyBinary puts this test's binary where another user may run it.
+// copyBinary copies this test's binary to a place where another user may run it.
 func copyBinary(t *testing.T, dir string) string {
 	from, err := os.Open(os.Args[0])
 	require.NoError(t, err)
@@ -172,7 +179,8 @@ func copyBinary(t *testing.T, dir string) string {
 	return path
 }
 
-// A command run by root must not lock the owner of the store out of it.
+// When root writes the store, the file and its locks keep the owner of the folder. Otherwise that
+// owner could not use the store any more.
 func TestFileStoreStaysItsOwnersWhenRootWrites(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // only root can give a file away
@@ -195,8 +203,8 @@ func TestFileStoreStaysItsOwnersWhenRootWrites(t *testing.T) {
 	}
 }
 
-// Others' clocks are two hours off: that causes no exchange per request, and nobody's marks are
-// lost for as long.
+// The clock of another host is two hours off. That must not cause an exchange per request. It must
+// not void the marks of either host for two hours.
 func TestFileStoreWithStampsTwoHoursOff(t *testing.T) {
 	for _, off := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
 		t.Run(fmt.Sprint(off), func(t *testing.T) {
@@ -213,30 +221,37 @@ func TestFileStoreWithStampsTwoHoursOff(t *testing.T) {
 				status, _ := r.mustPost(t)
 				require.Equal(t, 200, status)
 			}
-			assert.LessOrEqual(t, r.fake.TokenRequests(), 1, "one at most, by the clock")
+			assert.LessOrEqual(t, r.fake.TokenRequests(), 1, "one exchange at most, because of the clock")
 
 			other, ok := credentialOf(store, "key")
 			require.True(t, ok)
 			require.NoError(t, store.Mark(t.Context(), "xai-oauth", "key", reauth.Standing{
-				At: time.Now().Add(off), AsideUntil: time.Now().Add(off + time.Minute), Reason: "rate-limit", Of: reauth.Digest(other.AccessToken),
+				At:         time.Now().Add(off),
+				AsideUntil: time.Now().Add(off + time.Minute),
+				Reason:     "rate-limit",
+				Of:         reauth.Digest(other.AccessToken),
 			}))
-			time.Sleep(1100 * time.Millisecond) // of a real clock: a pool looks once a second
+			time.Sleep(1100 * time.Millisecond) // in real time: a pool reads the store once a second
 			r.mustPost(t)
 			if off > 0 {
-				require.Eventually(t, func() bool { return r.status(t, "key").State == reauth.Aside }, 5*time.Second, 10*time.Millisecond)
-				assert.WithinDuration(t, time.Now().Add(time.Minute), r.status(t, "key").AsideUntil, 30*time.Second, "a minute is a minute")
+				aside := func() bool { return r.status(t, "key").State == reauth.Aside }
+				require.Eventually(t, aside, 5*time.Second, 10*time.Millisecond)
+				want, got := time.Now().Add(time.Minute), r.status(t, "key").AsideUntil
+				assert.WithinDuration(t, want, got, 30*time.Second, "a minute there is a minute here")
 			}
 			require.NoError(t, r.pool.Reset(t.Context(), "xai", "key"))
 			e := load(t, store)
 			for _, e := range e {
 				if e.Credential.ID == "key" {
-					assert.True(t, e.Standing.AsideUntil.IsZero(), "ours is the newer mark, whatever the other's clock says")
+					// Our mark is the newer one, whatever the other host's clock says.
+					assert.True(t, e.Standing.AsideUntil.IsZero())
 				}
 			}
 		})
 	}
 }
 
+// credentialOf returns the credential with that ID from a store.
 func credentialOf(s reauth.Store, id string) (reauth.Credential, bool) {
 	entries, _, _ := s.Load(context.Background(), "")
 	for _, e := range entries {
@@ -247,7 +262,7 @@ func credentialOf(s reauth.Store, id string) (reauth.Credential, bool) {
 	return reauth.Credential{}, false
 }
 
-// shiftStamps rewrites the file as a host with another clock would have written it.
+// shiftStamps moves all stamps in the file, as if a host with a wrong clock had written them.
 func shiftStamps(t *testing.T, path string, by time.Duration) {
 	var doc map[string]any
 	require.NoError(t, json.Unmarshal([]byte(readString(t, path)), &doc))
@@ -276,5 +291,5 @@ func shiftStamps(t *testing.T, path string, by time.Duration) {
 	require.NoError(t, os.WriteFile(path, b, 0o600))
 }
 
-// fakeClient talks to the rig's provider in memory.
+// fakeClient returns a client that reaches the rig's fake without sockets.
 func (r *rig) fakeClient() *http.Client { return &http.Client{Transport: r.fake.Transport()} }

@@ -18,7 +18,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The stores in SQL pass the same tests in integration/, where the databases are.
+// The SQL stores pass storetest too. Those tests are in integration/, which has the databases.
 
 func TestStoreInMemoryKeepsItsWord(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Backend {
@@ -46,6 +46,8 @@ func TestFileStoreKeepsItsWord(t *testing.T) {
 	})
 }
 
+// A renewal needs the store's claim and its Spending mark. Without either the pool does not
+// exchange.
 func TestNoClaimNoExchange(t *testing.T) {
 	for _, op := range []string{"claim", "mark spending"} {
 		bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
@@ -56,7 +58,7 @@ func TestNoClaimNoExchange(t *testing.T) {
 			r.fake.Expire(old)
 			status, body := r.mustPost(t)
 			assert.Equal(t, 403, status)
-			assert.Contains(t, body, "bad-credentials", "then its refusal is returned")
+			assert.Contains(t, body, "bad-credentials", "then the caller gets the refusal")
 			assert.Zero(t, r.fake.TokenRequests())
 			require.NotEmpty(t, r.events.all(reauth.StoreFailed))
 			assert.True(t, r.fake.Current(refresh))
@@ -64,7 +66,7 @@ func TestNoClaimNoExchange(t *testing.T) {
 			store.fail(op, nil)
 			time.Sleep(2 * time.Minute)
 			status, _ = r.mustPost(t)
-			assert.Equal(t, 200, status, "it recovers by itself")
+			assert.Equal(t, 200, status, "the pool recovers when the store does")
 		})
 	}
 }
@@ -80,11 +82,11 @@ func TestPairThatCannotBeStoredServesFromMemoryAndIsSavedLater(t *testing.T) {
 		require.NotEmpty(t, failed)
 		assert.Equal(t, "persist", failed[0].Reason)
 
-		r.fake.Expire() // and once more, before anything could be saved
+		r.fake.Expire() // once more, before the pool could save the pair
 		status, _ = r.mustPost(t)
 		require.Equal(t, 200, status)
 		assert.Equal(t, 2, r.fake.Exchanges())
-		assert.Zero(t, r.fake.Reuses(), "the stored pair was not taken for the newer one")
+		assert.Zero(t, r.fake.Reuses(), "the pool did not take the stored pair for the newer one")
 
 		time.Sleep(10 * time.Second)
 		store.fail("persist", nil)
@@ -92,7 +94,7 @@ func TestPairThatCannotBeStoredServesFromMemoryAndIsSavedLater(t *testing.T) {
 		synctest.Wait()
 		entries, _, err := store.Load(context.Background(), "")
 		require.NoError(t, err)
-		assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken), "the newest pair is stored")
+		assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken), "the store has the newest pair")
 		assert.True(t, r.fake.Alive(refresh))
 	})
 }
@@ -139,7 +141,7 @@ func TestStoreThatCannotBeReadLater(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		status, _ := r.mustPost(t)
 		synctest.Wait()
-		assert.Equal(t, 200, status, "what is in memory serves")
+		assert.Equal(t, 200, status, "the key in memory serves")
 		assert.NotEmpty(t, r.events.all(reauth.StoreFailed))
 		r.fake.Expire("key-a")
 		status, _ = r.mustPost(t)
@@ -147,6 +149,8 @@ func TestStoreThatCannotBeReadLater(t *testing.T) {
 	})
 }
 
+// Somebody puts a pair back that the pool has spent already, from a backup say. The pool keeps its
+// newer pair.
 func TestOldPairPutBackIntoTheStoreIsNotAdopted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
@@ -155,7 +159,8 @@ func TestOldPairPutBackIntoTheStoreIsNotAdopted(t *testing.T) {
 			old, refresh := r.login(t, "me")
 			r.fake.Expire(old)
 			r.mustPost(t)
-			store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: old, RefreshToken: refresh}, reauth.Standing{At: time.Now()})
+			spent := reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: old, RefreshToken: refresh}
+			store.Put(t, spent, reauth.Standing{At: time.Now()})
 			time.Sleep(2 * time.Second)
 			r.mustPost(t)
 			synctest.Wait()

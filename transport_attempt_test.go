@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// callerContext returns a context that ends when the request's context ends or its Cancel is
+// closed. stop ends it too, and leaves no goroutine behind.
 func TestCallerContextEndsWithCancelAndWithTheContext(t *testing.T) {
 	stopped := errors.New("the user pressed stop")
 	for name, test := range map[string]struct {
@@ -21,13 +23,13 @@ func TestCallerContextEndsWithCancelAndWithTheContext(t *testing.T) {
 		"context": {func(_ chan struct{}, end context.CancelCauseFunc) { end(stopped) }, stopped},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // a bubble does not end while a goroutine is left
+			synctest.Test(t, func(t *testing.T) { // the bubble fails if a goroutine is left
 				own, end := context.WithCancelCause(t.Context())
 				defer end(nil)
 				cancel := make(chan struct{})
 				req, err := http.NewRequestWithContext(own, http.MethodGet, "https://api.example.com/", nil)
 				require.NoError(t, err)
-				req.Cancel = cancel //nolint:staticcheck // http.Client sets it on transports it does not know
+				req.Cancel = cancel //nolint:staticcheck // http.Client sets it for transports that it does not know
 
 				unused, stop := callerContext(req)
 				stop()
@@ -48,6 +50,7 @@ func TestCallerContextEndsWithCancelAndWithTheContext(t *testing.T) {
 	}
 }
 
+// Without Cancel, callerContext allocates nothing.
 func TestCallerContextWithoutCancelIsTheRequestsOwn(t *testing.T) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.example.com/", nil)
 	require.NoError(t, err)

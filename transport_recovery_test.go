@@ -17,6 +17,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
+// Every refresh succeeds, and the API refuses every new token. The pool must not exchange for ever.
 func TestRefreshThatKeepsSucceedingWithRefusedTokens(t *testing.T) {
 	for _, atOnce := range []bool{false, true} {
 		bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
@@ -33,7 +34,7 @@ func TestRefreshThatKeepsSucceedingWithRefusedTokens(t *testing.T) {
 					assert.Contains(t, body, "could not be validated")
 				}
 			}
-			for time.Since(begin) < time.Minute { // and whoever comes within the minute
+			for time.Since(begin) < time.Minute { // later requests within the minute get the refusal too
 				status, _ := r.mustPost(t)
 				assert.Equal(t, 403, status)
 				time.Sleep(time.Second)
@@ -44,11 +45,13 @@ func TestRefreshThatKeepsSucceedingWithRefusedTokens(t *testing.T) {
 			r.fake.RefuseNew = false
 			time.Sleep(time.Hour)
 			status, _ := r.mustPost(t)
-			assert.Equal(t, 200, status, "it is not given up for ever")
+			assert.Equal(t, 200, status, "the pool tries again after a time")
 		})
 	}
 }
 
+// An exchange whose token the API refuses puts the credential aside for 5 s, then for twice as long
+// each time.
 func TestUselessRefreshPutsAsideForFiveSecondsDoubling(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		old, _ := r.login(t, "me")
@@ -65,6 +68,8 @@ func TestUselessRefreshPutsAsideForFiveSecondsDoubling(t *testing.T) {
 	})
 }
 
+// Not all servers of the provider know a new token at once. The transport tries it again after 500
+// ms.
 func TestFreshTokenThatIsPublishedSlowly(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		old, _ := r.login(t, "me")
@@ -78,8 +83,8 @@ func TestFreshTokenThatIsPublishedSlowly(t *testing.T) {
 	})
 }
 
-// One endpoint refuses whatever it gets, the others accept: its requests must not rotate the tokens
-// each time.
+// One endpoint refuses every token, and the others accept it. The requests to that endpoint must
+// not rotate the tokens each time.
 func TestEndpointThatRefusesEveryToken(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.login(t, "me")
@@ -105,7 +110,7 @@ func TestEndpointThatRefusesEveryToken(t *testing.T) {
 		for range 3 {
 			r.fake.Expire()
 			status, _ := r.mustPost(t)
-			assert.Equal(t, 200, status, "a token that really expires is renewed again, and again")
+			assert.Equal(t, 200, status, "the pool still renews a token that has really expired")
 		}
 	})
 }
@@ -135,7 +140,8 @@ func TestDeadGrantIsAskedOnce(t *testing.T) {
 				status, body, err := r.post(context.Background())
 				assert.NoError(t, err)
 				assert.Equal(t, 403, status)
-				assert.JSONEq(t, `{"code":"unauthenticated:bad-credentials","error":"The OAuth2 access token could not be validated."}`, body)
+				assert.JSONEq(t, `{"code":"unauthenticated:bad-credentials",
+					"error":"The OAuth2 access token could not be validated."}`, body)
 			})
 		}
 		wg.Wait()
@@ -146,20 +152,21 @@ func TestDeadGrantIsAskedOnce(t *testing.T) {
 
 		time.Sleep(24 * time.Hour)
 		r.mustPost(t)
-		assert.Equal(t, 1, r.fake.TokenRequests(), "a dead grant is not replayed")
+		assert.Equal(t, 1, r.fake.TokenRequests(), "the pool does not ask again with a dead grant")
 
 		fresh, freshRefresh := r.fake.Login()
 		r.add(t, reauth.Credential{ID: "me", AccessToken: fresh, RefreshToken: freshRefresh})
 		status, _ := r.mustPost(t)
-		assert.Equal(t, 200, status, "a new login ends it")
+		assert.Equal(t, 200, status, "a new login serves")
 		assert.Equal(t, reauth.Good, r.status(t, "me").State)
 	})
 }
 
+// The grant is dead before the access token has expired. The credential serves until the API
+// refuses the access token.
 func TestPermanentFailureOfAnEarlyRefreshRetiresOnlyWhenTheTokenIsRefused(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		access, refresh := r.fake.Login()
-		r.add(t, reauth.Credential{ID: "me", AccessToken: access, RefreshToken: refresh, Expiry: time.Now().Add(time.Hour)})
+		access, _ := r.loginUntil(t, "me", time.Now().Add(time.Hour))
 		calls := 0
 		r.register(t, func(p *reauth.Provider) {
 			p.Refresher = reauth.RefresherFunc(func(context.Context, reauth.Credential) (reauth.Credential, error) {
@@ -171,7 +178,7 @@ func TestPermanentFailureOfAnEarlyRefreshRetiresOnlyWhenTheTokenIsRefused(t *tes
 		status, _ := r.mustPost(t)
 		synctest.Wait()
 		assert.Equal(t, 200, status)
-		assert.Equal(t, 1, calls, "tried in the background")
+		assert.Equal(t, 1, calls, "the pool refreshes in the background")
 		assert.Equal(t, reauth.Good, r.status(t, "me").State, "the access token still serves")
 
 		r.fake.Expire(access)
@@ -182,8 +189,8 @@ func TestPermanentFailureOfAnEarlyRefreshRetiresOnlyWhenTheTokenIsRefused(t *tes
 
 		r.fake.Restore(access)
 		status, _ = r.mustPost(t)
-		assert.Equal(t, 200, status, "a mark only changes who is preferred")
-		assert.Equal(t, reauth.Good, r.status(t, "me").State, "it was accepted after all")
+		assert.Equal(t, 200, status, "a mark changes only which credential is preferred")
+		assert.Equal(t, reauth.Good, r.status(t, "me").State, "a success lifts the mark")
 	})
 }
 
@@ -204,7 +211,7 @@ func TestTokenEndpointInTroubleKeepsTheLogin(t *testing.T) {
 				assert.Equal(t, 403, status)
 				assert.Contains(t, body, "bad-credentials")
 				assert.True(t, r.fake.Current(refresh))
-				assert.Equal(t, reauth.Aside, r.status(t, "me").State, "not retired")
+				assert.Equal(t, reauth.Aside, r.status(t, "me").State, "put aside, not retired")
 				require.NotEmpty(t, r.events.all(reauth.RefreshFailed))
 
 				time.Sleep(2 * time.Hour)
@@ -232,7 +239,7 @@ func TestFailedRefreshesBackOff(t *testing.T) {
 			require.Equal(t, 403, status)
 			time.Sleep(100 * time.Millisecond)
 		}
-		// 1, 2, 4, … 60 s between tries, each repeated once.
+		// The pool rests 1, 2, 4, … 60 s between its tries. The refresher repeats each try once.
 		assert.Less(t, r.fake.TokenRequests(), 40)
 		assert.Greater(t, r.fake.TokenRequests(), 10)
 	})

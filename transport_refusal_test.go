@@ -19,19 +19,26 @@ import (
 
 const eventStream = "text/event-stream; charset=utf-8"
 
-// refusedStreams are refusals as the first event of a stream: Codex's Responses API, Copilot's chat
-// completions.
+// refusedStreams are streams whose first event is a refusal, as Codex sends them from its Responses
+// API and Copilot from its chat completions.
 var refusedStreams = map[string]string{
-	"named error":                "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"code\":\"token_expired\",\"message\":\"Provided authentication token is expired.\"}}\n\n",
-	"failed response":            "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"id\":\"resp_1\",\"status\":\"failed\",\"error\":{\"code\":\"token_expired\",\"message\":\"expired\"}}}\n\n",
-	"chat completion":            "data: {\"error\":{\"message\":\"token expired\",\"code\":\"token_expired\"}}\n\ndata: [DONE]\n\n",
-	"behind a comment":           ": keep-alive\n\nretry: 3000\n\ndata: {\"error\":{\"message\":\"token expired\",\"code\":\"token_expired\"}}\n\n",
-	"carriage returns":           "event: error\r\ndata: {\"error\":{\"code\":\"token_expired\",\"message\":\"expired\"}}\r\n\r\n",
-	"ended without a blank line": "data: {\"error\":{\"message\":\"token expired\",\"code\":\"token_expired\"}}\n",
-	"more data than one":         "event: error\ndata: {\"error\":{\"code\":\"token_expired\",\"message\":\"expired\"}}\nid: 1\n\ndata: {\"x\":1}\n\n",
+	"named error": "event: error\ndata: " + `{"type":"error","error":{"type":"invalid_request_error",` +
+		`"code":"token_expired","message":"Provided authentication token is expired."}}` + "\n\n",
+	"failed response": "event: response.failed\ndata: " + `{"type":"response.failed",` +
+		`"response":{"id":"resp_1","status":"failed","error":{"code":"token_expired","message":"expired"}}}` + "\n\n",
+	"chat completion": "data: " + `{"error":{"message":"token expired","code":"token_expired"}}` + "\n\n" +
+		"data: [DONE]\n\n",
+	"behind a comment": ": keep-alive\n\nretry: 3000\n\n" +
+		"data: " + `{"error":{"message":"token expired","code":"token_expired"}}` + "\n\n",
+	"carriage returns": "event: error\r\n" +
+		"data: " + `{"error":{"code":"token_expired","message":"expired"}}` + "\r\n\r\n",
+	"ended without a blank line": "data: " + `{"error":{"message":"token expired","code":"token_expired"}}` + "\n",
+	"more data than one": "event: error\n" +
+		"data: " + `{"error":{"code":"token_expired","message":"expired"}}` + "\nid: 1\n\n" +
+		"data: " + `{"x":1}` + "\n\n",
 }
 
-// lookAtFirstEvents opts the rig's provider in.
+// lookAtFirstEvents sets FirstEvent of the rig's provider.
 func (r *rig) lookAtFirstEvents(t testing.TB, d time.Duration) {
 	t.Helper()
 	r.refreshAt(t, r.fake)
@@ -41,8 +48,9 @@ func (r *rig) lookAtFirstEvents(t testing.TB, d time.Duration) {
 	require.NoError(t, r.pool.Register(p))
 }
 
-// streamRefusal makes the fake refuse expired tokens inside a stream.
-func streamRefusal(body string, stale string) func(*http.Request, string) *reauthtest.Answer {
+// streamRefusal returns a Refuse that answers the token stale with that stream, and accepts all
+// others.
+func streamRefusal(body, stale string) func(*http.Request, string) *reauthtest.Answer {
 	return func(_ *http.Request, token string) *reauthtest.Answer {
 		if token != stale {
 			return nil
@@ -61,7 +69,7 @@ func TestFirstEventThatRefusesIsRecoveredFrom(t *testing.T) {
 			status, got, err := r.stream(context.Background())
 			require.NoError(t, err)
 			assert.Equal(t, 200, status)
-			assert.Equal(t, body, got, "without the opt-in the stream is the caller's")
+			assert.Equal(t, body, got, "without FirstEvent the caller gets the refusal")
 			assert.Zero(t, r.fake.Exchanges())
 
 			r.lookAtFirstEvents(t, time.Second)
@@ -71,14 +79,15 @@ func TestFirstEventThatRefusesIsRecoveredFrom(t *testing.T) {
 			assert.Contains(t, got, "Hello")
 			assert.NotContains(t, got, "token_expired")
 			assert.Equal(t, 1, r.fake.Exchanges())
-			assert.Len(t, r.fake.Requests(), 3, "one send before the opt-in, a refusal and a replay after it")
+			assert.Len(t, r.fake.Requests(), 3, "one request without FirstEvent, a refusal and a replay with it")
 		})
 	}
 }
 
 // stream asks for an event stream.
 func (r *rig) stream(ctx context.Context) (int, string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, strings.NewReader(`{"model":"example","stream":true}`))
+	body := strings.NewReader(`{"model":"example","stream":true}`)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, body)
 	if err != nil {
 		return 0, "", err
 	}
@@ -90,7 +99,9 @@ func TestFirstEventSwitchesAnExhaustedCredential(t *testing.T) {
 		r.lookAtFirstEvents(t, time.Second)
 		r.key(t, "a", "key-a")
 		r.key(t, "b", "key-b")
-		r.fake.Refuse = streamRefusal("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"usage_limit_reached\",\"message\":\"The usage limit has been reached\",\"resets_in_seconds\":7200}}\n\n", "key-a")
+		const limit = `{"type":"error","error":{"type":"usage_limit_reached",` +
+			`"message":"The usage limit has been reached","resets_in_seconds":7200}}`
+		r.fake.Refuse = streamRefusal("event: error\ndata: "+limit+"\n\n", "key-a")
 		_, got, err := r.stream(context.Background())
 		require.NoError(t, err)
 		assert.Contains(t, got, "Hello")
@@ -99,11 +110,12 @@ func TestFirstEventSwitchesAnExhaustedCredential(t *testing.T) {
 	})
 }
 
+// No refresh can help against this refusal. The caller gets the whole stream.
 func TestFirstEventThatRefusesForGoodReachesTheCallerWhole(t *testing.T) {
 	r := newRig(t, reauthtest.OpenAI)
 	r.lookAtFirstEvents(t, time.Second)
 	r.key(t, "only", "key-only")
-	const body = "event: error\ndata: {\"error\":{\"code\":\"missing_scope\",\"message\":\"no\"}}\n\ndata: [DONE]\n\n"
+	const body = "event: error\ndata: " + `{"error":{"code":"missing_scope","message":"no"}}` + "\n\ndata: [DONE]\n\n"
 	r.fake.Refuse = streamRefusal(body, "key-only")
 	status, got, err := r.stream(context.Background())
 	require.NoError(t, err)
@@ -111,16 +123,22 @@ func TestFirstEventThatRefusesForGoodReachesTheCallerWhole(t *testing.T) {
 	assert.Equal(t, body, got)
 }
 
-// Only the first event counts: what follows is the caller's, whatever it says.
+// The transport looks at the first event only. It hands the rest of the stream on, whatever it
+// says.
 func TestFirstEventOnly(t *testing.T) {
 	for what, body := range map[string]string{
-		"an error later":        "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\nevent: error\ndata: {\"error\":{\"code\":\"token_expired\"}}\n\n",
-		"after it was accepted": "event: response.created\ndata: {\"type\":\"response.created\"}\n\nevent: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"token_expired\"}}}\n\n",
-		"a success about one":   "data: {\"choices\":[{\"delta\":{\"content\":\"token_expired: authentication token is expired\"}}]}\n\n",
-		"overload":              "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
-		"no event":              ": ping\n\n: ping\n\n",
-		"cut":                   "event: error\ndata: {\"error\":{\"code\":\"token_ex",
-		"nothing":               "",
+		"an error later": "data: " + `{"choices":[{"delta":{"content":"Hi"}}]}` + "\n\n" +
+			"event: error\ndata: " + `{"error":{"code":"token_expired"}}` + "\n\n",
+		"after it was accepted": "event: response.created\ndata: " + `{"type":"response.created"}` + "\n\n" +
+			"event: response.failed\ndata: " +
+			`{"type":"response.failed","response":{"error":{"code":"token_expired"}}}` + "\n\n",
+		"a success about one": "data: " +
+			`{"choices":[{"delta":{"content":"token_expired: authentication token is expired"}}]}` + "\n\n",
+		"overload": "event: error\ndata: " +
+			`{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}` + "\n\n",
+		"no event": ": ping\n\n: ping\n\n",
+		"cut":      "event: error\ndata: {\"error\":{\"code\":\"token_ex",
+		"nothing":  "",
 	} {
 		t.Run(what, func(t *testing.T) {
 			r := newRig(t, reauthtest.OpenAI)
@@ -136,7 +154,7 @@ func TestFirstEventOnly(t *testing.T) {
 	}
 }
 
-// pipeAnswer is a stream that the test writes.
+// pipeAnswer returns an answer whose body is a stream, and the writer of that stream.
 func pipeAnswer(req *http.Request, header ...string) (*http.Response, *io.PipeWriter) {
 	resp := answer(req, 200, "", append([]string{"Content-Type", eventStream}, header...)...)
 	r, w := io.Pipe()
@@ -144,7 +162,7 @@ func pipeAnswer(req *http.Request, header ...string) (*http.Response, *io.PipeWr
 	return resp, w
 }
 
-// streamingRig is a rig whose base streams what script writes.
+// streamingRig makes a rig whose base answers with a stream that script writes.
 func streamingRig(t *testing.T, script func(w *io.PipeWriter), header ...string) *rig {
 	t.Helper()
 	r := newRig(t, reauthtest.OpenAI)
@@ -159,8 +177,8 @@ func streamingRig(t *testing.T, script func(w *io.PipeWriter), header ...string)
 	return r
 }
 
-// A stream that keeps its first event back goes on at the deadline, byte for byte, and each event
-// arrives when it is sent.
+// A stream does not send its first event in time. At the deadline the caller gets the answer. It
+// reads the stream byte for byte, and each event as soon as it is sent.
 func TestFirstEventThatIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := streamingRig(t, func(w *io.PipeWriter) {
@@ -195,7 +213,7 @@ func TestFirstEventThatIsLate(t *testing.T) {
 	})
 }
 
-// What comes after the first event is read by the caller's own reads: nothing stands between.
+// After the first event, the caller's reads go to the source directly.
 func TestFirstEventLetsTheRestPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := streamingRig(t, func(w *io.PipeWriter) {
@@ -211,7 +229,7 @@ func TestFirstEventLetsTheRestPass(t *testing.T) {
 		require.NoError(t, err)
 		resp, err := r.transport.RoundTrip(req)
 		require.NoError(t, err)
-		assert.Zero(t, time.Since(begin), "it was there at once")
+		assert.Zero(t, time.Since(begin), "the first event was there at once")
 		buf := make([]byte, 1<<10)
 		for i := range 5 {
 			n, err := resp.Body.Read(buf)
@@ -220,7 +238,7 @@ func TestFirstEventLetsTheRestPass(t *testing.T) {
 			assert.Equal(t, time.Duration(i)*time.Second, time.Since(begin))
 		}
 		_, err = resp.Body.Read(buf)
-		assert.Equal(t, io.ErrUnexpectedEOF, err, "the error of the source, as it is")
+		assert.Equal(t, io.ErrUnexpectedEOF, err, "the caller gets the very error of the source")
 		require.NoError(t, resp.Body.Close())
 	})
 }
@@ -246,6 +264,7 @@ func TestFirstEventCloseEndsAWaitingRead(t *testing.T) {
 	}
 }
 
+// The caller's deadline ends the wait for the first event.
 func TestFirstEventHonoursTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := streamingRig(t, func(*io.PipeWriter) {})
@@ -263,7 +282,7 @@ func TestFirstEventHonoursTheCaller(t *testing.T) {
 	})
 }
 
-// A compressed stream, an answer that is none, and one that is no 200 are not waited for.
+// The transport does not wait for the first event of a compressed stream.
 func TestFirstEventLeavesOtherAnswersAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := streamingRig(t, func(*io.PipeWriter) {}, "Content-Encoding", "gzip")

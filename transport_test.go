@@ -14,7 +14,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The main job: an expired token, the provider's 403, a refresh, a replay, a 200.
+// The main job: the token has expired and the provider refuses it, the pool refreshes it, the
+// transport sends the request again, and the caller gets a 200.
 func TestExpiredTokenIsRefreshedAndTheRequestReplayed(t *testing.T) {
 	for _, d := range []reauthtest.Dialect{reauthtest.XAI, reauthtest.OpenAI, reauthtest.Anthropic} {
 		r := newRig(t, d)
@@ -65,7 +66,7 @@ func TestExhaustedCredentialIsPutAsideAndTheNextOneServes(t *testing.T) {
 	assert.Equal(t, reauth.Good, r.status(t, "b").State)
 
 	r.mustPost(t)
-	assert.Equal(t, []int{403, 200, 200}, r.statuses(), "the exhausted one is not asked again")
+	assert.Equal(t, []int{403, 200, 200}, r.statuses(), "the exhausted key is not tried again")
 }
 
 func TestDeadCredentialIsRetired(t *testing.T) {
@@ -91,7 +92,7 @@ func TestForbiddenIsTriedOnceWithAnotherCredential(t *testing.T) {
 	assert.Len(t, r.fake.Requests(), 2, "one other credential, not all")
 	assert.Zero(t, r.fake.TokenRequests())
 	for _, id := range []string{"a", "b", "c"} {
-		assert.Equal(t, reauth.Good, r.status(t, id).State, "forbidden says nothing about the credential as such")
+		assert.Equal(t, reauth.Good, r.status(t, id).State, "a forbidden request leaves the credential in good standing")
 	}
 }
 
@@ -103,11 +104,12 @@ func TestRequestToAStrangerPassesThroughUntouched(t *testing.T) {
 		seen = req
 		return answer(req, 401, "no"), nil
 	})
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "https://stranger.example/v1", strings.NewReader("x"))
+	const url = "https://stranger.example/v1"
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, strings.NewReader("x"))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer the caller's own")
 	resp, err := r.transport.RoundTrip(req)
 	require.NoError(t, err)
-	assert.Same(t, req, seen, "the very request the caller made")
+	assert.Same(t, req, seen, "the base gets the very request of the caller")
 	assert.Equal(t, 401, resp.StatusCode)
 }
