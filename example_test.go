@@ -109,8 +109,8 @@ func ExamplePool_Register() {
 	fmt.Println(err)
 	fmt.Println(pool.Register(reauth.Provider{Name: "everybody", Hosts: []string{"*.com"}}))
 	// Output:
-	// <nil> reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last
-	// two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
+	// <nil>
+	// reauth: register everybody: host pattern "*.com": a wildcard cannot stand in the last two labels, it would match hosts of strangers; name the domain, as in "*.example.com"
 }
 
 // Three answers with the same status, and what each says about the credential.
@@ -200,9 +200,10 @@ func ExamplePool_observe() {
 		log.Fatal(err)
 	}
 	// Output:
-	// sent anthropic 403 judged anthropic 403 forbidden:permission gave-up anthropic 403
-	// forbidden:permission {"type":"error","error":{"type":"permission_error","message":"OAuth
-	// token does not meet scope requirement user:inference"}}
+	// sent anthropic 403
+	// judged anthropic 403 forbidden:permission
+	// gave-up anthropic 403 forbidden:permission
+	// {"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}
 }
 
 // A request that names an object of one account goes to that account's credential.
