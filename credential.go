@@ -101,6 +101,8 @@ func (c *Credential) fillFromJWT() {
 	}
 }
 
+// derivedID names the account of a credential that the program gave no ID: adding a login twice is
+// then one credential. A token that tells no account is named by a digest.
 func (c *Credential) derivedID() string {
 	claims, _ := readJWT(c.AccessToken) // no JWT: no subject
 	switch {

@@ -67,6 +67,7 @@ type redactedError struct {
 	timeout bool
 }
 
+// newRedactedError keeps of err its redacted text, what it matches, and whether it is a time-out.
 func newRedactedError(err error, secrets ...string) *redactedError {
 	var t interface{ Timeout() bool }
 	return &redactedError{

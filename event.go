@@ -49,6 +49,9 @@ type Event struct {
 	Err          error
 }
 
+// level is the event's level in the log. Events of each request are for debugging; those after
+// which a person may have to act are warnings; a failing store is an error, because logins may be
+// lost.
 func (e Event) level() slog.Level {
 	switch e.Type {
 	case Sent, Judged:
@@ -62,6 +65,7 @@ func (e Event) level() slog.Level {
 	return slog.LevelInfo
 }
 
+// attrs are the fields of the event that are set, for the log.
 func (e Event) attrs() []slog.Attr {
 	attrs := []slog.Attr{slog.String("provider", e.Provider)}
 	if e.ID != "" {

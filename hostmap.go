@@ -263,6 +263,7 @@ func normalHost(host string) string {
 	return host
 }
 
+// isASCII reports whether s has only ASCII characters. net/http dials other hosts by another name.
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
@@ -286,6 +287,8 @@ func climbs(path string) bool {
 	return false
 }
 
+// isLoopback reports whether a normalized host is this machine, so that no token leaves it (RFC
+// 6761 §6.3 for the name).
 func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -299,6 +302,7 @@ func (p *hostPattern) matches(d *destination) bool {
 	return p.matchesOrigin(d) && p.matchesPath(d) && matchHost(p.host, d.host)
 }
 
+// matchesOrigin compares scheme and port.
 func (p *hostPattern) matchesOrigin(d *destination) bool {
 	switch {
 	case p.loopback: // the token does not leave the machine: any scheme, and any port unless one is named
@@ -313,6 +317,7 @@ func (p *hostPattern) matchesOrigin(d *destination) bool {
 	}
 }
 
+// defaultPort is the port of a URL that names none.
 func defaultPort(https bool) string {
 	if https {
 		return "443"
@@ -320,6 +325,7 @@ func defaultPort(https bool) string {
 	return "80"
 }
 
+// matchesPath compares paths segment by segment: /v1 is a prefix of /v1/x, and not of /v10.
 func (p *hostPattern) matchesPath(d *destination) bool {
 	if p.path == "" {
 		return true
@@ -349,6 +355,7 @@ func matchHost(pattern, host string) bool {
 	}
 }
 
+// matchLabel compares one label of a host with one of a pattern.
 func matchLabel(pattern, label string) bool {
 	before, after, wild := strings.Cut(pattern, "*")
 	if !wild {
@@ -394,6 +401,7 @@ type hostEntry[T any] struct {
 	owner T
 }
 
+// add adds a pattern of an owner. Of equal patterns the one that was added first is found.
 func (m *hostMap[T]) add(p hostPattern, owner T) {
 	index, key := &m.exact, p.host
 	if strings.Contains(p.host, "*") {
@@ -429,6 +437,7 @@ func firstMatch[T any](list []hostEntry[T], d *destination) (owner T, ok bool) {
 	return owner, false
 }
 
+// lastTwoLabels returns the end of a host in which no pattern has a wildcard.
 func lastTwoLabels(host string) string {
 	if i := strings.LastIndexByte(host, '.'); i > 0 {
 		if j := strings.LastIndexByte(host[:i], '.'); j >= 0 {

@@ -24,6 +24,7 @@ type routing struct {
 
 type routingKey struct{}
 
+// routingFrom returns what the caller has asked for through the context.
 func routingFrom(ctx context.Context) routing {
 	r, _ := ctx.Value(routingKey{}).(routing) // none: the zero value
 	return r

@@ -93,6 +93,8 @@ func (e *callerError) Unwrap() []error { return []error{e.err, e.cause} }
 // Timeout makes url.Error report a time-out where the context's deadline ended the wait.
 func (e *callerError) Timeout() bool { return errors.Is(e.err, context.DeadlineExceeded) }
 
+// isCallerError reports whether err is the end of the caller's own wait, and nothing about the
+// credential.
 func isCallerError(err error) bool {
 	var own *callerError
 	return errors.As(err, &own)
@@ -104,6 +106,7 @@ type followedError struct {
 	err      error // why the program's file cannot be read; nil: it holds nothing newer
 }
 
+// Error names the program and its file, and tells the user the way out.
 func (e *followedError) Error() string {
 	if e.err != nil {
 		return "reauth: " + e.err.Error()

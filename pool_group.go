@@ -175,6 +175,7 @@ func (c *candidates) addMarked(m *member, k *mark, now time.Time) {
 	}
 }
 
+// wakeAt makes the snapshot invalid at t, unless it is invalid before.
 func (c *candidates) wakeAt(t time.Time) {
 	if c.wake.IsZero() || t.Before(c.wake) {
 		c.wake = t

@@ -24,6 +24,8 @@ type mark struct {
 // lift limits early.
 const probeEvery = time.Hour
 
+// newMark makes a mark about the access token of that digest. One that ends more than an hour ahead
+// is probed.
 func newMark(until time.Time, retired bool, reason string, at time.Time, of string) *mark {
 	k := &mark{until: until, retired: retired, reason: reason, at: at, of: of}
 	if until.Sub(at) > probeEvery && !retired {

@@ -85,6 +85,7 @@ func (m *member) saved() (refreshed time.Time) {
 	return m.refreshed
 }
 
+// isUnsaved reports whether the store could not take the tokens so far.
 func (m *member) isUnsaved() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -283,6 +284,7 @@ func (m *member) nextStanding() *queuedStanding {
 	return q
 }
 
+// stopWriting notes that the writer of standings has ended early.
 func (m *member) stopWriting() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -351,6 +353,8 @@ func (m *member) programChanged(state string) bool {
 	return m.programSeen != state
 }
 
+// status is the credential's line in Pool.Status. Times go without the monotonic clock: people and
+// other processes read them.
 func (m *member) status(now time.Time) CredentialStatus {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -83,6 +83,8 @@ type merging struct {
 	adopted  []*member        // members that got other tokens
 }
 
+// merge adopts entries that were read after the change of that number. Members that the store does
+// not hold leave the pool, unless they have changed since then.
 func (p *Pool) merge(entries []Entry, before int64) *merging {
 	g := &merging{pool: p, before: before, there: make(map[*member]bool, len(entries)), complete: true}
 	for _, e := range entries {
@@ -178,6 +180,7 @@ func (m *member) reread(ctx context.Context, f *flight) (*tokens, error) {
 	return m.rereadStore(ctx, f)
 }
 
+// rereadStore adopts what the store holds, and returns the tokens that m has then.
 func (m *member) rereadStore(ctx context.Context, f *flight) (*tokens, error) {
 	adopted, err := m.pool.adoptNews(ctx)
 	for _, a := range adopted {
@@ -193,6 +196,8 @@ func (m *member) rereadStore(ctx context.Context, f *flight) (*tokens, error) {
 	return nil, m.whyNot(f.of)
 }
 
+// rereadProgram adopts what the followed program has written, and returns the tokens that m has
+// then. Nobody but the program can renew them.
 func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 	other, err := m.adoptFromProgram(program)
 	if err != nil {

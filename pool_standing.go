@@ -129,6 +129,8 @@ func (m *member) writeStandings(q *queuedStanding) {
 	}
 }
 
+// writeStanding writes one standing. A store that cannot take it costs nothing but the others'
+// knowledge of the mark, and an event tells it.
 func (m *member) writeStanding(ctx context.Context, s Standing) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer stop()

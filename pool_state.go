@@ -68,6 +68,7 @@ type registered struct {
 	builtin bool
 }
 
+// newRegistered resolves the defaults of p. With FirstEvent, event streams are looked into as well.
 func newRegistered(p Provider) *registered {
 	r := &registered{Provider: p, mayRefuse: p.MayRefuse, bound: newBoundPaths(p.BoundPaths)}
 	if r.mayRefuse == nil {
@@ -160,6 +161,8 @@ type place struct {
 	follow   *follower // the program whose login it is; nil: it is the pool's own
 }
 
+// newPlace reads the place of a stored or added credential. One that names hosts, none of which can
+// be read, serves no host: it must not go to all of them instead.
 func newPlace(c Credential) *place {
 	hosts, _ := parsePatterns(c.Hosts) // Add has checked them; a bad one in a store matches nothing
 	if len(c.Hosts) > 0 && len(hosts) == 0 {

@@ -47,6 +47,7 @@ func (w *workers) run(f func()) {
 	}()
 }
 
+// end uncounts a worker. The last one tells close.
 func (w *workers) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

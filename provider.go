@@ -112,6 +112,7 @@ func mayHide(resp *http.Response) bool {
 // there is no such object, which is worse than the refusal.
 type boundPaths map[string]bool
 
+// newBoundPaths reads Provider.BoundPaths. nil means that no path binds.
 func newBoundPaths(segments []string) boundPaths {
 	if len(segments) == 0 {
 		return nil

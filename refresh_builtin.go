@@ -214,6 +214,7 @@ type discovery struct {
 	until time.Time
 }
 
+// newDiscovery asks the issuer of a row that names its domain.
 func newDiscovery(row vendors.Vendor) *discovery {
 	return &discovery{
 		provider: row.Name, url: row.Auth.Issuer + "/.well-known/openid-configuration",

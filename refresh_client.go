@@ -131,6 +131,7 @@ type unsentError struct{ err error }
 func (e *unsentError) Error() string { return e.err.Error() }
 func (e *unsentError) Unwrap() error { return e.err }
 
+// isUnsent reports whether err proves that the request never left, so that no token was spent.
 func isUnsent(err error) bool {
 	var u *unsentError
 	return errors.As(err, &u)

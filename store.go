@@ -152,6 +152,7 @@ func (s *memStore) write(e *memEntry, c Credential, found bool) error {
 	return nil
 }
 
+// lock waits for the claim as long as ctx allows.
 func (e *memEntry) lock(ctx context.Context) error {
 	select {
 	case e.claim <- struct{}{}:

@@ -191,6 +191,8 @@ func (s *FileStore) document() (*fileDocument, error) {
 	return parseDocument(file.Content)
 }
 
+// read returns the file as it is now. It looks into the file only when the file has changed, or may
+// have.
 func (s *FileStore) read() (privatefile.Snapshot, error) {
 	real, err := s.resolve()
 	if err != nil {

@@ -39,12 +39,14 @@ type storedStanding struct {
 	Spending    string    `json:"spending,omitempty"`
 }
 
+// toStored returns c as it is stored.
 func toStored(c Credential) storedCredential {
 	s := storedCredential(c.clone())
 	s.Expiry = stamp(s.Expiry)
 	return s
 }
 
+// toStoredStanding returns s as it is stored.
 func toStoredStanding(s Standing) storedStanding {
 	s.AsideUntil, s.LastRefresh, s.At = stamp(s.AsideUntil), stamp(s.LastRefresh), stamp(s.At)
 	return storedStanding(s)
@@ -139,6 +141,8 @@ func parseDocument(b []byte) (*fileDocument, error) {
 	return d, nil
 }
 
+// checkFileVersion refuses a file that is not of this format: what another version means is not to
+// be guessed.
 func checkFileVersion(v *int) error {
 	switch {
 	case v == nil:
@@ -150,6 +154,7 @@ func checkFileVersion(v *int) error {
 	return nil
 }
 
+// entry returns a decoded credential of the file, beside the JSON that it was decoded from.
 func (e *fileEntryJSON) entry(raw json.RawMessage) fileEntry {
 	entry := fileEntry{raw: raw}
 	entry.Credential = Credential(e.storedCredential)

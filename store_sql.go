@@ -81,6 +81,7 @@ func (s *SQLStore) Load(ctx context.Context, version string) (entries []Entry, c
 	return entries, current, nil
 }
 
+// readAll reads all credentials with their standings, in the order in which they were added.
 func (s *SQLStore) readAll(ctx context.Context) (entries []Entry, err error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT c.provider, c.id, c.credential, COALESCE(s.standing, '')
 		FROM reauth_credentials c LEFT JOIN reauth_standings s ON s.provider = c.provider AND s.id = c.id

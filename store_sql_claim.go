@@ -41,12 +41,14 @@ type sqlUnsaved struct {
 	got    Credential
 }
 
+// setHolder notes who holds the claim; empty for nobody.
 func (c *sqlClaim) setHolder(holder string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.holder = holder
 }
 
+// currentHolder returns who holds the claim; empty for nobody.
 func (c *sqlClaim) currentHolder() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

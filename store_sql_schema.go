@@ -141,6 +141,7 @@ func checkSchema(ctx context.Context, db *sql.DB) (there bool, err error) {
 	return true, nil
 }
 
+// makeSchema makes the tables and triggers in one transaction: another process sees all or none.
 func makeSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {

@@ -87,6 +87,7 @@ func NewRecoveringTransport(base http.RoundTripper, pool *Pool) *RecoveringTrans
 
 var _ http.RoundTripper = (*RecoveringTransport)(nil)
 
+// base resolves the default of Base.
 func (t *RecoveringTransport) base() http.RoundTripper {
 	if t.Base != nil {
 		return t.Base
@@ -99,6 +100,7 @@ const (
 	defaultAttempts   = 32
 )
 
+// maxBodyBuffer resolves the default of MaxBodyBuffer, in bytes.
 func (t *RecoveringTransport) maxBodyBuffer() int64 {
 	if t.MaxBodyBuffer == 0 {
 		return defaultBodyBuffer
@@ -106,6 +108,7 @@ func (t *RecoveringTransport) maxBodyBuffer() int64 {
 	return t.MaxBodyBuffer
 }
 
+// maxAttempts resolves the default of MaxAttempts.
 func (t *RecoveringTransport) maxAttempts() int {
 	if t.MaxAttempts <= 0 {
 		return defaultAttempts
@@ -260,6 +263,8 @@ func (t *RecoveringTransport) passThrough(req *http.Request, d *destination) (*h
 	return resp, err
 }
 
+// closeBody closes the body of a request that is not sent: http.RoundTripper owes that to the
+// caller.
 func closeBody(req *http.Request) {
 	if req.Body != nil {
 		_ = req.Body.Close() // the error in hand says more

@@ -38,6 +38,7 @@ type turn struct {
 	waited    bool    // unproven tokens have been given time
 }
 
+// newRecovery begins the recovery of a call whose body is sent by a. end must be called.
 func newRecovery(c *call, a *attempt) *recovery {
 	ctx, stop := callerContext(c.req)
 	return &recovery{call: *c, ctx: ctx, stop: stop, body: a}
@@ -225,6 +226,7 @@ func (r *recovery) mustWait() bool {
 	return true
 }
 
+// replayWith sends the request again with other tokens of the same credential, if it may be sent.
 func (r *recovery) replayWith(t *tokens) (step, error) {
 	if !r.maySend() || t.cred.AccessToken == "" {
 		return giveUp, nil

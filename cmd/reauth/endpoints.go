@@ -8,15 +8,15 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// endpoints are the flags of commands that speak to a provider: where it is, if it is not at its
-// own address.
+// endpoints are the flags of the commands that send requests to a provider. They replace the
+// provider's own addresses.
 type endpoints struct {
 	BaseURL string `help:"Send requests here instead of to the provider's own host: https, or http on loopback or with a port." placeholder:"URL"`
 	Issuer  string `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback." placeholder:"URL"`
 }
 
-// apply registers the provider of that name with the addresses of the flags, and returns it. With a
-// base URL, only its host gets the provider's credentials.
+// apply registers the provider of that name with the addresses of the flags, and returns it. With
+// --base-url only the host of that URL gets the provider's credentials.
 func (e endpoints) apply(p *reauth.Pool, name string) (reauth.Provider, error) {
 	pr, err := lookup(name)
 	if err != nil || e.BaseURL == "" && e.Issuer == "" {
@@ -27,7 +27,7 @@ func (e endpoints) apply(p *reauth.Pool, name string) (reauth.Provider, error) {
 		if err != nil {
 			return pr, err
 		}
-		// Without the path: a prefix would refuse paths with an encoded slash.
+		// The pattern has no path, since a pattern with a path refuses paths with an encoded slash.
 		pr.Hosts = []string{u.Scheme + "://" + u.Host}
 	}
 	if e.Issuer != "" && pr.Refresher != nil {
@@ -46,8 +46,8 @@ func (e endpoints) apply(p *reauth.Pool, name string) (reauth.Provider, error) {
 	return pr, nil
 }
 
-// base returns the URL to which paths of the provider's API are added: the flag's, else the one
-// that its probe uses.
+// base returns the URL that the paths of the provider's API follow: that of --base-url, else that
+// of the provider's probe.
 func (e endpoints) base(row vendors.Vendor) (*url.URL, error) {
 	if e.BaseURL != "" {
 		return parseBase("--base-url", e.BaseURL)
@@ -59,8 +59,8 @@ func (e endpoints) base(row vendors.Vendor) (*url.URL, error) {
 	return url.Parse(base)
 }
 
-// whyNoBase says what a person has to name where no base URL is everybody's, or why there is
-// nothing to name.
+// whyNoBase tells the person what base URL to name for a provider that has no common one, or that
+// the provider has none at all.
 func whyNoBase(row vendors.Vendor) string {
 	if row.Instead != "" {
 		return "it is a local process that does not speak HTTP; use " + row.Instead
@@ -68,8 +68,8 @@ func whyNoBase(row vendors.Vendor) string {
 	return "name " + row.Own.What + ", as in --base-url " + row.Own.Example
 }
 
-// parseBase reads the URL that a flag names. It must name one place, without pattern, query and
-// user.
+// parseBase reads the URL of a flag. It returns a usage error unless the URL names one host,
+// without pattern, user, query, fragment and "..".
 func parseBase(flag, text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -85,7 +85,7 @@ func parseBase(flag, text string) (*url.URL, error) {
 	return u, nil
 }
 
-// tokenURL is the provider's token endpoint at the issuer of the flag.
+// tokenURL returns the address of the provider's token endpoint at the issuer of --issuer.
 func (e endpoints) tokenURL(row vendors.Vendor) string {
 	return strings.TrimRight(e.Issuer, "/") + row.Auth.TokenPath()
 }

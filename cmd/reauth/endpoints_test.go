@@ -14,8 +14,8 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// Every probe goes where the credential does, and where a provider has no address that is
-// everybody's, a person is told what to name.
+// The URL of each probe gets the credentials of its provider. For a provider without a common base
+// URL, the row holds what the command tells the person to name.
 func TestProbesGoToTheProvider(t *testing.T) {
 	pool := reauth.NewPool()
 	for row := range vendors.All() {
@@ -31,7 +31,8 @@ func TestProbesGoToTheProvider(t *testing.T) {
 	}
 }
 
-// A credential without hosts is refused where the command asks for one.
+// The library refuses a credential without hosts for just those providers whose row has OwnHost,
+// for which the command asks the person for a host.
 func TestOwnHostIsTheLibrarys(t *testing.T) {
 	for row := range vendors.All() {
 		_, err := reauth.NewPool().Add(t.Context(), reauth.Credential{Provider: row.Name, AccessToken: "x"})
@@ -39,7 +40,7 @@ func TestOwnHostIsTheLibrarys(t *testing.T) {
 	}
 }
 
-// With --issuer, the path of the token endpoint is the one that the library asks without it.
+// With --issuer, a refresh uses the path of the token endpoint that the library uses without it.
 func TestTokenPathsAreTheLibrarys(t *testing.T) {
 	for _, name := range reauth.ProviderNames() {
 		pr, _ := reauth.LookupProvider(name)
@@ -65,14 +66,16 @@ func TestTokenPathsAreTheLibrarys(t *testing.T) {
 	}
 }
 
+// roundTripper is a function as an http.RoundTripper.
 type roundTripper func(*http.Request) (*http.Response, error)
 
+// RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestAddressesAreHeldToTheRulesOfTheLibrary(t *testing.T) {
 	for _, c := range []struct {
 		e    endpoints
-		want string // empty: good
+		want string // of the error; empty: there is none
 	}{
 		{endpoints{}, ""},
 		{endpoints{BaseURL: "http://127.0.0.1:8080/v1", Issuer: "http://127.0.0.1:8081"}, ""},

@@ -12,7 +12,8 @@ import (
 	"github.com/reauth-go/reauth/internal/logins"
 )
 
-// importCmd imports the logins of another program: it follows them, or copies them.
+// importCmd imports the logins of another program. It follows them, or copies them with
+// --take-over.
 type importCmd struct {
 	Program  string `arg:"" enum:"hermes,codex,claude-code,qwen,grok" help:"The program: ${enum}."`
 	Path     string `arg:"" optional:"" help:"Its file, or the folder that is in; by default where the program keeps it."`
@@ -32,9 +33,9 @@ Examples:
 `
 }
 
-// Run implements the command.
+// Run reads the program's file and puts each of its logins into the store.
 func (c *importCmd) Run(a *app) error {
-	program, _ := logins.Lookup(c.Program) // kong has checked it
+	program, _ := logins.Lookup(c.Program) // kong accepts no other name
 	path := program.Path(c.Path)
 	found, err := program.Read(path, knownProvider)
 	if err != nil {
@@ -48,7 +49,8 @@ func (c *importCmd) Run(a *app) error {
 		return loginf("import: %s holds no login that could be used; log in there first", path)
 	}
 	if c.TakeOver && program.Refreshing(path) {
-		return fmt.Errorf("reauth: import: %s is refreshing its login just now; try again in some seconds", program.Name)
+		return fmt.Errorf(
+			"reauth: import: %s is refreshing its login just now; try again in some seconds", program.Name)
 	}
 	im, err := c.importer(a, program, path)
 	if err != nil {
@@ -60,9 +62,11 @@ func (c *importCmd) Run(a *app) error {
 		}
 	}
 	if im.taken {
-		a.printf("%s will be logged out at the next refresh here; log in there anew if you want to go on using it.\n", program.Name)
+		a.printf("%s will be logged out at the next refresh here; log in there anew if you want to go on using it.\n",
+			program.Name)
 		if program.Kind == "codex" {
-			a.printf("Codex CLI revokes a login that it replaces: to log in there anew, first remove its file %s.\n", path)
+			a.printf("Codex CLI revokes a login that it replaces: to log in there anew, first remove its file %s.\n",
+				path)
 		}
 	}
 	return nil
@@ -81,7 +85,8 @@ func (c *importCmd) importer(a *app, program logins.Program, path string) (*impo
 	return im, err
 }
 
-// cannotRead returns the error of a file that cannot be read.
+// cannotRead returns the error for a program's file that cannot be read, with a hint if the file
+// does not exist.
 func cannotRead(program logins.Program, path string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reauth: import: %s (%s): %w", path, program.Name, err)
@@ -93,14 +98,15 @@ func cannotRead(program logins.Program, path string, err error) error {
 	return loginf("import: %s keeps no login in %s; %s", program.Name, path, hint)
 }
 
-// knownProvider returns the canonical name of a provider, and false for one without a row in the
-// library's table: nothing could use a login of it.
+// knownProvider returns the canonical name of a provider, and whether the library's table has it. A
+// login of another provider is of no use, since no request gets it.
 func knownProvider(name string) (string, bool) {
 	p, known := reauth.LookupProvider(name)
 	return p.Name, known
 }
 
-// programName returns the name of the program that a credential follows, for people.
+// programName returns the name that people know a followed program by. kind is how the library
+// names the program.
 func programName(kind string) string {
 	if p, known := logins.Lookup(kind); known {
 		return p.Name
@@ -118,6 +124,7 @@ type importer struct {
 	taken   bool   // a refresh token was copied: the program will be logged out
 }
 
+// put follows a login, or copies it.
 func (im *importer) put(l logins.Login) error {
 	if im.copies {
 		return im.takeOver(l)
@@ -233,12 +240,13 @@ func asCredential(l logins.Login) reauth.Credential {
 	}
 }
 
-// isDigest reports whether an ID was derived from a token, since the token tells no account.
+// isDigest reports whether the library derived an ID from a digest of a token. It does so if the
+// token tells no account.
 func isDigest(id string) bool { return len(id) == 16 && id[:4] == "key-" }
 
-// isNewer reports whether a login in the store is newer than one found elsewhere. Nothing but its
-// expiry tells the age of a token. Where one of them tells none, a login that was refreshed within
-// the last hour counts as newer.
+// isNewer reports whether a login in the store is newer than a login found in a program's file.
+// Only the expiry of a token tells its age. If one of the two has no expiry, the stored login
+// counts as newer if the store refreshed it within the last hour.
 func isNewer(stored, found reauth.CredentialStatus) bool {
 	if stored.Expiry.IsZero() || found.Expiry.IsZero() {
 		return !stored.LastRefresh.IsZero() && time.Since(stored.LastRefresh) < time.Hour
@@ -246,6 +254,7 @@ func isNewer(stored, found reauth.CredentialStatus) bool {
 	return stored.Expiry.After(found.Expiry)
 }
 
+// unchanged is the outcome of a login that the store already had.
 const unchanged = "nothing new"
 
 // outcomeOf returns done if adding a credential has changed the store, else unchanged.
@@ -258,6 +267,7 @@ func outcomeOf(before, after []reauth.CredentialStatus, provider, id, done strin
 	return done
 }
 
+// say prints a line about a login: the outcome, the login's name in the program's file, and more.
 func (im *importer) say(what string, l logins.Login, more string) {
 	im.app.printf("  %s  %s: %s\n", what, printable(l.Name), more)
 }

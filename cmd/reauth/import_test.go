@@ -33,10 +33,12 @@ func (s *shell) write(content string, path ...string) string {
 	return file
 }
 
+// soon is the lifetime of the tokens in the files. The half minute keeps a printed lifetime at the
+// same whole minutes while a test runs.
 const soon = 2*time.Hour + 30*time.Second
 
-// programFiles returns, for each program, a file as that program writes it: the login, and
-// everything else that can stand beside it.
+// programFiles returns the content of a file for each program, as that program writes it: the login
+// and the other members that a file can have.
 func programFiles() map[string]string {
 	ms, iso := time.Now().Add(soon).UnixMilli(), time.Now().Add(soon).UTC().Format(time.RFC3339Nano)
 	return map[string]string{
@@ -71,8 +73,7 @@ func programFiles() map[string]string {
 	}
 }
 
-// place has, for each program, the path below the user's home at which it keeps its file by
-// default.
+// place holds the default path of each program's file below the user's home.
 var place = map[string][]string{
 	"codex":       {".codex", "auth.json"},
 	"claude-code": {".claude", ".credentials.json"},
@@ -168,6 +169,7 @@ func orUnknown(t, other time.Time) time.Time {
 	return t
 }
 
+// import names a file that it cannot use, and creates no store.
 func TestImportOfBadFiles(t *testing.T) {
 	for kind, where := range place {
 		for content, code := range map[string]int{
@@ -189,6 +191,7 @@ func TestImportOfBadFiles(t *testing.T) {
 	}
 }
 
+// With --take-over import copies a login over that of the same account only if it is newer.
 func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	s := newShell(t)
 	older, newer := jwt("user-9", time.Hour), jwt("user-9", 3*time.Hour)
@@ -209,8 +212,8 @@ func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	assert.NotEqual(t, newer, s.stored("xai-oauth", "user-9").AccessToken)
 }
 
-// A login that names no account stays one credential, however often its tokens change. After
-// --take-over the store refreshes it.
+// import keeps a login that names no account as one credential, however often its tokens change.
+// After --take-over the store refreshes it.
 func TestTakeOverIsRefreshedHere(t *testing.T) {
 	fake := reauthtest.New(reauthtest.Anthropic)
 	server := serveFake(t, fake)
@@ -246,6 +249,8 @@ func TestTakeOverIsRefreshedHere(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(s.run("", "status").ok(), "anthropic"))
 }
 
+// A followed login is used but never refreshed: its refresh token can be spent once, by its
+// program.
 func TestFollowedLoginsAreProbedAndLeftAlone(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)
@@ -272,8 +277,8 @@ func TestFollowedLoginsAreProbedAndLeftAlone(t *testing.T) {
 	s.run("", "remove", "xai", "grok").ok()
 }
 
-// While Qwen Code's lock file is fresh, that program is refreshing its login. import must not copy
-// tokens that it has just spent, and does not wait either.
+// While Qwen Code's lock file is fresh, Qwen Code is refreshing its login. import then must not
+// copy tokens that Qwen Code may have spent. It returns an error instead of waiting.
 func TestTakeOverWaitsForNobody(t *testing.T) {
 	s := newShell(t)
 	s.write(programFiles()["qwen"], place["qwen"]...)

@@ -18,7 +18,7 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// probeCmd tries a provider.
+// probeCmd sends a request to a provider and tells whether it accepts the credential.
 type probeCmd struct {
 	Provider string        `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string        `arg:"" optional:"" help:"The credential; without it, the one that any request would get."`
@@ -38,7 +38,7 @@ Examples:
 `
 }
 
-// Run implements the command.
+// Run sends the probe through the transport and prints each event of it.
 func (c *probeCmd) Run(a *app) error {
 	p, err := a.pool()
 	if err != nil {
@@ -68,11 +68,12 @@ func (c *probeCmd) Run(a *app) error {
 		return fmt.Errorf("reauth: probe %s: %w", pr.Name, noBody(err))
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // the part that was read says enough
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // after an error the part that was read is enough
 	return c.conclude(a, p, pr, story, resp, base.remove(body))
 }
 
-// request makes the provider's probe, for the credential that the arguments name if they name one.
+// request returns the provider's probe. If the arguments name a credential, the request uses that
+// one.
 func (c *probeCmd) request(
 	ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus,
 ) (*http.Request, error) {
@@ -108,8 +109,8 @@ func (c *probeCmd) request(
 	return req, nil
 }
 
-// ownBase returns the base URL at the resource of the first of the credentials: the row's example
-// has its path.
+// ownBase returns the base URL at the host that the first credential of the list names. Its path is
+// that of the row's example.
 func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus) (*url.URL, error) {
 	s, err := a.open()
 	if err != nil {
@@ -132,13 +133,18 @@ func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.Cred
 	return url.Parse("https://" + entries[i].Credential.Hosts[0] + example.Path)
 }
 
-// conclude says whether the credential was accepted, and how the command ends.
-func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *story, resp *http.Response, body []byte) error {
+// conclude prints whether the provider accepted the credential. Its error decides the exit code:
+// exitLogin if only a new login helps.
+func (c *probeCmd) conclude(
+	a *app, p *reauth.Pool, pr reauth.Provider, story *story, resp *http.Response, body []byte,
+) error {
 	if err := story.unsent(); err != nil {
-		return &exitError{exitLogin, fmt.Errorf("reauth: probe %s: there is no token to send: %w\n%s", pr.Name, err, wayOut(p, pr.Name, story.last()))}
+		return &exitError{exitLogin, fmt.Errorf("reauth: probe %s: there is no token to send: %w\n%s",
+			pr.Name, err, wayOut(p, pr.Name, story.last()))}
 	}
 	if !story.sent() {
-		return fmt.Errorf("reauth: probe %s: no credential was put on the request: none is for the host %s", pr.Name, resp.Request.URL.Host)
+		return fmt.Errorf("reauth: probe %s: no credential was put on the request: none is for the host %s",
+			pr.Name, resp.Request.URL.Host)
 	}
 	v := reauth.Classify(pr.Name, resp, body)
 	switch {
@@ -146,7 +152,8 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 		a.printf("%s accepts the credential\n", pr.Name)
 		return nil
 	case v.Kind == reauth.Pass && resp.StatusCode < 500 && vendors.Of(pr.Name).Probe.Method == http.MethodPost:
-		a.printf("%s does not refuse the credential: it answers %d to a request that asks for nothing\n", pr.Name, resp.StatusCode)
+		a.printf("%s does not refuse the credential: it answers %d to a request that asks for nothing\n",
+			pr.Name, resp.StatusCode)
 		return nil
 	}
 	said := excerpt(body)
@@ -164,8 +171,8 @@ func (c *probeCmd) conclude(a *app, p *reauth.Pool, pr reauth.Provider, story *s
 	return err
 }
 
-// wayOut says how to get a credential that is accepted. A login that is followed is renewed by its
-// own program.
+// wayOut tells the person how to get a credential that the provider accepts. Only its own program
+// renews a login that is followed.
 func wayOut(p *reauth.Pool, provider, id string) string {
 	if s, ok := find(p.Status(), provider, id); ok && s.Follows != "" {
 		return "it is the login of " + programName(s.Follows) + ": use that program, or log in there again"
@@ -173,11 +180,12 @@ func wayOut(p *reauth.Pool, provider, id string) string {
 	return wayIn(provider)
 }
 
-// witness keeps the credentials that are sent. An answer may repeat one, and is shown without it.
+// witness is a transport that remembers the secrets it sends. The provider's answer may repeat one,
+// and the command prints the answer without it.
 type witness struct {
 	http.RoundTripper
 	mu   sync.Mutex
-	sent []string
+	sent []string // secrets, without "Bearer "
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -192,6 +200,7 @@ func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.RoundTripper.RoundTrip(req)
 }
 
+// remove returns body with each secret that was sent replaced.
 func (w *witness) remove(body []byte) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,7 +210,8 @@ func (w *witness) remove(body []byte) []byte {
 	return body
 }
 
-// excerpt is the beginning of a provider's answer, without secrets and names of accounts.
+// excerpt returns a colon and the first 300 characters of a provider's answer, without secrets and
+// names of accounts. It returns "" for an empty answer.
 func excerpt(body []byte) string {
 	text := strings.Join(strings.Fields(printable(recording.Redact(strings.ToValidUTF8(string(body), "")))), " ")
 	if text == "" {
@@ -213,7 +223,7 @@ func excerpt(body []byte) string {
 	return ": " + text
 }
 
-// noBody unwraps the error of net/http, which repeats the URL.
+// noBody returns the cause of an error of net/http, whose own text repeats the URL.
 func noBody(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
@@ -222,18 +232,18 @@ func noBody(err error) error {
 	return err
 }
 
-// story prints the events of the pool, with the time since the request was made.
+// story prints the events of the pool, with the time since begin.
 type story struct {
 	app   *app
-	begin time.Time
+	begin time.Time // when the command sent the probe
 
 	mu     sync.Mutex
-	sends  int
+	sends  int    // how often a credential was sent
 	failed error  // why the last refresh failed
-	id     string // of the credential last sent
+	id     string // of the credential that was last sent, or whose refresh failed
 }
 
-// tell is the pool's observer.
+// tell prints an event. It is the observer of the pool.
 func (s *story) tell(_ context.Context, e reauth.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -275,17 +285,19 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 	}
 }
 
+// line prints a line with the time since begin.
 func (s *story) line(format string, args ...any) {
 	s.app.printf("  %7.1f ms  %s\n", float64(time.Since(s.begin).Microseconds())/1000, fmt.Sprintf(format, args...))
 }
 
+// sent reports whether a credential was sent.
 func (s *story) sent() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sends > 0
 }
 
-// temporary reports whether the refresh of the token failed for now only.
+// temporary reports whether a refresh failed with an error that a later try may not meet.
 func (s *story) temporary() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -293,7 +305,8 @@ func (s *story) temporary() bool {
 	return errors.As(s.failed, &refused) && !refused.Permanent
 }
 
-// unsent returns the error of the refresh that kept the request from being sent, if one did.
+// unsent returns the error of the failed refresh that left no token to send. It returns nil if a
+// credential was sent or no refresh failed.
 func (s *story) unsent() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -303,7 +316,7 @@ func (s *story) unsent() error {
 	return s.failed
 }
 
-// last returns the ID of the credential that was sent last.
+// last returns the ID of the credential that was last sent, or whose refresh failed.
 func (s *story) last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// providersCmd lists what is built in.
+// providersCmd lists the built-in providers, or describes one.
 type providersCmd struct {
 	Name string `arg:"" optional:"" help:"Tell about this one; an alias does."`
 }
@@ -28,7 +28,7 @@ func (*providersCmd) Help() string {
 `
 }
 
-// Run implements the command.
+// Run prints the table of providers, or the description of the one that is named.
 func (c *providersCmd) Run(a *app) error {
 	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	if c.Name != "" {
@@ -50,13 +50,13 @@ func (c *providersCmd) Run(a *app) error {
 	}
 	_, _ = fmt.Fprintln(t, "PROVIDER\tCREDENTIAL\tREFRESHED\tPROBE") // Flush returns the error
 	for _, name := range reauth.ProviderNames() {
-		pr, _ := reauth.LookupProvider(name) // it is one of them
+		pr, _ := reauth.LookupProvider(name) // the name is from the list, so it is known
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", name, credentialOf(name), refreshable(pr), probeOf(vendors.Of(name)))
 	}
 	return t.Flush()
 }
 
-// credentialOf says what a provider wants: a key, or a login and the flows for it.
+// credentialOf returns the column CREDENTIAL: a key, or also a login with the flows for it.
 func credentialOf(provider string) string {
 	flows := login.Flows(provider)
 	if flows == nil {
@@ -69,6 +69,7 @@ func credentialOf(provider string) string {
 	return "login (" + strings.Join(words, "/") + ") or key"
 }
 
+// refreshable returns the column REFRESHED: whether the library refreshes the provider's tokens.
 func refreshable(pr reauth.Provider) string {
 	if pr.Refresher == nil {
 		return "no"
@@ -76,7 +77,7 @@ func refreshable(pr reauth.Provider) string {
 	return "yes"
 }
 
-// probeOf says what request the probe of a provider sends.
+// probeOf returns the column PROBE: the method, the URL and the body of the provider's probe.
 func probeOf(row vendors.Vendor) string {
 	if row.Probe.Method == "" {
 		return "none: " + whyNoBase(row)
@@ -88,7 +89,7 @@ func probeOf(row vendors.Vendor) string {
 	return s
 }
 
-// versionCmd prints what was built.
+// versionCmd prints the version of the command, of Go and of the platform.
 type versionCmd struct{}
 
 // Help implements kong.HelpProvider.
@@ -99,13 +100,14 @@ func (*versionCmd) Help() string {
 `
 }
 
-// Run implements the command.
+// Run prints the versions on one line.
 func (*versionCmd) Run(a *app) error {
 	a.printf("reauth %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return nil
 }
 
-// version is the module's version, or the commit of a checkout.
+// version returns the module's version. For a build from a checkout without a version it returns
+// the commit.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -143,6 +143,7 @@ var table = []Vendor{
 		Name: "gemini", Aliases: []string{"google", "google-gemini", "google-ai-studio"},
 		Hosts:  []string{"generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"},
 		Header: HeaderGoogle,
+		Query:  []string{"key", "access_token"},
 		Objects: []string{
 			"files", "cachedContents", "batches", "tunedModels", "corpora", "fileSearchStores", "operations",
 		},
@@ -319,6 +320,7 @@ var table = []Vendor{
 		Hosts: []string{
 			"aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com",
 		},
+		Query:   []string{"key", "access_token"},
 		Objects: []string{"cachedContents", "batchPredictionJobs", "tuningJobs", "operations"},
 		Own: Own{
 			What:    "project and region",

@@ -24,6 +24,7 @@ type Vendor struct {
 	Hosts   []string // patterns of the URLs that get its credentials; none: the provider does not speak HTTP
 	OwnHost bool     // a key is good at one resource only, so a credential must name its host
 	Header  Header   // how a key is put on a request
+	Query   []string // parameters of a URL in which the provider's clients may send a key
 	Objects []string // segments of paths below which objects of one account live (Provider.BoundPaths)
 
 	Hides Hides          // how a refusal in a 200 is told; empty: the provider refuses by status

@@ -21,8 +21,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// consents is a browser in which the person consents, or not: it returns where the browser is sent
-// to.
+// consents acts as the browser of a person who decides on the consent page at address. It returns
+// the address that the provider redirects the browser to. decision is "approve" or "deny".
 func consents(t *testing.T, fake *reauthtest.Provider, address, decision string) *url.URL {
 	t.Helper()
 	send := func(method, address, form string) *http.Response {
@@ -43,14 +43,17 @@ func consents(t *testing.T, fake *reauthtest.Provider, address, decision string)
 	require.Len(t, ask, 2, "%s", page)
 	u, err := url.Parse(address)
 	require.NoError(t, err)
-	resp = send(http.MethodPost, u.Scheme+"://"+u.Host+"/oauth/authorize/decision", url.Values{"ask": {ask[1]}, "decision": {decision}}.Encode())
+	resp = send(http.MethodPost, u.Scheme+"://"+u.Host+"/oauth/authorize/decision",
+		url.Values{"ask": {ask[1]}, "decision": {decision}}.Encode())
 	require.NoError(t, resp.Body.Close())
 	to, err := resp.Location()
 	require.NoError(t, err)
 	return to
 }
 
-// pasteOf is what the person pastes for where the browser was sent to.
+// pasteOf returns the line that a person pastes after the provider has redirected the browser to
+// the address to. Anthropic's page there shows code and state. OpenAI's address cannot be opened,
+// so the person pastes all of it.
 func pasteOf(provider string, to *url.URL) string {
 	if provider == "anthropic" {
 		return to.Query().Get("code") + "#" + to.Query().Get("state")
@@ -58,6 +61,7 @@ func pasteOf(provider string, to *url.URL) string {
 	return to.String()
 }
 
+// eachPaste runs a test for each provider with the flow Paste.
 func eachPaste(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	for _, provider := range []string{"anthropic", "openai-codex"} {
@@ -65,7 +69,7 @@ func eachPaste(t *testing.T, test func(t *testing.T, r *rig)) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, provider)
 				r.login.Flow = login.Paste
-				r.login.Issuer = "https://auth.corp.example" // one host for everything, as the fake is
+				r.login.Issuer = "https://auth.corp.example" // the fake is the issuer and the token endpoint
 				test(t, r)
 			})
 		})
@@ -75,7 +79,9 @@ func eachPaste(t *testing.T, test func(t *testing.T, r *rig)) {
 func TestPastedCode(t *testing.T) {
 	eachPaste(t, func(t *testing.T, r *rig) {
 		r.person.visit = func(address, _ string) {
-			r.person.lines = []string{"", "some code without a state", pasteOf(r.login.Provider, consents(t, r.fake, address, "approve"))}
+			r.person.lines = []string{
+				"", "some code without a state", pasteOf(r.login.Provider, consents(t, r.fake, address, "approve")),
+			}
 		}
 		got, err := r.run(t)
 		require.NoError(t, err)
@@ -113,7 +119,10 @@ func TestPastedCodeOfAnotherLogin(t *testing.T) {
 
 func TestConsentRefusedInTheBrowser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for description, want := range map[string]string{"": "Run the command again to be asked anew", "missing_codex_entitlement": "this workspace has no Codex"} {
+		for description, want := range map[string]string{
+			"":                          "Run the command again to be asked anew",
+			"missing_codex_entitlement": "this workspace has no Codex",
+		} {
 			r := newRig(t, "openai-codex")
 			r.login.Flow = login.Paste
 			r.person.visit = func(address, _ string) {
@@ -163,7 +172,7 @@ func TestExchangeThatFails(t *testing.T) {
 	})
 }
 
-// port is one that nobody listens on.
+// port returns a port of 127.0.0.1 that nothing listens on.
 func port(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -172,7 +181,8 @@ func port(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// browse opens an address and returns status and page.
+// browse sends a request to the loopback server, checks the headers of the page, and returns status
+// and page.
 func browse(t *testing.T, method, address string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, strings.Replace(address, "//localhost:", "//127.0.0.1:", 1), http.NoBody)
@@ -262,16 +272,26 @@ func TestBusyPortNamesTheWayOut(t *testing.T) {
 	assert.Empty(t, r.person.all())
 }
 
+// The address of the consent page holds the parameters of the row. In want, "" is the address
+// itself.
 func TestAddressOfConsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for provider, want := range map[string]map[string]string{
 			"anthropic": {
-				"": "https://claude.ai/oauth/authorize", "client_id": "9d1c250a-e61b-44d9-88ed-5944d1962f5e", "code": "true",
-				"redirect_uri": "https://console.anthropic.com/oauth/code/callback", "scope": "org:create_api_key user:profile user:inference",
+				"":             "https://claude.ai/oauth/authorize",
+				"client_id":    "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
+				"code":         "true",
+				"redirect_uri": "https://console.anthropic.com/oauth/code/callback",
+				"scope":        "org:create_api_key user:profile user:inference",
 			},
 			"openai-codex": {
-				"": "https://auth.openai.com/oauth/authorize", "client_id": "app_EMoamEEZ73f0CkXaXp7hrann", "redirect_uri": "http://localhost:1455/auth/callback",
-				"scope": "openid profile email offline_access", "id_token_add_organizations": "true", "codex_cli_simplified_flow": "true", "originator": "",
+				"":                           "https://auth.openai.com/oauth/authorize",
+				"client_id":                  "app_EMoamEEZ73f0CkXaXp7hrann",
+				"redirect_uri":               "http://localhost:1455/auth/callback",
+				"scope":                      "openid profile email offline_access",
+				"id_token_add_organizations": "true",
+				"codex_cli_simplified_flow":  "true",
+				"originator":                 "",
 			},
 		} {
 			r := newRig(t, provider)
@@ -294,7 +314,7 @@ func TestAddressOfConsent(t *testing.T) {
 	})
 }
 
-// The vendors' own hosts, with nothing the user has set.
+// Without --issuer, Anthropic's code goes to the token endpoint at Anthropic's other host.
 func TestAnthropicsTokenEndpointIsAtAnotherHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "anthropic")

@@ -12,14 +12,16 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// credential is what an answer with tokens gives, with the notes that the library's refreshers
-// keep. An incomplete one is an error: a login that cannot be renewed ends unawares.
+// credential returns the credential in an answer with tokens, with the metadata that the library's
+// refreshers read. It returns an error if a token is missing: a login without a refresh token would
+// end when its access token expires, without a word to the person.
 func (s *session) credential(a *answer) (reauth.Credential, error) {
 	c := reauth.Credential{AccessToken: a.text("access_token"), RefreshToken: a.text("refresh_token")}
 	s.hide(c.AccessToken, c.RefreshToken, a.text("id_token"))
 	switch {
 	case c.AccessToken == "":
-		return c, errors.New("the server consented and gave no access token; nothing was stored. Run the command again")
+		return c, errors.New(
+			"the server consented and gave no access token; nothing was stored. Run the command again")
 	case c.RefreshToken == "" && !s.row.Auth.Mints:
 		return c, errors.New("the server gave no refresh token: the login could not be renewed, and nothing was stored. Ask for one by --scope, often with offline_access")
 	}
@@ -27,14 +29,15 @@ func (s *session) credential(a *answer) (reauth.Credential, error) {
 	switch in := seconds(a.number("expires_in")); {
 	case in > 0:
 		c.Expiry = time.Now().Add(in)
-	case a.number("expired_in") > 0:
+	case a.number("expired_in") > 0: // MiniMax names the instant
 		c.Expiry = instant(a, "expired_in")
-	case access.Expires > 0 && access.Expires < 1e11:
+	case access.Expires > 0 && access.Expires < 1e11: // 1e11 s is the year 5138
 		c.Expiry = byOurClock(a, time.Unix(int64(access.Expires), 0))
 	}
 	c.AccountID = cmp.Or(access.OpenAI.AccountID, identity.OpenAI.AccountID, a.object("account").text("uuid"))
 	if c.AccountID == "" && access.Subject == "" {
-		c.AccountID = identity.Subject // names the credential the same at the next login
+		// The library then derives the same ID for the credential at the next login.
+		c.AccountID = identity.Subject
 	}
 	s.note(&c, "resource_url", a.text("resource_url"))
 	if base := a.text("inference_base_url"); s.isAPI(base) {
@@ -43,6 +46,8 @@ func (s *session) credential(a *answer) (reauth.Credential, error) {
 	return c, nil
 }
 
+// note adds a value to the metadata of c, unless the value is empty, not printable ASCII, or longer
+// than 2000 bytes.
 func (s *session) note(c *reauth.Credential, name, value string) {
 	if value == "" || !isPlain(value, 2000) {
 		return
@@ -53,23 +58,24 @@ func (s *session) note(c *reauth.Credential, name, value string) {
 	c.Metadata[name] = value
 }
 
-// isAPI reports whether a base URL that the authorization server names is at the API's own host: no
-// other gets its tokens.
+// isAPI reports whether base, a URL that the authorization server has named, is at the origin of
+// the provider's API. No other origin may get the tokens.
 func (s *session) isAPI(base string) bool {
 	u, err := url.Parse(base)
 	return err == nil && u.User == nil && u.Scheme+"://"+u.Host == s.row.API.Origin
 }
 
-// claims are those of a token that tell whose it is. Its signature is the provider's business.
+// claims are the claims of a JWT that tell its account and its expiry. reauth does not verify the
+// signature: only the provider relies on the token.
 type claims struct {
 	Subject string  `json:"sub"`
-	Expires float64 `json:"exp"`
+	Expires float64 `json:"exp"` // seconds since 1970
 	OpenAI  struct {
 		AccountID string `json:"chatgpt_account_id"`
 	} `json:"https://api.openai.com/auth"`
 }
 
-// readClaims decodes a JWT (RFC 7519); what is none has no claims.
+// readClaims decodes the claims of a JWT (RFC 7519 §3). A token that is not a JWT has none.
 func readClaims(token string) (c claims) {
 	part := strings.Split(token, ".")
 	if len(part) != 3 {

@@ -16,25 +16,29 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
+// deviceGrant is the grant type of the requests that ask for the tokens (RFC 8628 §3.4).
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// device is the flow of RFC 8628 at one authorization server. Code and Token are paths at the
-// issuer, or addresses. x/oauth2 has this flow too; its polling ends at the first request without
-// an answer and knows neither GitHub's interval nor a person who wants to see how it stands.
+// device is the device flow (RFC 8628) at one authorization server. Code and Token are paths at the
+// issuer, or whole addresses. The package does not use the device flow of x/oauth2: its polling
+// ends at the first request without an answer, ignores the interval that GitHub names in a
+// slow_down, and reports no progress to the person.
 type device vendors.Device
 
-// device returns the provider's device flow.
+// device returns the provider's device flow. Its Token is the endpoint for logins, which can differ
+// from the endpoint that renews tokens.
 func (s *session) device() device {
 	d := device(s.row.Auth.Device)
 	d.Token = s.row.Auth.LoginTokenPath()
 	return d
 }
 
-// deviceFlow is RFC 8628 as the provider's row has it.
+// deviceFlow logs in by the device flow with the addresses of the provider's row.
 func deviceFlow(ctx context.Context, s *session) (reauth.Credential, error) {
 	return s.device().run(ctx, s)
 }
 
+// run logs in by the flow.
 func (d device) run(ctx context.Context, s *session) (reauth.Credential, error) {
 	a, err := d.obtain(ctx, s)
 	if err != nil {
@@ -43,7 +47,8 @@ func (d device) run(ctx context.Context, s *session) (reauth.Credential, error) 
 	return s.credential(a)
 }
 
-// obtain has the person consent, and returns the answer with the tokens.
+// obtain asks for a device code (RFC 8628 §3.1), has the person consent, and returns the answer
+// with the tokens.
 func (d device) obtain(ctx context.Context, s *session) (*answer, error) {
 	form, verifier, header := url.Values{"client_id": {s.client}, "scope": {s.scope}}, "", map[string]string{}
 	if d.PKCE {
@@ -77,7 +82,7 @@ func (d device) obtain(ctx context.Context, s *session) (*answer, error) {
 	}, judge)
 }
 
-// at is an address of the issuer.
+// at returns the address of a path at the issuer. It returns a whole address unchanged.
 func (s *session) at(path string) string {
 	if strings.HasPrefix(path, "/") {
 		return s.issuer + path
@@ -85,8 +90,9 @@ func (s *session) at(path string) string {
 	return path
 }
 
-// begin asks for a code. That may be repeated: an unused code costs nothing. A refusal comes with
-// its answer.
+// begin sends the first request of a device login, which asks for a code. It repeats a request that
+// fails, since an unused code costs nothing. If the server refuses, begin returns the answer with
+// the error.
 func (s *session) begin(ctx context.Context, r request) (*answer, error) {
 	r.again = true
 	a, err := s.do(ctx, r)
@@ -99,9 +105,13 @@ func (s *session) begin(ctx context.Context, r request) (*answer, error) {
 	return a, nil
 }
 
-// consent shows the person where to go, and says what to wait for.
+// consent shows the person the address and the code in an answer (RFC 8628 §3.2), and returns what
+// poll has to know. every is the interval of the polls if the answer names none.
 func (s *session) consent(a *answer, every time.Duration) (consent, error) {
-	c := consent{userCode: cmp.Or(a.text("user_code"), a.text("usercode")), every: every, until: time.Now().Add(defaultLife)}
+	c := consent{
+		userCode: cmp.Or(a.text("user_code"), a.text("usercode")), every: every,
+		until: time.Now().Add(defaultLife),
+	}
 	if n := seconds(a.number("interval")); n > 0 {
 		c.every = n
 	}
@@ -112,7 +122,9 @@ func (s *session) consent(a *answer, every time.Duration) (consent, error) {
 	return c, s.visit(c)
 }
 
-// visit sends the person to an address that is fit to be opened.
+// visit shows the person the address to open and the code to use there. It shows nothing and
+// returns an error if the address is neither https nor http on loopback, or if printing the address
+// or the code could move a terminal's cursor.
 func (s *session) visit(c consent) error {
 	u, err := url.Parse(c.address)
 	if err != nil || u.Host == "" || !isSafe(u) || !isPlain(c.address, 2000) {
@@ -125,19 +137,23 @@ func (s *session) visit(c consent) error {
 	return nil
 }
 
-// isPlain: nothing in it moves a terminal's cursor.
+// isPlain reports whether text is printable ASCII of at most longest bytes. Such a text moves no
+// terminal's cursor.
 func isPlain(text string, longest int) bool {
-	return len(text) <= longest && !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) })
+	return len(text) <= longest && !strings.ContainsFunc(text, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsPrint(r)
+	})
 }
 
-// xaiDevice finds its endpoints by discovery, and takes only the issuer's own.
+// xaiDevice logs in by the device flow at the endpoints that the issuer's metadata names (OpenID
+// Connect Discovery 1.0 §4). It sends nothing to an endpoint that is not the issuer's.
 func xaiDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	d := s.device()
 	a, err := s.do(ctx, request{url: s.at("/.well-known/openid-configuration"), again: true})
 	switch {
 	case ctx.Err() != nil:
 		return reauth.Credential{}, ctx.Err()
-	case err != nil, !a.ok(): // the paths known are tried: metadata only tells whether they have moved
+	case err != nil, !a.ok(): // the endpoints have probably not moved, so the row's paths are tried
 		return d.run(ctx, s)
 	}
 	for member, to := range map[string]*string{"device_authorization_endpoint": &d.Code, "token_endpoint": &d.Token} {
@@ -145,7 +161,8 @@ func xaiDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 		switch {
 		case endpoint == "":
 		case !s.owns(endpoint):
-			return reauth.Credential{}, errors.New("the server's metadata names an address that is not its own; nothing was sent there")
+			return reauth.Credential{}, errors.New(
+				"the server's metadata names an address that is not its own; nothing was sent there")
 		default:
 			*to = endpoint
 		}
@@ -153,11 +170,12 @@ func xaiDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	return d.run(ctx, s)
 }
 
-// owns reports whether an endpoint is the issuer's: at the provider's domain, or at the very host
-// that the user has named.
+// owns reports whether an endpoint is the issuer's. An endpoint of the provider's own issuer must
+// be https, at the provider's domain or below it. An endpoint of an issuer that the user has named
+// must have the scheme, host and port of that issuer.
 func (s *session) owns(endpoint string) bool {
 	u, err := url.Parse(endpoint)
-	issuer, _ := url.Parse(s.issuer) // was checked
+	issuer, _ := url.Parse(s.issuer) // the row's, or checkIssuer has parsed it
 	switch {
 	case err != nil || u.User != nil:
 		return false
@@ -165,5 +183,6 @@ func (s *session) owns(endpoint string) bool {
 		return u.Scheme == issuer.Scheme && u.Host == issuer.Host
 	}
 	host := strings.ToLower(u.Hostname())
-	return u.Scheme == "https" && (u.Port() == "" || u.Port() == "443") && (host == s.row.Auth.Domain || strings.HasSuffix(host, "."+s.row.Auth.Domain))
+	return u.Scheme == "https" && (u.Port() == "" || u.Port() == "443") &&
+		(host == s.row.Auth.Domain || strings.HasSuffix(host, "."+s.row.Auth.Domain))
 }

@@ -17,28 +17,66 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
+// deviceProviders are the providers with a device flow.
 var deviceProviders = []struct {
 	name    string
-	begins  string   // where the code comes from
-	polls   string   // where the outcome comes from
-	after   []string // what is asked in addition
-	account string
-	notes   map[string]string
-	every   time.Duration
+	begins  string            // address that gives the code
+	polls   string            // address that gives the outcome
+	after   []string          // requests after the polls: method and address
+	account string            // AccountID of the credential
+	notes   map[string]string // Metadata of the credential
+	every   time.Duration     // between polls; 0: 5 seconds
 }{
-	{name: "xai-oauth", begins: "https://auth.x.ai/oauth2/device/code", polls: "https://auth.x.ai/oauth2/token", account: "user-1"},
-	{name: "nous", begins: "https://portal.nousresearch.com/api/oauth/device/code", polls: "https://portal.nousresearch.com/api/oauth/token", account: "user-1"},
-	{name: "qwen-oauth", begins: "https://chat.qwen.ai/api/v1/oauth2/device/code", polls: "https://chat.qwen.ai/api/v1/oauth2/token", notes: map[string]string{"resource_url": "portal.qwen.ai"}, every: 2 * time.Second},
-	{name: "copilot", begins: "https://github.com/login/device/code", polls: "https://github.com/login/oauth/access_token", after: []string{
-		"GET https://api.github.com/copilot_internal/v2/token", "GET https://api.github.com/user",
-	}, account: "octocat", notes: map[string]string{"endpoint": "https://api.github.com"}},
-	{name: "minimax-oauth", begins: "https://account.minimax.io/oauth2/device/code", polls: "https://account.minimax.io/oauth2/token"},
-	{name: "minimax-cn", begins: "https://account.minimaxi.com/oauth2/device/code", polls: "https://account.minimaxi.com/oauth2/token"},
-	{name: "openai-codex", begins: "https://auth.openai.com/api/accounts/deviceauth/usercode", polls: "https://auth.openai.com/api/accounts/deviceauth/token", after: []string{
-		"POST https://auth.openai.com/oauth/token",
-	}, account: "account-1"},
+	{
+		name:    "xai-oauth",
+		begins:  "https://auth.x.ai/oauth2/device/code",
+		polls:   "https://auth.x.ai/oauth2/token",
+		account: "user-1",
+	},
+	{
+		name:    "nous",
+		begins:  "https://portal.nousresearch.com/api/oauth/device/code",
+		polls:   "https://portal.nousresearch.com/api/oauth/token",
+		account: "user-1",
+	},
+	{
+		name:   "qwen-oauth",
+		begins: "https://chat.qwen.ai/api/v1/oauth2/device/code",
+		polls:  "https://chat.qwen.ai/api/v1/oauth2/token",
+		notes:  map[string]string{"resource_url": "portal.qwen.ai"},
+		every:  2 * time.Second,
+	},
+	{
+		name:   "copilot",
+		begins: "https://github.com/login/device/code",
+		polls:  "https://github.com/login/oauth/access_token",
+		after: []string{
+			"GET https://api.github.com/copilot_internal/v2/token", "GET https://api.github.com/user",
+		},
+		account: "octocat",
+		notes:   map[string]string{"endpoint": "https://api.github.com"},
+	},
+	{
+		name:   "minimax-oauth",
+		begins: "https://account.minimax.io/oauth2/device/code",
+		polls:  "https://account.minimax.io/oauth2/token",
+	},
+	{
+		name:   "minimax-cn",
+		begins: "https://account.minimaxi.com/oauth2/device/code",
+		polls:  "https://account.minimaxi.com/oauth2/token",
+	},
+	{
+		name:    "openai-codex",
+		begins:  "https://auth.openai.com/api/accounts/deviceauth/usercode",
+		polls:   "https://auth.openai.com/api/accounts/deviceauth/token",
+		after:   []string{"POST https://auth.openai.com/oauth/token"},
+		account: "account-1",
+	},
 }
 
+// eachDevice runs a test for each provider with a device flow. polls is the address of the polls,
+// and every the time between them.
 func eachDevice(t *testing.T, test func(t *testing.T, r *rig, polls string, every time.Duration)) {
 	t.Helper()
 	for _, c := range deviceProviders {
@@ -52,7 +90,7 @@ func eachDevice(t *testing.T, test func(t *testing.T, r *rig, polls string, ever
 	}
 }
 
-// The server's stamps are two hours ahead: nothing is counted by them.
+// The server's clock is two hours ahead. The login counts every lifetime by our clock.
 func TestDeviceLogins(t *testing.T) {
 	for _, c := range deviceProviders {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,7 +124,8 @@ func TestDeviceLogins(t *testing.T) {
 				assert.Greater(t, all, 1)
 				assert.Zero(t, hasty)
 				for _, h := range r.wire.headers {
-					assert.Equal(t, "reauth/"+login.Version, h.Get("User-Agent"), "also of the library's own request: one version")
+					assert.Equal(t, "reauth/"+login.Version, h.Get("User-Agent"),
+						"also of the library's own request: one version")
 					assert.NotContains(t, h, "Originator")
 				}
 				assert.NotEmpty(t, r.person.waits)
@@ -135,7 +174,8 @@ func TestSlowDownAddsFiveSeconds(t *testing.T) {
 		r.fake.Fail(slow, pending, slow)
 		_, err := r.run(t)
 		require.NoError(t, err)
-		assert.Equal(t, []time.Duration{10 * time.Second, 10 * time.Second, 15 * time.Second}, r.wire.gaps("/oauth2/token"))
+		assert.Equal(t, []time.Duration{10 * time.Second, 10 * time.Second, 15 * time.Second},
+			r.wire.gaps("/oauth2/token"))
 		assert.Empty(t, r.person.notes)
 	})
 }
@@ -143,13 +183,16 @@ func TestSlowDownAddsFiveSeconds(t *testing.T) {
 func TestGitHubNamesTheNewInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "copilot")
-		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{Status: 200, Body: `{"error":"slow_down","interval":42}`}})
+		r.fake.Fail(reauthtest.Fault{
+			Answer: &reauthtest.Answer{Status: 200, Body: `{"error":"slow_down","interval":42}`},
+		})
 		_, err := r.run(t)
 		require.NoError(t, err)
 		assert.Equal(t, []time.Duration{42 * time.Second}, r.wire.gaps("/login/oauth/access_token"))
 	})
 }
 
+// Qwen sends slow_down with 429, which without an error code is a hiccup.
 func TestQwensSlowDownIsNoHiccup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "qwen-oauth")
@@ -161,7 +204,7 @@ func TestQwensSlowDownIsNoHiccup(t *testing.T) {
 	})
 }
 
-// What is no word on the login does not end it.
+// An answer that says nothing about the login does not end it.
 func TestHiccupsDoNotEndALogin(t *testing.T) {
 	eachDevice(t, func(t *testing.T, r *rig, polls string, every time.Duration) {
 		r.person.visit = func(_, code string) {
@@ -175,7 +218,10 @@ func TestHiccupsDoNotEndALogin(t *testing.T) {
 			}
 			return nil, nil
 		}
-		r.fake.Fail(reauthtest.Fault{Cut: true}, reauthtest.Unavailable(), reauthtest.Page(503), reauthtest.Page(200), reauthtest.TooManyRequests(50*time.Second))
+		r.fake.Fail(
+			reauthtest.Fault{Cut: true}, reauthtest.Unavailable(), reauthtest.Page(503), reauthtest.Page(200),
+			reauthtest.TooManyRequests(50*time.Second),
+		)
 		_, err := r.run(t)
 		require.NoError(t, err)
 		require.Len(t, r.person.notes, 2)
@@ -194,7 +240,9 @@ func TestNobodyConsentsInTime(t *testing.T) {
 		r.person.visit = nil
 		r.fake.Skew = -2 * time.Hour
 		start := time.Now()
-		assert.Equal(t, "reauth: login "+r.login.Provider+": nobody consented in time and the code has expired; nothing was stored. Run the command again for a new one", r.fails(t, t.Context()))
+		assert.Equal(t, "reauth: login "+r.login.Provider+
+			": nobody consented in time and the code has expired; nothing was stored. Run the command again for a new one",
+			r.fails(t, t.Context()))
 		assert.InDelta(t, (15 * time.Minute).Seconds(), time.Since(start).Seconds(), 6)
 		waits := r.person.waits
 		assert.LessOrEqual(t, waits[0], 15*time.Minute+time.Second)
@@ -259,32 +307,58 @@ func TestAccountThatIsNotEligible(t *testing.T) {
 			r := newRig(t, "xai-oauth")
 			r.fake.Fail(reauthtest.Fault{Answer: &a})
 			text := r.fails(t, t.Context())
-			assert.Contains(t, text, "this account is not entitled to such a login, and logging in again does not change that")
+			assert.Contains(t, text,
+				"this account is not entitled to such a login, and logging in again does not change that")
 			assert.Contains(t, text, "reauth add xai-oauth --key-stdin")
 		})
 	}
 }
 
+// known is the address that the paths of the row's endpoints at xAI begin with.
+// known is the beginning of the addresses in the row of xAI.
+const known = "https://auth.x.ai/oauth2/"
+
+// doc returns the metadata of an issuer with these two endpoints.
+func doc(device, token string) string {
+	return fmt.Sprintf(`{"device_authorization_endpoint":%q,"token_endpoint":%q}`, device, token)
+}
+
+// discoveries are answers to the request for xAI's metadata. If failure is empty, the login
+// succeeds.
+var discoveries = []struct {
+	name, doc, issuer, failure string
+	status                     int
+}{
+	{name: "its own", doc: doc(known+"device/code", known+"token"), status: 200},
+	{name: "moved", doc: doc("https://id.x.ai/oauth2/device/code", "https://id.x.ai/oauth2/token"), status: 200},
+	{name: "not there", doc: "<html>", status: 404},
+	{name: "no JSON", doc: "<html>", status: 200},
+	{name: "empty", doc: "{}", status: 200},
+	{
+		name: "a stranger's", doc: doc(known+"device/code", "https://x.ai.example.com/oauth2/token"),
+		status: 200, failure: "names an address that is not its own",
+	},
+	{
+		name: "in the clear", doc: doc("http://auth.x.ai/oauth2/device/code", known+"token"),
+		status: 200, failure: "names an address that is not its own",
+	},
+	{
+		name: "another port", doc: doc("https://auth.x.ai:8443/oauth2/device/code", known+"token"),
+		status: 200, failure: "names an address that is not its own",
+	},
+	{
+		name: "with a name in it", doc: doc("https://x@auth.x.ai/oauth2/device/code", known+"token"),
+		status: 200, failure: "names an address that is not its own",
+	},
+	{
+		name: "leaving the user's", issuer: "https://id.example.com", doc: doc(known+"device/code", known+"token"),
+		status: 200, failure: "names an address that is not its own",
+	},
+}
+
+// xAI's login uses the endpoints that the metadata names, but sends nothing to a foreign one.
 func TestDiscovery(t *testing.T) {
-	doc := func(device, token string) string {
-		return fmt.Sprintf(`{"device_authorization_endpoint":%q,"token_endpoint":%q}`, device, token)
-	}
-	const known = "https://auth.x.ai/oauth2/"
-	for _, c := range []struct {
-		name, doc, issuer, failure string
-		status                     int
-	}{
-		{name: "its own", doc: doc(known+"device/code", known+"token"), status: 200},
-		{name: "moved", doc: doc("https://id.x.ai/oauth2/device/code", "https://id.x.ai/oauth2/token"), status: 200},
-		{name: "not there", doc: "<html>", status: 404},
-		{name: "no JSON", doc: "<html>", status: 200},
-		{name: "empty", doc: "{}", status: 200},
-		{name: "a stranger's", doc: doc(known+"device/code", "https://x.ai.example.com/oauth2/token"), status: 200, failure: "names an address that is not its own"},
-		{name: "in the clear", doc: doc("http://auth.x.ai/oauth2/device/code", known+"token"), status: 200, failure: "names an address that is not its own"},
-		{name: "another port", doc: doc("https://auth.x.ai:8443/oauth2/device/code", known+"token"), status: 200, failure: "names an address that is not its own"},
-		{name: "with a name in it", doc: doc("https://x@auth.x.ai/oauth2/device/code", known+"token"), status: 200, failure: "names an address that is not its own"},
-		{name: "leaving the user's", issuer: "https://id.example.com", doc: doc(known+"device/code", known+"token"), status: 200, failure: "names an address that is not its own"},
-	} {
+	for _, c := range discoveries {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, "xai")

@@ -15,8 +15,9 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// miniMaxDevice is a grant by user code with PKCE, which looks like RFC 8628 and differs in each
-// member: expired_in is an instant, interval is in milliseconds, and status tells the outcome.
+// miniMaxDevice logs in at MiniMax by a user code with PKCE. MiniMax's protocol looks like RFC 8628
+// and differs from it: expired_in is an instant, interval is in milliseconds, status tells the
+// outcome, and a poll names the user code.
 func miniMaxDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	verifier, state := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
 	s.hide(verifier)
@@ -29,9 +30,13 @@ func miniMaxDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 		return reauth.Credential{}, err
 	}
 	if a.text("state") != state {
-		return reauth.Credential{}, errors.New("the server's answer belongs to another login: its state is not ours; nothing was stored")
+		return reauth.Credential{}, errors.New(
+			"the server's answer belongs to another login: its state is not ours; nothing was stored")
 	}
-	c := consent{userCode: a.text("user_code"), address: livePage(a.text("verification_uri")), every: 2 * time.Second, until: time.Now().Add(defaultLife)}
+	c := consent{
+		userCode: a.text("user_code"), address: livePage(a.text("verification_uri")),
+		every: 2 * time.Second, until: time.Now().Add(defaultLife),
+	}
 	if n := seconds(a.number("interval") / 1000); n > 0 {
 		c.every = n
 	}
@@ -43,7 +48,8 @@ func miniMaxDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	}
 	got, err := s.poll(ctx, c, func(ctx context.Context) (*answer, error) {
 		return s.do(ctx, request{url: s.at(s.row.Auth.TokenPath()), header: header, form: url.Values{
-			"grant_type": {"urn:ietf:params:oauth:grant-type:user_code"}, "client_id": {s.client}, "user_code": {c.userCode}, "code_verifier": {verifier},
+			"grant_type": {"urn:ietf:params:oauth:grant-type:user_code"}, "client_id": {s.client},
+			"user_code": {c.userCode}, "code_verifier": {verifier},
 		}})
 	}, judgeMiniMax)
 	if err != nil {
@@ -52,7 +58,8 @@ func miniMaxDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	return s.credential(got)
 }
 
-// livePage: the page at www answers with the home page, the one at platform is that for logins.
+// livePage returns the address of MiniMax's page for logins. MiniMax names an address at www, which
+// answers with its home page; the page for logins is at platform.
 func livePage(address string) string {
 	for _, domain := range []string{"minimax.io", "minimaxi.com"} {
 		if rest, ok := strings.CutPrefix(address, "https://www."+domain+"/oauth-authorize"); ok {
@@ -62,6 +69,8 @@ func livePage(address string) string {
 	return address
 }
 
+// judgeMiniMax reads MiniMax's answer to a poll. If the HTTP status is a success, the member
+// status tells the outcome. MiniMax reports an expired code by a description without an error code.
 func judgeMiniMax(a *answer) outcome {
 	if !a.ok() {
 		if a.code == "" && strings.Contains(a.description, "expired") {
@@ -79,8 +88,10 @@ func judgeMiniMax(a *answer) outcome {
 	return pending
 }
 
-// instant reads a number of seconds from now, or an instant in seconds or milliseconds by the
-// server's clock.
+// instant reads a point in time, which servers write in one of three units. A number below 1e9 is
+// seconds from now; one below 1e12 is seconds since 1970 by the server's clock; a larger one is
+// milliseconds since 1970. instant returns the zero time if there is no number, or if byOurClock
+// does.
 func instant(a *answer, member string) time.Time {
 	switch n := a.number(member); {
 	case n <= 0:
@@ -94,8 +105,9 @@ func instant(a *answer, member string) time.Time {
 	}
 }
 
-// byOurClock is zero for an instant that has passed as soon as it is told: then the clocks differ
-// and nobody knows by how much.
+// byOurClock converts an instant of the server's clock to one of ours. It returns the zero time for
+// an instant in the past: no server gives a code or a token that has expired, so the clocks differ
+// by an unknown time.
 func byOurClock(a *answer, at time.Time) time.Time {
 	at = at.Add(-a.skew())
 	if !at.After(time.Now()) {
@@ -104,8 +116,9 @@ func byOurClock(a *answer, at time.Time) time.Time {
 	return at
 }
 
-// codexDevice is OpenAI's own protocol: JSON, 403 or 404 while nobody has consented, and at its end
-// a code that is exchanged with a verifier of the server's making.
+// codexDevice logs in at OpenAI by a protocol of OpenAI's own. Requests are JSON. A poll is
+// answered with 403 or 404 until the person has consented, then with an authorization code and the
+// PKCE verifier that the server has made for it.
 func codexDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	const path = "/api/accounts/deviceauth"
 	a, err := s.begin(ctx, request{url: s.at(path + "/usercode"), json: map[string]string{"client_id": s.client}})
@@ -117,7 +130,10 @@ func codexDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	}
 	id := a.text("device_auth_id")
 	s.hide(id)
-	c := consent{userCode: cmp.Or(a.text("user_code"), a.text("usercode")), address: s.at("/codex/device"), every: defaultEvery, until: time.Now().Add(defaultLife)}
+	c := consent{
+		userCode: cmp.Or(a.text("user_code"), a.text("usercode")), address: s.at("/codex/device"),
+		every: defaultEvery, until: time.Now().Add(defaultLife),
+	}
 	if n := seconds(a.number("interval")); n > 0 {
 		c.every = n
 	}
@@ -128,7 +144,9 @@ func codexDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 		return reauth.Credential{}, err
 	}
 	got, err := s.poll(ctx, c, func(ctx context.Context) (*answer, error) {
-		return s.do(ctx, request{url: s.at(path + "/token"), json: map[string]string{"device_auth_id": id, "user_code": c.userCode}})
+		return s.do(ctx, request{
+			url: s.at(path + "/token"), json: map[string]string{"device_auth_id": id, "user_code": c.userCode},
+		})
 	}, judgeCodex)
 	if err != nil {
 		return reauth.Credential{}, err
@@ -136,6 +154,7 @@ func codexDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	return s.redeemCodex(ctx, got.text("authorization_code"), got.text("code_verifier"), s.at("/deviceauth/callback"))
 }
 
+// judgeCodex reads OpenAI's answer to a poll.
 func judgeCodex(a *answer) outcome {
 	if a.status == http.StatusForbidden || a.status == http.StatusNotFound {
 		return pending
@@ -143,8 +162,9 @@ func judgeCodex(a *answer) outcome {
 	return judge(a)
 }
 
-// copilotDevice logs in at GitHub, whose token is kept and exchanged for one of Copilot's whenever
-// one is needed: here for the first time.
+// copilotDevice logs in at GitHub. GitHub's token becomes the refresh token of the credential, and
+// the library exchanges it for a token of Copilot whenever it needs one. copilotDevice makes the
+// first exchange itself, so that a person without Copilot learns it at once.
 func copilotDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	a, err := s.device().obtain(ctx, s)
 	if err != nil {
@@ -157,7 +177,8 @@ func copilotDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	c = reauth.Credential{Provider: s.row.Name, RefreshToken: c.AccessToken}
 	api := s.gitHubAPI()
 	r, err := reauth.BuiltinRefresher(s.row.Name, reauth.OAuth2Config{
-		TokenURL: api + s.row.Auth.TokenPath(), Header: s.Header, HTTPClient: &http.Client{Transport: s.Base, Timeout: callTimeout},
+		TokenURL: api + s.row.Auth.TokenPath(), Header: s.Header,
+		HTTPClient: &http.Client{Transport: s.Base, Timeout: callTimeout},
 	})
 	if err != nil {
 		return c, err
@@ -165,28 +186,36 @@ func copilotDevice(ctx context.Context, s *session) (reauth.Credential, error) {
 	got, err := r.Refresh(ctx, c)
 	var refused *reauth.RefreshError
 	switch {
-	case errors.Is(err, reauth.ErrNotRefreshable): // a token that is sent as it is
+	case errors.Is(err, reauth.ErrNotRefreshable): // GitHub's token is sent to Copilot as it is
 	case errors.As(err, &refused) && refused.Status == http.StatusForbidden:
-		return c, fmt.Errorf("GitHub knows the account, and it has no Copilot: %s. Get Copilot for it, or log in with another account", s.tell(err.Error()))
+		return c, fmt.Errorf(
+			"GitHub knows the account, and it has no Copilot: %s. Get Copilot for it, or log in with another account",
+			s.tell(err.Error()))
 	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
-		return c, fmt.Errorf("tokens of this client cannot be exchanged for Copilot's: %s. See --client-id", s.tell(err.Error()))
+		return c, fmt.Errorf(
+			"tokens of this client cannot be exchanged for Copilot's: %s. See --client-id", s.tell(err.Error()))
 	case err != nil:
-		return c, fmt.Errorf("GitHub gave a token, but none of Copilot's for it: %s. If it asks for the version of an editor, give yours by --header", s.tell(err.Error()))
+		return c, fmt.Errorf("GitHub gave a token, but none of Copilot's for it: %s. If it asks for the version of an editor, give yours by --header",
+			s.tell(err.Error()))
 	default:
 		c.AccessToken, c.Expiry, c.Metadata = got.AccessToken, got.Expiry, got.Metadata
 		s.hide(c.AccessToken)
 	}
-	if who, err := s.do(ctx, request{url: api + "/user", header: map[string]string{"Authorization": "token " + c.RefreshToken}}); err == nil && who.ok() {
-		if name := who.text("login"); isPlain(name, 64) { // without it the credential is named by a digest
+	// Without the name of the account the library names the credential by a digest of the token.
+	if who, err := s.do(ctx, request{
+		url: api + "/user", header: map[string]string{"Authorization": "token " + c.RefreshToken},
+	}); err == nil && who.ok() {
+		if name := who.text("login"); isPlain(name, 64) {
 			c.AccountID = name
 		}
 	}
 	return c, nil
 }
 
-// gitHubAPI is where the API of a GitHub is: beside it, but for a server on this host.
+// gitHubAPI returns the address of the API of the GitHub that is the issuer: the host api. of its
+// domain. For an issuer on loopback it is the issuer itself: an address has no subdomains.
 func (s *session) gitHubAPI() string {
-	u, _ := url.Parse(s.issuer) // was checked
+	u, _ := url.Parse(s.issuer) // the row's, or checkIssuer has parsed it
 	if isLoopback(u.Hostname()) {
 		return s.issuer
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// instead makes the server answer requests to paths with that end.
+// instead makes the server answer requests to paths that end in suffix.
 func instead(r *rig, suffix string, status int, body string) {
 	r.wire.answer = func(req *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(req.URL.Path, suffix) {
@@ -25,29 +25,81 @@ func instead(r *rig, suffix string, status int, body string) {
 	}
 }
 
+// codeless are first answers of a device login that hold no code that can be shown.
+var codeless = []struct {
+	name, provider, suffix string
+	status                 int
+	body, want             string
+}{
+	{
+		"unknown client", "nous", "/device/code", 401,
+		`{"error":"invalid_client","error_description":"unknown"}`,
+		"the server gave no code: status 401: invalid_client: unknown; the server does not take this client, see --client-id",
+	},
+	{"scope", "nous", "/device/code", 400, `{"error":"invalid_scope"}`, "see --scope"},
+	{
+		"GitHub, in a 200", "copilot", "/device/code", 200,
+		`{"error":"unauthorized_client","error_description":"no"}`, "see --client-id",
+	},
+	{"page", "qwen-oauth", "/device/code", 200, `<html>`, "the answer is not of an authorization server"},
+	{
+		"redirect", "minimax-oauth", "/device/code", 307,
+		``, "the server points to another address, which is not followed",
+	},
+	{
+		"no device login", "openai-codex", "/usercode", 404,
+		`{}`, "this server has no device login, use --flow browser",
+	},
+	{
+		"API's error", "openai-codex", "/usercode", 400,
+		`{"error":{"message":"not allowed","type":"invalid_request_error"}}`,
+		"status 400: invalid_request_error: not allowed",
+	},
+	{
+		"down", "nous", "/device/code", 503,
+		`{}`, "status 503: the server does not say why; run the command again later",
+	},
+	{
+		"no device code", "nous", "/device/code", 200,
+		`{"user_code":"A","verification_uri":"https://nous.example/"}`, "the server gave no device code",
+	},
+	{
+		"no id", "openai-codex", "/usercode", 200,
+		`{"user_code":"A"}`, "the server gave no id of the login; use --flow browser",
+	},
+	{
+		"no user code", "nous", "/device/code", 200,
+		`{"device_code":"dc-1234","verification_uri":"https://nous.example/"}`,
+		"the server gave no code that can be shown",
+	},
+	{
+		"no address", "nous", "/device/code", 200,
+		`{"device_code":"dc-1234","user_code":"A"}`, "no address to log in at that is fit to be opened",
+	},
+	{
+		"script", "nous", "/device/code", 200,
+		`{"device_code":"dc-1234","user_code":"A","verification_uri":"javascript://nous.example/%0aalert(1)"}`,
+		"no address to log in at that is fit to be opened",
+	},
+	{
+		"in the clear", "nous", "/device/code", 200,
+		`{"device_code":"dc-1234","user_code":"A","verification_uri":"http://nous.example/"}`,
+		"no address to log in at that is fit to be opened",
+	},
+	{
+		"moves the cursor", "nous", "/device/code", 200,
+		"{\"device_code\":\"dc-1234\",\"user_code\":\"A\\u001b[2J\",\"verification_uri\":\"https://nous.example/\"}",
+		"no code that can be shown",
+	},
+	{
+		"another login's", "minimax-oauth", "/device/code", 200,
+		`{"user_code":"A","verification_uri":"https://minimax.example/","state":"another"}`,
+		"its state is not ours",
+	},
+}
+
 func TestServerGivesNoCode(t *testing.T) {
-	for _, c := range []struct {
-		name, provider, suffix string
-		status                 int
-		body, want             string
-	}{
-		{"unknown client", "nous", "/device/code", 401, `{"error":"invalid_client","error_description":"unknown"}`, "the server gave no code: status 401: invalid_client: unknown; the server does not take this client, see --client-id"},
-		{"scope", "nous", "/device/code", 400, `{"error":"invalid_scope"}`, "see --scope"},
-		{"GitHub, in a 200", "copilot", "/device/code", 200, `{"error":"unauthorized_client","error_description":"no"}`, "see --client-id"},
-		{"page", "qwen-oauth", "/device/code", 200, `<html>`, "the answer is not of an authorization server"},
-		{"redirect", "minimax-oauth", "/device/code", 307, ``, "the server points to another address, which is not followed"},
-		{"no device login", "openai-codex", "/usercode", 404, `{}`, "this server has no device login, use --flow browser"},
-		{"API's error", "openai-codex", "/usercode", 400, `{"error":{"message":"not allowed","type":"invalid_request_error"}}`, "status 400: invalid_request_error: not allowed"},
-		{"down", "nous", "/device/code", 503, `{}`, "status 503: the server does not say why; run the command again later"},
-		{"no device code", "nous", "/device/code", 200, `{"user_code":"A","verification_uri":"https://nous.example/"}`, "the server gave no device code"},
-		{"no id", "openai-codex", "/usercode", 200, `{"user_code":"A"}`, "the server gave no id of the login; use --flow browser"},
-		{"no user code", "nous", "/device/code", 200, `{"device_code":"dc-1234","verification_uri":"https://nous.example/"}`, "the server gave no code that can be shown"},
-		{"no address", "nous", "/device/code", 200, `{"device_code":"dc-1234","user_code":"A"}`, "no address to log in at that is fit to be opened"},
-		{"script", "nous", "/device/code", 200, `{"device_code":"dc-1234","user_code":"A","verification_uri":"javascript://nous.example/%0aalert(1)"}`, "no address to log in at that is fit to be opened"},
-		{"in the clear", "nous", "/device/code", 200, `{"device_code":"dc-1234","user_code":"A","verification_uri":"http://nous.example/"}`, "no address to log in at that is fit to be opened"},
-		{"moves the cursor", "nous", "/device/code", 200, "{\"device_code\":\"dc-1234\",\"user_code\":\"A\\u001b[2J\",\"verification_uri\":\"https://nous.example/\"}", "no code that can be shown"},
-		{"another login's", "minimax-oauth", "/device/code", 200, `{"user_code":"A","verification_uri":"https://minimax.example/","state":"another"}`, "its state is not ours"},
-	} {
+	for _, c := range codeless {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, c.provider)
@@ -92,7 +144,9 @@ func TestServerThatCannotBeReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "nous")
 		r.wire.answer = func(*http.Request) (*http.Response, error) { return nil, errCut }
-		assert.Equal(t, "reauth: login nous: the server cannot be reached: connection reset by peer; check the network, or --issuer", r.fails(t, t.Context()))
+		assert.Equal(t,
+			"reauth: login nous: the server cannot be reached: connection reset by peer; check the network, or --issuer",
+			r.fails(t, t.Context()))
 	})
 }
 
@@ -110,12 +164,14 @@ func TestIncompletePairIsNone(t *testing.T) {
 			assert.NotContains(t, text, "EXAMPLE")
 		}
 		r := newRig(t, "openai-codex")
-		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{Status: 200, Body: `{"authorization_code":"","code_verifier":""}`}})
+		r.fake.Fail(reauthtest.Fault{
+			Answer: &reauthtest.Answer{Status: 200, Body: `{"authorization_code":"","code_verifier":""}`},
+		})
 		assert.Contains(t, r.fails(t, t.Context()), "gave no code")
 	})
 }
 
-// Whatever a server repeats of what it was sent, and of what it gave before, goes no further.
+// A server may repeat the secrets of a request in its error. The person sees none of them.
 func TestSecretsStayHidden(t *testing.T) {
 	eachDevice(t, func(t *testing.T, r *rig, polls string, _ time.Duration) {
 		r.wire.answer = func(req *http.Request) (*http.Response, error) {
@@ -135,6 +191,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	})
 }
 
+// quote returns s as a JSON string.
 func quote(s string) string {
 	return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`
 }
@@ -142,7 +199,10 @@ func quote(s string) string {
 func TestTextsOfAServerDoNotMoveTheCursor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "nous")
-		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{Status: 400, Body: "{\"error\":\"bad\\u001b[2J\",\"error_description\":\"" + strings.Repeat("x", 5000) + "\"}"}})
+		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{
+			Status: 400,
+			Body:   "{\"error\":\"bad\\u001b[2J\",\"error_description\":\"" + strings.Repeat("x", 5000) + "\"}",
+		}})
 		text := r.fails(t, t.Context())
 		assert.NotContains(t, text, "\x1b")
 		assert.Less(t, len(text), 1000)
@@ -159,7 +219,9 @@ func TestMiniMaxsDeadPageIsReplaced(t *testing.T) {
 			if form.Get("response_type") != "code" {
 				return says(200, `{"status":"error"}`), nil
 			}
-			return says(200, `{"user_code":"A","verification_uri":"https://www.minimax.io/oauth-authorize?user_code=A","state":"`+form.Get("state")+`","interval":300}`), nil
+			return says(200,
+				`{"user_code":"A","verification_uri":"https://www.minimax.io/oauth-authorize?user_code=A","state":"`+
+					form.Get("state")+`","interval":300}`), nil
 		}
 		_ = r.fails(t, t.Context())
 		assert.Equal(t, "https://platform.minimax.io/oauth-authorize?user_code=A", r.person.shown[0])
@@ -169,7 +231,9 @@ func TestMiniMaxsDeadPageIsReplaced(t *testing.T) {
 func TestMiniMaxSaysExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "minimax-oauth")
-		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{Status: 400, Body: `{"base_resp":{"status_code":1004,"status_msg":"user code expired"}}`}})
+		r.fake.Fail(reauthtest.Fault{Answer: &reauthtest.Answer{
+			Status: 400, Body: `{"base_resp":{"status_code":1004,"status_msg":"user code expired"}}`,
+		}})
 		assert.Contains(t, r.fails(t, t.Context()), "the code has expired")
 	})
 }
@@ -182,7 +246,10 @@ func TestCopilotsMint(t *testing.T) {
 		want   string
 	}{
 		{"no Copilot", 403, `{"message":"no access"}`, "GitHub knows the account, and it has no Copilot"},
-		{"token of another kind", 404, `{"message":"Not Found"}`, "tokens of this client cannot be exchanged for Copilot's"},
+		{
+			"token of another kind", 404,
+			`{"message":"Not Found"}`, "tokens of this client cannot be exchanged for Copilot's",
+		},
 		{"an editor is wanted", 400, `{"message":"missing Editor-Version header"}`, "give yours by --header"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -197,6 +264,7 @@ func TestCopilotsMint(t *testing.T) {
 	}
 }
 
+// GitHub does not exchange the token of an OAuth app for one of Copilot. Copilot takes it as a key.
 func TestTokenOfAnOAuthAppIsSentAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "copilot")
@@ -222,8 +290,9 @@ func TestGitHubOfACompany(t *testing.T) {
 func TestWhatTheUserSets(t *testing.T) {
 	eachDevice(t, func(t *testing.T, r *rig, _ string, _ time.Duration) {
 		r.login.Issuer, r.login.ClientID, r.login.Scope = "https://auth.corp.example/tenant", "my-client", "my scope"
-		if r.login.Provider == "copilot" || strings.HasPrefix(r.login.Provider, "minimax") || r.login.Provider == "xai-oauth" {
-			r.login.Issuer = "https://auth.corp.example" // these paths are the fake's
+		if r.login.Provider == "copilot" || strings.HasPrefix(r.login.Provider, "minimax") ||
+			r.login.Provider == "xai-oauth" {
+			r.login.Issuer = "https://auth.corp.example" // the fake serves these only without a prefix
 		}
 		r.login.Header = http.Header{"Editor-Version": {"acme/1.0"}}
 		base := r.wire.base
@@ -237,7 +306,7 @@ func TestWhatTheUserSets(t *testing.T) {
 		assert.Equal(t, "my-client", got.ClientID)
 		sent := strings.Join(r.wire.bodies, "\n")
 		assert.Contains(t, sent, "my-client")
-		if r.login.Provider != "openai-codex" { // none is sent there
+		if r.login.Provider != "openai-codex" { // its protocol sends no scope
 			assert.Contains(t, sent, "scope=my+scope")
 		}
 		for i, h := range r.wire.headers {
@@ -247,13 +316,18 @@ func TestWhatTheUserSets(t *testing.T) {
 	})
 }
 
+// roundTripper is a function as an http.RoundTripper.
 type roundTripper func(*http.Request) (*http.Response, error)
 
+// RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 func TestWhatCannotBeTried(t *testing.T) {
 	for _, c := range []struct{ provider, flow, issuer, want string }{
-		{"nobody", "", "", "its name is unknown; those with a login are anthropic, copilot, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth"},
+		{
+			"nobody", "", "",
+			"its name is unknown; those with a login are anthropic, copilot, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth",
+		},
 		{"openrouter", "", "", "For an API key: reauth add openrouter --key-stdin"},
 		{"xai", "browser", "", "use --flow device"},
 		{"codex", "fax", "", "use --flow device or --flow browser or --flow paste"},
@@ -264,7 +338,9 @@ func TestWhatCannotBeTried(t *testing.T) {
 		{"nous", "", "https://auth.example.com?x=y", "only scheme, host, port and path"},
 	} {
 		p := &person{}
-		_, err := login.Login{Provider: c.provider, Flow: login.Flow(c.flow), Issuer: c.issuer, Person: p}.Run(t.Context())
+		_, err := login.Login{
+			Provider: c.provider, Flow: login.Flow(c.flow), Issuer: c.issuer, Person: p,
+		}.Run(t.Context())
 		require.ErrorIs(t, err, login.ErrUnsupported)
 		require.ErrorContains(t, err, c.want)
 		assert.NotContains(t, err.Error(), "secret")

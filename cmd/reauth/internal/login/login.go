@@ -1,10 +1,10 @@
-// Package login obtains a login from the authorization server of an LLM provider, with a person's
-// consent: the device flow of RFC 8628 and what providers have made of it, and the authorization
-// code with PKCE (RFC 7636), received on a loopback port (RFC 8252) or pasted.
+// Package login logs a person in at the authorization server of an LLM provider, and returns the
+// credential. It implements the device flow (RFC 8628) and the providers' variants of it. It also
+// implements the authorization code with PKCE (RFC 7636): the package receives the code on a
+// loopback port (RFC 8252), or the person pastes it.
 //
-// Nothing is stored here, and nothing is returned before it is complete. Device codes,
-// authorization codes, verifiers and tokens are in no error and in nothing that the person is
-// shown.
+// The package stores nothing, and returns no credential that is incomplete. No error and no text
+// for the person contains a device code, an authorization code, a verifier or a token.
 package login
 
 import (
@@ -22,7 +22,8 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// Version is what requests say that we are, as the library's token calls do.
+// Version is the version in the User-Agent header of every request. The library's own requests to
+// token endpoints name the same version.
 const Version = "0.1.0"
 
 // Flow is a way to log in.
@@ -30,43 +31,49 @@ type Flow string
 
 // The flows.
 const (
-	Device  Flow = vendors.FlowDevice  // the person opens an address on any device and types, or compares, a code
-	Browser Flow = vendors.FlowBrowser // a browser on this host comes back to a loopback port
-	Paste   Flow = vendors.FlowPaste   // a browser anywhere shows a code, or an address, that the person pastes
+	// Device: the person opens an address on any device, and types or compares a code there.
+	Device Flow = vendors.FlowDevice
+	// Browser: a browser on this host brings the code to a loopback port.
+	Browser Flow = vendors.FlowBrowser
+	// Paste: a browser anywhere shows a code or an address, and the person pastes it.
+	Paste Flow = vendors.FlowPaste
 )
 
-// Login is one login to be made. Provider and Person are required.
+// Login describes one login. Provider and Person are required.
 type Login struct {
-	Provider string            // a name or an alias of one
-	Flow     Flow              // empty: the provider's first (Flows)
-	Issuer   string            // the authorization server; empty: the provider's own. https, or http on loopback
+	Provider string            // the provider's name, or an alias of it
+	Flow     Flow              // empty: the provider's default, which is the first of Flows
+	Issuer   string            // authorization server, https or http on loopback; empty: the provider's own
 	ClientID string            // empty: the provider's default
 	Scope    string            // space-separated; empty: the provider's default
-	Port     int               // of the loopback listener; 0: those the provider has registered
-	Header   http.Header       // added to each request
-	Base     http.RoundTripper // nil: one of our own
-	Person   Person
+	Port     int               // of the loopback listener; 0: one that the provider has registered
+	Header   http.Header       // added to each request; a value here replaces the package's own
+	Base     http.RoundTripper // sends the requests; nil: a clone of http.DefaultTransport
+	Person   Person            // consents
 }
 
-// Person is whoever logs in. Its methods are called by one goroutine at a time, except Paste's.
+// Person is how a login speaks with the person who logs in. Run calls Visit, Waiting and Note from
+// one goroutine at a time. It calls Paste from a goroutine of its own.
 type Person interface {
-	// Visit asks to open an address and, unless it is empty, to use the code there.
+	// Visit asks the person to open an address, and to use the code there unless it is empty.
 	Visit(address, code string)
-	// Waiting is called about every second while the person's consent is waited for.
+	// Waiting is called about every second while Run waits for the person's consent. left is the
+	// time until the code expires.
 	Waiting(left time.Duration)
-	// Note tells something that has come up.
+	// Note tells the person about an event, such as a server that does not answer.
 	Note(text string)
-	// Paste returns a line that the person has pasted. ctx ends when it is not wanted any more; Run
-	// does not wait for Paste then, for who reads a terminal cannot be called off.
+	// Paste returns a line that the person has pasted. ctx ends when Run no longer wants the line.
+	// Run does not wait for Paste then, since a read from a terminal cannot be cancelled.
 	Paste(ctx context.Context) (string, error)
 }
 
-// ErrUnsupported is matched by the errors of a Login that cannot be tried: a provider without
-// logins, a flow it does not have, an issuer that is no address.
+// ErrUnsupported is matched by the error of a Login that Run cannot try: the provider has no logins
+// or not that flow, or the issuer is not an address that Run may send tokens to.
 var ErrUnsupported = errors.New("not supported")
 
-// Run logs in. The credential it returns is complete and belongs to the provider of that name; an
-// error means that there is none. It ends early with ctx.
+// Run logs in. The credential that it returns is complete and names its provider canonically. With
+// an error, the credential is empty. When ctx ends, Run returns early with an error that matches
+// ctx.Err().
 func (l Login) Run(ctx context.Context) (reauth.Credential, error) {
 	c, err := l.run(ctx)
 	switch {
@@ -78,6 +85,7 @@ func (l Login) Run(ctx context.Context) (reauth.Credential, error) {
 	return reauth.Credential{}, fmt.Errorf("reauth: login %s: %w", l.Provider, err)
 }
 
+// run is Run without the prefix of its errors.
 func (l Login) run(ctx context.Context) (reauth.Credential, error) {
 	row, err := find(l.Provider)
 	if err != nil {
@@ -100,7 +108,8 @@ func (l Login) run(ctx context.Context) (reauth.Credential, error) {
 	return c, nil
 }
 
-// checkIssuer returns the address of an authorization server without a slash at its end.
+// checkIssuer returns the address of an authorization server without a slash at its end. It returns
+// an error for an address that tokens must not be sent to.
 func checkIssuer(issuer string) (string, error) {
 	u, err := url.Parse(issuer)
 	switch {
@@ -111,14 +120,16 @@ func checkIssuer(issuer string) (string, error) {
 	case isSafe(u):
 		return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
 	}
-	return "", fmt.Errorf("the issuer is %w: it must be https, or http on loopback, for tokens travel to it", ErrUnsupported)
+	return "", fmt.Errorf(
+		"the issuer is %w: it must be https, or http on loopback, for tokens travel to it", ErrUnsupported)
 }
 
-// isSafe: nobody between here and there can read what is sent.
+// isSafe reports whether nobody on the way to u can read a request: u is https, or on this host.
 func isSafe(u *url.URL) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())
 }
 
+// isLoopback reports whether host is this host: an address of loopback, or localhost.
 func isLoopback(host string) bool {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.IsLoopback()
@@ -126,8 +137,9 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost")
 }
 
-// await waits for what comes on ch, and tells the person each second how long there is left; not
-// one who is about to type.
+// await returns the value that arrives on ch. Its error is errTooLate at the time until, or that of
+// ctx. Each second it tells the person how much time is left, except when the person is asked to
+// paste: the text would disturb the line that the person types.
 func await[T any](ctx context.Context, s *session, ch <-chan T, until time.Time) (got T, err error) {
 	last := time.NewTimer(time.Until(until))
 	defer last.Stop()
@@ -149,10 +161,12 @@ func await[T any](ctx context.Context, s *session, ch <-chan T, until time.Time)
 	}
 }
 
-// errTooLate ends a login that nobody consented to in time.
-var errTooLate = errors.New("nobody consented in time and the code has expired; nothing was stored. Run the command again for a new one")
+// errTooLate is the error of a login that nobody consented to in time.
+var errTooLate = errors.New(
+	"nobody consented in time and the code has expired; nothing was stored. Run the command again for a new one")
 
-// listen is for loopback only, whatever the name of the host resolves to.
+// listen listens on a port of 127.0.0.1. It does not use the name localhost, which a host may
+// resolve to an address that others can reach (RFC 8252 §8.3).
 func listen(ctx context.Context, port int) (net.Listener, error) {
 	var c net.ListenConfig
 	return c.Listen(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))

@@ -12,17 +12,18 @@ import (
 	"time"
 )
 
-// loopback is where the browser comes back to (RFC 8252 §7.3): a port of 127.0.0.1 that answers on
-// one path, to whoever knows the state, until the login is over.
+// loopback is the server that the browser brings the code to (RFC 8252 §7.3). It listens on a port
+// of 127.0.0.1 until the login ends. It answers on one path, and takes only a response with the
+// state of this login.
 type loopback struct {
 	listener net.Listener
 	path     string
 	server   *http.Server
-	done     chan struct{}
+	done     chan struct{} // closed when server has ended
 }
 
-// listen takes the port the user has named, or the first free one of those that the provider knows
-// for its client.
+// listen listens on the port that the user has named, or on the first free one of ports, which the
+// provider has registered for its client.
 func (s *session) listen(ctx context.Context, path string, ports ...int) (*loopback, error) {
 	if s.Port != 0 {
 		ports = []int{s.Port}
@@ -43,15 +44,17 @@ func (s *session) listen(ctx context.Context, path string, ports ...int) (*loopb
 	if len(ports) > 1 {
 		numbers = "ports " + strings.ReplaceAll(strings.Trim(fmt.Sprint(ports), "[]"), " ", " and ")
 	}
-	return nil, fmt.Errorf("%s of 127.0.0.1, where the browser has to come back to, cannot be used: %w. End the program that is there, or use --flow paste", numbers, failed)
+	return nil, fmt.Errorf("%s of 127.0.0.1, where the browser has to come back to, cannot be used: %w. End the program that is there, or use --flow paste",
+		numbers, failed)
 }
 
-// redirect is the address as providers have registered it, by name.
+// redirect returns the address that the browser is sent to. Its host is localhost, not 127.0.0.1,
+// since the providers have registered it so.
 func (l *loopback) redirect() string {
 	return fmt.Sprintf("http://localhost:%d%s", l.listener.Addr().(*net.TCPAddr).Port, l.path)
 }
 
-// wait has the person consent, and returns the code that the browser brings.
+// wait sends the person to the consent page, and returns the code that the browser brings.
 func (l *loopback) wait(ctx context.Context, s *session, r codeRequest) (string, error) {
 	type brought struct {
 		code string
@@ -59,32 +62,36 @@ func (l *loopback) wait(ctx context.Context, s *session, r codeRequest) (string,
 	}
 	ch := make(chan brought, 1)
 	l.server = &http.Server{
-		ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10,
+		ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second,
+		MaxHeaderBytes: 32 << 10,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			q := req.URL.Query()
 			if req.URL.Path != l.path || req.Method != http.MethodGet {
 				answerPage(w, http.StatusNotFound, "Nothing is here.")
 				return
 			}
-			if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(r.state)) != 1 { // any page on the web can send a browser here
-				answerPage(w, http.StatusBadRequest, "This answer belongs to another login. The program goes on waiting for its own.")
+			// Any page on the web can send a browser here, so a wrong state does not end the login.
+			if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(r.state)) != 1 {
+				answerPage(w, http.StatusBadRequest,
+					"This answer belongs to another login. The program goes on waiting for its own.")
 				return
 			}
 			code, err := r.check(q)
 			if err != nil {
 				answerPage(w, http.StatusOK, "The login was refused. The program says why; you may close this page.")
 			} else {
-				answerPage(w, http.StatusOK, "The program has what it needs and finishes the login; you may close this page.")
+				answerPage(w, http.StatusOK,
+					"The program has what it needs and finishes the login; you may close this page.")
 			}
 			select {
 			case ch <- brought{code, err}:
-			default: // the page was loaded again
+			default: // the person has loaded the page again; the first response counts
 			}
 		}),
 	}
 	go func() {
 		defer close(l.done)
-		_ = l.server.Serve(l.listener) // ends with close, and says so
+		_ = l.server.Serve(l.listener) // Serve always returns an error, here ErrServerClosed
 	}()
 	s.Person.Visit(r.address(), "")
 	got, err := await(ctx, s, ch, time.Now().Add(defaultLife))
@@ -93,34 +100,40 @@ func (l *loopback) wait(ctx context.Context, s *session, r codeRequest) (string,
 	}
 	var told *refusedError
 	if errors.As(got.err, &told) {
-		return "", s.refusal("consent was not given", &answer{raw: emptyObject(), code: told.code, description: told.description})
+		return "", s.refusal("consent was not given",
+			&answer{raw: emptyObject(), code: told.code, description: told.description})
 	}
 	return got.code, got.err
 }
 
-// close ends the listener, after the page has been delivered.
+// close ends the listener. It waits up to two seconds until the browser has got its page.
 func (l *loopback) close() {
 	if l.server == nil {
-		_ = l.listener.Close() // nobody was served
+		_ = l.listener.Close() // wait was not called
 		return
 	}
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
 	defer stop()
 	if l.server.Shutdown(ctx) != nil {
-		_ = l.server.Close() // a browser that holds its connection
+		_ = l.server.Close() // the browser still holds a connection
 	}
 	<-l.done
 }
 
+// answerPage answers a request with a page that shows text. No cache may keep the page, and nothing
+// may frame it.
 func answerPage(w http.ResponseWriter, status int, text string) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer") // the address holds the code
+	h.Set("Referrer-Policy", "no-referrer") // the address of the page holds the code
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>reauth</title>\n<p>%s</p>\n", text) // a browser that has gone needs no page
+	// An error means that the browser has gone. Then nobody needs the page.
+	_, _ = fmt.Fprintf(w, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>reauth</title>\n<p>%s</p>\n", text)
 }
 
+// emptyObject returns the members of an answer without members. If they were nil, refusal would
+// take the answer for one that is not of an authorization server.
 func emptyObject() map[string]json.RawMessage { return map[string]json.RawMessage{} }

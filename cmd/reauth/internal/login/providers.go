@@ -9,11 +9,11 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// run logs in at one authorization server in one way.
+// run logs in by one flow of one dialect.
 type run func(ctx context.Context, s *session) (reauth.Credential, error)
 
-// dialects implements the flows that rows of the built-in table name. Addresses, client ids and
-// scopes are in the rows, and each can be replaced by the user.
+// dialects returns the implementation of each flow that a row of the built-in table names. The rows
+// hold the addresses, client IDs and scopes, and the user can replace each of them.
 func dialects() map[vendors.Dialect]map[Flow]run {
 	return map[vendors.Dialect]map[Flow]run{
 		vendors.Anthropic: {Paste: anthropicPaste, Browser: anthropicBrowser},
@@ -37,7 +37,8 @@ func Providers() []string {
 	return names
 }
 
-// Flows returns the flows of a provider, its default first. nil: it has no login.
+// Flows returns the flows of a provider, its default first. It returns nil for a provider without a
+// login.
 func Flows(name string) []Flow {
 	row, err := find(name)
 	if err != nil {
@@ -50,7 +51,8 @@ func Flows(name string) []Flow {
 	return flows
 }
 
-// find returns the row of a provider that has a login, by its name or an alias.
+// find returns the row of the provider of that name or alias. Without a login of that provider it
+// returns an error that matches ErrUnsupported.
 func find(name string) (vendors.Vendor, error) {
 	row := vendors.Of(name)
 	switch {
@@ -64,7 +66,8 @@ func find(name string) (vendors.Vendor, error) {
 	return row, nil
 }
 
-// flowOf returns a flow of the provider; without a name, its default.
+// flowOf returns the flow of that name, or the provider's default if the name is empty. If the
+// provider does not have the flow, it returns an error that matches ErrUnsupported.
 func flowOf(row vendors.Vendor, name Flow) (vendors.Flow, error) {
 	if name == "" {
 		return row.Auth.Flows[0], nil

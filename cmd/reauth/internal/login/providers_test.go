@@ -8,7 +8,7 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// Every flow that a row names is implemented, and no other.
+// dialects implements every flow that a row names, and no other.
 func TestEveryFlowIsImplemented(t *testing.T) {
 	for row := range vendors.All() {
 		if row.Auth == nil {

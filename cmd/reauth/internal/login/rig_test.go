@@ -20,14 +20,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// person consents, or does not, when it is shown where to.
+// person is a login.Person that records what Run tells it.
 type person struct {
-	visit    func(address, code string)
-	lines    []string // to be pasted; then the input ends, or, with hesitant, nothing comes
-	hesitant bool
+	visit    func(address, code string) // consents or refuses; nil: does neither
+	lines    []string                   // that Paste returns, one a call
+	hesitant bool                       // after lines Paste blocks until ctx ends; else it returns io.EOF
 
 	mu    sync.Mutex
-	shown []string
+	shown []string // address and code of each visit
 	notes []string
 	waits []time.Duration
 }
@@ -67,21 +67,21 @@ func (p *person) Paste(ctx context.Context) (string, error) {
 	return line + "\n", nil
 }
 
-// all is everything the person was told.
+// all returns every text that the person was told.
 func (p *person) all() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return strings.Join(append(append([]string{}, p.shown...), p.notes...), "\n")
 }
 
-// wire is a transport that keeps what was sent, and may answer in the provider's stead.
+// wire is a transport that records the requests, and may answer instead of base.
 type wire struct {
 	base   http.RoundTripper
-	answer func(req *http.Request) (*http.Response, error) // nil, or nil of both: the provider answers
+	answer func(req *http.Request) (*http.Response, error) // if it is nil or returns two nils, base answers
 
 	mu      sync.Mutex
-	asked   []string // method and address
-	at      []time.Time
+	asked   []string    // method and address of each request
+	at      []time.Time // time of each request
 	headers []http.Header
 	bodies  []string
 }
@@ -113,7 +113,7 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.base.RoundTrip(req)
 }
 
-// gaps are the times between the requests to an address.
+// gaps returns the times between the requests to addresses that end in suffix.
 func (w *wire) gaps(suffix string) (gaps []time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -129,12 +129,16 @@ func (w *wire) gaps(suffix string) (gaps []time.Duration) {
 	return gaps
 }
 
+// says returns a response with a JSON body.
 func says(status int, body string) *http.Response {
 	h := http.Header{"Content-Type": {"application/json"}}
-	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	return &http.Response{
+		StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
 }
 
-// rig is a login in memory.
+// rig is a login at a fake provider, without network.
 type rig struct {
 	fake   *reauthtest.Provider
 	wire   *wire
@@ -142,10 +146,12 @@ type rig struct {
 	login  login.Login
 }
 
-// newRig is a person who consents after 12 seconds.
+// newRig returns a login whose person consents to a device code 12 seconds after the visit.
 func newRig(t *testing.T, provider string) *rig {
 	t.Helper()
-	if now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(now) { // of a bubble: in the year 2000 milliseconds look like seconds
+	// The clock of a synctest bubble starts in the year 2000. The milliseconds since 1970 are then
+	// below 1e12, and the login would read them as seconds.
+	if now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(now) {
 		time.Sleep(time.Until(now))
 	}
 	r := &rig{fake: reauthtest.New(reauthtest.OpenAI), person: &person{}}
@@ -157,12 +163,13 @@ func newRig(t *testing.T, provider string) *rig {
 	return r
 }
 
+// run runs the login.
 func (r *rig) run(t *testing.T) (reauth.Credential, error) {
 	t.Helper()
 	return r.login.Run(t.Context())
 }
 
-// fails runs a login that must fail, and must give nothing.
+// fails runs a login that must fail and return no credential. It returns the text of the error.
 func (r *rig) fails(t *testing.T, ctx context.Context) string {
 	t.Helper()
 	c, err := r.login.Run(ctx)
@@ -171,4 +178,5 @@ func (r *rig) fails(t *testing.T, ctx context.Context) string {
 	return err.Error()
 }
 
+// errCut is the error of a request whose connection broke.
 var errCut = errors.New("connection reset by peer")

@@ -25,24 +25,25 @@ import (
 // session is a login under way.
 type session struct {
 	Login
-	row    vendors.Vendor // of the provider; it has a login
-	issuer string
-	own    bool // the issuer is the provider's own
-	client string
-	scope  string
-	typing bool // the person is asked to paste something
+	row    vendors.Vendor // of the provider; its Auth is not nil
+	issuer string         // without a slash at its end
+	own    bool           // the issuer is the provider's own
+	client string         // the client ID
+	scope  string         // space-separated
+	typing bool           // the person is asked to paste something
 
-	plain   *http.Client          // each request once: codes and polls
-	patient *retryablehttp.Client // what may be asked again: metadata, and for a new code
-	hidden  []string              // not to be told
+	plain   *http.Client          // sends a request once: an exchange of a code, a poll
+	patient *retryablehttp.Client // repeats a request that fails: for metadata, or for a new code
+	hidden  []string              // secrets that no text may show
 }
 
 const (
-	maxAnswer   = 1 << 20
-	callTimeout = 20 * time.Second
-	maxPatience = 10 * time.Second // of a Retry-After that is waited for
+	maxAnswer   = 1 << 20          // bytes that are read of an answer
+	callTimeout = 20 * time.Second // of a request with its answer
+	maxPatience = 10 * time.Second // between two tries; a longer Retry-After ends the tries
 )
 
+// newSession returns the session of a login by flow f at the provider of the row.
 func newSession(l Login, row vendors.Vendor, f vendors.Flow) (*session, error) {
 	s := &session{
 		Login: l, row: row, issuer: row.Auth.Issuer, own: true,
@@ -60,16 +61,19 @@ func newSession(l Login, row vendors.Vendor, f vendors.Flow) (*session, error) {
 	}
 	s.plain = &http.Client{
 		Transport: introduction{s.Base, l.Header}, Timeout: callTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // codes go to nobody else
+		// A redirect would send codes to another address.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	s.patient = &retryablehttp.Client{
 		HTTPClient: s.plain, RetryMax: 3, RetryWaitMin: 500 * time.Millisecond, RetryWaitMax: maxPatience,
-		CheckRetry: mayRepeat, Backoff: retryablehttp.DefaultBackoff, ErrorHandler: retryablehttp.PassthroughErrorHandler,
+		CheckRetry: mayRepeat, Backoff: retryablehttp.DefaultBackoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	return s, nil
 }
 
-// mayRepeat leaves it to the person to wait longer.
+// mayRepeat decides whether a request is repeated. It is not if the server asks to wait longer than
+// maxPatience: the error then tells the person how long to wait.
 func mayRepeat(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if resp != nil && retryAfter(resp.Header) > maxPatience {
 		return false, nil
@@ -77,12 +81,13 @@ func mayRepeat(ctx context.Context, resp *http.Response, err error) (bool, error
 	return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
 }
 
-// introduction says who we are, and what the user adds to that.
+// introduction is a transport that adds the headers that every request has.
 type introduction struct {
 	base   http.RoundTripper
-	header http.Header
+	header http.Header // the user's; a header here replaces the package's own
 }
 
+// RoundTrip implements http.RoundTripper.
 func (i introduction) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", "reauth/"+Version)
@@ -93,22 +98,25 @@ func (i introduction) RoundTrip(req *http.Request) (*http.Response, error) {
 	return i.base.RoundTrip(req)
 }
 
+// CloseIdleConnections closes those of the base, if it can. http.Client looks for this method.
 func (i introduction) CloseIdleConnections() {
 	if c, ok := i.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
-// hide remembers what must not be told.
+// hide keeps secrets out of every later text of tell. It remembers them as they are and in their
+// form in a query.
 func (s *session) hide(secrets ...string) {
 	for _, secret := range secrets {
-		if len(secret) >= 4 { // a shorter one stands in any text
+		if len(secret) >= 4 { // a shorter one may occur in any text by chance
 			s.hidden = append(s.hidden, secret, url.QueryEscape(secret))
 		}
 	}
 }
 
-// tell makes a text of others fit to be shown: printable, without secrets, not too long.
+// tell returns a server's text in a form that can be shown: only printable characters, the hidden
+// secrets replaced, at most 300 bytes and an ellipsis.
 func (s *session) tell(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -128,42 +136,48 @@ func (s *session) tell(text string) string {
 	return text
 }
 
-// answer is what a server said. Numbers may be strings, and errors have the forms of RFC 6749 §5.2
-// or of an API.
+// answer is the answer of a server. Servers write numbers also as strings. They write errors in the
+// form of RFC 6749 §5.2, or in the form of the provider's API.
 type answer struct {
-	status            int
+	status            int // 0: the browser brought the answer
 	header            http.Header
-	raw               map[string]json.RawMessage // nil: it is no JSON object
-	code, description string
+	raw               map[string]json.RawMessage // members of the JSON object; nil: the body is none
+	code, description string                     // of the error; empty: there is none
 }
 
+// ok reports whether the answer is a JSON object with a success status. It may hold an error still:
+// GitHub sends errors with 200.
 func (a *answer) ok() bool { return a.status >= 200 && a.status <= 299 && a.raw != nil }
 
+// text returns a member that is a string, and "" for any other.
 func (a *answer) text(member string) string {
 	var s string
-	_ = json.Unmarshal(a.raw[member], &s) // another type: no text
+	_ = json.Unmarshal(a.raw[member], &s) // an error means another type, or no such member
 	return s
 }
 
-// number is zero when there is none.
+// number returns a member that is a number, or a string with a number. For any other it returns
+// zero.
 func (a *answer) number(member string) float64 {
 	var n float64
 	if json.Unmarshal(a.raw[member], &n) == nil {
 		return n
 	}
 	n, err := strconv.ParseFloat(a.text(member), 64)
-	if err != nil || n != n {
+	if err != nil || n != n { // ParseFloat reads "NaN", which differs from itself
 		return 0
 	}
 	return n
 }
 
+// object returns a member that is an object. For any other it returns an answer without members.
 func (a *answer) object(member string) *answer {
 	o := &answer{header: a.header}
-	_ = json.Unmarshal(a.raw[member], &o.raw) // no object: no members
+	_ = json.Unmarshal(a.raw[member], &o.raw) // an error means another type, or no such member
 	return o
 }
 
+// read fills a from the body of the answer.
 func (a *answer) read(body []byte) {
 	if json.Unmarshal(body, &a.raw) != nil {
 		a.raw = nil
@@ -171,11 +185,15 @@ func (a *answer) read(body []byte) {
 	}
 	e := a.object("error")
 	a.code = cmp.Or(a.text("error"), e.text("code"), e.text("type"))
-	a.description = cmp.Or(a.text("error_description"), e.text("message"), a.text("message"), a.object("base_resp").text("status_msg"))
+	a.description = cmp.Or(
+		a.text("error_description"), e.text("message"), a.text("message"),
+		a.object("base_resp").text("status_msg"), // MiniMax's
+	)
 }
 
-// skew is how far the server's clock is ahead of ours, by the Date of the answer. That has whole
-// seconds: less is none.
+// skew returns how far the server's clock is ahead of ours, by the Date of the answer. Date has
+// whole seconds and the answer was on its way, so a difference of up to three seconds counts as
+// none.
 func (a *answer) skew() time.Duration {
 	date, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {
@@ -187,7 +205,8 @@ func (a *answer) skew() time.Duration {
 	return 0
 }
 
-// retryAfter reads RFC 9110 §10.2.3's seconds.
+// retryAfter returns the Retry-After of an answer, up to a day. It reads only the form in seconds
+// (RFC 9110 §10.2.3); a date gives zero.
 func retryAfter(h http.Header) time.Duration {
 	n, err := strconv.Atoi(h.Get("Retry-After"))
 	if err != nil || n < 0 {
@@ -196,16 +215,17 @@ func retryAfter(h http.Header) time.Duration {
 	return time.Duration(min(n, 86400)) * time.Second
 }
 
-// request is one to be sent. JSON is a body of its own kind; else the form is sent, or nothing.
+// request is a request to an authorization server or its API. With a body it is a POST, else a GET.
 type request struct {
 	url    string
-	form   url.Values
-	json   map[string]string
+	form   url.Values        // the body, unless json is set
+	json   map[string]string // the body
 	header map[string]string
 	again  bool // it may be sent more than once
 }
 
-// do sends a request and reads the answer, whatever it says. An error means that there was none.
+// do sends a request and returns the answer, whatever its status is. An error means that there was
+// no answer.
 func (s *session) do(ctx context.Context, r request) (*answer, error) {
 	method, kind, body := http.MethodGet, "", []byte(nil)
 	switch {
@@ -239,6 +259,7 @@ func (s *session) do(ctx context.Context, r request) (*answer, error) {
 	return a, nil
 }
 
+// send sends a request, and repeats it on failure if again is set.
 func (s *session) send(req *http.Request, again bool) (*http.Response, error) {
 	if !again {
 		return s.plain.Do(req)
@@ -250,7 +271,8 @@ func (s *session) send(req *http.Request, again bool) (*http.Response, error) {
 	return s.patient.Do(repeatable)
 }
 
-// noAnswer tells why there was none, without the request's address.
+// noAnswer returns the error of a request without an answer. It leaves out the request's address,
+// which the error of net/http contains.
 func (s *session) noAnswer(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -262,7 +284,8 @@ func (s *session) noAnswer(err error) error {
 	return errors.New(s.tell(err.Error()))
 }
 
-// refusal is an answer that ends the login.
+// refusal returns the error for an answer that ends the login: what has failed, the server's own
+// reason, and advice for the person where there is any.
 func (s *session) refusal(what string, a *answer) error {
 	said := strings.Join(parts(s.tell(a.code), s.tell(a.description)), ": ")
 	switch {
@@ -280,7 +303,8 @@ func (s *session) refusal(what string, a *answer) error {
 	case a.code == "access_denied":
 		advice = "; consent was refused, there or by the account's own rules. Run the command again to be asked anew"
 	case s.isIneligible(a):
-		advice = fmt.Sprintf("; this account is not entitled to such a login, and logging in again does not change that. Use an API key: reauth add %s --key-stdin", s.row.Name)
+		advice = fmt.Sprintf("; this account is not entitled to such a login, and logging in again does not change that. Use an API key: reauth add %s --key-stdin",
+			s.row.Name)
 	case a.code == "expired_token":
 		return errTooLate
 	case a.code == "invalid_client", a.code == "unauthorized_client":
@@ -295,19 +319,20 @@ func (s *session) refusal(what string, a *answer) error {
 	case a.status >= 500:
 		advice = "; run the command again later"
 	}
-	if a.status != 0 { // 0: brought by the browser
+	if a.status != 0 { // the browser brings no status
 		what = fmt.Sprintf("%s: status %d", what, a.status)
 	}
 	return fmt.Errorf("%s: %s%s", what, said, advice)
 }
 
-// isIneligible: xAI says so by invalid_grant, or by 403 at its token endpoint, to accounts whose
-// tier has no access.
+// isIneligible reports whether the account may not log in at all. xAI answers an account whose tier
+// has no access with 403 at its token endpoint, or with invalid_grant and "access denied".
 func (s *session) isIneligible(a *answer) bool {
 	return s.row.Auth.Dialect == vendors.XAI && a.status == http.StatusForbidden && a.raw != nil ||
 		a.code == "invalid_grant" && strings.Contains(strings.ToLower(a.description), "access denied")
 }
 
+// parts returns the texts that are not empty.
 func parts(texts ...string) []string {
 	var kept []string
 	for _, t := range texts {
@@ -318,11 +343,11 @@ func parts(texts ...string) []string {
 	return kept
 }
 
-// requestID is a random UUID (RFC 9562 §5.4), by which two providers want their requests told
-// apart.
+// requestID returns a random UUID (RFC 9562 §5.4). MiniMax and the providers with Device.RequestID
+// want one in the X-Request-Id header.
 func requestID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
+	_, _ = rand.Read(b[:]) // crypto/rand: Read never returns an error
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	h := hex.EncodeToString(b[:])
 	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")

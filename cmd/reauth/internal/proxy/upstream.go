@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // placeholder is the value that rewrite sets in place of the client's own key. The recovering
@@ -70,17 +71,18 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	withoutKeyProtocol(out.Header)
 }
 
-// query returns the raw query without the client's own key. Only Google's clients put a key there,
-// as key or access_token; elsewhere these names may mean something else. It changes nothing else,
-// not even the order or the escapes.
+// query returns the raw query without the client's own key, which the clients of some providers put
+// there. Elsewhere the names of these parameters may mean something else. query changes nothing
+// else, not even the order or the escapes.
 func (p *Proxy) query(raw string) string {
-	if p.provider.Name != "gemini" && p.provider.Name != "vertex" {
+	keys := vendors.Of(p.provider.Name).Query
+	if len(keys) == 0 {
 		return raw
 	}
 	parts := strings.Split(raw, "&")
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool {
 		name, _, _ := strings.Cut(part, "=")
-		return name == "key" || name == "access_token"
+		return slices.Contains(keys, name)
 	}), "&")
 }
 
