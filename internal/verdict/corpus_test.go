@@ -7,13 +7,14 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/fixturetest"
+	"github.com/reauth-go/reauth/internal/vendors"
 	"github.com/reauth-go/reauth/internal/verdict"
 )
 
 const fixtures = "../../fixtures"
 
 // hidings are the values of Provider.Hides.
-var hidings = []string{"", "base_resp", "success", "code"}
+var hidings = []vendors.Hides{"", vendors.HidesInBaseResp, vendors.HidesInSuccess, vendors.HidesInCode}
 
 // canonical returns the one name of a provider.
 func canonical(name string) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/reauth-go/reauth/internal/loosejson"
 	"github.com/reauth-go/reauth/internal/sse"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // A refusal can hide in a 2xx: as the first event of a stream, as a frame of a websocket, or as a
@@ -59,15 +60,15 @@ func tellsFailure(event string, stream bool, members map[string]json.RawMessage)
 // 200.
 func (p Provider) tellsRefusal(members map[string]json.RawMessage) bool {
 	switch p.Hides {
-	case "base_resp":
+	case vendors.HidesInBaseResp:
 		var base struct {
 			StatusCode json.Number `json:"status_code"`
 		}
 		return loosejson.Present(members["base_resp"]) &&
 			json.Unmarshal(members["base_resp"], &base) == nil && base.StatusCode != "" && base.StatusCode != "0"
-	case "success":
+	case vendors.HidesInSuccess:
 		return string(members["success"]) == "false" && loosejson.Present(members["code"])
-	case "code":
+	case vendors.HidesInCode:
 		return !loosejson.Present(members["output"]) && !loosejson.Present(members["choices"]) &&
 			loosejson.Text(members["code"]) != "" && loosejson.Present(members["message"])
 	}

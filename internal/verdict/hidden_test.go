@@ -6,13 +6,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 func TestFailuresInsideASuccess(t *testing.T) {
 	for name, c := range map[string]struct {
-		hides, body string
-		failed      bool
-		status      int
+		hides  vendors.Hides
+		body   string
+		failed bool
+		status int
 	}{
 		"completion":           {"", `{"choices":[{"message":{"content":"error 401"}}]}`, false, 0},
 		"base_resp 0":          {"base_resp", `{"base_resp":{"status_code":0}}`, false, 0},

@@ -8,6 +8,8 @@ package verdict
 import (
 	"net/http"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // Kind is the kind of a verdict. The constants are those of package reauth, which documents them.
@@ -44,10 +46,9 @@ type Verdict struct {
 type Provider struct {
 	// Name is the canonical name. It selects the rules that hold for this provider only.
 	Name string
-	// Hides is the member of a JSON body by which the provider tells a refusal in a 200:
-	// "base_resp", "success" or "code". "" means that the provider answers a refused request with a
-	// status of its own.
-	Hides string
+	// Hides is the member of a JSON body by which the provider tells a refusal in a 200. It is empty
+	// for a provider that answers a refused request with a status of its own.
+	Hides vendors.Hides
 	// Zone is the time zone of the provider's reset times that name none; nil means UTC.
 	Zone *time.Location
 }
