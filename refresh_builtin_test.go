@@ -211,7 +211,8 @@ func TestBuiltinTokenRequests(t *testing.T) {
 	want := map[string]sent{
 		"anthropic": {"POST " + claudeURL, grant("9d1c250a-e61b-44d9-88ed-5944d1962f5e"), header(jsonType)},
 		"copilot": {
-			"GET https://api.github.com/copilot_internal/v2/token", map[string]string{},
+			"GET https://api.github.com/copilot_internal/v2/token",
+			map[string]string{},
 			header("", "Authorization", "token "+githubToken),
 		},
 		"minimax-cn": {

@@ -68,8 +68,8 @@ func TestUselessRefreshPutsAsideForFiveSecondsDoubling(t *testing.T) {
 	})
 }
 
-// Not all servers of the provider know a new token at once. The transport tries it again after 500
-// ms.
+// Not all servers of the provider know a new token at once. The transport tries it again after
+// half a second.
 func TestFreshTokenThatIsPublishedSlowly(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		old, _ := r.login(t, "me")
