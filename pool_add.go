@@ -123,7 +123,7 @@ func (c Credential) normalized() (Credential, error) {
 		return c, errNoToken
 	}
 	if follows {
-		c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{} // the owner's file has them, and nobody else
+		c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{} // only the program's file has them
 		if err := checkFollower(c); err != nil {
 			return c, err
 		}
