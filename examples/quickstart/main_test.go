@@ -10,7 +10,7 @@ import (
 
 func TestQuickstartTellsTheWholeStory(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, run(&out))
+	require.NoError(t, run(&out), "%s", &out)
 	for _, want := range []string{
 		`request sent with "you": 403`, "verdict: rejected:xai:bad-credentials", `refreshed "you": one exchange`,
 		`request replayed with "you": 200`, `the program sees 200: …"Hello from the fake provider."…`,
