@@ -28,6 +28,7 @@ func TestSQLStoreKeepsItsWordUnderAnySetting(t *testing.T) {
 		"ModeDescribe":   {"default_query_exec_mode", "describe_exec"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each has a database of its own
 			storetest.Run(t, func(t *testing.T) storetest.Backend { return backend(postgres(t).with(t, settings...)) })
 		})
 	}
@@ -36,6 +37,7 @@ func TestSQLStoreKeepsItsWordUnderAnySetting(t *testing.T) {
 		"SQLiteTimeout": "busy_timeout(5000)",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			storetest.Run(t, func(t *testing.T) storetest.Backend {
 				return backend(sqlite(t).with(t, "_pragma", pragma))
 			})

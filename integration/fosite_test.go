@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/fleettest"
 )
 
 // fositeServer is a real OAuth server with rotation and reuse detection, and an API that asks it
@@ -156,9 +157,9 @@ func (s *fositeServer) echo(t testing.TB, client *http.Client, body string) {
 	assert.Equal(t, body, string(got))
 }
 
-// In each of a hundred rounds the token expires, and twenty requests of two pools meet that at
-// once. Each round costs one exchange, and the login lives on.
-func TestHundredRotationsAtFosite(t *testing.T) {
+// In each round the token expires, and twenty requests of two pools meet that at once. Each round
+// costs one exchange, and the login lives on. There are a hundred rounds with -fleet=full.
+func TestRotationsAtFosite(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s := newFosite(t)
 		status, access, first := s.grant(t, url.Values{
@@ -177,7 +178,7 @@ func TestHundredRotationsAtFosite(t *testing.T) {
 		_, a := s.pool(t, store)
 		_, b := s.pool(t, d.store(t))
 		clients := []*http.Client{a, b}
-		const rounds = 100
+		rounds := fleettest.Sized(10, 40, 100)
 		for round := range rounds {
 			s.expire(t)
 			var all sync.WaitGroup
