@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// docs/architecture.md lists the files of the package in the order in which they may call each other:
-// a file calls files in the lines above its own, or left of it where an arrow leads to it. Files that
-// a "+" joins may call each other.
+// docs/architecture.md lists the files of the package in the order in which they may call each
+// other: a file calls files in the lines above its own, or left of it where an arrow leads to it.
+// Files that a "+" joins may call each other.
 func TestFilesCallInOrder(t *testing.T) {
 	order := readOrder(t)
 	calls := callsBetweenFiles(t)
@@ -28,7 +28,7 @@ func TestFilesCallInOrder(t *testing.T) {
 		at, listed := order[file]
 		assert.True(t, listed, "docs/architecture.md does not list %s", file)
 		for _, other := range called {
-			assert.True(t, at.mayCall(order[other]), "%s calls %s, which is not below it in docs/architecture.md", file, other)
+			assert.True(t, at.mayCall(order[other]), "%s calls %s, against docs/architecture.md", file, other)
 		}
 	}
 	for file := range order {
@@ -80,9 +80,9 @@ func readOrder(t *testing.T) map[string]place {
 	return order
 }
 
-// callsBetweenFiles returns, for each file of the package, the other files that declare what it uses:
-// package-level names, methods and fields. Imported packages are left empty, which hides a use that
-// passes through a type of theirs.
+// callsBetweenFiles returns, for each file of the package, the other files that declare what it
+// uses: package-level names, methods and fields. Imported packages are left empty, which hides a
+// use that passes through a type of theirs.
 func callsBetweenFiles(t *testing.T) map[string][]string {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
@@ -106,9 +106,7 @@ func callsBetweenFiles(t *testing.T) map[string][]string {
 		calls[fileOf(f.Pos())] = nil
 	}
 	for id, used := range info.Uses {
-		v, isVar := used.(*types.Var)
-		local := used.Parent() != nil && used.Parent() != pkg.Scope() || isVar && !v.IsField() && used.Parent() != pkg.Scope()
-		if used.Pkg() != pkg || local {
+		if used.Pkg() != pkg || isLocal(used, pkg) {
 			continue
 		}
 		from, to := fileOf(id.Pos()), fileOf(used.Pos())
@@ -117,6 +115,12 @@ func callsBetweenFiles(t *testing.T) map[string][]string {
 		}
 	}
 	return calls
+}
+
+// isLocal reports whether o is declared inside a function. Methods and fields have no scope as parent.
+func isLocal(o types.Object, pkg *types.Package) bool {
+	v, isVar := o.(*types.Var)
+	return o.Parent() != pkg.Scope() && (o.Parent() != nil || isVar && !v.IsField())
 }
 
 // emptyPackages imports every package as one without content.
