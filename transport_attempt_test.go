@@ -29,6 +29,7 @@ func TestCallerContextEndsWithCancelAndWithTheContext(t *testing.T) {
 				cancel := make(chan struct{})
 				req, err := http.NewRequestWithContext(own, http.MethodGet, "https://api.example.com/", nil)
 				require.NoError(t, err)
+				//lint:ignore SA1019 http.Client sets it for transports that it does not know
 				req.Cancel = cancel //nolint:staticcheck // http.Client sets it for transports that it does not know
 
 				unused, stop := callerContext(req)
