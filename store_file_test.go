@@ -278,6 +278,7 @@ func TestFileStoreRefreshesDifferentCredentialsAtTheSameTime(t *testing.T) {
 // Somebody deletes the file, and with it the credentials. The pool does not use them any more. Only
 // Add makes the file anew.
 func TestFileStoreWhoseFileIsDeleted(t *testing.T) {
+	t.Parallel() // it waits in real time
 	path := newFile(t)
 	s := reauth.NewFileStore(path)
 	r := rigOn(t, s)

@@ -58,6 +58,7 @@ const noLimit = 1 << 40
 // exchange. When the disk is full after an exchange, the new pair serves from memory, and the pool
 // saves it as soon as there is room. The file keeps its content all the time.
 func TestFileStoreOnAFullDisk(t *testing.T) {
+	t.Parallel() // it waits in real time, in a process of its own
 	if !inChild(t, t.TempDir(), nil) {
 		return
 	}
@@ -206,8 +207,10 @@ func TestFileStoreStaysItsOwnersWhenRootWrites(t *testing.T) {
 // The clock of another host is two hours off. That must not cause an exchange per request. It must
 // not void the marks of either host for two hours.
 func TestFileStoreWithStampsTwoHoursOff(t *testing.T) {
+	t.Parallel()
 	for _, off := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
 		t.Run(fmt.Sprint(off), func(t *testing.T) {
+			t.Parallel() // it waits in real time
 			path := newFile(t)
 			store := reauth.NewFileStore(path)
 			seed := rigOn(t, store)

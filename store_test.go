@@ -28,6 +28,7 @@ func TestStoreInMemoryKeepsItsWord(t *testing.T) {
 }
 
 func TestFileStoreKeepsItsWord(t *testing.T) {
+	t.Parallel() // it waits in real time
 	storetest.Run(t, func(t *testing.T) storetest.Backend {
 		path := filepath.Join(t.TempDir(), "credentials.json")
 		return storetest.Backend{

@@ -20,13 +20,13 @@ func fileFleet(t *testing.T, latency time.Duration) *fleettest.Fleet {
 }
 
 func TestFleetSharesAFile(t *testing.T) {
-	seconds := fleettest.Sized(3, 8, 21)
-	fileFleet(t, 50*time.Millisecond).Serve(t, 16, time.Duration(seconds)*time.Second, fleettest.Sized(2, 6, 18))
+	seconds := fleettest.Sized(1, 8, 21)
+	fileFleet(t, 50*time.Millisecond).Serve(t, 16, time.Duration(seconds)*time.Second, fleettest.Sized(1, 6, 18))
 }
 
 func TestFleetIsKilledOnAFile(t *testing.T) {
 	f := fileFleet(t, 5*time.Millisecond)
-	kills := fleettest.Sized(30, 150, 1000)
+	kills := fleettest.Sized(10, 150, 1000)
 	f.Kill(t, fleettest.Killing{Kills: kills, Credentials: 2, Within: 250 * time.Millisecond, MaxDelay: time.Second})
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(f.Job.Store), ".*.tmp"))
 	require.NoError(t, err)

@@ -23,7 +23,11 @@ func TestRememberedRefusalChangesNoVerdict(t *testing.T) {
 		require.Equal(t, want.Reason, got.Reason, what)
 		require.Equal(t, want.Reset.IsZero(), got.Reset.IsZero(), what)
 	}
-	for range 3000 {
+	rounds := 3000
+	if testing.Short() {
+		rounds = 300
+	}
+	for range rounds {
 		f, other := list[rng.IntN(len(list))], list[rng.IntN(len(list))]
 		p := verdict.Provider{Name: canonical(f.Provider), Hides: hidings[rng.IntN(len(hidings))]}
 		check(f.Name, p, f.Resp, f.Body)
