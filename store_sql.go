@@ -32,8 +32,8 @@ type SQLStore struct {
 	// credential; when PostgreSQL was down meanwhile, that counts from its start, so that holders
 	// can come back. A holder that lives renews its claim while its exchange takes, up to 45 s. A
 	// holder suspended for longer than its claim in the middle of an exchange may cost the login,
-	// because another spends the refresh token once more. 0: 20 s; at most 45 s. It must not change
-	// after first use.
+	// because another holder spends the refresh token once more. 0: 20 s; at most 45 s. It must not
+	// change after first use.
 	Claim time.Duration
 
 	db      *sql.DB
