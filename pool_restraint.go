@@ -21,8 +21,8 @@ type restraint struct {
 type rest struct {
 	of    *tokens   // the tokens that the renewal was to replace; of futile: those that it brought
 	err   error     // what callers get meanwhile
-	times int       // in a row
 	until time.Time // zero: until the tokens change
+	times int32     // in a row
 
 	exchange bool // the renewal could spend the refresh token; else it only looked for newer tokens
 	early    bool // the tokens had not expired then, so less was at stake
@@ -93,7 +93,7 @@ func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) 
 // fail notes that a renewal of t brought no new tokens. The rest doubles with each failure of the
 // same tokens, and is no shorter than the token endpoint asks for.
 func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now time.Time) {
-	times := 0
+	times := int32(0)
 	if r.failed.of == t && r.failed.exchange == exchange {
 		times = r.failed.times
 	}
@@ -101,7 +101,7 @@ func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now tim
 	if why == early {
 		first, most = earlyRest, longestRest
 	}
-	d := wait.Doubled(first, most, times)
+	d := wait.Doubled(first, most, int(times))
 	var re *RefreshError
 	if errors.As(err, &re) {
 		d = max(d, min(re.RetryAfter, longestAsked))
@@ -117,7 +117,7 @@ func (r *restraint) noteFutile(t *tokens, now time.Time) {
 	if r.futile.of != nil && r.futile.of.digest == t.digest {
 		return
 	}
-	d := wait.Doubled(futileRest, longestRest, r.futile.times)
+	d := wait.Doubled(futileRest, longestRest, int(r.futile.times))
 	r.futile = rest{of: t, times: r.futile.times + 1, until: now.Add(d)}
 }
 

@@ -120,7 +120,8 @@ type candidates struct {
 	probe     atomic.Pointer[member]
 }
 
-// member is a credential of a pool. Fields that every request reads come first, as in tokens.
+// member is a credential of a pool. Fields that every request reads come first, as in tokens. Its
+// size is a multiple of a cache line's, so that these fields of each member lie on one line.
 type member struct {
 	tokens     atomic.Pointer[tokens]
 	mark       atomic.Pointer[mark] // nil: good standing
