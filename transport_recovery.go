@@ -150,6 +150,8 @@ func (r *recovery) decideRejected(v Verdict) (step, error) {
 		return giveUp, nil
 	}
 	if r.mustWait() {
+		sent.noteRefusal(time.Now())
+		r.now.waited = true
 		if !wait.For(r.ctx, proveDelay) {
 			return giveUp, newCallerError(r.ctx, "giving fresh tokens of "+m.String()+" time")
 		}
@@ -218,12 +220,7 @@ func (r *recovery) renew() (*tokens, error) {
 // unproven ones, once in a request, unless they have had their time.
 func (r *recovery) mustWait() bool {
 	t := r.now.tokens
-	if r.now.waited || !t.unproven() || t.hadTime(r.sent) {
-		return false
-	}
-	t.noteRefusal(time.Now())
-	r.now.waited = true
-	return true
+	return !r.now.waited && t.unproven() && !t.hadTime(r.sent)
 }
 
 // replayWith sends the request again with other tokens of the same credential, if it may be sent.
