@@ -100,7 +100,6 @@ func (p *Pool) warnNotDurable(ctx context.Context, m *member) {
 
 // Bad credentials that Add refuses. Each says the way out.
 var (
-	errNoProvider       = errors.New("the credential names no provider; set Credential.Provider")
 	errNoProviderInFile = errors.New("the file of the login that is followed names no provider; " +
 		"set Credential.Provider, or log in there first")
 	errNoToken = errors.New("the credential has neither an access token nor a refresh token")
