@@ -120,62 +120,6 @@ func (c *Credential) derivedID() string {
 	return "key-" + digest(secret)[:12]
 }
 
-// spentKey is where a stored credential keeps digests of refresh tokens that must not be taken for
-// new ones: the last ones that were rotated away, and, behind loginPrefix, those that Add brought.
-// A program may add its first login for years.
-const (
-	spentKey    = "reauth-spent"
-	loginPrefix = "login:"
-	maxSpent    = 16 // of each kind
-)
-
-// isSpent reports whether c's login has left the refresh token behind.
-func isSpent(c Credential, refreshToken string) bool {
-	if refreshToken == "" || refreshToken == c.RefreshToken {
-		return false
-	}
-	d := digest(refreshToken)
-	for entry := range strings.FieldsSeq(c.Metadata[spentKey]) {
-		if strings.TrimPrefix(entry, loginPrefix) == d {
-			return true
-		}
-	}
-	return false
-}
-
-// addSpent remembers a refresh token that was rotated away.
-func (c *Credential) addSpent(refreshToken string) {
-	if !isSpent(*c, refreshToken) {
-		c.remember(digest(refreshToken))
-	}
-}
-
-// addLogin remembers the refresh token of a login.
-func (c *Credential) addLogin() { c.remember(loginPrefix + digest(c.RefreshToken)) }
-
-// remember appends an entry to the spent history and forgets the oldest one of its kind.
-func (c *Credential) remember(entry string) {
-	if entry == "" || entry == loginPrefix {
-		return
-	}
-	list := append(strings.Fields(c.Metadata[spentKey]), entry)
-	login := strings.HasPrefix(entry, loginPrefix)
-	kept := 0
-	for i := len(list) - 1; i >= 0; i-- {
-		if strings.HasPrefix(list[i], loginPrefix) != login {
-			continue
-		}
-		if kept++; kept > maxSpent {
-			list = slices.Delete(list, i, i+1)
-		}
-	}
-	c.Metadata = maps.Clone(c.Metadata)
-	if c.Metadata == nil {
-		c.Metadata = make(map[string]string)
-	}
-	c.Metadata[spentKey] = strings.Join(list, " ")
-}
-
 // sameTokens reports whether both hold the same pair.
 func sameTokens(a, b Credential) bool {
 	return a.AccessToken == b.AccessToken && a.RefreshToken == b.RefreshToken

@@ -142,11 +142,10 @@ func TestFollowedLoginIsStoredWithoutTokens(t *testing.T) {
 			file.write(access)
 			id, err := a.pool.Add(t.Context(), reauth.Follow("grok", file.path))
 			require.NoError(t, err)
-			entries, _, err := store.Load(t.Context(), "")
-			require.NoError(t, err)
-			require.Len(t, entries, 1)
-			assert.Empty(t, entries[0].Credential.AccessToken)
-			assert.Empty(t, entries[0].Credential.RefreshToken)
+			stored := store.Record(t, "xai-oauth", id).Credential
+			assert.Equal(t, id, stored.ID)
+			assert.Empty(t, stored.AccessToken)
+			assert.Empty(t, stored.RefreshToken)
 
 			time.Sleep(2 * time.Second)
 			b.mustPost(t) // b reads the store, in the background

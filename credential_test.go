@@ -97,7 +97,7 @@ func TestNoVerbShowsASecret(t *testing.T) {
 		hidden.add(c.AccessToken, c.RefreshToken)
 	}
 	transport := reauth.NewRecoveringTransport(nil, pool)
-	entry := reauth.Entry{Credential: creds[0], Standing: reauth.Standing{Reason: "x"}}
+	entry := reauth.Entry{Credential: creds[0], Spent: []string{"x"}}
 	for name, v := range map[string]any{
 		"Credential":           creds[0],
 		"*Credential":          &creds[0],

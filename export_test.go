@@ -2,26 +2,90 @@ package reauth
 
 import (
 	"context"
+	"crypto/rand"
 	"testing"
+	"time"
 )
 
 // NewMemStore makes a store as NewPool uses it, for tests in which several pools share one.
 func NewMemStore() *memStore { return newMemStore() }
 
-// Put writes an entry as another process would. A mark without Of is about the tokens of c.
-func (s *memStore) Put(t testing.TB, c Credential, st Standing) {
+// Put writes a credential as another process would that has renewed it, or added it first. Its
+// access token was obtained at that time; zero: unknown.
+func (s *memStore) Put(t testing.TB, c Credential, refreshed time.Time) {
 	t.Helper()
-	write := func(Credential, bool) (Credential, error) { return c, nil }
-	if _, err := s.Update(context.Background(), c.Provider, c.ID, write); err != nil {
-		t.Fatal(err)
-	}
-	if st.Of == "" {
-		st.Of = digest(c.AccessToken)
-	}
-	if err := s.Mark(context.Background(), c.Provider, c.ID, st); err != nil {
+	_, err := s.Update(context.Background(), c.Provider, c.ID, func(h Holding) (Entry, error) {
+		e := Entry{Credential: c, Login: h.Entry.Login, Generation: h.Entry.Generation + 1, LastRefresh: refreshed}
+		if !h.Found {
+			e.Login = h.Now
+		}
+		e.Spent = unite(&e, &h.Entry)
+		return e, nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Digest returns the digest by which a standing names a token.
+// PutBack makes e the record of its credential, whatever stands there, as somebody does who puts a
+// backup back. A zero Login takes the record away.
+func (s *memStore) PutBack(t testing.TB, provider, id string, e Entry) {
+	t.Helper()
+	r := s.record(credentialKey{provider, id})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.entry, r.present = e.clone(), !e.Login.IsZero()
+	s.nonce = rand.Text() // such a store has another version than before
+}
+
+// PutMark writes a mark as another process would that has seen the one that stands.
+func (s *memStore) PutMark(t testing.TB, provider, id, key string, m Mark) {
+	t.Helper()
+	seen := s.Record(t, provider, id).Marks[key].At
+	if err := s.Mark(context.Background(), provider, id, key, m, seen); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Bury removes a credential as another process would.
+func (s *memStore) Bury(t testing.TB, provider, id string) {
+	t.Helper()
+	_, err := s.Update(context.Background(), provider, id, func(h Holding) (Entry, error) {
+		h.Entry.Credential = Credential{}
+		h.Entry.Removed, h.Entry.Login = true, laterLogin(h, h.Entry)
+		return h.Entry, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Record returns the record of a credential; the zero value if there is none.
+func (s *memStore) Record(t testing.TB, provider, id string) Entry {
+	t.Helper()
+	return Record(t, s, provider, id)
+}
+
+// Record returns the record that a store has of a credential; the zero value if there is none.
+func Record(t testing.TB, s Store, provider, id string) Entry {
+	t.Helper()
+	snap, err := s.Load(context.Background(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range snap.Entries {
+		if e.Credential.Provider == provider && e.Credential.ID == id {
+			return e
+		}
+	}
+	return Entry{}
+}
+
+// Digest returns the digest by which a record names a token.
 func Digest(token string) string { return digest(token) }
+
+// LoginOf returns what a mark about a login is about.
+func LoginOf(login time.Time) string { return loginOf(login) }
+
+// Forever is the end of a mark that retires.
+var Forever = forever

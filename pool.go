@@ -163,10 +163,26 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.store.Delete(ctx, m.provider, m.id); err != nil {
+	var tomb Entry
+	tomb, err = p.store.Update(ctx, m.provider, m.id, func(h Holding) (Entry, error) {
+		held := m.entry()
+		tomb = Entry{
+			Credential: Credential{Provider: m.provider, ID: m.id}, Removed: true, Login: laterLogin(h, held),
+			Generation: max(held.Generation, h.Entry.Generation), Spent: withSpent(h.Entry.Spent, held.Spent...),
+		}
+		if err := m.refuses(h); err != nil {
+			return Entry{}, err
+		}
+		return tomb, nil
+	})
+	if err != nil && !errors.Is(err, errOtherStore) { // the other store has nothing to remove
 		return fmt.Errorf("reauth: remove %s: %w", m, err)
 	}
-	m.group.remove(m)
+	if err == nil {
+		p.noteWritten(m.key())
+	}
+	m.group.drop(m)
+	m.group.bury(tomb, p.view.nextChange())
 	return nil
 }
 
@@ -177,9 +193,29 @@ func (p *Pool) Reset(ctx context.Context, provider, id string) error {
 	if err != nil {
 		return err
 	}
-	s := m.pardon(time.Now())
-	if err := p.store.Mark(ctx, m.provider, m.id, s); err != nil {
+	for range mostClaims {
+		err = p.load(ctx) // what others have marked is lifted too
+		writes := m.pardon(time.Now())
+		if err == nil {
+			err = m.writeAll(ctx, writes)
+		}
+		if !errors.Is(err, ErrMarked) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("reauth: reset %s: %w", m, err)
+	}
+	return nil
+}
+
+// writeAll writes marks to the store, up to the first that fails.
+func (m *member) writeAll(ctx context.Context, writes []queuedMark) error {
+	for _, q := range writes {
+		if err := m.pool.store.Mark(ctx, m.provider, m.id, q.key, q.mark, q.seen); err != nil {
+			return err
+		}
+		m.pool.noteWritten(m.key())
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,53 +26,75 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	if provider == nil {
 		return "", fmt.Errorf("reauth: add credential: provider %q is unknown; Register it first", c.Provider)
 	}
-	delete(c.Metadata, spentKey) // only the store keeps it
-	newLogin := false
-	stored, err := p.store.Update(ctx, c.Provider, c.ID, func(old Credential, found bool) (Credential, error) {
-		var merged Credential
-		merged, newLogin = mergeLogin(old, found, c)
-		return merged, nil
+	newLogin, home := false, ""
+	stored, err := p.store.Update(ctx, c.Provider, c.ID, func(h Holding) (Entry, error) {
+		var merged Entry
+		home = h.Identity
+		merged, newLogin, err = g.mergeLogin(h, c)
+		return merged, err
 	})
 	if err != nil {
 		return "", fmt.Errorf("reauth: add credential %s/%s: %w", c.Provider, c.ID, err)
 	}
 	m := g.addStored(stored, newLogin)
-	if newLogin {
-		m.shareStanding(ctx, Standing{Of: m.tokens.Load().digest, At: time.Now()})
-	}
+	m.setHome(home)
+	p.noteWritten(m.key())
 	if !p.shared && provider.Refresher != nil && c.RefreshToken != "" {
 		p.warnNotDurable(ctx, m)
 	}
 	return c.ID, nil
 }
 
-// mergeLogin returns what the store holds after c was added, and whether that is a new login.
-func mergeLogin(old Credential, found bool, c Credential) (merged Credential, newLogin bool) {
-	if found && isStale(old, c) {
-		old.Priority, old.Hosts = c.Priority, c.Hosts
+// mergeLogin returns the record that the store holds after c was added, and whether that is a new
+// login. What this pool knows of the credential counts where the store went back.
+func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool, err error) {
+	base, known := h.Entry, h.Found
+	if m := g.find(c.ID); m != nil {
+		held := m.entry()
+		if !known || compareEntries(&held, &base, m.livesIn(h.Identity)) > 0 {
+			base, known = held.over(h), true
+		}
+	}
+	switch {
+	case known && base.Removed && base.rotatedAway(c.RefreshToken):
+		return Entry{}, false, errors.New("the credential was removed, and this pair had been rotated away before: " +
+			"its refresh token is spent; log in again")
+	case known && !base.Removed && isStale(&base, c):
+		base.Credential.Priority, base.Credential.Hosts = c.Priority, c.Hosts
 		if c.ClientID != "" {
-			old.ClientID = c.ClientID
+			base.Credential.ClientID = c.ClientID
 		}
-		return old, false
+		return base, false, nil
 	}
-	if spent, ok := old.Metadata[spentKey]; ok { // the history of the ID outlives a login
-		if c.Metadata == nil {
-			c.Metadata = make(map[string]string)
-		}
-		c.Metadata[spentKey] = spent
+	merged = Entry{
+		Credential: c, Login: laterLogin(h, base), Generation: 1 + max(base.Generation, generationOf(h.Behind)),
 	}
-	c.addLogin()
-	return c, true
+	merged.Spent = unite(&merged, &base) // the history of the ID outlives a login
+	if c.RefreshToken != "" {
+		merged.Spent = withSpent(merged.Spent, loginPrefix+digest(c.RefreshToken))
+	}
+	return merged, true, nil
+}
+
+// laterLogin is the time of a new login or a removal: by the store's clock, and later than the one
+// that it replaces.
+func laterLogin(h Holding, base Entry) time.Time {
+	login, before := cmp.Or(h.Now, time.Now()), latest(h.Entry.Login, base.Login)
+	if h.Behind != nil {
+		before = latest(before, h.Behind.Login)
+	}
+	return afterMark(before, login).UTC().Round(0)
 }
 
 // isStale reports whether c holds nothing newer than old: the same tokens, a pair that was rotated
 // away, or an older access token of the same login.
-func isStale(old, c Credential) bool {
+func isStale(e *Entry, c Credential) bool {
+	old := e.Credential
 	if old.Metadata[followKey] != c.Metadata[followKey] || old.Metadata[followPathKey] != c.Metadata[followPathKey] {
 		return false // whose login it is has changed
 	}
 	if c.RefreshToken != "" {
-		return isSpent(old, c.RefreshToken) || c.RefreshToken == old.RefreshToken && !hasYoungerAccess(old, c)
+		return e.leftBehind(c.RefreshToken) || c.RefreshToken == old.RefreshToken && !hasYoungerAccess(old, c)
 	}
 	if c.AccessToken == old.AccessToken {
 		return true

@@ -237,7 +237,7 @@ func TestAddOfAnOlderPairOfTheSameLogin(t *testing.T) {
 			require.NoError(t, r.pool.Refresh(ctx, r.provider, "me"))
 		}
 		access, refresh := r.current(t)
-		for i, p := range pairs[4:] { // the pool remembers the last sixteen spent tokens
+		for i, p := range pairs { // the pool remembers the last 32 spent tokens
 			r.add(t, p)
 			a, b := r.current(t)
 			require.Equal(t, access, a, "pair %d", i)

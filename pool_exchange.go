@@ -1,12 +1,17 @@
 package reauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // The order in which things happen here keeps a refresh token from being spent twice
@@ -19,45 +24,83 @@ import (
 
 // exchange is one attempt to obtain new tokens for a credential.
 type exchange struct {
-	m   *member
-	old *tokens
-	why cause
+	m      *member
+	old    *tokens
+	why    cause
+	waited bool // for a holder of the pair that the store has lost
 }
 
 // outcome is what an exchange brought under the lock.
 type outcome struct {
-	newer    *Credential   // found in the store; nothing was spent
-	minted   *Credential   // obtained, to be stored; beside err only its refresh token is new
+	current  *tokens       // held here by now; nothing was spent
+	newer    *Entry        // found in the store; nothing was spent
+	minted   *Entry        // obtained, to be stored; beside err only its refresh token is new
+	absent   *Entry        // the store lacks it; it is stored, and nothing was spent
+	behind   bool          // the store has lost a newer record; nothing was spent
 	took     time.Duration // of the call of the refresher
 	err      error         // why there is no new access token
-	unmarked error         // writing the Spending mark failed
+	unmarked error         // writing Spending failed
 }
 
 // exchange claims the credential and obtains new tokens, unless the store holds newer ones.
 func (m *member) exchange(ctx context.Context, f *flight, why cause) (*tokens, error) {
-	claim, stop := context.WithTimeout(ctx, claimTimeout)
-	defer stop()
 	x := &exchange{m: m, old: f.of, why: why}
-	var out outcome
-	stored, err := m.pool.store.Update(claim, m.provider, m.id, func(c Credential, found bool) (Credential, error) {
-		out = x.underLock(ctx, c, found)
+	for range mostClaims {
+		out, stored, err := x.claim(ctx)
+		switch {
+		case out.current != nil:
+			return out.current, nil
+		case out.absent != nil && err == nil:
+			m.pool.noteWritten(m.key())
+		case out.behind:
+			if t := x.waitForHolder(ctx, f); t != nil {
+				return t, nil
+			}
+		default:
+			return x.settle(ctx, f, out, stored, err)
+		}
+	}
+	return nil, fmt.Errorf("reauth: refresh %s: the store does not keep what is written to it", m)
+}
+
+// mostClaims bounds how often an exchange begins anew: a store that keeps what is written to it, and
+// is put back only now and then, needs three at most.
+const mostClaims = 8
+
+// claim does one Update of the store.
+func (x *exchange) claim(ctx context.Context) (out outcome, stored Entry, err error) {
+	ctx, stop := context.WithTimeout(ctx, claimTimeout)
+	defer stop()
+	stored, err = x.m.pool.store.Update(ctx, x.m.provider, x.m.id, func(h Holding) (Entry, error) {
+		out = x.underLock(ctx, h)
 		return out.toStore()
 	})
+	return out, stored, err
+}
+
+// settle ends an exchange: err is that of the store.
+func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored Entry, err error) (*tokens, error) {
+	m := x.m
 	if out.unmarked != nil {
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "mark", Err: out.unmarked})
 	}
 	switch {
+	case out.newer != nil && out.newer.Removed:
+		m.group.drop(m)
+		m.group.bury(*out.newer, 0)
+		return nil, errGone
 	case out.newer != nil:
 		f.tell = append(f.tell, Event{Type: Adopted})
-		return m.adopt(*out.newer, time.Time{}), nil
+		m.pool.noteWritten(m.key())
+		t := m.adopt(*out.newer)
+		m.mergeMarks(out.newer.Marks)
+		return t, nil
 	case out.minted != nil && err != nil:
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err})
 		return x.publish(ctx, f, *out.minted, out, true)
 	case out.minted != nil:
+		m.pool.noteWritten(m.key())
 		return x.publish(ctx, f, stored, out, false)
-	case errors.Is(out.err, errGone):
-		m.group.drop(m)
-		return nil, out.err
 	case out.err != nil:
 		return m.afterRefusal(ctx, f, out.err)
 	case err == nil:
@@ -68,53 +111,147 @@ func (m *member) exchange(ctx context.Context, f *flight, why cause) (*tokens, e
 }
 
 // toStore is what the function given to Store.Update returns.
-func (o *outcome) toStore() (Credential, error) {
+func (o *outcome) toStore() (Entry, error) {
 	switch {
-	case o.newer != nil:
-		return Credential{}, errAdopted
+	case o.newer != nil, o.behind:
+		return Entry{}, errStoredAlready
+	case o.absent != nil:
+		return *o.absent, nil
 	case o.minted != nil:
 		return *o.minted, nil
 	}
-	return Credential{}, o.err
+	return Entry{}, o.err
 }
 
-// underLock decides, with the credential as the store holds it now, and exchanges.
-func (x *exchange) underLock(ctx context.Context, stored Credential, found bool) outcome {
-	if !found {
-		return outcome{err: errGone}
+// A store that was put back to an older state may hold a refresh token that is spent already. A live
+// process that holds the newer pair writes it forward when it looks; it gets this long for that.
+const (
+	holderTimeout = 5 * time.Second
+	holderPoll    = 500 * time.Millisecond
+)
+
+var errBehind = errors.New("reauth: the store holds an older record than was saved before, as after a backup was put " +
+	"back, and no process has written a newer one for 5 s; its refresh token may be spent")
+
+// waitForHolder waits until another process has written the newer record, and returns its tokens;
+// nil when there are none after holderTimeout.
+func (x *exchange) waitForHolder(ctx context.Context, f *flight) *tokens {
+	for range int(holderTimeout / holderPoll) {
+		if !wait.For(ctx, holderPoll) {
+			break
+		}
+		if t, err := x.m.rereadStore(ctx, f); err == nil {
+			return t
+		}
 	}
-	c, newer := x.compare(stored)
+	x.waited = true
+	f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "behind", Err: errBehind})
+	return nil
+}
+
+// underLock decides, with the record as the store holds it now, and exchanges.
+func (x *exchange) underLock(ctx context.Context, h Holding) outcome {
+	if err := x.m.refuses(h); err != nil {
+		return outcome{err: fmt.Errorf("reauth: refresh %s: %w", x.m, err)}
+	}
+	if t := x.m.tokens.Load(); x.satisfies(t.entry()) {
+		return outcome{current: t}
+	}
+	held := x.m.entry()
+	order := 1
+	if h.Found {
+		order = compareEntries(&held, &h.Entry, x.m.livesIn(h.Identity))
+	}
 	switch {
-	case newer:
-		return outcome{newer: &c}
-	case c.RefreshToken == "":
+	case !h.Found, h.Entry.Removed && order > 0:
+		absent := held.over(h)
+		return outcome{absent: &absent}
+	case h.Entry.Removed:
+		return outcome{newer: &h.Entry}
+	case order <= 0 && x.satisfies(h.Entry):
+		return outcome{newer: &h.Entry}
+	case order <= 0 && h.Behind != nil && !x.waited:
+		return outcome{behind: true}
+	}
+	from := h.Entry
+	if order > 0 { // the store could not take the tokens so far, or went back
+		from = held.over(h)
+	}
+	if from.Credential.RefreshToken == "" {
 		return outcome{err: ErrNotRefreshable}
 	}
-	if err := x.markSpending(ctx, digest(c.RefreshToken)); err != nil {
+	return x.spendMarked(ctx, h, from)
+}
+
+// satisfies reports whether the tokens of a record are others than those to be replaced, and need
+// not be renewed. After a rejection the provider decides whether they are good: the clock that
+// stamped them may be wrong.
+func (x *exchange) satisfies(e Entry) bool {
+	if digest(e.Credential.AccessToken) == x.old.digest {
+		return false
+	}
+	now := time.Now()
+	return x.why == rejected || !newTokens(e, fromLogin, now).expired(now)
+}
+
+// spendMarked notes in the store that the refresh token of from is being spent, and exchanges it.
+// When a process has died while doing so before, an error says it.
+func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outcome {
+	of := digest(from.Credential.RefreshToken)
+	if err := x.mark(ctx, h, Spending{Of: of, Since: cmp.Or(h.Now, time.Now()), Holder: holderName()}); err != nil {
 		return outcome{unmarked: err, err: fmt.Errorf("reauth: refresh %s: the store takes no mark: %w", x.m, err)}
 	}
-	return x.spend(ctx, c)
+	out := x.spend(ctx, from)
+	if out.minted == nil {
+		out.unmarked = x.mark(ctx, h, Spending{}) // the token is not being exchanged any more
+	} else {
+		out.minted.Generation = 1 + max(from.Generation, h.Entry.Generation, generationOf(h.Behind))
+	}
+	if died := h.Entry.Spending; died.Of == of && died.Holder != holderName() && isPermanent(out.err) {
+		out.err = &diedExchanging{died, out.err}
+	}
+	return out
 }
 
-// compare returns the credential whose refresh token is to be spent: the stored one, or the one
-// held here where that is newer. newer says that the stored one need not be renewed.
-func (x *exchange) compare(stored Credential) (c Credential, newer bool) {
-	held := x.old.cred
-	if isSpent(held, stored.RefreshToken) || x.m.isUnsaved() && stored.RefreshToken == held.RefreshToken {
-		// The store could not take the tokens so far, or somebody has put an old pair back.
-		return held.clone(), false
+// generationOf is the generation of a record that need not be there.
+func generationOf(e *Entry) int64 {
+	if e == nil {
+		return 0
 	}
-	if digest(stored.AccessToken) == x.old.digest {
-		return stored, false
-	}
-	// After a rejection the provider decides whether the other token is good: the clock that
-	// stamped it may be wrong.
-	now := time.Now()
-	return stored, x.why == rejected || !newTokens(stored, fromLogin, time.Time{}, now).expired(now)
+	return e.Generation
 }
 
-// spend exchanges the refresh token of c.
-func (x *exchange) spend(ctx context.Context, c Credential) outcome {
+// mark writes Spending.
+func (x *exchange) mark(ctx context.Context, h Holding, s Spending) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer stop()
+	return h.Spend(ctx, s)
+}
+
+// diedExchanging is the refusal of a refresh token that a process was exchanging when it died.
+type diedExchanging struct {
+	spending Spending
+	err      error
+}
+
+// Error tells the refusal and its likely cause.
+func (e *diedExchanging) Error() string {
+	return fmt.Sprintf("%v; a process (%s) died, or was cut off, while it exchanged this token at %s",
+		e.err, e.spending.Holder, e.spending.Since.UTC().Format(time.RFC3339))
+}
+
+// Unwrap returns the refusal.
+func (e *diedExchanging) Unwrap() error { return e.err }
+
+// holderName names this process to people.
+var holderName = sync.OnceValue(func() string {
+	host, _ := os.Hostname() // without a name the process's number must do
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
+})
+
+// spend exchanges the refresh token of a record.
+func (x *exchange) spend(ctx context.Context, from Entry) outcome {
+	c := from.Credential
 	begin := time.Now()
 	got, err := x.call(ctx, c)
 	out := outcome{took: time.Since(begin)}
@@ -131,10 +268,17 @@ func (x *exchange) spend(ctx context.Context, c Credential) outcome {
 		out.err = withoutTokens(err, c)
 	}
 	if err != nil && !rotated {
-		out.unmarked = x.markSpending(ctx, "") // the token is not being exchanged any more
 		return out
 	}
-	out.minted = &merged
+	minted := from.clone()
+	minted.Credential = merged
+	if fresh {
+		minted.LastRefresh = time.Now()
+	}
+	if rotated {
+		minted.Spent = withSpent(minted.Spent, digest(c.RefreshToken))
+	}
+	out.minted = &minted
 	return out
 }
 
@@ -145,9 +289,7 @@ func (x *exchange) call(ctx context.Context, c Credential) (Credential, error) {
 	if x.why == rejected {
 		ctx = context.WithValue(ctx, refusedKey{}, true)
 	}
-	handed := c.clone()
-	delete(handed.Metadata, spentKey)
-	got, err := x.m.group.provider.Load().Refresher.Refresh(ctx, handed)
+	got, err := x.m.group.provider.Load().Refresher.Refresh(ctx, c.clone())
 	if token := strings.TrimSpace(got.AccessToken); strings.ContainsFunc(token, unicode.IsControl) {
 		got.AccessToken = "" // net/http would refuse every request with it
 		err = x.failure("bad_token", "the new access token holds a control character", err)
@@ -160,34 +302,16 @@ func (x *exchange) failure(code, description string, err error) error {
 	return &RefreshError{Provider: x.m.provider, Code: code, Description: description, Err: err}
 }
 
-// markSpending tells the other holders which refresh token is being exchanged. Without that mark no
-// token is exchanged.
-func (x *exchange) markSpending(ctx context.Context, digest string) error {
-	ctx, stop := context.WithTimeout(ctx, storeTimeout)
-	defer stop()
-	m := x.m
-	s := m.standingToShare()
-	s.Spending = digest
-	before := m.setSpending(digest)
-	err := m.pool.store.Mark(ctx, m.provider, m.id, s)
-	if err != nil && digest != "" { // it is not going to be exchanged
-		m.setSpending(before)
-	}
-	return err
-}
-
 // publish makes new tokens the ones that requests are sent with. Where only the refresh token is
 // new the error of the exchange stays.
-func (x *exchange) publish(ctx context.Context, f *flight, c Credential, out outcome, unsaved bool) (*tokens, error) {
-	m, now := x.m, time.Now()
-	t, published := m.publishMinted(x.old, c, unsaved, now)
-	if !published { // the claim is free: a new login came before
+func (x *exchange) publish(ctx context.Context, f *flight, e Entry, out outcome, unsaved bool) (*tokens, error) {
+	m := x.m
+	t, published := m.publishMinted(x.old, e, unsaved, time.Now())
+	if !published { // a new login came before
 		return t, out.err
 	}
 	if unsaved {
-		m.keepSaving(ctx, c)
-	} else {
-		m.shareStanding(ctx, Standing{At: now, Of: t.digest, LastRefresh: now})
+		m.keepSaving(ctx)
 	}
 	if t.digest == x.old.digest {
 		return nil, out.err
@@ -220,7 +344,6 @@ func mergeTokens(c, got Credential) Credential {
 	}
 	if t := strings.TrimSpace(got.RefreshToken); t != "" && t != c.RefreshToken {
 		m.RefreshToken = t
-		m.addSpent(c.RefreshToken)
 	}
 	if got.AccountID != "" {
 		m.AccountID = got.AccountID
@@ -229,9 +352,7 @@ func mergeTokens(c, got Credential) Credential {
 		if m.Metadata == nil {
 			m.Metadata = make(map[string]string)
 		}
-		if k != spentKey {
-			m.Metadata[k] = v
-		}
+		m.Metadata[k] = v
 	}
 	return m
 }

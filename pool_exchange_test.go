@@ -72,40 +72,22 @@ func TestExchangeElsewhereDoesNotBringBackARemovedCredential(t *testing.T) {
 			require.NoError(t, b.pool.Remove(context.Background(), "xai", "me"))
 			<-done
 			synctest.Wait()
-			entries, _, err := store.Load(context.Background(), "")
-			require.NoError(t, err)
-			assert.Empty(t, entries)
+			assert.True(t, store.Record(t, "xai-oauth", "me").Removed)
 		})
 	})
-}
-
-// slowDelete is a store whose Delete takes the time d, and fails with err if there is one.
-type slowDelete struct {
-	reauth.Store
-	d   time.Duration
-	err error
-}
-
-func (s *slowDelete) Delete(ctx context.Context, provider, id string) error {
-	time.Sleep(s.d)
-	if s.err != nil {
-		return s.err
-	}
-	return s.Store.Delete(ctx, provider, id)
 }
 
 // A caller can repeat a Remove that failed.
 func TestRemoveThatFailedCanBeRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &slowDelete{Store: reauth.NewMemStore(), err: errors.New("down")}
+		store := &watchedStore{Store: reauth.NewMemStore()}
 		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
 			rigs[0].login(t, "me")
+			store.fail("persist", errors.New("down"))
 			require.Error(t, rigs[0].pool.Remove(context.Background(), "xai", "me"))
-			store.err = nil
+			store.fail("persist", nil)
 			assert.NoError(t, rigs[0].pool.Remove(context.Background(), "xai", "me"))
-			entries, _, err := store.Load(context.Background(), "")
-			require.NoError(t, err)
-			assert.Empty(t, entries, "the second Remove deletes the credential from the store")
+			assert.True(t, reauth.Record(t, store, "xai-oauth", "me").Removed, "the second Remove reaches the store")
 		})
 	})
 }
@@ -181,7 +163,7 @@ func TestObserverOfAdoptedMayCallThePool(t *testing.T) {
 				}
 			}
 			replaced := reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-new"}
-			store.Put(t, replaced, reauth.Standing{At: time.Now()})
+			store.Put(t, replaced, time.Time{})
 			time.Sleep(2 * time.Second)
 			r.mustPost(t)
 			time.Sleep(time.Minute)
@@ -225,9 +207,7 @@ func TestMarkDuringAnExchangeKeepsSpending(t *testing.T) {
 			go func() { _ = r.pool.Refresh(context.Background(), "xai", "me") }()
 			time.Sleep(time.Second)
 			require.NoError(t, r.pool.Reset(context.Background(), "xai", "me"))
-			entries, _, err := store.Load(context.Background(), "")
-			require.NoError(t, err)
-			assert.Equal(t, reauth.Digest(refresh), entries[0].Standing.Spending)
+			assert.Equal(t, reauth.Digest(refresh), store.Record(t, "xai-oauth", "me").Spending.Of)
 			time.Sleep(10 * time.Second)
 		})
 	})
@@ -246,20 +226,21 @@ func TestAdoptingEndsUnsaved(t *testing.T) {
 		store.fail("persist", nil)
 		// Another program writes a new login into the store.
 		na, nr := r.fake.Login()
-		replace := func(c reauth.Credential, _ bool) (reauth.Credential, error) {
-			c.AccessToken, c.RefreshToken, c.Metadata = na, nr, nil
-			return c, nil
+		replace := func(h reauth.Holding) (reauth.Entry, error) {
+			e := h.Entry
+			e.Credential.AccessToken, e.Credential.RefreshToken, e.Login = na, nr, h.Now
+			return e, nil
 		}
-		_, err := store.Store.Update(context.Background(), "xai-oauth", "me", replace)
+		written, err := store.Store.Update(context.Background(), "xai-oauth", "me", replace)
 		require.NoError(t, err)
 		r.fake.Expire()
 		r.fake.Restore(na, "key-other")
 		status, _ = r.mustPost(t) // the pool adopts the login
 		require.Equal(t, 200, status)
 		time.Sleep(5 * time.Second)
-		require.NoError(t, store.Store.Mark(context.Background(), "xai-oauth", "me", reauth.Standing{
-			At: time.Now(), AsideUntil: time.Now().Add(time.Hour), Reason: "elsewhere", Of: reauth.Digest(na),
-		}))
+		require.NoError(t, store.Store.Mark(context.Background(), "xai-oauth", "me", "login", reauth.Mark{
+			At: time.Now(), Until: time.Now().Add(time.Hour), Reason: "elsewhere", Of: reauth.LoginOf(written.Login),
+		}, time.Time{}))
 		time.Sleep(2 * time.Second)
 		other := reauth.WithCredential(context.Background(), r.provider, "other")
 		status, _, err = r.post(other) // the pool reads the store
@@ -278,13 +259,13 @@ type lateRelease struct {
 }
 
 func (s *lateRelease) Update(
-	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
-) (reauth.Credential, error) {
-	c, err := s.Store.Update(ctx, provider, id, fn)
+	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
+) (reauth.Entry, error) {
+	e, err := s.Store.Update(ctx, provider, id, fn)
 	if s.late.Swap(false) {
 		time.Sleep(time.Second)
 	}
-	return c, err
+	return e, err
 }
 
 // The user adds a new login after an exchange has released the claim and before it publishes its

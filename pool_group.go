@@ -61,6 +61,7 @@ func (g *group) insert(m *member) {
 		g.byID = make(map[string]*member)
 	}
 	g.byID[m.id] = m
+	delete(g.removed, m.id)
 	g.size.Store(int64(len(g.members)))
 	g.standingChanged()
 }
@@ -78,23 +79,34 @@ func (g *group) drop(m *member) {
 	g.standingChanged()
 }
 
-// remove is drop for a credential that this pool has removed: a store that was read before must not
-// bring it back.
-func (g *group) remove(m *member) {
-	g.mu.Lock()
-	if g.removed == nil {
-		g.removed = make(map[string]int64)
-	}
-	g.removed[m.id] = g.pool.view.nextChange()
-	g.mu.Unlock()
-	g.drop(m)
-}
-
-// removedSince reports whether the ID was removed here after the given change of the pool.
-func (g *group) removedSince(id string, change int64) bool {
+// bury remembers a removal, at that change of the pool where this pool has made it: a store that was
+// read before, and one that went back, must not bring the credential back. Of too many the oldest go.
+func (g *group) bury(e Entry, change int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.removed[id] > change
+	if g.removed == nil {
+		g.removed = make(map[string]tombstone)
+	}
+	e.Marks = nil
+	g.removed[e.Credential.ID] = tombstone{entry: e, change: change}
+	if len(g.removed) <= maxTombstones {
+		return
+	}
+	oldest := e.Credential.ID
+	for id, t := range g.removed {
+		if t.entry.Login.Before(g.removed[oldest].entry.Login) {
+			oldest = id
+		}
+	}
+	delete(g.removed, oldest)
+}
+
+// tombstone returns the removal of the ID that this pool knows of.
+func (g *group) tombstone(id string) (tombstone, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t, ok := g.removed[id]
+	return t, ok
 }
 
 // movePlace gives m the place that its credential c names now.

@@ -2,6 +2,7 @@ package reauth
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -9,14 +10,14 @@ import (
 	"github.com/reauth-go/reauth/internal/wait"
 )
 
-// mark is a standing other than good.
+// mark is one reason why a credential does not stand well, or that such a reason was lifted.
 type mark struct {
-	until   time.Time
+	until   time.Time // zero, unless retired: the mark was lifted
 	retired bool
 	reason  string
-	at      time.Time
-	of      string       // digest of the access token that it is about
-	shared  atomic.Bool  // the store knows it
+	of      string       // what it is about, as in Mark.Of
+	at      time.Time    // when it was written, by its writer's clock
+	since   time.Time    // when it was known here; answers to requests sent before say nothing about it
 	probe   atomic.Int64 // when one request may try it although others are good; unix nanoseconds, 0: never
 }
 
@@ -24,15 +25,41 @@ type mark struct {
 // lift limits early.
 const probeEvery = time.Hour
 
-// newMark makes a mark about the access token of that digest. One that ends more than an hour ahead
-// is probed.
+// newMark makes a mark about the tokens or the login of that name. One that ends more than an hour
+// ahead is probed.
 func newMark(until time.Time, retired bool, reason string, at time.Time, of string) *mark {
-	k := &mark{until: until, retired: retired, reason: reason, at: at, of: of}
+	k := &mark{until: until, retired: retired, reason: reason, of: of, at: at, since: at}
 	if until.Sub(at) > probeEvery && !retired {
 		k.probe.Store(at.Add(probeEvery).UnixNano())
 	}
 	return k
 }
+
+// readMark makes a mark of one that a store holds.
+func readMark(s Mark, now time.Time) *mark {
+	at, until := s.At, s.Until
+	if ahead := at.Sub(now); ahead > 0 && !until.IsZero() { // the writer's clock is ahead: count from now
+		at, until = now, until.Add(-ahead)
+	}
+	k := newMark(until, s.retires(), s.Reason, at, s.Of)
+	k.at = s.At
+	return k
+}
+
+// stored returns the mark as a store keeps it.
+func (k *mark) stored() Mark {
+	m := Mark{Until: k.until, At: k.at, Reason: k.reason, Of: k.of}
+	if k.retired {
+		m.Until = forever
+	}
+	return m
+}
+
+// lifts reports whether the mark says that another one was lifted.
+func (k *mark) lifts() bool { return !k.retired && k.until.IsZero() }
+
+// holds reports whether the mark is in force.
+func (k *mark) holds(now time.Time) bool { return k != nil && (k.retired || now.Before(k.until)) }
 
 // recovers is when the mark ends. A retired credential comes last.
 func (k *mark) recovers() time.Time {
@@ -40,6 +67,119 @@ func (k *mark) recovers() time.Time {
 		return time.Unix(math.MaxInt32, 0).AddDate(1000, 0, 0)
 	}
 	return k.until
+}
+
+// marks are all marks of a credential, the lifted ones too. They are replaced as a whole, so a
+// request can compare those that it saw when it left with those that stand. Nil is none.
+type marks struct {
+	list  []keyedMark
+	worst *mark // the one that ends last; nil: none ever held
+}
+
+// keyedMark is the newest mark known under one key.
+type keyedMark struct {
+	key  string
+	mark *mark
+	// stored is the At of the mark that the store has under the key, or will have when it has been
+	// told; zero: none. The mark is shared when it is the mark's own.
+	stored time.Time
+}
+
+func (k keyedMark) shared() bool { return k.mark != nil && k.stored.Equal(k.mark.at) }
+
+// get returns the mark under key; the zero value if there is none.
+func (s *marks) get(key string) keyedMark {
+	if s != nil {
+		for _, k := range s.list {
+			if k.key == key {
+				return k
+			}
+		}
+	}
+	return keyedMark{key: key}
+}
+
+// with returns the marks with k under its key.
+func (s *marks) with(k keyedMark) *marks {
+	list := s.keep(func(o keyedMark) bool { return o.key != k.key })
+	return newMarks(append(list, k))
+}
+
+// without returns the marks without that under key.
+func (s *marks) without(key string) *marks {
+	return newMarks(s.keep(func(o keyedMark) bool { return o.key != key }))
+}
+
+// about returns the marks that are about t. The others are void.
+func (s *marks) about(t *tokens) *marks {
+	if s == nil {
+		return nil
+	}
+	return newMarks(s.keep(func(o keyedMark) bool { return t.binds(o.mark.of) }))
+}
+
+// keep returns a copy of the list with the marks that pass.
+func (s *marks) keep(pass func(keyedMark) bool) (list []keyedMark) {
+	if s == nil {
+		return nil
+	}
+	for _, k := range s.list {
+		if pass(k) {
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+// keys returns the keys of all marks.
+func (s *marks) keys() (list []string) {
+	if s == nil {
+		return nil
+	}
+	for _, k := range s.list {
+		list = append(list, k.key)
+	}
+	return list
+}
+
+// newMarks returns the marks of the list, nil for an empty one.
+func newMarks(list []keyedMark) *marks {
+	if len(list) == 0 {
+		return nil
+	}
+	s := &marks{list: list}
+	for _, k := range list {
+		if !k.mark.lifts() && (s.worst == nil || k.mark.recovers().After(s.worst.recovers())) {
+			s.worst = k.mark
+		}
+	}
+	return s
+}
+
+// afterMark is a time for a mark that replaces one of that time: always later.
+func afterMark(replaced, now time.Time) time.Time {
+	if !now.After(replaced) {
+		return replaced.Add(time.Nanosecond)
+	}
+	return now
+}
+
+// queuedMark waits until it is written to the store.
+type queuedMark struct {
+	key  string
+	mark Mark
+	seen time.Time // At of the mark that it replaces in the store
+}
+
+// enqueue appends q to the list, in the place of an unwritten one of its key: what the store has
+// then is what that one was to replace.
+func enqueue(list []queuedMark, q queuedMark) []queuedMark {
+	i := slices.IndexFunc(list, func(o queuedMark) bool { return o.key == q.key })
+	if i < 0 {
+		return append(list, q)
+	}
+	list[i].mark = q.mark
+	return list
 }
 
 // How long a credential is put aside.
@@ -57,23 +197,40 @@ func isDeadly(v Verdict, failed error) bool {
 	return v.Kind == Dead || v.Kind == Rejected && isPermanent(failed)
 }
 
+// subject returns the key of the mark that the refusal v of t deserves, and what the mark is about;
+// failed is why a rejected token could not be renewed. A rejection, and the end of an account, are
+// about the access token, a dead grant about the refresh token, the rest about the login: an exchange
+// does not end it.
+func subject(t *tokens, v Verdict, failed error) (key, of string) {
+	switch {
+	case v.Kind == Rejected && isDeadly(v, failed):
+		return loginMark, digest(t.cred.RefreshToken)
+	case v.Kind == Rejected:
+		return tokenMark, t.digest
+	case v.Kind == Dead:
+		return loginMark, t.digest
+	}
+	return loginMark, loginOf(t.login)
+}
+
 // markFor is the mark that the refusal v of t deserves; failed is why a rejected token could not be
 // renewed, and rejections how often in a row the credential has been rejected. A Pass and a
 // Forbidden deserve none.
 func markFor(t *tokens, v Verdict, failed error, rejections int, now time.Time) *mark {
+	_, of := subject(t, v, failed)
 	switch {
 	case v.Kind == Dead:
-		return newMark(time.Time{}, true, v.Reason, now, t.digest)
+		return newMark(time.Time{}, true, v.Reason, now, of)
 	case isDeadly(v, failed):
-		return newMark(time.Time{}, true, failureReason(failed), now, t.digest)
+		return newMark(time.Time{}, true, failureReason(failed), now, of)
 	case v.Kind == Exhausted:
-		return newMark(exhaustedUntil(v, now), false, v.Reason, now, t.digest)
+		return newMark(exhaustedUntil(v, now), false, v.Reason, now, of)
 	case v.Kind == Rejected:
 		first := rejectedRest
 		if t.unproven() {
 			first = refusedRest
 		}
-		return newMark(now.Add(wait.Doubled(first, longestRest, rejections-1)), false, v.Reason, now, t.digest)
+		return newMark(now.Add(wait.Doubled(first, longestRest, rejections-1)), false, v.Reason, now, of)
 	}
 	return nil
 }

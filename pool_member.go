@@ -7,82 +7,78 @@ import (
 
 // A member's transitions under its lock. Only join and launch, in pool_renew.go, take it elsewhere.
 
-// publish makes t what requests are sent with. A mark about other tokens goes, and so does what
-// was known of their renewal. m.mu is held.
+// publish makes t what requests are sent with. Void marks go, and so does what was known of the
+// renewal of other tokens. m.mu is held.
 func (m *member) publish(t *tokens) {
 	if old := m.tokens.Load(); old != nil && old.digest != t.digest {
-		m.past = append(m.past[max(0, len(m.past)-maxSpent+1):], old.digest)
+		m.past = append(m.past[max(0, len(m.past)-maxPast+1):], old.digest)
 	}
 	m.tokens.Store(t)
 	m.restraint.replaced()
 	m.change = m.pool.view.nextChange()
-	if k := m.mark.Load(); k != nil && k.of != t.digest {
-		m.mark.Store(nil)
-	}
+	m.marks.Store(m.marks.Load().about(t))
 	m.group.standingChanged()
 }
 
-// adopt takes tokens that another pool has put into the store, or a program into its file.
-// refreshed is when they were obtained; zero if that is unknown.
-func (m *member) adopt(c Credential, refreshed time.Time) *tokens {
+// maxPast is how many replaced access tokens a pool remembers.
+const maxPast = 16
+
+// adopt takes the record that another pool has put into the store, or the tokens that a program has
+// put into its file.
+func (m *member) adopt(e Entry) *tokens {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := newTokens(c, fromStore, refreshed, now)
+	t := newTokens(e, fromStore, now)
 	m.publish(t)
 	m.unsaved = false
 	return t
 }
 
-// addedAgain takes what Add has stored under the member's ID. A new login replaces tokens and
-// counts.
-func (m *member) addedAgain(c Credential, newLogin bool) {
+// addedAgain takes what Add has stored under the member's ID. A new login counts.
+func (m *member) addedAgain(e Entry, newLogin bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	current := m.tokens.Load().cred
-	if !newLogin && (m.unsaved || isSpent(current, c.RefreshToken)) {
-		return // the store is behind: the tokens held here must not be lost
-	}
+	held := m.tokens.Load().entry()
 	if newLogin {
-		m.refreshed = time.Time{}
 		m.endRejections()
-	} else if sameTokens(current, c) {
+	} else if compareEntries(&held, &e, true) >= 0 && sameTokens(held.Credential, e.Credential) {
 		return
 	}
-	m.publish(newTokens(c, fromLogin, m.refreshed, time.Now()))
+	if compareEntries(&held, &e, true) > 0 {
+		return // an exchange has brought newer ones meanwhile
+	}
+	m.publish(newTokens(e, fromLogin, time.Now()))
 	m.unsaved = false
 }
 
-// publishMinted takes the result c of an exchange of old. unsaved says that the store does not have
-// it. It returns the tokens to use: those of a login that was added meanwhile go before.
-func (m *member) publishMinted(old *tokens, c Credential, unsaved bool, now time.Time) (t *tokens, published bool) {
+// publishMinted takes the record e that an exchange of old brought. unsaved says that the store does
+// not have it. It returns the tokens to use: those of a newer record that came meanwhile go before.
+func (m *member) publishMinted(old *tokens, e Entry, unsaved bool, now time.Time) (t *tokens, published bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !unsaved { // else the store must go on saying that its refresh token is spent
-		m.spending = ""
-	}
 	current := m.tokens.Load()
-	if current != old && current.cred.RefreshToken != c.RefreshToken && !isSpent(c, current.cred.RefreshToken) {
+	if held := current.entry(); current != old && compareEntries(&held, &e, true) > 0 {
 		return current, false
 	}
-	t = newTokens(c, fromExchange, time.Time{}, now)
+	t = newTokens(e, fromExchange, now)
 	if t.digest == old.digest { // only the refresh token is new: keep what is known of the access token
 		t.minted, t.received = old.minted, old.received
 		t.accepted.Store(old.accepted.Load())
-	} else {
-		m.refreshed = now
 	}
 	m.publish(t)
 	m.unsaved = unsaved
 	return t, true
 }
 
-// saved notes that the store holds the tokens, or newer ones, and returns when they were obtained.
-func (m *member) saved() (refreshed time.Time) {
+// saved notes that the store holds e. The tokens, if they are still those of e, keep what is known
+// of them.
+func (m *member) saved(e Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.unsaved, m.spending = false, ""
-	return m.refreshed
+	if sameTokens(m.tokens.Load().cred, e.Credential) {
+		m.unsaved = false
+	}
 }
 
 // isUnsaved reports whether the store could not take the tokens so far.
@@ -92,11 +88,29 @@ func (m *member) isUnsaved() bool {
 	return m.unsaved
 }
 
+// setHome notes which store has the record, and returns what was noted before.
+func (m *member) setHome(identity string) (before string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before = m.home
+	if identity != "" {
+		m.home = identity
+	}
+	return before
+}
+
+// livesIn reports whether the record may be in the store of that identity: in no other one.
+func (m *member) livesIn(identity string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.home == "" || identity == "" || m.home == identity
+}
+
 // changedSince reports whether the store, read at the given change of the pool, may be behind.
 func (m *member) changedSince(change int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.change > change || m.unsaved
+	return m.change > change
 }
 
 // replaced returns the digests of the last few access tokens that were replaced.
@@ -106,28 +120,57 @@ func (m *member) replaced() []string {
 	return slices.Clone(m.past)
 }
 
-// setSpending notes which refresh token is being exchanged here, and returns what stood there.
-func (m *member) setSpending(digest string) (before string) {
+// pardon lifts all marks and forgets all failures. It returns what is to be written to the store,
+// also where there was no mark: one that another pool is about to write must not undo this.
+func (m *member) pardon(now time.Time) (writes []queuedMark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before, m.spending = m.spending, digest
-	return before
-}
-
-// pardon lifts the mark and forgets all failures. It returns the standing to store.
-func (m *member) pardon(now time.Time) Standing {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.mark.Store(nil)
 	m.restraint.replaced()
 	m.restraint.endFutile()
 	m.endRejections()
-	t := m.tokens.Load()
+	t, s := m.tokens.Load(), m.marks.Load()
 	if t.minted {
 		t.accepted.Store(true) // it may be refreshed again at once
 	}
+	for _, key := range append([]string{tokenMark, loginMark}, s.keys()...) {
+		if slices.ContainsFunc(writes, func(q queuedMark) bool { return q.key == key }) {
+			continue
+		}
+		of := loginOf(t.login)
+		if key == tokenMark {
+			of = t.digest
+		}
+		lifted := m.lift(key, of, now)
+		writes = append(writes, lifted)
+	}
+	m.toWrite = nil
 	m.group.standingChanged()
-	return Standing{At: m.stampMark(now), Of: t.digest, LastRefresh: m.refreshed, Spending: m.spending}
+	return writes
+}
+
+// lift puts a lifted mark under key, and returns what is to be written to the store. m.mu is held.
+func (m *member) lift(key, of string, now time.Time) queuedMark {
+	s := m.marks.Load()
+	stands := s.get(key)
+	k := newMark(time.Time{}, false, "", afterMark(latest(stands.stored, markedAt(stands.mark)), now), of)
+	k.since = now
+	m.marks.Store(s.with(keyedMark{key: key, mark: k, stored: k.at}))
+	return queuedMark{key: key, mark: k.stored(), seen: stands.stored}
+}
+
+// markedAt is when a mark was written; zero for none.
+func markedAt(k *mark) time.Time {
+	if k == nil {
+		return time.Time{}
+	}
+	return k.at
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // endRejections begins the counts of rejections anew.
@@ -153,155 +196,156 @@ func (m *member) countRejection(t *tokens, again bool) (inARow int) {
 	return int(count.Add(1))
 }
 
-// accept notes that a request sent with t at the given time was accepted. It reports whether that
-// lifted a mark. With nothing to note it costs four loads.
-func (m *member) accept(t *tokens, sent time.Time) (lifted bool) {
+// accept notes that a request sent with t at the given time was accepted. It returns the lifted
+// marks that the store is to be told. With nothing to note it costs four loads.
+func (m *member) accept(t *tokens, sent time.Time) (writes []queuedMark) {
 	if !t.accepted.Load() {
 		t.accepted.Store(true)
 	}
 	m.endRejections()
-	k := m.mark.Load()
-	if k == nil || k.of != t.digest || sent.Before(k.at) { // sent before the mark: it says nothing about later
-		return false
+	if m.marks.Load() == nil {
+		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.mark.CompareAndSwap(k, nil) {
-		m.group.standingChanged()
-		return true
+	s := m.marks.Load()
+	for _, key := range s.keys() {
+		k := s.get(key)
+		switch {
+		case k.mark.lifts(), !t.binds(k.mark.of), sent.Before(k.mark.since): // an earlier request says nothing of it
+		case k.stored.IsZero():
+			m.marks.Store(m.marks.Load().without(key))
+		default:
+			writes = append(writes, m.lift(key, k.mark.of, time.Now()))
+		}
 	}
-	return false
+	m.group.standingChanged()
+	return writes
 }
 
-// setMark marks m for the refusal v of t, sent at the given time. failed is why a rejected token
-// could not be renewed. It returns nil when there is nothing to mark: the tokens have been replaced
-// meanwhile, or an equal mark stands, as in a burst of refusals.
-func (m *member) setMark(t *tokens, sent time.Time, v Verdict, failed error) *mark {
+// setMark marks m for the refusal v of t, sent when those marks stood. failed is why a rejected
+// token could not be renewed. It returns a zero value when there is nothing to mark: the tokens or
+// the login have been replaced meanwhile, or another mark has been made or lifted since then, as in a
+// burst of refusals.
+func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedMark {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t.digest != m.tokens.Load().digest {
-		return nil
+	key, of := subject(t, v, failed)
+	if !m.tokens.Load().binds(of) || v.Kind == Pass || v.Kind == Forbidden {
+		return keyedMark{}
 	}
-	dead := isDeadly(v, failed)
-	stands := m.standing(now)
-	marked := stands != nil && stands.of == t.digest
-	if marked && (stands.retired || sent.Before(stands.at) && !dead) {
-		return nil
+	s := m.marks.Load()
+	stands, dead := s.get(key), isDeadly(v, failed)
+	marked := stands.mark.holds(now)
+	switch {
+	case marked && stands.mark.retired:
+		return keyedMark{}
+	case stands.mark != seen.get(key).mark && !(marked && dead):
+		return keyedMark{}
 	}
 	rejections := 0
 	if v.Kind == Rejected && !dead { // one that is marked was sent for want of another: it counts once
 		rejections = m.countRejection(t, marked)
 	}
 	k := markFor(t, v, failed, rejections, now)
-	if k != nil {
-		m.mark.Store(k)
-		m.group.standingChanged()
+	if k == nil {
+		return keyedMark{}
 	}
-	return k
+	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
+	set := keyedMark{key: key, mark: k, stored: stands.stored}
+	m.marks.Store(s.with(set))
+	m.group.standingChanged()
+	return set
 }
 
-// replaceMark puts short in the place of k, if k still stands.
-func (m *member) replaceMark(k, short *mark) bool {
+// shorten puts short in the place of k, if k still stands.
+func (m *member) shorten(k keyedMark, short *mark) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.mark.CompareAndSwap(k, short) {
+	s := m.marks.Load()
+	stands := s.get(k.key)
+	if stands.mark != k.mark {
 		return false
 	}
+	m.marks.Store(s.with(keyedMark{key: k.key, mark: short, stored: stands.stored}))
 	m.group.standingChanged()
 	return true
 }
 
-// applyStanding takes over a standing of the store, unless a newer one is known or it is about
-// other tokens.
-func (m *member) applyStanding(s Standing) {
+// share notes that the store is to be told the mark k, if k still stands, and returns what is to be
+// written.
+func (m *member) share(k keyedMark) (writes []queuedMark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.LastRefresh.After(m.refreshed) {
-		m.refreshed = s.LastRefresh
+	s := m.marks.Load()
+	if stands := s.get(k.key); stands.mark != k.mark || stands.shared() {
+		return nil
 	}
-	if s.Of != m.tokens.Load().digest || !s.At.After(m.marked) {
-		return
+	m.marks.Store(s.with(keyedMark{key: k.key, mark: k.mark, stored: k.mark.at}))
+	return []queuedMark{{key: k.key, mark: k.mark.stored(), seen: k.stored}}
+}
+
+// mergeMarks takes over marks of the store that are newer than those known, and returns those that
+// the store lacks, or has older ones of.
+func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now, t := time.Now(), m.tokens.Load()
+	for key, theirs := range stored {
+		if !t.binds(theirs.Of) {
+			continue
+		}
+		s := m.marks.Load()
+		if ours := s.get(key); theirs.At.After(ours.stored) {
+			m.marks.Store(s.with(keyedMark{key: key, mark: readMark(theirs, now), stored: theirs.At}))
+		}
 	}
-	m.marked = s.At
-	now, at, until := time.Now(), s.At, s.AsideUntil
-	if ahead := at.Sub(now); ahead > 0 { // the writer's clock is ahead: count from now
-		at, until = now, until.Add(-ahead)
-	}
-	if !s.Retired && !until.After(now) {
-		m.mark.Store(nil)
-	} else {
-		k := newMark(until, s.Retired, s.Reason, at, s.Of)
-		k.shared.Store(true)
-		m.mark.Store(k)
+	for _, key := range m.marks.Load().keys() {
+		ours, theirs := m.marks.Load().get(key), stored[key]
+		if !t.binds(theirs.Of) {
+			theirs = Mark{}
+		}
+		if ours.shared() && theirs.At.Before(ours.stored) && !m.writing {
+			writes = append(writes, queuedMark{key: key, mark: ours.mark.stored(), seen: theirs.At})
+		}
 	}
 	m.group.standingChanged()
+	return writes
 }
 
-// standingToShare returns the standing as other pools may know it, as of now.
-func (m *member) standingToShare() Standing {
+// queueMarks has marks written by a worker: by the one that start starts, or next by the one that is
+// writing. The worker starts under the lock: whoever finds writing set relies on a worker that Close
+// waits for.
+func (m *member) queueMarks(writes []queuedMark, start func() bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Standing{LastRefresh: m.refreshed, Of: m.tokens.Load().digest, At: m.stampMark(time.Now())}
-	if k := m.mark.Load(); k != nil && k.of == s.Of && k.shared.Load() {
-		s.AsideUntil, s.Retired, s.Reason = k.until, k.retired, k.reason
+	for _, q := range writes {
+		m.toWrite = enqueue(m.toWrite, q)
 	}
-	return s
-}
-
-// completeStanding fills in what a standing about to be written says beside the mark.
-func (m *member) completeStanding(s Standing) Standing {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s.At = m.stampMark(s.At)
-	if s.LastRefresh.IsZero() {
-		s.LastRefresh = m.refreshed
-	}
-	s.Spending = m.spending
-	return s
-}
-
-// queueStanding has q written by a worker: by the one that start starts, or next by the one that is
-// writing, unless a newer standing is queued. The worker starts under the lock: whoever finds
-// writing set relies on a worker that Close waits for.
-func (m *member) queueStanding(q *queuedStanding, start func() bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case !m.writing:
+	if !m.writing {
 		m.writing = start()
-	case m.toWrite == nil || !q.standing.At.Before(m.toWrite.standing.At):
-		m.toWrite = q
 	}
 }
 
-// nextStanding takes the queued standing. Where there is none, writing is over.
-func (m *member) nextStanding() *queuedStanding {
+// nextMark takes a queued mark. Where there is none, writing is over.
+func (m *member) nextMark() (q queuedMark, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	q := m.toWrite
-	m.toWrite, m.writing = nil, q != nil
-	return q
+	if len(m.toWrite) == 0 {
+		m.toWrite, m.writing = nil, false
+		return queuedMark{}, false
+	}
+	q = m.toWrite[0]
+	m.toWrite = m.toWrite[1:]
+	return q, true
 }
 
-// stopWriting notes that the writer of standings has ended early.
+// stopWriting notes that the writer of marks has ended early.
 func (m *member) stopWriting() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.writing = false
-}
-
-// stampMark returns the time at which a mark is said to be made. When the newest standing known is
-// from the future, by a clock that is ahead of ours, it is the instant after that: other pools
-// would heed no earlier mark. m.mu is held.
-func (m *member) stampMark(at time.Time) time.Time {
-	if m.marked.After(time.Now()) {
-		at = m.marked.Add(time.Nanosecond)
-	}
-	if at.After(m.marked) {
-		m.marked = at
-	}
-	return at
 }
 
 // landed ends the flight f. A failure rests, unless the tokens have been replaced meanwhile.
@@ -358,10 +402,11 @@ func (m *member) programChanged(state string) bool {
 func (m *member) status(now time.Time) CredentialStatus {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c, place := m.tokens.Load().cred, m.place.Load()
+	t, place := m.tokens.Load(), m.place.Load()
+	c := t.cred
 	s := CredentialStatus{
 		Provider: m.provider, ID: m.id, AccountID: c.AccountID, Fingerprint: fingerprint(c),
-		State: Good, Expiry: c.Expiry.Round(0), LastRefresh: m.refreshed.Round(0),
+		State: Good, Expiry: c.Expiry.Round(0), LastRefresh: t.refreshed.Round(0),
 		InFlight: int(m.inFlight.Load()), Priority: place.priority,
 	}
 	if place.follow != nil {

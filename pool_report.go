@@ -47,9 +47,7 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 			return Credential{}, err
 		}
 		if t.cred.AccessToken != "" {
-			c := t.cred.clone()
-			delete(c.Metadata, spentKey)
-			return c, nil
+			return t.cred.clone(), nil
 		}
 		tried = append(tried, m)
 	}
@@ -85,7 +83,7 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 		}
 	case Dead:
 	}
-	if penalty := m.penalize(ctx, t, now, v, err); penalty != nil {
+	if penalty := m.penalize(ctx, t, m.marks.Load(), v, err); penalty != nil {
 		penalty.share(ctx)
 	}
 	return err

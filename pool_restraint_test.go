@@ -17,12 +17,12 @@ func TestRestraintDecides(t *testing.T) {
 		dead    = &RefreshError{Code: "invalid_grant", Permanent: true}
 		busy    = &RefreshError{Status: 429, RetryAfter: 90 * time.Second}
 		pair    = func() *tokens {
-			return newTokens(Credential{AccessToken: "a", RefreshToken: "r"}, fromLogin, start, start)
+			return newTokens(Entry{Credential: Credential{AccessToken: "a", RefreshToken: "r"}}, fromLogin, start)
 		}
 		minted = func() *tokens {
-			return newTokens(Credential{AccessToken: "b", RefreshToken: "s"}, fromExchange, start, start)
+			return newTokens(Entry{Credential: Credential{AccessToken: "b", RefreshToken: "s"}}, fromExchange, start)
 		}
-		key     = func() *tokens { return newTokens(Credential{AccessToken: "k"}, fromLogin, start, start) }
+		key     = func() *tokens { return newTokens(Entry{Credential: Credential{AccessToken: "k"}}, fromLogin, start) }
 		nothing = func(*restraint, *tokens) {}
 		failed  = func(why cause, err error) func(*restraint, *tokens) {
 			return func(r *restraint, x *tokens) { r.fail(x, true, why, err, start) }

@@ -3,14 +3,24 @@ package reauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
+
+// Writing forward. A store that went back, or could not take a pair, gets what this pool knows to be
+// newer: no login that a process still holds is lost with the store.
 
 // saveEvery is how often a pool retries to store tokens that serve from its memory only.
 const saveEvery = time.Second
 
-// keepSaving retries to store c until the store has it, or newer tokens.
-func (m *member) keepSaving(ctx context.Context, c Credential) {
+var (
+	errOtherStore = errors.New("reauth: the store is another one than before, which lacks the credential; " +
+		"put the store back, or add the credential again")
+	errStoredAlready = errors.New("the store holds it") // ends an Update that has nothing to write
+)
+
+// keepSaving retries to store the member's record until the store has it, or a newer one.
+func (m *member) keepSaving(ctx context.Context) {
 	m.pool.work.startFromWorker(func() {
 		ticker := time.NewTicker(saveEvery)
 		defer ticker.Stop()
@@ -20,44 +30,149 @@ func (m *member) keepSaving(ctx context.Context, c Credential) {
 			case <-m.pool.work.stop:
 				return
 			}
-			if m.save(ctx, c) {
+			if !m.isUnsaved() || m.gone.Load() || m.write(ctx) == nil {
 				return
 			}
 		}
 	})
 }
 
-// save stores c, and reports whether c need not be saved any more.
-func (m *member) save(ctx context.Context, c Credential) bool {
-	if m.tokens.Load().digest != digest(c.AccessToken) || m.gone.Load() {
-		return true
+// writeForward writes what the store lacks. What cannot be written stays noted for the next look.
+func (p *Pool) writeForward(ctx context.Context) {
+	ahead, removals := p.view.toWrite()
+	for _, m := range ahead {
+		if m.write(ctx) != nil && !m.gone.Load() {
+			p.view.noteAhead(m)
+		}
+	}
+	for _, key := range removals {
+		if err := p.writeRemoval(ctx, key); err != nil {
+			p.view.noteRemoval(key)
+			p.tellUnwritten(ctx, key, err)
+		}
+	}
+}
+
+// write makes the store hold the member's record and its marks, or adopts a newer record.
+func (m *member) write(ctx context.Context) error {
+	if m.gone.Load() {
+		return nil
 	}
 	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
-	var newer *Credential
-	_, err := m.pool.store.Update(claim, m.provider, m.id, func(old Credential, found bool) (Credential, error) {
-		switch {
-		case !found:
-			return Credential{}, errGone
-		case old.RefreshToken == c.RefreshToken || isSpent(c, old.RefreshToken):
-			return c, nil
+	var found *Entry
+	stored, err := m.pool.store.Update(claim, m.provider, m.id, func(h Holding) (Entry, error) {
+		found = nil
+		if err := m.refuses(h); err != nil {
+			return Entry{}, err
 		}
-		newer = &old
-		return Credential{}, errAdopted
+		held := m.entry()
+		if h.Found && compareEntries(&held, &h.Entry, m.livesIn(h.Identity)) <= 0 {
+			found = &h.Entry
+			return Entry{}, errStoredAlready
+		}
+		return held.over(h), nil
 	})
 	switch {
-	case newer != nil:
-		m.adopt(*newer, time.Time{})
-		m.emit(ctx, Event{Type: Adopted})
-	case errors.Is(err, errGone):
-		m.group.drop(m)
+	case found != nil:
+		m.takeFound(ctx, *found)
 	case err != nil:
-		m.emit(ctx, Event{Type: StoreFailed, Reason: "persist", Err: err})
-		return false
+		m.pool.tellUnwritten(ctx, m.key(), err)
+		return err
+	default:
+		m.pool.noteWritten(m.key())
+		m.saved(stored)
+		m.shareMarks(ctx, m.mergeMarks(stored.Marks))
 	}
-	refreshed := m.saved()
-	if err == nil {
-		m.shareStanding(ctx, Standing{At: time.Now(), Of: digest(c.AccessToken), LastRefresh: refreshed})
+	return nil
+}
+
+// refuses says why the member's record must not be written under that claim: the store is missing,
+// or is another one, which lacks the record.
+func (m *member) refuses(h Holding) error {
+	switch {
+	case h.Missing != nil:
+		return h.Missing
+	case !h.Found && !m.livesIn(h.Identity):
+		return errOtherStore
 	}
-	return true
+	return nil
+}
+
+// takeFound adopts a record that was found under the claim, and is no older than the one held.
+func (m *member) takeFound(ctx context.Context, e Entry) {
+	held := m.entry()
+	switch {
+	case e.Removed:
+		m.group.drop(m)
+		m.group.bury(e, 0)
+		return
+	case !sameTokens(held.Credential, e.Credential):
+		m.pool.noteWritten(m.key())
+		m.adopt(m.withTokensOf(e))
+		m.emit(ctx, Event{Type: Adopted})
+	default:
+		m.saved(e)
+	}
+	m.shareMarks(ctx, m.mergeMarks(e.Marks))
+}
+
+// over returns the record e, which a pool holds, as it is written over the one that is stored: with
+// tokens and history of e, and with what people may have changed in the stored one.
+func (e *Entry) over(h Holding) Entry {
+	got := e.clone()
+	if !h.Found {
+		return got
+	}
+	was := &h.Entry
+	if !was.Removed {
+		got.Credential.Priority, got.Credential.Hosts = was.Credential.Priority, was.Credential.Hosts
+		got.Credential.ClientID = was.Credential.ClientID
+	}
+	got.Spent = unite(e, was)
+	return got
+}
+
+// unite returns the spent list of e with that of a record that e replaces, and with the refresh
+// token which that one had.
+func unite(e, was *Entry) []string {
+	list := withSpent(was.Spent, e.Spent...)
+	if rt := was.Credential.RefreshToken; rt != e.Credential.RefreshToken {
+		list = withSpent(list, digest(rt))
+	}
+	return list
+}
+
+// writeRemoval writes a tombstone over an older record.
+func (p *Pool) writeRemoval(ctx context.Context, key credentialKey) error {
+	tomb, known := p.groupOf(key.provider).tombstone(key.id)
+	if !known {
+		return nil // added again meanwhile
+	}
+	claim, stop := context.WithTimeout(ctx, claimTimeout)
+	defer stop()
+	_, err := p.store.Update(claim, key.provider, key.id, func(h Holding) (Entry, error) {
+		switch {
+		case h.Missing != nil:
+			return Entry{}, h.Missing
+		case !h.Found, compareEntries(&tomb.entry, &h.Entry, true) <= 0:
+			return Entry{}, errStoredAlready
+		}
+		return tomb.entry.over(h), nil
+	})
+	if errors.Is(err, errStoredAlready) {
+		return nil
+	}
+	return err
+}
+
+// tellUnwritten tells that the store could not take a record. Looks that fail in the same way tell
+// it once.
+func (p *Pool) tellUnwritten(ctx context.Context, key credentialKey, err error) {
+	if p.view.firstTime(key.provider + "/" + key.id + ": " + err.Error()) {
+		p.emit(ctx, Event{
+			Type: StoreFailed, Reason: "persist", Provider: key.provider, ID: key.id,
+			Err: fmt.Errorf("reauth: store %s/%s: %w", key.provider, key.id, err),
+		})
+	}
 }

@@ -2,6 +2,8 @@ package reauth
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/reauth-go/reauth/internal/vendors"
@@ -9,8 +11,6 @@ import (
 
 // What others write. A pool reads its store on a rejection and before each exchange, when it
 // matters; and in between at most once a second, in the background, only when it is asked to serve.
-
-const checkEvery = time.Second
 
 // checkStore re-reads the store, and the files of followed programs, in the background, at most
 // once a second. Otherwise it costs one atomic load.
@@ -23,30 +23,38 @@ func (p *Pool) checkStore(ctx context.Context, now time.Time) {
 	detached := context.WithoutCancel(ctx)
 	started := p.work.start(func() {
 		defer v.busy.Store(false)
-		ctx, stop := context.WithTimeout(detached, storeTimeout)
-		defer stop()
-		if err := p.load(ctx); err != nil {
-			p.emit(ctx, Event{Type: StoreFailed, Reason: "load", Err: err})
-		}
-		p.checkPrograms(ctx)
+		p.lookAround(detached)
 	})
 	if !started {
 		v.busy.Store(false)
 	}
 }
 
-// load adopts what the store holds, and emits an event for each credential that got other tokens.
+// lookAround adopts what others have written, and writes what the store lacks.
+func (p *Pool) lookAround(ctx context.Context) {
+	bounded, stop := context.WithTimeout(ctx, storeTimeout)
+	err := p.load(bounded)
+	stop()
+	if err != nil {
+		p.emit(ctx, Event{Type: StoreFailed, Reason: "load", Err: err})
+	} else if p.shared {
+		p.writeForward(ctx)
+	}
+	p.checkPrograms(ctx)
+}
+
+// load adopts what the store holds, and tells about it.
 func (p *Pool) load(ctx context.Context) error {
-	adopted, err := p.adoptNews(ctx)
-	for _, m := range adopted {
-		m.emit(ctx, Event{Type: Adopted})
+	tell, err := p.adoptNews(ctx)
+	for _, e := range tell {
+		p.emit(ctx, e)
 	}
 	return err
 }
 
-// adoptNews adopts what the store holds, unless its version has been merged already. It returns the
-// members that got other tokens, and emits no event.
-func (p *Pool) adoptNews(ctx context.Context) (adopted []*member, err error) {
+// adoptNews adopts what the store holds, unless its version has been merged already. It emits no
+// event, and returns those to tell.
+func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 	if !p.shared {
 		return nil, nil
 	}
@@ -57,135 +65,253 @@ func (p *Pool) adoptNews(ctx context.Context) (adopted []*member, err error) {
 		return nil, context.Cause(ctx)
 	}
 	defer func() { <-v.loading }()
-	before := v.changes.Load()
-	entries, version, err := p.store.Load(ctx, v.version)
+	g := &merging{pool: p, before: v.changes.Load(), written: v.writtenSoFar()}
+	snap, err := p.store.Load(ctx, v.version)
+	if err == nil && snap.Delta && !g.foundAll(snap.Entries) {
+		snap, err = p.store.Load(ctx, "") // the store went back: it lacks what this pool has written
+	}
+	v.looked(err, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	if v.version != "" && version == v.version {
-		return nil, nil
+	g.merge(snap)
+	if g.complete || !snap.Delta {
+		v.version = snap.Version
 	}
-	merged := p.merge(entries, before)
-	v.version = version
-	if !merged.complete {
+	if !g.complete && !snap.Delta {
 		v.version = "" // this pool has changed something meanwhile: all of it is to be read again
 	}
-	return merged.adopted, nil
+	v.noteSeen(g.written)
+	return g.tell, nil
 }
 
-// merging is the adoption of a store's entries, which were read after a change of the pool. What
+// merging is the adoption of a store's records, which were read after a change of the pool. What
 // has changed in the pool since then is left alone: the store may have been read before it.
 type merging struct {
 	pool     *Pool
 	before   int64            // number of that change
-	there    map[*member]bool // members that the store holds
+	written  map[credentialKey]bool // records that must have changed
 	complete bool             // nothing was left alone
-	adopted  []*member        // members that got other tokens
+	identity string           // of the store
+	there    map[*member]bool // members whose records were found
+	homeless int              // members that only another store has
+	tell     []Event
 }
 
-// merge adopts entries that were read after the change of that number. Members that the store does
-// not hold leave the pool, unless they have changed since then.
-func (p *Pool) merge(entries []Entry, before int64) *merging {
-	g := &merging{pool: p, before: before, there: make(map[*member]bool, len(entries)), complete: true}
-	for _, e := range entries {
-		g.take(e)
+// foundAll reports whether the records that this pool has written are among the changed ones.
+func (g *merging) foundAll(entries []Entry) bool {
+	if len(g.written) == 0 {
+		return true
 	}
-	for _, m := range p.members() {
-		switch {
-		case g.there[m]:
-		case m.changedSince(before):
-			g.complete = false
-		default:
-			m.group.drop(m)
+	found := 0
+	for _, e := range entries {
+		if g.written[canonicalKey(e.Credential.Provider, e.Credential.ID)] {
+			found++
 		}
 	}
-	return g
+	return found == len(g.written)
 }
 
-// take merges one entry.
+// find returns the member of a record; nil if there is none.
+func (g *merging) find(c Credential) *member {
+	return g.pool.groupOf(vendors.Canonical(c.Provider)).find(c.ID)
+}
+
+// merge adopts the records of a snapshot.
+func (g *merging) merge(snap Snapshot) {
+	g.complete, g.identity, g.there = true, snap.Identity, make(map[*member]bool, len(snap.Entries))
+	if before := g.pool.view.isStore(snap.Identity); before != snap.Identity {
+		g.returnTo(snap.Identity)
+	}
+	for _, e := range snap.Entries {
+		g.take(e)
+	}
+	g.tellBroken(snap.Broken)
+	if !snap.Delta {
+		g.takeAbsent()
+	}
+}
+
+// returnTo takes up again what could not be saved in the store of that identity before.
+func (g *merging) returnTo(identity string) {
+	for key, e := range g.pool.view.takeUnsaved(identity) {
+		m := g.pool.groupOf(key.provider).find(key.id)
+		if m == nil {
+			continue
+		}
+		if held := m.entry(); compareEntries(&e, &held, false) > 0 {
+			m.adopt(e)
+			m.setHome(identity)
+		}
+	}
+}
+
+// take merges one record.
 func (g *merging) take(e Entry) {
-	c := e.Credential.clone()
+	c := &e.Credential
 	c.Provider = vendors.Canonical(c.Provider)
 	if c.Provider == "" || c.ID == "" {
 		return // nobody can ask for it; the store keeps it
 	}
 	group := g.pool.groupOf(c.Provider)
-	m := group.find(c.ID)
+	if m := group.find(c.ID); m != nil {
+		g.there[m] = true
+		g.takeKnown(m, e)
+		return
+	}
+	tomb, known := group.tombstone(c.ID)
 	switch {
-	case m == nil && group.removedSince(c.ID, g.before):
+	case known && tomb.change > g.before:
 		g.complete = false
-	case m == nil:
-		m = group.addNew(c, e.Standing.LastRefresh)
-		g.there[m] = true
-		m.applyStanding(e.Standing)
+	case known && compareEntries(&tomb.entry, &e, true) > 0:
+		g.pool.view.noteRemoval(credentialKey{c.Provider, c.ID}) // an older record has been put back
+	case e.Removed:
+		group.bury(e, 0)
 	default:
+		m := group.addNew(e)
+		m.setHome(g.identity)
 		g.there[m] = true
-		group.movePlace(m, c)
-		g.takeTokens(m, c, e.Standing)
+		m.mergeMarks(e.Marks)
 	}
 }
 
-// takeTokens adopts the store's tokens of a member when they are others than its own, and its own
-// are not newer.
-func (g *merging) takeTokens(m *member, c Credential, s Standing) {
+// takeKnown merges the record of a member.
+func (g *merging) takeKnown(m *member, e Entry) {
 	if m.changedSince(g.before) {
 		g.complete = false
 		return
 	}
-	current := m.tokens.Load().cred
-	followed := m.place.Load().follow != nil // the store holds no tokens of it
-	if !followed && !sameTokens(c, current) && !isSpent(current, c.RefreshToken) {
-		var refreshed time.Time
-		if s.Of == digest(c.AccessToken) {
-			refreshed = s.LastRefresh
+	held, sameStore := m.entry(), m.livesIn(g.identity)
+	c := compareEntries(&held, &e, sameStore)
+	switch {
+	case c > 0:
+		m.setHome(g.identity)
+		if !e.Removed {
+			m.group.movePlace(m, e.Credential)
 		}
-		m.adopt(c, refreshed)
-		g.adopted = append(g.adopted, m)
+		g.pool.view.noteAhead(m)
+		return
+	case e.Removed:
+		m.group.drop(m)
+		m.group.bury(e, 0)
+		return
+	case !sameTokens(held.Credential, e.Credential) || c < 0:
+		g.adopt(m, e, sameStore)
 	}
-	m.applyStanding(s)
+	m.setHome(g.identity)
+	m.group.movePlace(m, e.Credential)
+	if len(m.mergeMarks(e.Marks)) > 0 {
+		g.pool.view.noteAhead(m)
+	}
 }
 
-// addNew makes a member of a credential that the store holds, or has just been given.
-func (g *group) addNew(c Credential, refreshed time.Time) *member {
+// adopt takes over a record that is newer than the one held.
+func (g *merging) adopt(m *member, e Entry, sameStore bool) {
+	if !sameStore && m.isUnsaved() {
+		g.pool.view.keepUnsaved(m.setHome(g.identity), m.key(), m.entry())
+	}
+	other := m.tokens.Load().digest != digest(e.Credential.AccessToken)
+	if m.place.Load().follow == nil {
+		m.adopt(e)
+	} else {
+		m.adopt(m.withTokensOf(e))
+		other = false
+	}
+	if other {
+		g.tell = append(g.tell, Event{Type: Adopted, Provider: m.provider, ID: m.id})
+	}
+}
+
+// takeAbsent deals with members that the store does not hold. They are written into their own store,
+// which went back, and never into another one.
+func (g *merging) takeAbsent() {
+	for _, m := range g.pool.members() {
+		switch {
+		case g.there[m]:
+		case m.changedSince(g.before):
+			g.complete = false
+		case !m.livesIn(g.identity):
+			g.homeless++
+		default:
+			g.pool.view.noteAhead(m)
+		}
+	}
+	if g.homeless > 0 && g.pool.view.firstTime("other store "+g.identity) {
+		g.tell = append(g.tell, Event{Type: StoreFailed, Reason: "other-store", Err: fmt.Errorf(
+			"reauth: the store is another one than before, and lacks %d of the pool's credentials; they are "+
+				"served from memory until the pool is closed: put the store back, or add them again", g.homeless)})
+	}
+}
+
+// tellBroken tells, once each, what is wrong with the store. A record that cannot be read is not
+// absent.
+func (g *merging) tellBroken(broken []error) {
+	for _, err := range broken {
+		var record *RecordError
+		e := Event{Type: StoreFailed, Reason: "place", Err: err}
+		if errors.As(err, &record) {
+			e.Reason, e.Provider, e.ID = "record", record.Provider, record.ID
+			if m := g.find(Credential{Provider: record.Provider, ID: record.ID}); m != nil {
+				g.there[m] = true
+			}
+		}
+		if g.pool.view.firstTime(err.Error()) {
+			g.tell = append(g.tell, e)
+		}
+	}
+}
+
+// addNew makes a member of a record that the store holds, or has just been given.
+func (g *group) addNew(e Entry) *member {
+	c := e.Credential
 	m := &member{
-		pool: g.pool, group: g, provider: c.Provider, id: c.ID, refreshed: refreshed,
+		pool: g.pool, group: g, provider: c.Provider, id: c.ID,
 		order: g.pool.added.Add(1), hash: hashOf(c.ID),
 	}
 	m.place.Store(newPlace(c))
-	c = m.withProgramTokens(c)
-	m.tokens.Store(newTokens(c, fromLogin, refreshed, time.Now()))
+	m.tokens.Store(newTokens(m.withTokensOf(e), fromLogin, time.Now()))
 	m.change = g.pool.view.nextChange()
 	return g.add(m)
 }
 
-// addStored makes a credential that Add has stored the one in use.
-func (g *group) addStored(c Credential, newLogin bool) *member {
-	m := g.find(c.ID)
+// addStored makes a record that Add has stored the one in use.
+func (g *group) addStored(e Entry, newLogin bool) *member {
+	m := g.find(e.Credential.ID)
 	if m == nil {
-		return g.addNew(c, time.Time{})
+		return g.addNew(e)
 	}
-	g.movePlace(m, c)
-	m.addedAgain(m.withProgramTokens(c), newLogin)
+	g.movePlace(m, e.Credential)
+	m.addedAgain(m.withTokensOf(e), newLogin)
 	return m
 }
 
 // reread looks whether the store, or the file of the program that is followed, holds other tokens
 // than those that the flight replaces.
 func (m *member) reread(ctx context.Context, f *flight) (*tokens, error) {
-	ctx, stop := context.WithTimeout(ctx, storeTimeout)
-	defer stop()
 	if program := m.place.Load().follow; program != nil && !f.exchange {
 		return m.rereadProgram(f, program)
 	}
+	if f.exchange { // a login is at stake
+		ctx, stop := context.WithTimeout(ctx, storeTimeout)
+		defer stop()
+		return m.rereadStore(ctx, f)
+	}
+	if err := m.pool.view.recentFailure(time.Now()); err != nil { // one look for all
+		return nil, err
+	}
+	ctx, stop := context.WithTimeout(ctx, glanceTimeout)
+	defer stop()
 	return m.rereadStore(ctx, f)
 }
 
+// glanceTimeout is how long a request waits for a store that may hold another key than the refused
+// one. A store that is slower is read in the background, for the next request.
+const glanceTimeout = 250 * time.Millisecond
+
 // rereadStore adopts what the store holds, and returns the tokens that m has then.
 func (m *member) rereadStore(ctx context.Context, f *flight) (*tokens, error) {
-	adopted, err := m.pool.adoptNews(ctx)
-	for _, a := range adopted {
-		f.tell = append(f.tell, Event{Type: Adopted, Provider: a.provider, ID: a.id})
-	}
+	tell, err := m.pool.adoptNews(ctx)
+	f.tell = append(f.tell, tell...)
 	if err != nil {
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "load", Err: err})
 		return nil, err
@@ -212,30 +338,32 @@ func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 	return nil, &followedError{follower: program}
 }
 
-// withProgramTokens returns c with the tokens of the program that it follows, if it follows one.
-// While the program's file cannot be read c has none: the file may appear later.
-func (m *member) withProgramTokens(c Credential) Credential {
+// withTokensOf returns e with the tokens of the program that the member follows, if it follows one.
+// While the program's file cannot be read e has none: the file may appear later.
+func (m *member) withTokensOf(e Entry) Entry {
 	program := m.place.Load().follow
 	if program == nil {
-		return c
+		return e
 	}
 	m.pool.view.followed.Store(true)
 	state := program.fileState()
-	c, _ = program.fill(c)
-	m.readProgram(state, c)
-	return c
+	e.Credential, _ = program.fill(e.Credential)
+	m.readProgram(state, e.Credential)
+	return e
 }
 
 // adoptFromProgram reads the program's file and adopts the access token in it. It reports whether
 // that is another than the one held.
 func (m *member) adoptFromProgram(program *follower) (other bool, err error) {
 	state := program.fileState() // before reading: a later write shows at the next check
-	c, err := program.fill(m.tokens.Load().cred)
+	e := m.tokens.Load().entry()
+	c, err := program.fill(e.Credential)
 	if err != nil {
 		return false, err
 	}
 	if other = m.readProgram(state, c); other {
-		m.adopt(c, time.Time{})
+		e.Credential, e.LastRefresh = c, time.Time{}
+		m.adopt(e)
 	}
 	return other, nil
 }

@@ -54,37 +54,38 @@ func (s *watchedStore) take() []string {
 	return ops
 }
 
-func (s *watchedStore) Load(ctx context.Context, version string) ([]reauth.Entry, string, error) {
+func (s *watchedStore) Load(ctx context.Context, version string) (reauth.Snapshot, error) {
 	s.mu.Lock()
 	s.loads++
 	err, slow := s.failing["load"], s.slow
 	s.mu.Unlock()
 	time.Sleep(slow)
 	if err != nil {
-		return nil, "", err
+		return reauth.Snapshot{}, err
 	}
 	return s.Store.Load(ctx, version)
 }
 
-// Update notes "claim", "read", "persist" and "release", in this order. When persist is to fail, it
-// returns ErrNotStored with the credential, as a full disk makes a durable store do.
+// Update notes "claim", "read", "mark spending", "persist" and "release", in this order. When persist
+// is to fail, it returns ErrNotStored with the entry, as a full disk makes a durable store do.
 func (s *watchedStore) Update(
-	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
-) (reauth.Credential, error) {
+	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
+) (reauth.Entry, error) {
 	if err := s.note("claim"); err != nil {
-		return reauth.Credential{}, err
+		return reauth.Entry{}, err
 	}
-	var unsaved reauth.Credential
+	var unsaved reauth.Entry
 	lost := errors.New("lost")
-	c, err := s.Store.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
+	e, err := s.Store.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
 		_ = s.note("read")
-		got, err := fn(c, found)
+		h.Spend = s.noteSpending(h.Spend)
+		got, err := fn(h)
 		if err != nil {
 			return got, err
 		}
 		if err := s.note("persist"); err != nil {
 			unsaved = got
-			return reauth.Credential{}, lost
+			return reauth.Entry{}, lost
 		}
 		return got, nil
 	})
@@ -92,18 +93,32 @@ func (s *watchedStore) Update(
 	if errors.Is(err, lost) {
 		return unsaved, fmt.Errorf("%w: disk full", reauth.ErrNotStored)
 	}
-	return c, err
+	return e, err
 }
 
-func (s *watchedStore) Mark(ctx context.Context, provider, id string, st reauth.Standing) error {
-	op := "mark"
-	if st.Spending != "" {
-		op = "mark spending"
+// noteSpending is a Holding's Spend that is noted.
+func (s *watchedStore) noteSpending(
+	spend func(context.Context, reauth.Spending) error,
+) func(context.Context, reauth.Spending) error {
+	return func(ctx context.Context, sp reauth.Spending) error {
+		op := "mark spending"
+		if sp.Of == "" {
+			op = "spent nothing"
+		}
+		if err := s.note(op); err != nil {
+			return err
+		}
+		return spend(ctx, sp)
 	}
-	if err := s.note(op); err != nil {
+}
+
+func (s *watchedStore) Mark(
+	ctx context.Context, provider, id, key string, m reauth.Mark, seen time.Time,
+) error {
+	if err := s.note("mark"); err != nil {
 		return err
 	}
-	return s.Store.Mark(ctx, provider, id, st)
+	return s.Store.Mark(ctx, provider, id, key, m, seen)
 }
 
 // bubbleOver is bubble with a pool over a watchedStore.
@@ -144,23 +159,21 @@ func TestOrderOfARenewal(t *testing.T) {
 		fakes, _ := r.pool.ProviderFor(mustURL(t, r.url))
 		noted := func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
 			_ = store.note("exchange")
-			entries, _, err := store.Store.Load(ctx, "")
-			require.NoError(t, err)
-			spending := entries[0].Standing.Spending
-			assert.Equal(t, reauth.Digest(refresh), spending, "other processes can see which token is being spent")
+			spending := reauth.Record(t, store.Store, "xai-oauth", "me").Spending
+			assert.Equal(t, reauth.Digest(refresh), spending.Of, "other processes can see which token is being spent")
 			return fakes.Refresher.Refresh(ctx, c)
 		}
 		r.register(t, func(p *reauth.Provider) { p.Refresher = reauth.RefresherFunc(noted) })
 		status, _ := r.mustPost(t)
 		require.Equal(t, 200, status)
 		synctest.Wait()
-		want := []string{"claim", "read", "mark spending", "exchange", "persist", "release", "mark"}
+		want := []string{"claim", "read", "mark spending", "exchange", "persist", "release"}
 		assert.Equal(t, want, store.take())
-		entries, _, err := store.Load(context.Background(), "")
-		require.NoError(t, err)
-		assert.Empty(t, entries[0].Standing.Spending)
-		assert.Equal(t, reauth.Digest(entries[0].Credential.AccessToken), entries[0].Standing.Of)
-		assert.WithinDuration(t, time.Now(), entries[0].Standing.LastRefresh, time.Second)
+		e := reauth.Record(t, store, "xai-oauth", "me")
+		assert.Empty(t, e.Spending)
+		assert.EqualValues(t, 2, e.Generation)
+		assert.Contains(t, e.Spent, reauth.Digest(refresh))
+		assert.WithinDuration(t, time.Now(), e.LastRefresh, time.Second)
 	})
 }
 
@@ -243,14 +256,12 @@ func TestRefreshDoesNotBringBackWhatWasRemovedElsewhere(t *testing.T) {
 		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
 			r := rigs[0]
 			old, _ := r.login(t, "me")
-			require.NoError(t, store.Delete(context.Background(), "xai-oauth", "me"))
+			store.Bury(t, "xai-oauth", "me")
 			r.fake.Expire(old)
 			status, _ := r.mustPost(t)
 			assert.Equal(t, 403, status)
 			assert.Zero(t, r.fake.TokenRequests())
-			entries, _, err := store.Load(context.Background(), "")
-			require.NoError(t, err)
-			assert.Empty(t, entries)
+			assert.True(t, store.Record(t, "xai-oauth", "me").Removed)
 			assert.Empty(t, r.pool.Status())
 		})
 	})
@@ -296,52 +307,62 @@ func TestSuspectMarksAreNotShared(t *testing.T) {
 			r.fake.Exhaust(noReset, "key-a", "key-b")
 			r.mustPost(t)
 			synctest.Wait()
-			entries, _, err := store.Load(context.Background(), "")
-			require.NoError(t, err)
-			for _, e := range entries {
-				assert.Zero(t, e.Standing.AsideUntil)
+			for _, id := range []string{"a", "b"} {
+				assert.Empty(t, store.Record(t, "xai-oauth", id).Marks)
 			}
 		})
 	})
 }
 
-// The mark with the latest At wins, in whatever order the marks reach the store.
-func TestNewestAtWins(t *testing.T) {
+// A mark is written over the one that its writer has seen, whatever the clocks say.
+func TestMarksFollowEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
 		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
 			r := rigs[0]
 			r.key(t, "a", "key-a")
-			now := time.Now()
-			of := reauth.Digest("key-a")
-			mark := func(st reauth.Standing) reauth.CredentialStatus {
-				st.Of = of
-				require.NoError(t, store.Mark(context.Background(), "xai-oauth", "a", st))
+			now, of := time.Now(), reauth.Digest("key-a")
+			look := func() reauth.CredentialStatus {
 				time.Sleep(2 * time.Second)
 				r.mustPost(t)
 				synctest.Wait()
 				return r.status(t, "a")
 			}
 			r.fake.Exhaust(noReset, "key-a") // a success would lift a mark
-			s := mark(reauth.Standing{At: now.Add(time.Hour), Retired: true, Reason: "test"})
-			assert.EqualValues(t, reauth.Retired, s.State)
-			s = mark(reauth.Standing{At: now.Add(time.Minute)})
-			assert.EqualValues(t, reauth.Retired, s.State, "an older mark changes nothing")
+			first := reauth.Mark{Until: reauth.Forever, At: now.Add(time.Hour), Reason: "test", Of: of}
+			store.PutMark(t, "xai-oauth", "a", "token", first)
+			assert.EqualValues(t, reauth.Retired, look().State)
+			late := reauth.Mark{Until: now.Add(time.Minute), At: now.Add(2 * time.Hour), Of: of}
+			require.ErrorIs(t, store.Mark(t.Context(), "xai-oauth", "a", "token", late, time.Time{}), reauth.ErrMarked)
+			s := look()
+			assert.EqualValues(t, reauth.Retired, s.State, "its writer had not seen the one that stands")
 			assert.Equal(t, "test", s.Reason)
 		})
 	})
 }
 
-// A mark in the store is about the tokens that Of names. About other tokens it says nothing.
+// A mark in the store is about the tokens, or the login, that Of names. About others it says nothing.
 func TestStandingAboutOtherTokensIsVoid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := reauth.NewMemStore()
-		store.Put(t, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-a"},
-			reauth.Standing{Retired: true, At: time.Now(), Of: reauth.Digest("an older key")})
+		store := &voidMarks{Store: reauth.NewMemStore()}
 		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
 			assert.Equal(t, reauth.Good, rigs[0].status(t, "a").State)
 		})
 	})
+}
+
+// voidMarks is a store that has a credential with marks about other tokens and another login.
+type voidMarks struct{ reauth.Store }
+
+func (voidMarks) Load(context.Context, string) (reauth.Snapshot, error) {
+	retired := reauth.Mark{Until: reauth.Forever, At: time.Now(), Reason: "test"}
+	ofToken, ofLogin := retired, retired
+	ofToken.Of = reauth.Digest("an older key")
+	ofLogin.Of = reauth.LoginOf(time.Now().Add(-time.Hour))
+	return reauth.Snapshot{Version: "1", Entries: []reauth.Entry{{
+		Credential: reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-a"}, Login: time.Now(),
+		Marks: map[string]reauth.Mark{"token": ofToken, "login": ofLogin},
+	}}}, nil
 }
 
 func TestStoreIsLookedAtOnceASecondAndOnlyWhenAsked(t *testing.T) {
@@ -365,13 +386,15 @@ func TestRejectedKeyIsLookedUpInTheStore(t *testing.T) {
 		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
 			r := rigs[0]
 			r.key(t, "a", "key-old")
+			r.mustPost(t)
+			synctest.Wait() // the pool has just looked at the store, and does not look again by itself
 			r.fake.AddKey("key-new")
 			r.fake.Expire("key-old")
 			replaced := reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-new"}
-			store.Put(t, replaced, reauth.Standing{At: time.Now()})
+			store.Put(t, replaced, time.Time{})
 			status, _ := r.mustPost(t)
 			assert.Equal(t, 200, status, "another process has replaced the key")
-			assert.Equal(t, []string{"key-old", "key-new"}, r.tokens())
+			assert.Equal(t, []string{"key-old", "key-old", "key-new"}, r.tokens())
 		})
 	})
 }
@@ -391,7 +414,7 @@ func TestRefusedGrantIsLookedUpOnceMore(t *testing.T) {
 			}
 			refused := func(_ context.Context, c reauth.Credential) (reauth.Credential, error) {
 				assert.Equal(t, refresh, c.RefreshToken)
-				go store.Put(t, rotated, reauth.Standing{At: time.Now()}) // it waits for the claim
+				go store.Put(t, rotated, time.Now()) // it waits for the claim
 				return reauth.Credential{}, &reauth.RefreshError{Code: "invalid_grant", Permanent: true}
 			}
 			r.register(t, func(p *reauth.Provider) { p.Refresher = reauth.RefresherFunc(refused) })
@@ -409,7 +432,7 @@ func TestRefusedGrantIsLookedUpOnceMore(t *testing.T) {
 func TestCredentialsOfAProviderRegisteredLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := reauth.NewMemStore()
-		store.Put(t, reauth.Credential{Provider: "mine", ID: "a", AccessToken: "key-a"}, reauth.Standing{})
+		store.Put(t, reauth.Credential{Provider: "mine", ID: "a", AccessToken: "key-a"}, time.Time{})
 		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
 			r := rigs[0]
 			require.Len(t, r.pool.Status(), 1)

@@ -2,6 +2,7 @@ package reauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -14,24 +15,24 @@ const suspectRest = 10 * time.Second
 // credential, and not the request, is at fault.
 type penalty struct {
 	m       *member
-	mark    *mark
+	mark    keyedMark
 	verdict Verdict
 	proven  bool // the token endpoint said so, whatever other credentials say
 }
 
-// penalize marks m for the refusal v of t, sent at the given time; failed is why a rejected token
-// could not be renewed. It returns nil when setMark finds nothing to mark.
-func (m *member) penalize(ctx context.Context, t *tokens, sent time.Time, v Verdict, failed error) *penalty {
-	k := m.setMark(t, sent, v, failed)
-	if k == nil {
+// penalize marks m for the refusal v of t, sent when those marks stood; failed is why a rejected
+// token could not be renewed. It returns nil when setMark finds nothing to mark.
+func (m *member) penalize(ctx context.Context, t *tokens, seen *marks, v Verdict, failed error) *penalty {
+	set := m.setMark(t, seen, v, failed)
+	if set.mark == nil {
 		return nil
 	}
-	e := Event{Type: PutAside, Reason: k.reason, Until: k.until}
-	if k.retired {
+	e := Event{Type: PutAside, Reason: set.mark.reason, Until: set.mark.until}
+	if set.mark.retired {
 		e.Type = Retired
 	}
 	m.emit(ctx, e)
-	return &penalty{m: m, mark: k, verdict: v, proven: v.Kind == Rejected && isPermanent(failed)}
+	return &penalty{m: m, mark: set, verdict: v, proven: v.Kind == Rejected && isPermanent(failed)}
 }
 
 // commitPenalties tells the store the marks of one request. When several credentials gave the same
@@ -64,21 +65,19 @@ func suspicious(penalties []*penalty) bool {
 	return n > 1
 }
 
-// share writes the mark to the store.
-func (p *penalty) share(ctx context.Context) {
-	k := p.mark
-	k.shared.Store(true)
-	p.m.shareStanding(ctx, Standing{AsideUntil: k.until, Retired: k.retired, Reason: k.reason, At: k.at, Of: k.of})
-}
+// share tells the store the mark.
+func (p *penalty) share(ctx context.Context) { p.m.shareMarks(ctx, p.m.share(p.mark)) }
 
 // shorten leaves of the mark what a suspect request justifies.
 func (p *penalty) shorten(ctx context.Context) {
-	now := time.Now()
+	now, k := time.Now(), p.mark.mark
 	until := now.Add(suspectRest)
-	if !p.mark.retired && p.mark.until.Before(until) {
+	if !k.retired && k.until.Before(until) {
 		return
 	}
-	if p.m.replaceMark(p.mark, newMark(until, false, p.mark.reason, now, p.mark.of)) {
+	short := newMark(until, false, k.reason, now, k.of)
+	short.at = k.at
+	if p.m.shorten(p.mark, short) {
 		p.m.emit(ctx, Event{Type: PutAside, Reason: "suspect-request", Until: until})
 	}
 }
@@ -95,46 +94,61 @@ func (m *member) served(ctx context.Context, t *tokens, resp *http.Response, sen
 }
 
 // noteAccepted notes that a request sent with t at the given time was accepted, and tells the store
-// when that lifted a mark.
+// which marks that lifted.
 func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time) {
-	if m.accept(t, sent) {
-		m.shareStanding(ctx, Standing{At: time.Now(), Of: t.digest})
+	if writes := m.accept(t, sent); len(writes) > 0 {
+		m.shareMarks(ctx, writes)
 	}
 }
 
-// shareStanding tells the store a standing. Where that may take time it happens in the background:
-// no request waits for it. One standing of a credential is written at a time; of those that follow
-// meanwhile only the newest is written, so that a storm of refusals is none for the store.
-func (m *member) shareStanding(ctx context.Context, s Standing) {
-	s = m.completeStanding(s)
-	if !m.pool.shared {
-		m.writeStanding(ctx, s)
+// shareMarks tells the store marks, in the background: no request waits for it. One mark of a
+// credential is written at a time, and of those that follow under one key meanwhile only the newest,
+// so that a storm of refusals is none for the store.
+func (m *member) shareMarks(ctx context.Context, writes []queuedMark) {
+	if !m.pool.shared || len(writes) == 0 {
 		return
 	}
-	q := &queuedStanding{ctx, s}
-	m.queueStanding(q, func() bool { // false when the pool is closed: it tells nobody any more
-		return m.pool.work.startFromWorker(func() { m.writeStandings(q) })
+	detached := context.WithoutCancel(ctx)
+	m.queueMarks(writes, func() bool { // false when the pool is closed: it tells nobody any more
+		return m.pool.work.startFromWorker(func() { m.writeMarks(detached) })
 	})
 }
 
-// writeStandings writes a standing, and those that were queued meanwhile.
-func (m *member) writeStandings(q *queuedStanding) {
+// writeMarks writes the queued marks. A store that cannot take one costs the others' knowledge of
+// it, until this pool looks at the store again; an event tells it.
+func (m *member) writeMarks(ctx context.Context) {
+	over := false
 	defer func() {
-		if q != nil { // an observer has ended the goroutine
+		if !over { // an observer has ended the goroutine
 			m.stopWriting()
 		}
 	}()
-	for ; q != nil; q = m.nextStanding() {
-		m.writeStanding(q.ctx, q.standing)
+	overtaken := false
+	for {
+		q, ok := m.nextMark()
+		if !ok {
+			break
+		}
+		err := m.writeMark(ctx, q)
+		overtaken = overtaken || errors.Is(err, ErrMarked)
+	}
+	over = true
+	if overtaken { // another pool knows better: the next request takes over what that has written
+		m.pool.view.lookSoon()
 	}
 }
 
-// writeStanding writes one standing. A store that cannot take it costs nothing but the others'
-// knowledge of the mark, and an event tells it.
-func (m *member) writeStanding(ctx context.Context, s Standing) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+// writeMark writes one mark.
+func (m *member) writeMark(ctx context.Context, q queuedMark) error {
+	ctx, stop := context.WithTimeout(ctx, storeTimeout)
 	defer stop()
-	if err := m.pool.store.Mark(ctx, m.provider, m.id, s); err != nil {
+	err := m.pool.store.Mark(ctx, m.provider, m.id, q.key, q.mark, q.seen)
+	switch {
+	case err == nil:
+		m.pool.noteWritten(m.key())
+	case !errors.Is(err, ErrMarked):
+		m.pool.view.noteAhead(m)
 		m.emit(ctx, Event{Type: StoreFailed, Reason: "mark", Err: err})
 	}
+	return err
 }

@@ -52,6 +52,27 @@ type storeView struct {
 	version string        // the store's version that was last merged; guarded by loading
 
 	followed atomic.Bool // the pool follows logins of other programs
+
+	mu       sync.Mutex // guards what follows
+	identity string     // of the store that was last merged; empty: none yet
+	failure  lookFailure
+	written  map[credentialKey]bool // records that this pool has written, or adopted under a claim, since the last merge
+	ahead    map[*member]bool       // of whose records this pool knows newer ones than the store
+	removals map[credentialKey]bool // tombstones that the store lacks
+	unsaved  map[savedElsewhere]Entry
+	told     map[string]bool // troubles of the store that events have told
+}
+
+// lookFailure is the last failure to read the store.
+type lookFailure struct {
+	at  time.Time
+	err error
+}
+
+// savedElsewhere names a pair that was not saved before its store gave way to another one.
+type savedElsewhere struct {
+	identity string
+	key      credentialKey
 }
 
 // nextChange counts a change of tokens.
@@ -95,7 +116,13 @@ type group struct {
 	mu      sync.Mutex // guards what follows
 	members []*member  // by priority, then in the order in which they were added
 	byID    map[string]*member
-	removed map[string]int64 // at which change of the pool an ID was removed; see Pool.merge
+	removed map[string]tombstone
+}
+
+// tombstone is a removal that a pool knows of.
+type tombstone struct {
+	entry  Entry
+	change int64 // of the pool; see Pool.merge
 }
 
 // standingChanged makes the next choice look at all standings anew.
@@ -124,7 +151,7 @@ type candidates struct {
 // size is a multiple of a cache line's, so that these fields of each member lie on one line.
 type member struct {
 	tokens     atomic.Pointer[tokens]
-	mark       atomic.Pointer[mark] // nil: good standing
+	marks      atomic.Pointer[marks] // nil: none
 	place      atomic.Pointer[place]
 	inFlight   atomic.Int64
 	rejections atomic.Int32 // in a row, since a provider last accepted the credential
@@ -138,18 +165,16 @@ type member struct {
 	order    int64
 	hash     uint64 // of the ID
 
-	mu          sync.Mutex // guards what follows, and writes to tokens and mark
+	mu          sync.Mutex // guards what follows, and writes to tokens and marks
 	flight      *flight    // the renewal under way, or nil
 	restraint   restraint
 	past        []string  // digests of the last few access tokens that were replaced
-	unsaved     bool      // the tokens are newer than the store's
-	refreshed   time.Time // when the tokens were obtained, by whichever pool
-	marked      time.Time // when the newest standing known was written
-	spending    string    // digest of the refresh token that this pool is exchanging
+	unsaved     bool      // an exchange brought the tokens, and the store could not take them so far
 	change      int64     // number of the last change of the tokens; see Pool.merge
-	writing     bool      // a standing is being written to the store
-	toWrite     *queuedStanding
+	writing     bool      // a mark is being written to the store
+	toWrite     []queuedMark
 	programSeen string // state of the followed program's file when it was last read
+	home        string // identity of the store that has the record; empty: not known
 }
 
 func (m *member) String() string { return m.provider + "/" + m.id }
@@ -204,19 +229,26 @@ type CredentialStatus struct {
 	InFlight, Priority              int
 }
 
-// standing returns the mark that is in force, or nil.
+// standing returns the mark that is in force and ends last, or nil.
 func (m *member) standing(now time.Time) *mark {
-	k := m.mark.Load()
-	if k == nil || !k.retired && !now.Before(k.until) {
-		return nil
+	if s := m.marks.Load(); s != nil && s.worst.holds(now) {
+		return s.worst
 	}
-	return k
+	return nil
 }
 
-// queuedStanding waits until the standing before it is written to the store.
-type queuedStanding struct {
-	ctx      context.Context //nolint:containedctx // of the request that caused it, for its values
-	standing Standing
+func (m *member) key() credentialKey { return credentialKey{m.provider, m.id} }
+
+// entry returns the record of the credential as a store keeps it, without marks. It shares with the
+// tokens. A store has no tokens of a login that is followed.
+func (m *member) entry() Entry {
+	e, place := m.tokens.Load().entry(), m.place.Load()
+	e.Credential.Provider, e.Credential.ID = m.provider, m.id
+	e.Credential.Priority, e.Credential.Hosts = place.priority, place.named
+	if place.follow != nil {
+		e.Credential.AccessToken, e.Credential.RefreshToken, e.Credential.Expiry = "", "", time.Time{}
+	}
+	return e
 }
 
 // observed reports whether anybody is told of events, so that a successful request need not build

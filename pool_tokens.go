@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// tokens is one generation of a credential's tokens and what is known of them. A generation is
-// replaced as a whole, so a request can compare what it sent with what is current.
+// tokens is one generation of a credential's tokens and what is known of them: its record, but for
+// the marks. A generation is replaced as a whole, so a request can compare what it sent with what is
+// current.
 //
 // Fields that every request reads come first, on one cache line: with ten thousand credentials
 // no field is in the cache.
@@ -17,9 +18,14 @@ type tokens struct {
 	accepted atomic.Bool // a provider has accepted the access token
 	minted   bool        // an exchange of this pool made them; else somebody has used them already
 
-	cred     Credential // never changed; callers get a clone
-	digest   string     // of the access token
-	received time.Time  // with a monotonic reading
+	cred       Credential // never changed; callers get a clone
+	digest     string     // of the access token
+	login      time.Time  // as in Entry
+	generation int64
+	spent      []string  // never changed
+	refreshed  time.Time // Entry.LastRefresh
+
+	received time.Time // with a monotonic reading
 	lifetime time.Duration
 	expires  time.Time // by this host's clock; zero: unknown, or not to be believed
 	notYet   time.Time // before it the clock alone causes no refresh
@@ -36,9 +42,13 @@ const (
 	fromExchange               // an exchange of this pool
 )
 
-// newTokens makes a generation of c. refreshed is when c's tokens were obtained, zero if unknown.
-func newTokens(c Credential, from origin, refreshed, now time.Time) *tokens {
-	t := &tokens{cred: c, digest: digest(c.AccessToken), received: now, minted: from == fromExchange}
+// newTokens makes a generation of e's tokens, which it shares.
+func newTokens(e Entry, from origin, now time.Time) *tokens {
+	c := e.Credential
+	t := &tokens{
+		cred: c, digest: digest(c.AccessToken), received: now, minted: from == fromExchange,
+		login: e.Login, generation: e.Generation, spent: e.Spent, refreshed: e.LastRefresh,
+	}
 	if c.AccessToken != "" {
 		t.bearer = []string{"Bearer " + c.AccessToken}
 	}
@@ -46,7 +56,10 @@ func newTokens(c Credential, from origin, refreshed, now time.Time) *tokens {
 	if c.Expiry.IsZero() {
 		return t
 	}
-	t.lifetime = lifetimeOf(c, from, refreshed, now)
+	t.lifetime = lifetimeOf(c, from, t.refreshed, now)
+	if from == fromLogin && expiredOnArrival(e) {
+		return t
+	}
 	if from != fromLogin {
 		// The clock alone renews once per half a lifetime: a wrong clock must not cause an
 		// exchange per request.
@@ -58,6 +71,12 @@ func newTokens(c Credential, from origin, refreshed, now time.Time) *tokens {
 	t.expires = c.Expiry
 	t.renewAt = c.Expiry.Add(-margin(max(t.lifetime, 0)))
 	return t
+}
+
+// expiredOnArrival reports whether the token's Expiry had passed already, by one clock, when it was
+// obtained: the clock is wrong. Such a token is trusted until a provider refuses it.
+func expiredOnArrival(e Entry) bool {
+	return !e.LastRefresh.IsZero() && !e.Credential.Expiry.After(e.LastRefresh)
 }
 
 // lifetimeOf is how long c's access token lives, as far as its origin tells.
@@ -78,6 +97,18 @@ func lifetimeOf(c Credential, from origin, refreshed, now time.Time) time.Durati
 func margin(lifetime time.Duration) time.Duration {
 	d := min(lifetime/10, 5*time.Minute)
 	return d + time.Duration((rand.Float64()*0.4-0.2)*float64(d))
+}
+
+// entry returns the record of the tokens as a store keeps it, without marks. It shares with t.
+func (t *tokens) entry() Entry {
+	return Entry{
+		Credential: t.cred, Login: t.login, Generation: t.generation, Spent: t.spent, LastRefresh: t.refreshed,
+	}
+}
+
+// binds reports whether a mark about of is about these tokens.
+func (t *tokens) binds(of string) bool {
+	return of != "" && (of == t.digest || of == digest(t.cred.RefreshToken) || of == loginOf(t.login))
 }
 
 func (t *tokens) refreshable() bool { return t.cred.RefreshToken != "" }

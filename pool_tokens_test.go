@@ -153,7 +153,7 @@ func TestStoredExpiryOfAHostWhoseClockIsOff(t *testing.T) {
 		fake := reauthtest.New(reauthtest.XAI)
 		access, refresh := fake.Login()
 		stale := reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: access, RefreshToken: refresh}
-		store.Put(t, stale, reauth.Standing{})
+		store.Put(t, stale, time.Time{})
 		pool, err := reauth.OpenPool(context.Background(), store)
 		require.NoError(t, err)
 		r := newRigOn(t, reauthtest.XAI, pool)
@@ -166,7 +166,7 @@ func TestStoredExpiryOfAHostWhoseClockIsOff(t *testing.T) {
 			c.AccessToken, c.RefreshToken = fake.Login()
 			now := time.Now().Add(-2 * time.Hour)
 			c.Expiry = now.Add(time.Hour)
-			store.Put(t, c, reauth.Standing{LastRefresh: now, At: now})
+			store.Put(t, c, now)
 			time.Sleep(time.Minute)
 			for range 10 {
 				status, _ := r.mustPost(t)

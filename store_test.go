@@ -93,9 +93,8 @@ func TestPairThatCannotBeStoredServesFromMemoryAndIsSavedLater(t *testing.T) {
 		store.fail("persist", nil)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		entries, _, err := store.Load(context.Background(), "")
-		require.NoError(t, err)
-		assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken), "the store has the newest pair")
+		stored := reauth.Record(t, store, "xai-oauth", "me").Credential
+		assert.True(t, r.fake.Current(stored.RefreshToken), "the store has the newest pair")
 		assert.True(t, r.fake.Alive(refresh))
 	})
 }
@@ -108,9 +107,7 @@ func TestCloseWaitsUntilAnUnsavedPairIsStored(t *testing.T) {
 		r.mustPost(t)
 		time.AfterFunc(5*time.Second, func() { store.fail("persist", nil) })
 		require.NoError(t, r.pool.Close())
-		entries, _, err := store.Load(context.Background(), "")
-		require.NoError(t, err)
-		assert.True(t, r.fake.Current(entries[0].Credential.RefreshToken))
+		assert.True(t, r.fake.Current(reauth.Record(t, store, "xai-oauth", "me").Credential.RefreshToken))
 	})
 }
 
@@ -158,10 +155,11 @@ func TestOldPairPutBackIntoTheStoreIsNotAdopted(t *testing.T) {
 		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
 			r := rigs[0]
 			old, refresh := r.login(t, "me")
+			backup := store.Record(t, "xai-oauth", "me")
+			require.Equal(t, refresh, backup.Credential.RefreshToken)
 			r.fake.Expire(old)
 			r.mustPost(t)
-			spent := reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: old, RefreshToken: refresh}
-			store.Put(t, spent, reauth.Standing{At: time.Now()})
+			store.PutBack(t, "xai-oauth", "me", backup)
 			time.Sleep(2 * time.Second)
 			r.mustPost(t)
 			synctest.Wait()
@@ -169,6 +167,8 @@ func TestOldPairPutBackIntoTheStoreIsNotAdopted(t *testing.T) {
 			status, _ := r.mustPost(t)
 			assert.Equal(t, 200, status)
 			assert.Zero(t, r.fake.Reuses())
+			stored := store.Record(t, "xai-oauth", "me").Credential
+			assert.True(t, r.fake.Current(stored.RefreshToken), "the pool has written its pair forward")
 		})
 	})
 }

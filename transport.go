@@ -184,7 +184,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	if t.bearer == nil { // nothing to send, and an empty header would only mislead
 		return c.sendWithAnother(m)
 	}
-	a := c.newAttempt()
+	a, seen := c.newAttempt(), m.marks.Load()
 	resp, err := a.send(c.t.base(), m, t, c.provider)
 	if err == nil && !c.provider.mayRefuse(resp) {
 		a.release()
@@ -196,7 +196,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	}
 	r := newRecovery(c, a)
 	defer r.end()
-	r.now, r.sent, r.sends = turn{member: m, tokens: t}, now, 1
+	r.now, r.sent, r.seen, r.sends = turn{member: m, tokens: t}, now, seen, 1
 	return r.run(resp, err)
 }
 

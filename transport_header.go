@@ -58,12 +58,13 @@ func (p *Pool) headerFor(h http.Header, d *destination) http.Header {
 // secretsIn returns the headers that hold a secret of m, also one that has been replaced: a
 // replaced access token may serve for an hour yet.
 func (m *member) secretsIn(header http.Header) (names []string) {
-	cred, replaced := m.tokens.Load().cred, m.replaced()
+	e, replaced := m.tokens.Load().entry(), m.replaced()
+	cred := e.Credential
 	for name, values := range header {
 		if slices.ContainsFunc(values, func(v string) bool {
 			last := v[strings.LastIndexByte(v, ' ')+1:]
 			return carries(v, cred.AccessToken) || carries(v, cred.RefreshToken) ||
-				isSpent(cred, last) || slices.Contains(replaced, digest(last))
+				e.leftBehind(last) || slices.Contains(replaced, digest(last))
 		}) {
 			names = append(names, name)
 		}

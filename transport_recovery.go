@@ -20,6 +20,7 @@ type recovery struct {
 
 	now   turn
 	sent  time.Time // when the last send began
+	seen  *marks    // those that stood then
 	sends int
 
 	tried     []*member
@@ -94,7 +95,7 @@ func (r *recovery) look(resp *http.Response) *refusal {
 
 // send sends the request once more, with the tokens of the present turn.
 func (r *recovery) send() (*http.Response, error) {
-	r.sent = time.Now()
+	r.sent, r.seen = time.Now(), r.now.member.marks.Load()
 	r.sends++
 	return r.body.send(r.t.base(), r.now.member, r.now.tokens, r.provider)
 }
@@ -178,7 +179,7 @@ func (r *recovery) renewForOthers(v Verdict) {
 
 // penalize marks the credential, and remembers the mark until the request ends.
 func (r *recovery) penalize(v Verdict, failed error) {
-	if p := r.now.member.penalize(r.req.Context(), r.now.tokens, r.sent, v, failed); p != nil {
+	if p := r.now.member.penalize(r.req.Context(), r.now.tokens, r.seen, v, failed); p != nil {
 		r.penalties = append(r.penalties, p)
 	}
 }
