@@ -14,6 +14,7 @@ func (m *member) publish(t *tokens) {
 		m.past = append(m.past[max(0, len(m.past)-maxPast+1):], old.digest)
 	}
 	m.tokens.Store(t)
+	m.group.linkTwins(m)
 	m.restraint.replaced()
 	m.change = m.pool.view.nextChange()
 	m.marks.Store(m.marks.Load().about(t))
@@ -196,31 +197,36 @@ func (m *member) countRejection(t *tokens, again bool) (inARow int) {
 	return int(count.Add(1))
 }
 
-// accept notes that a request sent with t at the given time was accepted. It returns the lifted
-// marks that the store is to be told. With nothing to note it costs four loads.
-func (m *member) accept(t *tokens, sent time.Time) (writes []queuedMark) {
+// accept notes that a request sent with t at the given time was accepted. It reports whether that
+// lifted marks, and returns those that the store is to be told. With nothing to note it costs four
+// loads.
+func (m *member) accept(t *tokens, sent time.Time) (lifted bool, writes []queuedMark) {
 	if !t.accepted.Load() {
 		t.accepted.Store(true)
 	}
 	m.endRejections()
-	if m.marks.Load() == nil {
-		return nil
+	if s := m.marks.Load(); s == nil || s.worst == nil {
+		return false, nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.marks.Load()
 	for _, key := range s.keys() {
 		k := s.get(key)
-		switch {
-		case k.mark.lifts(), !t.binds(k.mark.of), sent.Before(k.mark.since): // an earlier request says nothing of it
-		case k.stored.IsZero():
+		if k.mark.lifts() || !t.binds(k.mark.of) || sent.Before(k.mark.since) { // an earlier request says nothing of it
+			continue
+		}
+		lifted = true
+		if k.stored.IsZero() {
 			m.marks.Store(m.marks.Load().without(key))
-		default:
+		} else {
 			writes = append(writes, m.lift(key, k.mark.of, time.Now()))
 		}
 	}
-	m.group.standingChanged()
-	return writes
+	if lifted {
+		m.group.standingChanged()
+	}
+	return lifted, writes
 }
 
 // setMark marks m for the refusal v of t, sent when those marks stood. failed is why a rejected
@@ -255,6 +261,28 @@ func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedM
 	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
 	set := keyedMark{key: key, mark: k, stored: stands.stored}
 	m.marks.Store(s.with(set))
+	m.group.standingChanged()
+	return set
+}
+
+// copyMark puts the mark k of a twin, which sends the token t as well, under the same key. Of a login
+// it says the same of this member's login.
+func (m *member) copyMark(t *tokens, k keyedMark) keyedMark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own := m.tokens.Load()
+	of := k.mark.of
+	if of == loginOf(t.login) {
+		of = loginOf(own.login)
+	}
+	if own.digest != t.digest || !own.binds(of) {
+		return keyedMark{}
+	}
+	stands := m.marks.Load().get(k.key)
+	copied := newMark(k.mark.until, k.mark.retired, k.mark.reason, k.mark.since, of)
+	copied.at = afterMark(latest(stands.stored, markedAt(stands.mark)), k.mark.at)
+	set := keyedMark{key: k.key, mark: copied, stored: stands.stored}
+	m.marks.Store(m.marks.Load().with(set))
 	m.group.standingChanged()
 	return set
 }

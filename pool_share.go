@@ -62,7 +62,9 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 	select {
 	case v.loading <- struct{}{}:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		err := context.Cause(ctx)
+		v.looked(err, time.Now())
+		return nil, err
 	}
 	defer func() { <-v.loading }()
 	g := &merging{pool: p, before: v.changes.Load(), written: v.writtenSoFar()}
@@ -89,12 +91,12 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 // has changed in the pool since then is left alone: the store may have been read before it.
 type merging struct {
 	pool     *Pool
-	before   int64            // number of that change
+	before   int64                  // number of that change
 	written  map[credentialKey]bool // records that must have changed
-	complete bool             // nothing was left alone
-	identity string           // of the store
-	there    map[*member]bool // members whose records were found
-	homeless int              // members that only another store has
+	complete bool                   // nothing was left alone
+	identity string                 // of the store
+	there    map[*member]bool       // members whose records were found
+	homeless int                    // members that only another store has
 	tell     []Event
 }
 

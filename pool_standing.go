@@ -18,6 +18,7 @@ type penalty struct {
 	mark    keyedMark
 	verdict Verdict
 	proven  bool // the token endpoint said so, whatever other credentials say
+	twins   []*penalty
 }
 
 // penalize marks m for the refusal v of t, sent when those marks stood; failed is why a rejected
@@ -32,7 +33,14 @@ func (m *member) penalize(ctx context.Context, t *tokens, seen *marks, v Verdict
 		e.Type = Retired
 	}
 	m.emit(ctx, e)
-	return &penalty{m: m, mark: set, verdict: v, proven: v.Kind == Rejected && isPermanent(failed)}
+	p := &penalty{m: m, mark: set, verdict: v, proven: v.Kind == Rejected && isPermanent(failed)}
+	for _, twin := range m.group.twins(m) {
+		if copied := twin.copyMark(t, set); copied.mark != nil {
+			twin.emit(ctx, e)
+			p.twins = append(p.twins, &penalty{m: twin, mark: copied})
+		}
+	}
+	return p
 }
 
 // commitPenalties tells the store the marks of one request. When several credentials gave the same
@@ -66,10 +74,18 @@ func suspicious(penalties []*penalty) bool {
 }
 
 // share tells the store the mark.
-func (p *penalty) share(ctx context.Context) { p.m.shareMarks(ctx, p.m.share(p.mark)) }
+func (p *penalty) share(ctx context.Context) {
+	p.m.shareMarks(ctx, p.m.share(p.mark))
+	for _, twin := range p.twins {
+		twin.share(ctx)
+	}
+}
 
 // shorten leaves of the mark what a suspect request justifies.
 func (p *penalty) shorten(ctx context.Context) {
+	for _, twin := range p.twins {
+		twin.shorten(ctx)
+	}
 	now, k := time.Now(), p.mark.mark
 	until := now.Add(suspectRest)
 	if !k.retired && k.until.Before(until) {
@@ -94,10 +110,18 @@ func (m *member) served(ctx context.Context, t *tokens, resp *http.Response, sen
 }
 
 // noteAccepted notes that a request sent with t at the given time was accepted, and tells the store
-// which marks that lifted.
+// which marks that lifted. The marks of its twins end with them.
 func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time) {
-	if writes := m.accept(t, sent); len(writes) > 0 {
-		m.shareMarks(ctx, writes)
+	lifted, writes := m.accept(t, sent)
+	if !lifted {
+		return
+	}
+	m.shareMarks(ctx, writes)
+	for _, twin := range m.group.twins(m) {
+		if own := twin.tokens.Load(); own.digest == t.digest {
+			_, writes := twin.accept(own, sent)
+			twin.shareMarks(ctx, writes)
+		}
 	}
 }
 

@@ -117,6 +117,7 @@ type group struct {
 	members []*member  // by priority, then in the order in which they were added
 	byID    map[string]*member
 	removed map[string]tombstone
+	senders map[string]*member // digest of an access token → a member that sends it; see group.twins
 }
 
 // tombstone is a removal that a pool knows of.
@@ -168,13 +169,18 @@ type member struct {
 	mu          sync.Mutex // guards what follows, and writes to tokens and marks
 	flight      *flight    // the renewal under way, or nil
 	restraint   restraint
-	past        []string  // digests of the last few access tokens that were replaced
-	unsaved     bool      // an exchange brought the tokens, and the store could not take them so far
-	change      int64     // number of the last change of the tokens; see Pool.merge
-	writing     bool      // a mark is being written to the store
+	past        []string // digests of the last few access tokens that were replaced
+	unsaved     bool     // an exchange brought the tokens, and the store could not take them so far
+	change      int64    // number of the last change of the tokens; see Pool.merge
+	writing     bool     // a mark is being written to the store
 	toWrite     []queuedMark
 	programSeen string // state of the followed program's file when it was last read
 	home        string // identity of the store that has the record; empty: not known
+
+	// twin is the next member with the same access token in a ring; nil: there is none. It and sends,
+	// the digest under which the member stands in senders, are guarded by the group's lock.
+	twin  *member
+	sends string
 }
 
 func (m *member) String() string { return m.provider + "/" + m.id }
