@@ -51,7 +51,7 @@ func (m *member) exchange(ctx context.Context, f *flight, why cause) (*tokens, e
 		case out.current != nil:
 			return out.current, nil
 		case out.absent != nil && err == nil:
-			m.pool.noteWritten(m.key())
+			m.group.pool.noteWritten(m.key())
 		case out.behind:
 			if t := x.waitForHolder(ctx, f); t != nil {
 				return t, nil
@@ -71,7 +71,7 @@ const mostClaims = 8
 func (x *exchange) claim(ctx context.Context) (out outcome, stored Entry, err error) {
 	ctx, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
-	stored, err = x.m.pool.store.Update(ctx, x.m.provider, x.m.id, func(h Holding) (Entry, error) {
+	stored, err = x.m.group.pool.store.Update(ctx, x.m.group.name, x.m.id, func(h Holding) (Entry, error) {
 		out = x.underLock(ctx, h)
 		return out.toStore()
 	})
@@ -91,7 +91,7 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 		return nil, errGone
 	case out.newer != nil:
 		f.tell = append(f.tell, Event{Type: Adopted})
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 		t := m.adopt(*out.newer)
 		m.mergeMarks(out.newer.Marks)
 		return t, nil
@@ -99,7 +99,7 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err})
 		return x.publish(ctx, f, *out.minted, out, true)
 	case out.minted != nil:
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 		return x.publish(ctx, f, stored, out, false)
 	case out.err != nil:
 		return m.afterRefusal(ctx, f, out.err)
@@ -299,7 +299,7 @@ func (x *exchange) call(ctx context.Context, c Credential) (Credential, error) {
 
 // failure is the error of an exchange whose answer is of no use.
 func (x *exchange) failure(code, description string, err error) error {
-	return &RefreshError{Provider: x.m.provider, Code: code, Description: description, Err: err}
+	return &RefreshError{Provider: x.m.group.name, Code: code, Description: description, Err: err}
 }
 
 // publish makes new tokens the ones that requests are sent with. Where only the refresh token is
@@ -323,7 +323,7 @@ func (x *exchange) publish(ctx context.Context, f *flight, e Entry, out outcome,
 // afterRefusal looks once more before a grant counts as dead: a pool that does not share our lock
 // may have rotated the token.
 func (m *member) afterRefusal(ctx context.Context, f *flight, refusal error) (*tokens, error) {
-	if isPermanent(refusal) && m.pool.shared {
+	if isPermanent(refusal) && m.group.pool.shared {
 		if t, err := m.reread(ctx, f); err == nil {
 			return t, nil
 		}

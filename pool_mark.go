@@ -210,7 +210,7 @@ func subject(t *tokens, v Verdict, failed error) (key, of string) {
 	case v.Kind == Dead:
 		return loginMark, t.digest
 	}
-	return loginMark, loginOf(t.login)
+	return loginMark, loginOf(t.login.time())
 }
 
 // markFor is the mark that the refusal v of t deserves; failed is why a rejected token could not be

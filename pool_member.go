@@ -11,14 +11,33 @@ import (
 // renewal of other tokens. m.mu is held.
 func (m *member) publish(t *tokens) {
 	if old := m.tokens.Load(); old != nil && old.digest != t.digest {
-		m.past = append(m.past[max(0, len(m.past)-maxPast+1):], old.digest)
+		h := m.remember()
+		h.past = append(h.past[max(0, len(h.past)-maxPast+1):], old.digest)
 	}
 	m.tokens.Store(t)
 	m.group.linkTwins(m)
-	m.restraint.replaced()
-	m.change = m.pool.view.nextChange()
+	if m.restraint != nil {
+		m.restraint.replaced()
+	}
+	m.change = m.group.pool.view.nextChange()
 	m.marks.Store(m.marks.Load().about(t))
 	m.group.standingChanged()
+}
+
+// remember returns the history, made if need be. m.mu is held.
+func (m *member) remember() *history {
+	if m.history == nil {
+		m.history = new(history)
+	}
+	return m.history
+}
+
+// restrained returns the restraint, made if need be. m.mu is held.
+func (m *member) restrained() *restraint {
+	if m.restraint == nil {
+		m.restraint = new(restraint)
+	}
+	return m.restraint
 }
 
 // maxPast is how many replaced access tokens a pool remembers.
@@ -64,7 +83,8 @@ func (m *member) publishMinted(old *tokens, e Entry, unsaved bool, now time.Time
 	}
 	t = newTokens(e, fromExchange, now)
 	if t.digest == old.digest { // only the refresh token is new: keep what is known of the access token
-		t.minted, t.received = old.minted, old.received
+		t.minted = old.minted
+		t.receivedBefore(old.received)
 		t.accepted.Store(old.accepted.Load())
 	}
 	m.publish(t)
@@ -118,7 +138,10 @@ func (m *member) changedSince(change int64) bool {
 func (m *member) replaced() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.past)
+	if m.history == nil {
+		return nil
+	}
+	return slices.Clone(m.history.past)
 }
 
 // pardon lifts all marks and forgets all failures. It returns what is to be written to the store,
@@ -126,8 +149,7 @@ func (m *member) replaced() []string {
 func (m *member) pardon(now time.Time) (writes []queuedMark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.restraint.replaced()
-	m.restraint.endFutile()
+	m.restraint = nil
 	m.endRejections()
 	t, s := m.tokens.Load(), m.marks.Load()
 	if t.minted {
@@ -137,14 +159,16 @@ func (m *member) pardon(now time.Time) (writes []queuedMark) {
 		if slices.ContainsFunc(writes, func(q queuedMark) bool { return q.key == key }) {
 			continue
 		}
-		of := loginOf(t.login)
+		of := loginOf(t.login.time())
 		if key == tokenMark {
 			of = t.digest
 		}
 		lifted := m.lift(key, of, now)
 		writes = append(writes, lifted)
 	}
-	m.toWrite = nil
+	if m.queue != nil {
+		m.queue.list = nil
+	}
 	m.group.standingChanged()
 	return writes
 }
@@ -272,8 +296,8 @@ func (m *member) copyMark(t *tokens, k keyedMark) keyedMark {
 	defer m.mu.Unlock()
 	own := m.tokens.Load()
 	of := k.mark.of
-	if of == loginOf(t.login) {
-		of = loginOf(own.login)
+	if of == loginOf(t.login.time()) {
+		of = loginOf(own.login.time())
 	}
 	if own.digest != t.digest || !own.binds(of) {
 		return keyedMark{}
@@ -334,7 +358,7 @@ func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
 		if !t.binds(theirs.Of) {
 			theirs = Mark{}
 		}
-		if ours.shared() && theirs.At.Before(ours.stored) && !m.writing {
+		if ours.shared() && theirs.At.Before(ours.stored) && !m.isWriting() {
 			writes = append(writes, queuedMark{key: key, mark: ours.mark.stored(), seen: theirs.At})
 		}
 	}
@@ -348,11 +372,14 @@ func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
 func (m *member) queueMarks(writes []queuedMark, start func() bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, q := range writes {
-		m.toWrite = enqueue(m.toWrite, q)
+	if m.queue == nil {
+		m.queue = new(markQueue)
 	}
-	if !m.writing {
-		m.writing = start()
+	for _, q := range writes {
+		m.queue.list = enqueue(m.queue.list, q)
+	}
+	if !m.queue.writing {
+		m.queue.writing = start()
 	}
 }
 
@@ -360,12 +387,12 @@ func (m *member) queueMarks(writes []queuedMark, start func() bool) {
 func (m *member) nextMark() (q queuedMark, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.toWrite) == 0 {
-		m.toWrite, m.writing = nil, false
+	if len(m.queue.list) == 0 {
+		m.queue = nil
 		return queuedMark{}, false
 	}
-	q = m.toWrite[0]
-	m.toWrite = m.toWrite[1:]
+	q = m.queue.list[0]
+	m.queue.list = m.queue.list[1:]
 	return q, true
 }
 
@@ -373,8 +400,11 @@ func (m *member) nextMark() (q queuedMark, ok bool) {
 func (m *member) stopWriting() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.writing = false
+	m.queue.writing = false
 }
+
+// isWriting reports whether marks are being written. m.mu is held.
+func (m *member) isWriting() bool { return m.queue != nil && m.queue.writing }
 
 // landed ends the flight f. A failure rests, unless the tokens have been replaced meanwhile.
 func (m *member) landed(f *flight, why cause) {
@@ -382,7 +412,7 @@ func (m *member) landed(f *flight, why cause) {
 	defer m.mu.Unlock()
 	m.flight = nil
 	if current := m.tokens.Load(); f.err != nil && current.digest == f.of.digest {
-		m.restraint.fail(current, f.exchange, why, f.err, time.Now())
+		m.restrained().fail(current, f.exchange, why, f.err, time.Now())
 	}
 }
 
@@ -390,14 +420,16 @@ func (m *member) landed(f *flight, why cause) {
 func (m *member) noteFutile(t *tokens) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.restraint.noteFutile(t, time.Now())
+	m.restrained().noteFutile(t, time.Now())
 }
 
 // endFutile notes that a request was served with the tokens of its own exchange.
 func (m *member) endFutile() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.restraint.endFutile()
+	if m.restraint != nil {
+		m.restraint.endFutile()
+	}
 }
 
 // whyNot explains why t cannot be renewed by an exchange.
@@ -412,7 +444,7 @@ func (m *member) whyNot(t *tokens) error {
 func (m *member) readProgram(state string, c Credential) (other bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.programSeen = state
+	m.remember().programSeen = state
 	t := m.tokens.Load()
 	return t != nil && t.digest != digest(c.AccessToken)
 }
@@ -422,7 +454,7 @@ func (m *member) readProgram(state string, c Credential) (other bool) {
 func (m *member) programChanged(state string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.programSeen != state
+	return m.history == nil || m.history.programSeen != state
 }
 
 // status is the credential's line in Pool.Status. Times go without the monotonic clock: people and
@@ -433,8 +465,8 @@ func (m *member) status(now time.Time) CredentialStatus {
 	t, place := m.tokens.Load(), m.place.Load()
 	c := t.cred
 	s := CredentialStatus{
-		Provider: m.provider, ID: m.id, AccountID: c.AccountID, Fingerprint: fingerprint(c),
-		State: Good, Expiry: c.Expiry.Round(0), LastRefresh: t.refreshed.Round(0),
+		Provider: m.group.name, ID: m.id, AccountID: c.AccountID, Fingerprint: fingerprint(c),
+		State: Good, Expiry: c.Expiry.Round(0), LastRefresh: t.refreshed.time(),
 		InFlight: int(m.inFlight.Load()), Priority: place.priority,
 	}
 	if place.follow != nil {

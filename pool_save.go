@@ -21,13 +21,13 @@ var (
 
 // keepSaving retries to store the member's record until the store has it, or a newer one.
 func (m *member) keepSaving(ctx context.Context) {
-	m.pool.work.startFromWorker(func() {
+	m.group.pool.work.startFromWorker(func() {
 		ticker := time.NewTicker(saveEvery)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-			case <-m.pool.work.stop:
+			case <-m.group.pool.work.stop:
 				return
 			}
 			if !m.isUnsaved() || m.gone.Load() || m.write(ctx) == nil {
@@ -61,7 +61,7 @@ func (m *member) write(ctx context.Context) error {
 	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
 	var found *Entry
-	stored, err := m.pool.store.Update(claim, m.provider, m.id, func(h Holding) (Entry, error) {
+	stored, err := m.group.pool.store.Update(claim, m.group.name, m.id, func(h Holding) (Entry, error) {
 		found = nil
 		if err := m.refuses(h); err != nil {
 			return Entry{}, err
@@ -77,10 +77,10 @@ func (m *member) write(ctx context.Context) error {
 	case found != nil:
 		m.takeFound(ctx, *found)
 	case err != nil:
-		m.pool.tellUnwritten(ctx, m.key(), err)
+		m.group.pool.tellUnwritten(ctx, m.key(), err)
 		return err
 	default:
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 		m.saved(stored)
 		m.shareMarks(ctx, m.mergeMarks(stored.Marks))
 	}
@@ -108,7 +108,7 @@ func (m *member) takeFound(ctx context.Context, e Entry) {
 		m.group.bury(e, 0)
 		return
 	case !sameTokens(held.Credential, e.Credential):
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 		m.adopt(m.withTokensOf(e))
 		m.emit(ctx, Event{Type: Adopted})
 	default:

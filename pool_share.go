@@ -220,7 +220,7 @@ func (g *merging) adopt(m *member, e Entry, sameStore bool) {
 		other = false
 	}
 	if other {
-		g.tell = append(g.tell, Event{Type: Adopted, Provider: m.provider, ID: m.id})
+		g.tell = append(g.tell, Event{Type: Adopted, Provider: m.group.name, ID: m.id})
 	}
 }
 
@@ -267,8 +267,7 @@ func (g *merging) tellBroken(broken []error) {
 func (g *group) addNew(e Entry) *member {
 	c := e.Credential
 	m := &member{
-		pool: g.pool, group: g, provider: c.Provider, id: c.ID,
-		order: g.pool.added.Add(1), hash: hashOf(c.ID),
+		group: g, id: c.ID, order: g.pool.added.Add(1), hash: hashOf(c.ID),
 	}
 	m.place.Store(newPlace(c))
 	m.tokens.Store(newTokens(m.withTokensOf(e), fromLogin, time.Now()))
@@ -298,7 +297,7 @@ func (m *member) reread(ctx context.Context, f *flight) (*tokens, error) {
 		defer stop()
 		return m.rereadStore(ctx, f)
 	}
-	if err := m.pool.view.recentFailure(time.Now()); err != nil { // one look for all
+	if err := m.group.pool.view.recentFailure(time.Now()); err != nil { // one look for all
 		return nil, err
 	}
 	ctx, stop := context.WithTimeout(ctx, glanceTimeout)
@@ -312,7 +311,7 @@ const glanceTimeout = 250 * time.Millisecond
 
 // rereadStore adopts what the store holds, and returns the tokens that m has then.
 func (m *member) rereadStore(ctx context.Context, f *flight) (*tokens, error) {
-	tell, err := m.pool.adoptNews(ctx)
+	tell, err := m.group.pool.adoptNews(ctx)
 	f.tell = append(f.tell, tell...)
 	if err != nil {
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "load", Err: err})
@@ -347,7 +346,7 @@ func (m *member) withTokensOf(e Entry) Entry {
 	if program == nil {
 		return e
 	}
-	m.pool.view.followed.Store(true)
+	m.group.pool.view.followed.Store(true)
 	state := program.fileState()
 	e.Credential, _ = program.fill(e.Credential)
 	m.readProgram(state, e.Credential)

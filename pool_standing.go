@@ -104,7 +104,7 @@ func (m *member) served(ctx context.Context, t *tokens, resp *http.Response, sen
 	if s >= 200 && s < 300 || s == http.StatusSwitchingProtocols {
 		m.noteAccepted(ctx, t, sent)
 	}
-	if m.pool.observed() {
+	if m.group.pool.observed() {
 		m.emit(ctx, Event{Type: Sent, Status: s, Attempt: attempt, Duration: time.Since(sent)})
 	}
 }
@@ -129,12 +129,12 @@ func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time) {
 // credential is written at a time, and of those that follow under one key meanwhile only the newest,
 // so that a storm of refusals is none for the store.
 func (m *member) shareMarks(ctx context.Context, writes []queuedMark) {
-	if !m.pool.shared || len(writes) == 0 {
+	if !m.group.pool.shared || len(writes) == 0 {
 		return
 	}
 	detached := context.WithoutCancel(ctx)
 	m.queueMarks(writes, func() bool { // false when the pool is closed: it tells nobody any more
-		return m.pool.work.startFromWorker(func() { m.writeMarks(detached) })
+		return m.group.pool.work.startFromWorker(func() { m.writeMarks(detached) })
 	})
 }
 
@@ -158,7 +158,7 @@ func (m *member) writeMarks(ctx context.Context) {
 	}
 	over = true
 	if overtaken { // another pool knows better: the next request takes over what that has written
-		m.pool.view.lookSoon()
+		m.group.pool.view.lookSoon()
 	}
 }
 
@@ -166,12 +166,12 @@ func (m *member) writeMarks(ctx context.Context) {
 func (m *member) writeMark(ctx context.Context, q queuedMark) error {
 	ctx, stop := context.WithTimeout(ctx, storeTimeout)
 	defer stop()
-	err := m.pool.store.Mark(ctx, m.provider, m.id, q.key, q.mark, q.seen)
+	err := m.group.pool.store.Mark(ctx, m.group.name, m.id, q.key, q.mark, q.seen)
 	switch {
 	case err == nil:
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 	case !errors.Is(err, ErrMarked):
-		m.pool.view.noteAhead(m)
+		m.group.pool.view.noteAhead(m)
 		m.emit(ctx, Event{Type: StoreFailed, Reason: "mark", Err: err})
 	}
 	return err

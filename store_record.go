@@ -272,6 +272,14 @@ func (e *Entry) check() error {
 			return err
 		}
 	}
+	for _, f := range []struct {
+		name string
+		at   time.Time
+	}{{"Login", e.Login}, {"LastRefresh", e.LastRefresh}} {
+		if !f.at.IsZero() && (f.at.Year() < 1970 || f.at.Year() > 2200) {
+			return fmt.Errorf("%s is in the year %d", f.name, f.at.Year())
+		}
+	}
 	return checkMetadata(c.Metadata)
 }
 

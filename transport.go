@@ -181,7 +181,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 		}
 		now = time.Now()
 	}
-	if t.bearer == nil { // nothing to send, and an empty header would only mislead
+	if t.header[0] == "" { // nothing to send, and an empty header would only mislead
 		return c.sendWithAnother(m)
 	}
 	a, seen := c.newAttempt(), m.marks.Load()
