@@ -93,12 +93,13 @@ func (g *group) linkTwins(m *member) {
 
 // link takes m into the ring of its access token. g.mu is held.
 func (g *group) link(m *member) {
-	m.sends = m.tokens.Load().digest
-	if m.sends == "" {
+	t := m.tokens.Load()
+	if t.digest == "" {
 		return
 	}
+	m.sends = hashOf(t.digest)
 	if g.senders == nil {
-		g.senders = make(map[string]*member)
+		g.senders = make(map[uint64]*member)
 	}
 	first := g.senders[m.sends]
 	if first == nil {
@@ -131,7 +132,7 @@ func (g *group) unlink(m *member) {
 			g.senders[m.sends] = rest
 		}
 	}
-	m.twin, m.sends = nil, ""
+	m.twin, m.sends = nil, 0
 }
 
 // twins returns the other members with the same access token, account and hosts: a provider knows no
@@ -142,9 +143,10 @@ func (g *group) twins(m *member) (list []*member) {
 	if m.twin == nil {
 		return nil
 	}
-	account, hosts := m.tokens.Load().cred.AccountID, m.place.Load().named
+	t, hosts := m.tokens.Load(), m.place.Load().named
 	for o := m.twin; o != m; o = o.twin {
-		if o.tokens.Load().cred.AccountID == account && slices.Equal(o.place.Load().named, hosts) {
+		same := o.tokens.Load()
+		if same.digest == t.digest && same.cred.AccountID == t.cred.AccountID && slices.Equal(o.place.Load().named, hosts) {
 			list = append(list, o)
 		}
 	}

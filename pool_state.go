@@ -117,7 +117,7 @@ type group struct {
 	members []*member  // by priority, then in the order in which they were added
 	byID    map[string]*member
 	removed map[string]tombstone
-	senders map[string]*member // digest of an access token → a member that sends it; see group.twins
+	senders map[uint64]*member // hash of an access token → a member that sends it; see group.twins
 }
 
 // tombstone is a removal that a pool knows of.
@@ -174,11 +174,11 @@ type member struct {
 	home      string     // identity of the store that has the record; empty: not known
 
 	// twin is the next member with the same access token in a ring; nil: there is none. It and sends,
-	// the digest under which the member stands in senders, are guarded by the group's lock.
+	// the hash under which the member stands in senders, are guarded by the group's lock.
 	twin  *member
-	sends string
+	sends uint64
 
-	_ [8]byte // fills the cache line
+	_ [16]byte // fills the cache line
 }
 
 // history is what a pool remembers of tokens that were replaced.
