@@ -1,7 +1,6 @@
 package reauth
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,16 +73,6 @@ func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool
 		merged.Spent = withSpent(merged.Spent, loginPrefix+digest(c.RefreshToken))
 	}
 	return merged, true, nil
-}
-
-// laterLogin is the time of a new login or a removal: by the store's clock, and later than the one
-// that it replaces.
-func laterLogin(h Holding, base Entry) time.Time {
-	login, before := cmp.Or(h.Now, time.Now()), latest(h.Entry.Login, base.Login)
-	if h.Behind != nil {
-		before = latest(before, h.Behind.Login)
-	}
-	return afterMark(before, login).UTC().Round(0)
 }
 
 // isStale reports whether c holds nothing newer than old: the same tokens, a pair that was rotated

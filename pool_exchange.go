@@ -63,10 +63,6 @@ func (m *member) exchange(ctx context.Context, f *flight, why cause) (*tokens, e
 	return nil, fmt.Errorf("reauth: refresh %s: the store does not keep what is written to it", m)
 }
 
-// mostClaims bounds how often an exchange begins anew: a store that keeps what is written to it, and
-// is put back only now and then, needs three at most.
-const mostClaims = 8
-
 // claim does one Update of the store.
 func (x *exchange) claim(ctx context.Context) (out outcome, stored Entry, err error) {
 	ctx, stop := context.WithTimeout(ctx, claimTimeout)
@@ -211,14 +207,6 @@ func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outco
 		out.err = &diedExchanging{died, out.err}
 	}
 	return out
-}
-
-// generationOf is the generation of a record that need not be there.
-func generationOf(e *Entry) int64 {
-	if e == nil {
-		return 0
-	}
-	return e.Generation
 }
 
 // mark writes Spending.

@@ -13,12 +13,6 @@ import (
 // saveEvery is how often a pool retries to store tokens that serve from its memory only.
 const saveEvery = time.Second
 
-var (
-	errOtherStore = errors.New("reauth: the store is another one than before, which lacks the credential; " +
-		"put the store back, or add the credential again")
-	errStoredAlready = errors.New("the store holds it") // ends an Update that has nothing to write
-)
-
 // keepSaving retries to store the member's record until the store has it, or a newer one.
 func (m *member) keepSaving(ctx context.Context) {
 	m.group.pool.work.startFromWorker(func() {
@@ -87,18 +81,6 @@ func (m *member) write(ctx context.Context) error {
 	return nil
 }
 
-// refuses says why the member's record must not be written under that claim: the store is missing,
-// or is another one, which lacks the record.
-func (m *member) refuses(h Holding) error {
-	switch {
-	case h.Missing != nil:
-		return h.Missing
-	case !h.Found && !m.livesIn(h.Identity):
-		return errOtherStore
-	}
-	return nil
-}
-
 // takeFound adopts a record that was found under the claim, and is no older than the one held.
 func (m *member) takeFound(ctx context.Context, e Entry) {
 	held := m.entry()
@@ -115,32 +97,6 @@ func (m *member) takeFound(ctx context.Context, e Entry) {
 		m.saved(e)
 	}
 	m.shareMarks(ctx, m.mergeMarks(e.Marks))
-}
-
-// over returns the record e, which a pool holds, as it is written over the one that is stored: with
-// tokens and history of e, and with what people may have changed in the stored one.
-func (e *Entry) over(h Holding) Entry {
-	got := e.clone()
-	if !h.Found {
-		return got
-	}
-	was := &h.Entry
-	if !was.Removed {
-		got.Credential.Priority, got.Credential.Hosts = was.Credential.Priority, was.Credential.Hosts
-		got.Credential.ClientID = was.Credential.ClientID
-	}
-	got.Spent = unite(e, was)
-	return got
-}
-
-// unite returns the spent list of e with that of a record that e replaces, and with the refresh
-// token which that one had.
-func unite(e, was *Entry) []string {
-	list := withSpent(was.Spent, e.Spent...)
-	if rt := was.Credential.RefreshToken; rt != e.Credential.RefreshToken {
-		list = withSpent(list, digest(rt))
-	}
-	return list
 }
 
 // writeRemoval writes a tombstone over an older record.

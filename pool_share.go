@@ -339,20 +339,6 @@ func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 	return nil, &followedError{follower: program}
 }
 
-// withTokensOf returns e with the tokens of the program that the member follows, if it follows one.
-// While the program's file cannot be read e has none: the file may appear later.
-func (m *member) withTokensOf(e Entry) Entry {
-	program := m.place.Load().follow
-	if program == nil {
-		return e
-	}
-	m.group.pool.view.followed.Store(true)
-	state := program.fileState()
-	e.Credential, _ = program.fill(e.Credential)
-	m.readProgram(state, e.Credential)
-	return e
-}
-
 // adoptFromProgram reads the program's file and adopts the access token in it. It reports whether
 // that is another than the one held.
 func (m *member) adoptFromProgram(program *follower) (other bool, err error) {

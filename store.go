@@ -81,9 +81,6 @@ type Holding struct {
 // not be stored.
 var ErrNotStored = errors.New("reauth: not stored")
 
-// ErrMarked is matched by the error of a Mark that found another mark than the writer had seen.
-var ErrMarked = errors.New("reauth: another mark stands")
-
 // RecordError says why one record of a store cannot be used.
 type RecordError struct {
 	Provider, ID string // as far as they are known

@@ -242,6 +242,9 @@ func (e *Entry) mayMark(key, of string, seen time.Time) error {
 	return ErrMarked
 }
 
+// ErrMarked is matched by the error of a Mark that found another mark than the writer had seen.
+var ErrMarked = errors.New("reauth: another mark stands")
+
 var errVoidMark = errors.New("the mark is void")
 
 var errNoProvider = errors.New("the credential names no provider; set Credential.Provider")
