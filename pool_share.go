@@ -20,25 +20,53 @@ func (p *Pool) checkStore(ctx context.Context, now time.Time) {
 		return
 	}
 	v.checked.Store(now.UnixNano())
-	detached := context.WithoutCancel(ctx)
+	detached, l := context.WithoutCancel(ctx), &look{began: now, done: make(chan struct{})}
+	v.look.Store(l)
 	started := p.work.start(func() {
 		defer v.busy.Store(false)
+		defer close(l.done)
 		p.lookAround(detached)
 	})
 	if !started {
+		close(l.done)
 		v.busy.Store(false)
 	}
 }
 
-// lookAround adopts what others have written, and writes what the store lacks.
+// awaitLook waits for the check of the store that is under way, for a caller that has no credential:
+// another process may have added one. The check keeps its callers for glanceTimeout in all, however
+// many they are.
+func (p *Pool) awaitLook(ctx context.Context, now time.Time) {
+	l := p.view.look.Load()
+	if !p.shared || l == nil {
+		return
+	}
+	left := glanceTimeout - now.Sub(l.began)
+	if left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-l.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// lookAround adopts what others have written, and has written what the store lacks.
 func (p *Pool) lookAround(ctx context.Context) {
 	bounded, stop := context.WithTimeout(ctx, storeTimeout)
 	err := p.load(bounded)
 	stop()
-	if err != nil {
+	switch {
+	case err != nil:
 		p.emit(ctx, Event{Type: StoreFailed, Reason: "load", Err: err})
-	} else if p.shared {
-		p.writeForward(ctx)
+	case p.view.lacks() && !p.view.writing.Swap(true):
+		p.work.startFromWorker(func() { // it waits for claims, and no look waits for it
+			defer p.view.writing.Store(false)
+			p.writeForward(ctx)
+		})
 	}
 	p.checkPrograms(ctx)
 }

@@ -45,11 +45,13 @@ type Pool struct {
 
 // storeView is what a pool knows of its store.
 type storeView struct {
-	changes atomic.Int64  // changes of tokens in this pool; see Pool.merge
-	checked atomic.Int64  // when the store was last checked; unix nanoseconds
-	busy    atomic.Bool   // a background check is under way
-	loading chan struct{} // of size one: a lock, which respects a context, on loading the store
-	version string        // the store's version that was last merged; guarded by loading
+	changes atomic.Int64         // changes of tokens in this pool; see Pool.merge
+	checked atomic.Int64         // when the store was last checked; unix nanoseconds
+	busy    atomic.Bool          // a background check is under way
+	look    atomic.Pointer[look] // the last one that was begun
+	writing atomic.Bool          // what the store lacks is being written
+	loading chan struct{}        // of size one: a lock, which respects a context, on loading the store
+	version string               // the store's version that was last merged; guarded by loading
 
 	followed atomic.Bool // the pool follows logins of other programs
 
@@ -61,6 +63,12 @@ type storeView struct {
 	removals map[credentialKey]bool // tombstones that the store lacks
 	unsaved  map[savedElsewhere]Entry
 	told     map[string]bool // troubles of the store that events have told
+}
+
+// look is one check of the store in the background.
+type look struct {
+	began time.Time
+	done  chan struct{}
 }
 
 // lookFailure is the last failure to read the store.
