@@ -74,35 +74,41 @@ func init() {
 
 func TestProcessesOpenAnEmptyDatabaseAtOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
-		self, err := os.Executable()
-		require.NoError(t, err)
-		type child struct {
-			cmd    *exec.Cmd
-			stdin  io.Closer
-			stderr bytes.Buffer
-		}
-		children := make([]*child, 8)
-		for i := range children {
-			c := &child{cmd: exec.CommandContext(bounded(t), self)}
-			c.cmd.Env = append(os.Environ(), childEnv+"=open", "REAUTH_TEST_DRIVER="+d.driver, "REAUTH_TEST_DSN="+d.dsn)
-			c.cmd.Stderr = &c.stderr
-			c.stdin, err = c.cmd.StdinPipe()
-			require.NoError(t, err)
-			stdout, err := c.cmd.StdoutPipe()
-			require.NoError(t, err)
-			require.NoError(t, c.cmd.Start())
-			_, err = io.ReadFull(stdout, make([]byte, len("ready\n")))
-			require.NoError(t, err)
-			children[i] = c
-		}
-		for _, c := range children {
-			require.NoError(t, c.stdin.Close())
-		}
-		for _, c := range children {
-			assert.NoError(t, c.cmd.Wait(), "%s", &c.stderr)
-		}
+		openInProcesses(t, d)
 		assert.EqualValues(t, 1, number(t, d.open(t), `SELECT count(*) FROM reauth_meta`))
 	})
+}
+
+// openInProcesses opens the store in several processes at once.
+func openInProcesses(t *testing.T, d database) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	type child struct {
+		cmd    *exec.Cmd
+		stdin  io.Closer
+		stderr bytes.Buffer
+	}
+	children := make([]*child, 8)
+	for i := range children {
+		c := &child{cmd: exec.CommandContext(bounded(t), self)}
+		c.cmd.Env = append(os.Environ(), childEnv+"=open", "REAUTH_TEST_DRIVER="+d.driver, "REAUTH_TEST_DSN="+d.dsn)
+		c.cmd.Stderr = &c.stderr
+		c.stdin, err = c.cmd.StdinPipe()
+		require.NoError(t, err)
+		stdout, err := c.cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, c.cmd.Start())
+		_, err = io.ReadFull(stdout, make([]byte, len("ready\n")))
+		require.NoError(t, err)
+		children[i] = c
+	}
+	for _, c := range children {
+		require.NoError(t, c.stdin.Close())
+	}
+	for _, c := range children {
+		assert.NoError(t, c.cmd.Wait(), "%s", &c.stderr)
+	}
 }
 
 func TestNewerFormatIsRefused(t *testing.T) {
