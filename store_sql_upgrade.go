@@ -28,9 +28,6 @@ type sqlOldStanding struct {
 	Spending    string    `json:"spending"`
 }
 
-// oldSpentKey is the key of the metadata under which format 1 kept what Entry.Spent holds.
-const oldSpentKey = "reauth-spent"
-
 // upgradeSchema turns the tables of format 1 into those of sqlFormat, in one transaction. Those of
 // format 1 go, so that a program which still runs with them fails instead of writing. When several
 // processes upgrade at once, the first does it, and the others find that it is done.
