@@ -215,6 +215,7 @@ func (m *member) writeAll(ctx context.Context, writes []queuedMark) error {
 		if err := m.group.pool.store.Mark(ctx, m.group.name, m.id, q.key, q.mark, q.seen); err != nil {
 			return err
 		}
+		m.wrote(q)
 		m.group.pool.noteWritten(m.key())
 	}
 	return nil

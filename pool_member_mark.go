@@ -42,7 +42,7 @@ func (m *member) lift(key, of string, now time.Time) queuedMark {
 	stands := s.get(key)
 	k := newMark(time.Time{}, false, "", afterMark(latest(stands.stored, markedAt(stands.mark)), now), of)
 	k.since = now
-	m.marks.Store(s.with(keyedMark{key: key, mark: k, stored: k.at}))
+	m.marks.Store(s.with(keyedMark{key: key, mark: k, shared: true, stored: stands.stored}))
 	return queuedMark{key: key, mark: k.stored(), seen: stands.stored}
 }
 
@@ -81,7 +81,7 @@ func (m *member) accept(t *tokens, sent time.Time) (lifted bool, writes []queued
 			continue
 		}
 		lifted = true
-		if k.stored.IsZero() {
+		if !k.shared && k.stored.IsZero() {
 			m.marks.Store(m.marks.Load().without(key))
 		} else {
 			writes = append(writes, m.lift(key, k.mark.of, time.Now()))
@@ -171,11 +171,27 @@ func (m *member) share(k keyedMark) (writes []queuedMark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.marks.Load()
-	if stands := s.get(k.key); stands.mark != k.mark || stands.shared() {
+	stands := s.get(k.key)
+	if stands.mark != k.mark || stands.shared {
 		return nil
 	}
-	m.marks.Store(s.with(keyedMark{key: k.key, mark: k.mark, stored: k.mark.at}))
+	stands.shared = true
+	m.marks.Store(s.with(stands))
 	return []queuedMark{{key: k.key, mark: k.mark.stored(), seen: k.stored}}
+}
+
+// wrote notes that the store has taken q.
+func (m *member) wrote(q queuedMark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.queue != nil {
+		follow(m.queue.list, q)
+	}
+	s := m.marks.Load()
+	if stands := s.get(q.key); stands.mark != nil && stands.stored.Equal(q.seen) {
+		stands.stored = q.mark.At
+		m.marks.Store(s.with(stands))
+	}
 }
 
 // mergeMarks takes over marks of the store that are newer than those known, and returns those that
@@ -184,26 +200,41 @@ func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, t := time.Now(), m.tokens.Load()
+	keys := m.marks.Load().keys()
 	for key, theirs := range stored {
-		if !t.binds(theirs.Of) {
-			continue
-		}
-		s := m.marks.Load()
-		if ours := s.get(key); theirs.At.After(ours.stored) {
-			m.marks.Store(s.with(keyedMark{key: key, mark: readMark(theirs, now), stored: theirs.At}))
+		if t.binds(theirs.Of) && !slices.Contains(keys, key) {
+			keys = append(keys, key)
 		}
 	}
-	for _, key := range m.marks.Load().keys() {
-		ours, theirs := m.marks.Load().get(key), stored[key]
+	for _, key := range keys {
+		theirs := stored[key]
 		if !t.binds(theirs.Of) {
 			theirs = Mark{}
 		}
-		if ours.shared() && theirs.At.Before(ours.stored) && !m.isWriting() {
+		ours := m.marks.Load().get(key)
+		if merged := mergeMark(ours, theirs, now); merged != ours {
+			m.marks.Store(m.marks.Load().with(merged))
+			ours = merged
+		}
+		if ours.shared && ours.mark.at.After(theirs.At) && !m.isWriting() {
 			writes = append(writes, queuedMark{key: key, mark: ours.mark.stored(), seen: theirs.At})
 		}
 	}
 	m.group.standingChanged()
 	return writes
+}
+
+// mergeMark returns the newer of the mark that is known under a key, if there is one, and the one
+// that the store has there; a zero value stands for none. One that was not to be told gives way to
+// whatever is new in the store.
+func mergeMark(ours keyedMark, theirs Mark, now time.Time) keyedMark {
+	news := !theirs.At.Equal(ours.stored)
+	switch {
+	case !theirs.At.IsZero() && (ours.mark == nil || theirs.At.After(ours.mark.at) || news && !ours.shared):
+		return keyedMark{key: ours.key, mark: readMark(theirs, now), shared: true, stored: theirs.At}
+	}
+	ours.stored = theirs.At
+	return ours
 }
 
 // queueMarks has marks written by a worker: by the one that start starts, or next by the one that is

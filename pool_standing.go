@@ -169,6 +169,7 @@ func (m *member) writeMark(ctx context.Context, q queuedMark) error {
 	err := m.group.pool.store.Mark(ctx, m.group.name, m.id, q.key, q.mark, q.seen)
 	switch {
 	case err == nil:
+		m.wrote(q)
 		m.group.pool.noteWritten(m.key())
 	case !errors.Is(err, ErrMarked):
 		m.group.pool.view.noteAhead(m)
