@@ -53,6 +53,8 @@ func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool
 		if !known || compareEntries(&held, &base, m.livesIn(h.Identity)) > 0 {
 			base, known = held.over(h), true
 		}
+	} else if tomb, ok := g.tombstone(c.ID); ok && (!known || compareEntries(&tomb.entry, &base, true) > 0) {
+		base, known = tomb.entry.over(h), true
 	}
 	switch {
 	case known && base.Removed && base.rotatedAway(c.RefreshToken):

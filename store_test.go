@@ -2,7 +2,10 @@ package reauth_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +16,41 @@ import (
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/reauthtest"
 )
+
+// The SQL stores are tested too: in integration/, which has the databases.
+
+func TestStoreInMemoryKeepsItsWord(t *testing.T) {
+	places := make(map[string]reauth.Store)
+	reauthtest.TestStore(t, func(_ *testing.T, place string) reauth.Store {
+		if places[place] == nil {
+			places[place] = reauth.NewMemStore()
+		}
+		return places[place]
+	})
+}
+
+func TestFileStoreKeepsItsWord(t *testing.T) {
+	t.Parallel() // it waits in real time
+	folder := t.TempDir()
+	path := func(place string) string { return filepath.Join(folder, place+".json") }
+	open := func(_ *testing.T, place string) reauth.Store { return reauth.NewFileStore(path(place)) }
+	reauthtest.TestStore(t, open)
+	reauthtest.TestStoreMembers(t, open, func(t *testing.T, place, provider, id string, change func(map[string]any)) {
+		b, err := os.ReadFile(path(place))
+		require.NoError(t, err)
+		var file map[string]any
+		require.NoError(t, json.Unmarshal(b, &file))
+		for _, element := range file["credentials"].([]any) {
+			members := element.(map[string]any)
+			if members["provider"] == provider && members["id"] == id {
+				change(members)
+			}
+		}
+		b, err = json.Marshal(file)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path(place), b, 0o600))
+	})
+}
 
 // A renewal needs the store's claim and its Spending mark. Without either the pool does not
 // exchange.
