@@ -143,20 +143,23 @@ const (
 		WHERE m.one = 1 OR EXISTS (SELECT 1 FROM reauth_records) OR EXISTS (SELECT 1 FROM reauth_marks)
 		OR EXISTS (SELECT 1 FROM reauth_spending) OR EXISTS (SELECT 1 FROM reauth_log)`
 	partKnown = `CASE WHEN EXISTS (SELECT 1 FROM reauth_log l
-		WHERE l.version = CAST($1 AS BIGINT) AND l.nonce = CAST($2 AS TEXT)) THEN 1 ELSE 0 END`
+		WHERE l.version = CAST($1 AS BIGINT) AND l.nonce = CAST($2 AS TEXT)) %s THEN 1 ELSE 0 END`
 	partRecords = ` UNION ALL SELECT 1, r.provider, r.id, CAST(r.position AS BIGINT), CAST(r.login AS BIGINT),
 		CAST(r.generation AS BIGINT), CAST(r.removed AS BIGINT), r.token_of, r.refresh_of, r.login_of, r.record, ''
 		FROM reauth_records r`
 	partMarks    = ` UNION ALL SELECT 2, r.provider, r.id, 0, 0, 0, 0, r.key, r.at, r.until, r.of, r.reason FROM reauth_marks r`
 	partSpending = ` UNION ALL SELECT 3, r.provider, r.id, 0, 0, 0, 0, r.of, r.since, r.holder, '', '' FROM reauth_spending r`
 	ofKey        = ` WHERE r.provider = $1 AND r.id = $2`
-	// Written since the version $1. The log is small, so this costs the same at any number of records.
-	touched   = `WITH touched AS (SELECT DISTINCT provider, id FROM reauth_log WHERE version > CAST($1 AS BIGINT)) `
-	ofTouched = ` JOIN touched t ON t.provider = r.provider AND t.id = r.id`
+	// What was written since the version $1. The limit tells the planner that this is little, however
+	// many records there are; one statement may have written many.
+	touched = `WITH recent AS (SELECT provider, id FROM reauth_log WHERE version > CAST($1 AS BIGINT)
+		ORDER BY version LIMIT %d), touched AS (SELECT DISTINCT provider, id FROM recent) `
+	fewTouched = ` AND (SELECT count(*) FROM recent) <= %d`
+	ofTouched  = ` JOIN touched t ON t.provider = r.provider AND t.id = r.id`
 )
 
 // head returns the statement for what reauth_meta holds, and whether the version $1, $2 is known.
-func (d sqlDialect) head() string { return fmt.Sprintf(partMeta, d.now, partKnown) }
+func (d sqlDialect) head() string { return fmt.Sprintf(partMeta, d.now, fmt.Sprintf(partKnown, "")) }
 
 func (d sqlDialect) viewOfAll() string {
 	return fmt.Sprintf(partMeta, d.now, `0`) + partRecords + partMarks + partSpending
@@ -167,7 +170,9 @@ func (d sqlDialect) viewOfKey() string {
 }
 
 func (d sqlDialect) viewSince() string {
-	return touched + d.head() + partRecords + ofTouched + partMarks + ofTouched + partSpending + ofTouched
+	known := fmt.Sprintf(partKnown, fmt.Sprintf(fewTouched, maxLog))
+	return fmt.Sprintf(touched, maxLog+1) + fmt.Sprintf(partMeta, d.now, known) + partRecords + ofTouched +
+		partMarks + ofTouched + partSpending + ofTouched
 }
 
 // view runs the statement of a view.
