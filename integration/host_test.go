@@ -99,8 +99,7 @@ func TestTransactionPooler(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) storetest.Backend {
 				_, err := reauth.NewSQLStore(bounded(t), clean)
 				require.NoError(t, err)
-				mustExec(t, clean, `DELETE FROM reauth_credentials`)
-				mustExec(t, clean, `DELETE FROM reauth_standings`)
+				mustExec(t, clean, `DELETE FROM reauth_records`)
 				return backend(d)
 			})
 			manyRotations(t, d, 10)
