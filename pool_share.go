@@ -207,13 +207,12 @@ func (g *merging) take(e Entry) {
 
 // takeKnown merges the record of a member.
 func (g *merging) takeKnown(m *member, e Entry) {
-	if m.changedSince(g.before) {
-		g.complete = false
-		return
-	}
 	held, sameStore := m.entry(), m.livesIn(g.identity)
 	c := compareEntries(&held, &e, sameStore)
 	switch {
+	case c >= 0 && m.changedSince(g.before): // the store may have been read before
+		g.complete = false
+		return
 	case c > 0:
 		m.setHome(g.identity)
 		if !e.Removed {
