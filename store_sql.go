@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// SQLStore is a Store in a SQL database: PostgreSQL (13 or newer) for a fleet, SQLite for one host.
-// The caller brings database and driver.
+// SQLStore is a Store in a SQL database: PostgreSQL (13 or newer) for a fleet, SQLite (3.25 or
+// newer) for one host. The caller brings database and driver.
 //
 // A credential is claimed by a row with a holder and an end, on the database's clock; no connection
 // and no transaction is held during an exchange. Records are written by compare-and-set, so that no
