@@ -194,6 +194,18 @@ func (m *member) wrote(q queuedMark) {
 	}
 }
 
+// refused notes that the store has not taken q, because another mark stands there than q was to
+// replace. q is no longer to be told, so that it gives way to that one at the next look.
+func (m *member) refused(q queuedMark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.marks.Load()
+	if stands := s.get(q.key); stands.mark != nil && stands.mark.at.Equal(q.mark.At) {
+		stands.shared = false
+		m.marks.Store(s.with(stands))
+	}
+}
+
 // mergeMarks takes over marks of the store that are newer than those known, and returns those that
 // the store lacks, or has older ones of.
 func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {

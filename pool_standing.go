@@ -171,7 +171,9 @@ func (m *member) writeMark(ctx context.Context, q queuedMark) error {
 	case err == nil:
 		m.wrote(q)
 		m.group.pool.noteWritten(m.key())
-	case !errors.Is(err, ErrMarked):
+	case errors.Is(err, ErrMarked):
+		m.refused(q)
+	default:
 		m.group.pool.view.noteAhead(m)
 		m.emit(ctx, Event{Type: StoreFailed, Reason: "mark", Err: err})
 	}
