@@ -18,9 +18,9 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// movingStore is a store to which happens what happens to files and databases: another store comes in its
+// oddPlace is a store to which happens what happens to files and databases: another store comes in its
 // place, it goes missing, it is slow, a record in it breaks, it loses its newest records.
-type movingStore struct {
+type oddPlace struct {
 	mu      sync.Mutex
 	store   reauth.Store
 	missing error         // the store was there and is gone
@@ -35,25 +35,25 @@ type movingStore struct {
 }
 
 // change changes the place.
-func (p *movingStore) change(f func(*movingStore)) {
+func (p *oddPlace) change(f func(*oddPlace)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f(p)
 }
 
 // now returns the place as it is now, without its lock.
-func (p *movingStore) now() (now movingStore) {
+func (p *oddPlace) now() (now oddPlace) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return movingStore{ //nolint:govet // the lock is a new one
+	return oddPlace{ //nolint:govet // the lock is a new one
 		store: p.store, missing: p.missing, slow: p.slow, broken: p.broken, newest: p.newest,
 		overtaken: p.overtaken, unstored: p.unstored, loads: p.loads,
 	}
 }
 
 // Load implements reauth.Store.
-func (p *movingStore) Load(ctx context.Context, version string) (reauth.Snapshot, error) {
-	p.change(func(p *movingStore) { p.loads++ })
+func (p *oddPlace) Load(ctx context.Context, version string) (reauth.Snapshot, error) {
+	p.change(func(p *oddPlace) { p.loads++ })
 	now := p.now()
 	timer := time.NewTimer(now.slow)
 	defer timer.Stop()
@@ -80,7 +80,7 @@ func (p *movingStore) Load(ctx context.Context, version string) (reauth.Snapshot
 }
 
 // Update implements reauth.Store.
-func (p *movingStore) Update(
+func (p *oddPlace) Update(
 	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
 ) (reauth.Entry, error) {
 	now := p.now()
@@ -100,7 +100,7 @@ func (p *movingStore) Update(
 			return e, err
 		}
 		if now.overtaken != nil {
-			p.change(func(p *movingStore) { p.overtaken = nil })
+			p.change(func(p *oddPlace) { p.overtaken = nil })
 			now.overtaken()
 		}
 		unstored, got = now.unstored != nil || now.overtaken != nil, e
@@ -113,13 +113,13 @@ func (p *movingStore) Update(
 	case unstored:
 		return got, fmt.Errorf("%w: %w", reauth.ErrNotStored, errors.Join(now.unstored, errors.New("unstored")))
 	case err == nil && now.missing != nil:
-		p.change(func(p *movingStore) { p.store, p.missing = at, nil })
+		p.change(func(p *oddPlace) { p.store, p.missing = at, nil })
 	}
 	return stored, err
 }
 
 // Mark implements reauth.Store.
-func (p *movingStore) Mark(ctx context.Context, provider, id, key string, m reauth.Mark, seen time.Time) error {
+func (p *oddPlace) Mark(ctx context.Context, provider, id, key string, m reauth.Mark, seen time.Time) error {
 	now := p.now()
 	if now.missing != nil {
 		return now.missing
@@ -128,9 +128,9 @@ func (p *movingStore) Mark(ctx context.Context, provider, id, key string, m reau
 }
 
 // atPlace is fleet with pools over a place with a store in memory.
-func atPlace(t *testing.T, n int, f func(t *testing.T, p *movingStore, rigs []*rig)) {
+func atPlace(t *testing.T, n int, f func(t *testing.T, p *oddPlace, rigs []*rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &movingStore{store: reauth.NewMemStore()}
+		p := &oddPlace{store: reauth.NewMemStore()}
 		fleet(t, n, p, func(t *testing.T, rigs []*rig) { f(t, p, rigs) })
 	})
 }
@@ -151,7 +151,7 @@ func loginElsewhere(t *testing.T, store reauth.Store, fake *reauthtest.Provider,
 // Another store comes in the place of the one before: somebody deleted the file and logged in anew.
 // Its records are compared by the one order, but for generations. What it lacks serves from memory.
 func TestAnotherStoreInThePlace(t *testing.T) {
-	atPlace(t, 1, func(t *testing.T, p *movingStore, rigs []*rig) {
+	atPlace(t, 1, func(t *testing.T, p *oddPlace, rigs []*rig) {
 		r := rigs[0]
 		other := reauth.NewMemStore()
 		loginElsewhere(t, other, r.fake, "newer here")
@@ -172,7 +172,7 @@ func TestAnotherStoreInThePlace(t *testing.T) {
 		time.Sleep(time.Hour)
 		newer := loginElsewhere(t, other, r.fake, "newer there")
 		newerThanRotated := loginElsewhere(t, other, r.fake, "rotated often") // of generation 2
-		p.change(func(p *movingStore) { p.store = other })
+		p.change(func(p *oddPlace) { p.store = other })
 		r.look(t)
 		r.look(t)
 		r.look(t)
@@ -202,7 +202,7 @@ func TestAnotherStoreInThePlace(t *testing.T) {
 		assert.Equal(t, asked, r.fake.TokenRequests())
 		assert.Zero(t, reauth.Record(t, other, "xai-oauth", "only here"))
 
-		p.change(func(p *movingStore) { p.store = first })
+		p.change(func(p *oddPlace) { p.store = first })
 		r.look(t)
 		require.NoError(t, r.pool.Refresh(t.Context(), "xai", "only here"), "its own store is back")
 		for _, id := range []string{"newer here", "newer there", "rotated often", "only here"} {
@@ -218,19 +218,19 @@ func TestAnotherStoreInThePlace(t *testing.T) {
 func TestUnsavedPairReturnsToItsStore(t *testing.T) {
 	for _, has := range []bool{false, true} {
 		t.Run(fmt.Sprintf("the other store has a newer login: %v", has), func(t *testing.T) {
-			atPlace(t, 1, func(t *testing.T, p *movingStore, rigs []*rig) {
+			atPlace(t, 1, func(t *testing.T, p *oddPlace, rigs []*rig) {
 				r := rigs[0]
 				first, other := p.now().store, reauth.NewMemStore()
 				r.login(t, "me")
 				spent := reauth.Record(t, first, "xai-oauth", "me").Credential.RefreshToken
-				p.change(func(p *movingStore) { p.unstored = errors.New("disk full") })
+				p.change(func(p *oddPlace) { p.unstored = errors.New("disk full") })
 				r.rotate(t)
 				unsaved := r.status(t, "me").Fingerprint
 				if has {
 					time.Sleep(time.Minute)
 					loginElsewhere(t, other, r.fake, "me")
 				}
-				p.change(func(p *movingStore) { p.store, p.unstored = other, nil })
+				p.change(func(p *oddPlace) { p.store, p.unstored = other, nil })
 				r.look(t)
 				r.look(t)
 				if has {
@@ -239,7 +239,7 @@ func TestUnsavedPairReturnsToItsStore(t *testing.T) {
 					assert.Equal(t, unsaved, r.status(t, "me").Fingerprint)
 					assert.Zero(t, reauth.Record(t, other, "xai-oauth", "me"))
 				}
-				p.change(func(p *movingStore) { p.store = first })
+				p.change(func(p *oddPlace) { p.store = first })
 				r.look(t)
 				r.look(t)
 				got := reauth.Record(t, first, "xai-oauth", "me")
@@ -255,11 +255,11 @@ func TestUnsavedPairReturnsToItsStore(t *testing.T) {
 
 // A store that is missing is not empty: nothing is removed, and nothing exchanged.
 func TestMissingStoreRemovesNothing(t *testing.T) {
-	atPlace(t, 1, func(t *testing.T, p *movingStore, rigs []*rig) {
+	atPlace(t, 1, func(t *testing.T, p *oddPlace, rigs []*rig) {
 		r := rigs[0]
 		access, refresh := r.login(t, "me")
 		r.look(t)
-		p.change(func(p *movingStore) { p.missing = errors.New("the file is gone") })
+		p.change(func(p *oddPlace) { p.missing = errors.New("the file is gone") })
 		for range 3 {
 			r.look(t)
 		}
@@ -276,7 +276,7 @@ func TestMissingStoreRemovesNothing(t *testing.T) {
 		assert.True(t, r.has("me"))
 		require.ErrorContains(t, p.now().missing, "the file is gone", "none of these makes a new store")
 
-		p.change(func(p *movingStore) { p.missing = nil })
+		p.change(func(p *oddPlace) { p.missing = nil })
 		time.Sleep(time.Minute)
 		status, _ = r.mustPost(t)
 		assert.Equal(t, 200, status)
@@ -290,12 +290,12 @@ func TestMissingStoreRemovesNothing(t *testing.T) {
 // Only Add makes a new store in the place of one that is missing. What the pool had before is not
 // written there.
 func TestAddMakesAMissingStoreAnew(t *testing.T) {
-	atPlace(t, 1, func(t *testing.T, p *movingStore, rigs []*rig) {
+	atPlace(t, 1, func(t *testing.T, p *oddPlace, rigs []*rig) {
 		r := rigs[0]
 		r.login(t, "before")
 		r.look(t)
 		first := p.now().store
-		p.change(func(p *movingStore) { p.missing = errors.New("the file is gone") })
+		p.change(func(p *oddPlace) { p.missing = errors.New("the file is gone") })
 		r.look(t)
 		r.login(t, "after")
 		assert.NoError(t, p.now().missing)
@@ -310,7 +310,7 @@ func TestAddMakesAMissingStoreAnew(t *testing.T) {
 		assert.NotZero(t, reauth.Record(t, p, "xai-oauth", "before"))
 		require.NoError(t, r.pool.Refresh(t.Context(), "xai", "before"))
 
-		p.change(func(p *movingStore) { p.store = first })
+		p.change(func(p *oddPlace) { p.store = first })
 		r.look(t)
 		assert.NotZero(t, reauth.Record(t, p, "xai-oauth", "before"))
 		require.NoError(t, r.pool.Refresh(t.Context(), "xai", "before"))

@@ -52,7 +52,7 @@ func TestTokenExpiredOnArrivalCausesNoExchangePerStart(t *testing.T) {
 // The store hangs while the pool holds keys, which nobody can renew. A refused request looks there
 // for another key and waits a quarter of a second at most, and one look serves all.
 func TestSlowStoreDelaysNoRequestForLong(t *testing.T) {
-	atPlace(t, 1, func(t *testing.T, p *movingStore, rigs []*rig) {
+	atPlace(t, 1, func(t *testing.T, p *oddPlace, rigs []*rig) {
 		r := rigs[0]
 		ids := []string{"a", "b", "c"}
 		for _, id := range ids {
@@ -61,7 +61,7 @@ func TestSlowStoreDelaysNoRequestForLong(t *testing.T) {
 		r.look(t)
 		for range 3 {
 			time.Sleep(time.Minute)
-			p.change(func(p *movingStore) { p.slow, p.loads = time.Hour, 0 })
+			p.change(func(p *oddPlace) { p.slow, p.loads = time.Hour, 0 })
 			r.fake.Expire("key-a", "key-b", "key-c")
 			var all sync.WaitGroup
 			for i := range 60 {
@@ -77,7 +77,7 @@ func TestSlowStoreDelaysNoRequestForLong(t *testing.T) {
 			all.Wait()
 			// The other one is that of each second, in the background.
 			assert.LessOrEqual(t, p.now().loads, 2, "one look serves all")
-			p.change(func(p *movingStore) { p.slow = 0 })
+			p.change(func(p *oddPlace) { p.slow = 0 })
 			time.Sleep(time.Minute)
 		}
 	})
@@ -85,13 +85,13 @@ func TestSlowStoreDelaysNoRequestForLong(t *testing.T) {
 
 // One record cannot be read. It hides no other, it is not removed, and it is told once.
 func TestBrokenRecordHidesNoOther(t *testing.T) {
-	atPlace(t, 2, func(t *testing.T, p *movingStore, rigs []*rig) {
+	atPlace(t, 2, func(t *testing.T, p *oddPlace, rigs []*rig) {
 		a, b := rigs[0], rigs[1]
 		a.key(t, "breaks", "key-breaks")
 		a.key(t, "other", "key-other")
 		a.look(t)
 		b.look(t)
-		p.change(func(p *movingStore) { p.broken = "breaks" })
+		p.change(func(p *oddPlace) { p.broken = "breaks" })
 		a.key(t, "added later", "key-later")
 		for range 3 {
 			a.look(t)
@@ -116,7 +116,7 @@ func TestBrokenRecordHidesNoOther(t *testing.T) {
 // A program starts while a record is broken. Its pool opens, and tells of the record.
 func TestBrokenRecordAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &movingStore{store: reauth.NewMemStore(), broken: "breaks"}
+		p := &oddPlace{store: reauth.NewMemStore(), broken: "breaks"}
 		fleet(t, 1, p.now().store, func(t *testing.T, rigs []*rig) {
 			rigs[0].key(t, "breaks", "key-breaks")
 			rigs[0].key(t, "other", "key-other")
@@ -130,7 +130,7 @@ func TestBrokenRecordAtTheStart(t *testing.T) {
 				r.look(t)
 			}
 			assert.Len(t, r.told("record"), 1, "Observe is set after OpenPool has read the store")
-			p.change(func(p *movingStore) { p.broken = "" })
+			p.change(func(p *oddPlace) { p.broken = "" })
 			r.look(t)
 			assert.True(t, r.has("breaks"), "it was mended")
 		})
@@ -139,13 +139,13 @@ func TestBrokenRecordAtTheStart(t *testing.T) {
 
 // While a pair could not be stored, somebody logs in anew elsewhere. The new login counts.
 func TestUnsavedPairGivesWayToANewLogin(t *testing.T) {
-	atPlace(t, 1, func(t *testing.T, p *movingStore, rigs []*rig) {
+	atPlace(t, 1, func(t *testing.T, p *oddPlace, rigs []*rig) {
 		r := rigs[0]
 		access, _ := r.login(t, "me")
 		r.look(t)
 		store := p.now().store
 		var newer reauth.Entry
-		p.change(func(p *movingStore) {
+		p.change(func(p *oddPlace) {
 			p.overtaken = func() {
 				e := reauth.Record(t, store, "xai-oauth", "me")
 				e.Credential.AccessToken, e.Credential.RefreshToken = r.fake.Login()
@@ -173,7 +173,7 @@ func TestUnsavedPairGivesWayToANewLogin(t *testing.T) {
 // The store has lost the newest record and knows it. A process that starts then waits with its
 // exchange for a live one, which writes the record forward.
 func TestExchangeWaitsForALiveHolder(t *testing.T) {
-	behind(t, func(t *testing.T, p *movingStore, holder, next *rig, newest reauth.Entry) {
+	behind(t, func(t *testing.T, p *oddPlace, holder, next *rig, newest reauth.Entry) {
 		asked := next.fake.TokenRequests()
 		done := make(chan error)
 		go func() { done <- next.pool.Refresh(context.Background(), "xai", "me") }()
@@ -191,7 +191,7 @@ func TestExchangeWaitsForALiveHolder(t *testing.T) {
 
 // No process holds the newest record any more. The exchange goes on after 5 s, and says so.
 func TestExchangeGoesOnWithoutALiveHolder(t *testing.T) {
-	behind(t, func(t *testing.T, p *movingStore, holder, next *rig, newest reauth.Entry) {
+	behind(t, func(t *testing.T, p *oddPlace, holder, next *rig, newest reauth.Entry) {
 		require.NoError(t, holder.pool.Close())
 		begin := time.Now()
 		err := next.pool.Refresh(t.Context(), "xai", "me")
@@ -214,18 +214,18 @@ func TestExchangeGoesOnWithoutALiveHolder(t *testing.T) {
 
 // behind gives two rigs a place whose store has lost what the first of them holds, and knows it. The
 // second one has started since.
-func behind(t *testing.T, f func(t *testing.T, p *movingStore, holder, next *rig, newest reauth.Entry)) {
-	atPlace(t, 1, func(t *testing.T, p *movingStore, rigs []*rig) {
+func behind(t *testing.T, f func(t *testing.T, p *oddPlace, holder, next *rig, newest reauth.Entry)) {
+	atPlace(t, 1, func(t *testing.T, p *oddPlace, rigs []*rig) {
 		holder := rigs[0]
 		store := reauth.NewMemStore()
-		p.change(func(p *movingStore) { p.store = store })
+		p.change(func(p *oddPlace) { p.store = store })
 		holder.login(t, "me")
 		older := store.Record(t, "xai-oauth", "me")
 		rotations(3)(t, holder)
 		holder.look(t)
 		newest := store.Record(t, "xai-oauth", "me")
 		store.PutBack(t, "xai-oauth", "me", older)
-		p.change(func(p *movingStore) { p.newest = &newest })
+		p.change(func(p *oddPlace) { p.newest = &newest })
 		fleet(t, 1, p, func(t *testing.T, next []*rig) {
 			next[0].fake, next[0].transport.Base = holder.fake, holder.fake.Transport()
 			next[0].refreshAt(t, holder.fake)

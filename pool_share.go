@@ -95,6 +95,9 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 		return nil, err
 	}
 	defer func() { <-v.loading }()
+	if ctx.Err() != nil { // the lock was free in the moment in which the wait ended
+		return nil, context.Cause(ctx)
+	}
 	g := &merging{pool: p, before: v.changes.Load(), written: v.writtenSoFar()}
 	snap, err := p.store.Load(ctx, v.version)
 	if err == nil && snap.Delta && !g.foundAll(snap.Entries) {
