@@ -85,7 +85,8 @@ func goldenV2() []reauth.Entry {
 		Credential: login("aside", "1"),
 		Spent:      []string{"login:4c94485e0c21ae6c41ce1dfe7b6bface", "d1", "d2"},
 		Marks: map[string]reauth.Mark{"token": {
-			Until: time.Date(2026, 5, 20, 0, 0, 0, 0, time.UTC), At: at.Add(4), Reason: "usage-limit", Of: reauth.Digest("at-1"),
+			Until: time.Date(2026, 5, 20, 0, 0, 0, 0, time.UTC), At: at.Add(4), Reason: "usage-limit",
+			Of: reauth.Digest("at-1"),
 		}},
 		LastRefresh: time.Date(2026, 5, 17, 0, 0, 0, 0, time.UTC),
 	}
@@ -168,7 +169,7 @@ func TestFileStoreUpgradesVersion1(t *testing.T) {
 	}
 }
 
-// An exchange that version 1 noted is told after the upgrade by another record's write, too.
+// A record that could not be read at the upgrade is in the words of version 1 when somebody mends it.
 func TestFileStoreWithAnUnreadableRecordOfVersion1(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth.json")
 	broken := `{"provider":"xai","id":"b","access_token":7,"refresh_token":"rt-b","metadata":{"reauth-spent":"d1"},` +
