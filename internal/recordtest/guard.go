@@ -125,13 +125,26 @@ func (g *guard) Mark(
 		seen = seen.Add(p.skew)
 	}
 	err = p.handle.Mark(ctx, provider, id, key, m, seen)
-	p.w.truth.marked(p, key, m, err)
+	if err == nil && p.w.stands(p, key, m) { // it is dropped where it is void
+		p.w.truth.marked(p, key, m)
+	}
 	p.w.say("%s marks %s %s at %v, having seen %v: %v", p.name, key, tellMark(m), m.At.Sub(p.w.begin),
 		seen.Sub(p.w.begin), err)
 	if stopped := p.stop("marked"); stopped != nil {
 		return stopped
 	}
 	return err
+}
+
+// stands reports whether the store has the mark.
+func (w *world) stands(p *process, key string, m reauth.Mark) bool {
+	snap, err := p.handle.Load(context.Background(), "")
+	for _, e := range snap.Entries {
+		if e.Credential.ID == id && err == nil {
+			return e.Marks[key].At.Equal(m.At) && e.Marks[key].Of == m.Of
+		}
+	}
+	return false
 }
 
 // shiftEntry moves the times of an entry that a process's clock makes.

@@ -126,10 +126,10 @@ func (w *world) judgeStatements(f *last) {
 	if top == nil {
 		return
 	}
-	newer := f.found && f.Login.After(top.login) && stands != nil && !stands.env // by somebody who has died
+	newer := f.found && f.Login.After(top.login) && stands != nil && (!stands.env || !stands.couldKnow(top))
 	login := w.provider.nameOf(f.Credential.RefreshToken).login
 	switch {
-	case newer:
+	case newer: // by somebody who has died, or from an environment that nobody could tell is out of date
 	case top.removed && f.isLive():
 		w.breaks("removed came back", "the store holds %s after %v", w.tellFinal(f), top)
 	case !top.removed && !f.isLive():
@@ -241,14 +241,20 @@ func (w *world) judgeService(f *last) {
 		return
 	}
 	w.provider.calmDown()
+	w.fake.Restore() // tokens that nobody has accepted yet are not refreshed again
+	w.judgeServed(f)
 	w.fake.Expire()
+	w.judgeServed(f)
+}
+
+func (w *world) judgeServed(f *last) {
 	for _, p := range w.live() {
 		status := 0
-		for range 30 {
+		for range 12 {
 			if status = p.send(p.ctx, apiURL); status == http.StatusOK {
 				break
 			}
-			time.Sleep(20 * time.Second)
+			time.Sleep(30 * time.Second)
 		}
 		if status != http.StatusOK {
 			w.breaks("not served", "%s gets %d, although the store holds %s, which lives", p.name, status, w.tellFinal(f))

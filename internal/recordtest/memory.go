@@ -279,6 +279,7 @@ func (h *memoryHandle) Update(
 	got.Credential.Provider, got.Credential.ID = key.provider, key.id
 	stored, err := s.persist(h, key, holding.Identity, holding.Missing != nil, got)
 	if err == nil {
+		c.kept = nil
 		return stored, nil
 	}
 	if spent && !errors.Is(err, errOvertaken) {

@@ -26,6 +26,7 @@ type truth struct {
 // statement is what a person has said last, at some time: a login, or a removal.
 type statement struct {
 	login    time.Time
+	said     time.Time // when it was stored
 	removed  bool
 	pair     pair
 	env      bool // a program has added the pair of its environment: no person has spoken
@@ -93,7 +94,7 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 	action, byPerson := ctx.Value(actionKey{}).(string)
 	if s == nil && byPerson {
 		s = &statement{
-			login: e.Login, removed: e.Removed, by: p, env: action == doEnv,
+			login: e.Login, said: time.Now(), removed: e.Removed, by: p, env: action == doEnv,
 			pair:  p.w.provider.nameOf(e.Credential.RefreshToken),
 			known: make(map[*process]bool), identity: make(map[string]bool),
 		}
@@ -135,6 +136,29 @@ func (v *truth) top(passes func(*statement) bool) (top *statement) {
 	return top
 }
 
+// couldKnow reports whether a process that lives and knows of the statement top knew, before s was
+// said, the login that s brings: s must give way then. v.mu is held.
+func (s *statement) couldKnow(top *statement) bool {
+	for p := range top.known {
+		if p.lives() && p.knowsLogin(s.pair.login, s.said) {
+			return true
+		}
+	}
+	return false
+}
+
+// knowsLogin reports whether the process knew a pair of a login before that time.
+func (p *process) knowsLogin(login int, before time.Time) bool {
+	p.knows.mu.Lock()
+	defer p.knows.mu.Unlock()
+	for token, since := range p.knows.pairs {
+		if since.Before(before) && p.w.provider.nameOf(token).login == login {
+			return true
+		}
+	}
+	return false
+}
+
 // seen notes that a record has come to the knowledge of a process.
 func (v *truth) seen(p *process, e *reauth.Entry, identity string) {
 	p.knows.see(e)
@@ -151,11 +175,8 @@ func (v *truth) seen(p *process, e *reauth.Entry, identity string) {
 	}
 }
 
-// marked notes a mark that p has written, unless that has failed.
-func (v *truth) marked(p *process, key string, m reauth.Mark, err error) {
-	if err != nil {
-		return
-	}
+// marked notes a mark that p has written.
+func (v *truth) marked(p *process, key string, m reauth.Mark) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.skewed = v.skewed || p.skew != 0
