@@ -31,7 +31,9 @@ func (s *memStore) Put(t testing.TB, c Credential, refreshed time.Time) {
 // backup back. A zero Login takes the record away.
 func (s *memStore) PutBack(t testing.TB, provider, id string, e Entry) {
 	t.Helper()
-	r := s.record(credentialKey{provider, id})
+	key := credentialKey{provider, id}
+	r := s.enter(key)
+	defer s.leave(key, r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r.entry, r.present = e.clone(), !e.Login.IsZero()

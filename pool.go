@@ -164,10 +164,10 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 		return err
 	}
 	var tomb Entry
-	tomb, err = p.store.Update(ctx, m.provider, m.id, func(h Holding) (Entry, error) {
+	tomb, err = p.store.Update(ctx, m.group.name, m.id, func(h Holding) (Entry, error) {
 		held := m.entry()
 		tomb = Entry{
-			Credential: Credential{Provider: m.provider, ID: m.id}, Removed: true, Login: laterLogin(h, held),
+			Credential: Credential{Provider: m.group.name, ID: m.id}, Removed: true, Login: laterLogin(h, held),
 			Generation: max(held.Generation, h.Entry.Generation), Spent: withSpent(h.Entry.Spent, held.Spent...),
 		}
 		if err := m.refuses(h); err != nil {
@@ -212,10 +212,11 @@ func (p *Pool) Reset(ctx context.Context, provider, id string) error {
 // writeAll writes marks to the store, up to the first that fails.
 func (m *member) writeAll(ctx context.Context, writes []queuedMark) error {
 	for _, q := range writes {
-		if err := m.pool.store.Mark(ctx, m.provider, m.id, q.key, q.mark, q.seen); err != nil {
+		if err := m.group.pool.store.Mark(ctx, m.group.name, m.id, q.key, q.mark, q.seen); err != nil {
 			return err
 		}
-		m.pool.noteWritten(m.key())
+		m.wrote(q)
+		m.group.pool.noteWritten(m.key())
 	}
 	return nil
 }

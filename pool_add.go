@@ -1,7 +1,6 @@
 package reauth
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +53,8 @@ func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool
 		if !known || compareEntries(&held, &base, m.livesIn(h.Identity)) > 0 {
 			base, known = held.over(h), true
 		}
+	} else if tomb, ok := g.tombstone(c.ID); ok && (!known || compareEntries(&tomb.entry, &base, true) > 0) {
+		base, known = tomb.entry.over(h), true
 	}
 	switch {
 	case known && base.Removed && base.rotatedAway(c.RefreshToken):
@@ -74,16 +75,6 @@ func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool
 		merged.Spent = withSpent(merged.Spent, loginPrefix+digest(c.RefreshToken))
 	}
 	return merged, true, nil
-}
-
-// laterLogin is the time of a new login or a removal: by the store's clock, and later than the one
-// that it replaces.
-func laterLogin(h Holding, base Entry) time.Time {
-	login, before := cmp.Or(h.Now, time.Now()), latest(h.Entry.Login, base.Login)
-	if h.Behind != nil {
-		before = latest(before, h.Behind.Login)
-	}
-	return afterMark(before, login).UTC().Round(0)
 }
 
 // isStale reports whether c holds nothing newer than old: the same tokens, a pair that was rotated

@@ -51,7 +51,7 @@ func (m *member) exchange(ctx context.Context, f *flight, why cause) (*tokens, e
 		case out.current != nil:
 			return out.current, nil
 		case out.absent != nil && err == nil:
-			m.pool.noteWritten(m.key())
+			m.group.pool.noteWritten(m.key())
 		case out.behind:
 			if t := x.waitForHolder(ctx, f); t != nil {
 				return t, nil
@@ -63,15 +63,11 @@ func (m *member) exchange(ctx context.Context, f *flight, why cause) (*tokens, e
 	return nil, fmt.Errorf("reauth: refresh %s: the store does not keep what is written to it", m)
 }
 
-// mostClaims bounds how often an exchange begins anew: a store that keeps what is written to it, and
-// is put back only now and then, needs three at most.
-const mostClaims = 8
-
 // claim does one Update of the store.
 func (x *exchange) claim(ctx context.Context) (out outcome, stored Entry, err error) {
 	ctx, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
-	stored, err = x.m.pool.store.Update(ctx, x.m.provider, x.m.id, func(h Holding) (Entry, error) {
+	stored, err = x.m.group.pool.store.Update(ctx, x.m.group.name, x.m.id, func(h Holding) (Entry, error) {
 		out = x.underLock(ctx, h)
 		return out.toStore()
 	})
@@ -91,7 +87,7 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 		return nil, errGone
 	case out.newer != nil:
 		f.tell = append(f.tell, Event{Type: Adopted})
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 		t := m.adopt(*out.newer)
 		m.mergeMarks(out.newer.Marks)
 		return t, nil
@@ -99,7 +95,7 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err})
 		return x.publish(ctx, f, *out.minted, out, true)
 	case out.minted != nil:
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 		return x.publish(ctx, f, stored, out, false)
 	case out.err != nil:
 		return m.afterRefusal(ctx, f, out.err)
@@ -213,14 +209,6 @@ func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outco
 	return out
 }
 
-// generationOf is the generation of a record that need not be there.
-func generationOf(e *Entry) int64 {
-	if e == nil {
-		return 0
-	}
-	return e.Generation
-}
-
 // mark writes Spending.
 func (x *exchange) mark(ctx context.Context, h Holding, s Spending) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
@@ -299,7 +287,7 @@ func (x *exchange) call(ctx context.Context, c Credential) (Credential, error) {
 
 // failure is the error of an exchange whose answer is of no use.
 func (x *exchange) failure(code, description string, err error) error {
-	return &RefreshError{Provider: x.m.provider, Code: code, Description: description, Err: err}
+	return &RefreshError{Provider: x.m.group.name, Code: code, Description: description, Err: err}
 }
 
 // publish makes new tokens the ones that requests are sent with. Where only the refresh token is
@@ -323,7 +311,7 @@ func (x *exchange) publish(ctx context.Context, f *flight, e Entry, out outcome,
 // afterRefusal looks once more before a grant counts as dead: a pool that does not share our lock
 // may have rotated the token.
 func (m *member) afterRefusal(ctx context.Context, f *flight, refusal error) (*tokens, error) {
-	if isPermanent(refusal) && m.pool.shared {
+	if isPermanent(refusal) && m.group.pool.shared {
 		if t, err := m.reread(ctx, f); err == nil {
 			return t, nil
 		}

@@ -48,6 +48,7 @@ func (g *group) add(m *member) *member {
 		return twin
 	}
 	g.insert(m)
+	g.link(m)
 	return m
 }
 
@@ -75,8 +76,81 @@ func (g *group) drop(m *member) {
 	if g.byID[m.id] == m {
 		delete(g.byID, m.id)
 	}
+	g.unlink(m)
 	g.size.Store(int64(len(g.members)))
 	g.standingChanged()
+}
+
+// linkTwins notes that m sends another access token than before.
+func (g *group) linkTwins(m *member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.byID[m.id] == m {
+		g.unlink(m)
+		g.link(m)
+	}
+}
+
+// link takes m into the ring of its access token. g.mu is held.
+func (g *group) link(m *member) {
+	t := m.tokens.Load()
+	if t.digest == "" {
+		return
+	}
+	m.sends = hashOf(t.digest)
+	if g.senders == nil {
+		g.senders = make(map[uint64]*member)
+	}
+	first := g.senders[m.sends]
+	if first == nil {
+		g.senders[m.sends] = m
+		return
+	}
+	if first.twin == nil {
+		first.twin = first
+	}
+	m.twin, first.twin = first.twin, m
+}
+
+// unlink takes m out of the ring of its access token. g.mu is held.
+func (g *group) unlink(m *member) {
+	rest := m.twin
+	for o := m.twin; o != nil; o = o.twin {
+		if o.twin == m {
+			o.twin = rest
+			if o.twin == o {
+				o.twin = nil
+			}
+			rest = o
+			break
+		}
+	}
+	if g.senders[m.sends] == m {
+		if rest == nil {
+			delete(g.senders, m.sends)
+		} else {
+			g.senders[m.sends] = rest
+		}
+	}
+	m.twin, m.sends = nil, 0
+}
+
+// twins returns the other members with the same access token, account and hosts: a provider knows no
+// difference between them.
+func (g *group) twins(m *member) (list []*member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m.twin == nil {
+		return nil
+	}
+	t, hosts := m.tokens.Load(), m.place.Load().named
+	for o := m.twin; o != m; o = o.twin {
+		same := o.tokens.Load()
+		if same.digest == t.digest && same.cred.AccountID == t.cred.AccountID && slices.Equal(o.place.Load().named, hosts) {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // bury remembers a removal, at that change of the pool where this pool has made it: a store that was

@@ -78,14 +78,11 @@ type marks struct {
 
 // keyedMark is the newest mark known under one key.
 type keyedMark struct {
-	key  string
-	mark *mark
-	// stored is the At of the mark that the store has under the key, or will have when it has been
-	// told; zero: none. The mark is shared when it is the mark's own.
-	stored time.Time
+	key    string
+	mark   *mark
+	shared bool      // the store has the mark, or is to be told it
+	stored time.Time // At of the mark that the store has under the key, as far as known; zero: none
 }
-
-func (k keyedMark) shared() bool { return k.mark != nil && k.stored.Equal(k.mark.at) }
 
 // get returns the mark under key; the zero value if there is none.
 func (s *marks) get(key string) keyedMark {
@@ -171,6 +168,16 @@ type queuedMark struct {
 	seen time.Time // At of the mark that it replaces in the store
 }
 
+// follow makes those of the list that were to replace the same mark as q replace q, which has been
+// written.
+func follow(list []queuedMark, q queuedMark) {
+	for i := range list {
+		if list[i].key == q.key && list[i].seen.Equal(q.seen) {
+			list[i].seen = q.mark.At
+		}
+	}
+}
+
 // enqueue appends q to the list, in the place of an unwritten one of its key: what the store has
 // then is what that one was to replace.
 func enqueue(list []queuedMark, q queuedMark) []queuedMark {
@@ -210,7 +217,7 @@ func subject(t *tokens, v Verdict, failed error) (key, of string) {
 	case v.Kind == Dead:
 		return loginMark, t.digest
 	}
-	return loginMark, loginOf(t.login)
+	return loginMark, loginOf(t.login.time())
 }
 
 // markFor is the mark that the refusal v of t deserves; failed is why a rejected token could not be

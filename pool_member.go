@@ -11,13 +11,33 @@ import (
 // renewal of other tokens. m.mu is held.
 func (m *member) publish(t *tokens) {
 	if old := m.tokens.Load(); old != nil && old.digest != t.digest {
-		m.past = append(m.past[max(0, len(m.past)-maxPast+1):], old.digest)
+		h := m.remember()
+		h.past = append(h.past[max(0, len(h.past)-maxPast+1):], old.digest)
 	}
 	m.tokens.Store(t)
-	m.restraint.replaced()
-	m.change = m.pool.view.nextChange()
+	m.group.linkTwins(m)
+	if m.restraint != nil {
+		m.restraint.replaced()
+	}
+	m.change = m.group.pool.view.nextChange()
 	m.marks.Store(m.marks.Load().about(t))
 	m.group.standingChanged()
+}
+
+// remember returns the history, made if need be. m.mu is held.
+func (m *member) remember() *history {
+	if m.history == nil {
+		m.history = new(history)
+	}
+	return m.history
+}
+
+// restrained returns the restraint, made if need be. m.mu is held.
+func (m *member) restrained() *restraint {
+	if m.restraint == nil {
+		m.restraint = new(restraint)
+	}
+	return m.restraint
 }
 
 // maxPast is how many replaced access tokens a pool remembers.
@@ -63,7 +83,8 @@ func (m *member) publishMinted(old *tokens, e Entry, unsaved bool, now time.Time
 	}
 	t = newTokens(e, fromExchange, now)
 	if t.digest == old.digest { // only the refresh token is new: keep what is known of the access token
-		t.minted, t.received = old.minted, old.received
+		t.minted = old.minted
+		t.receivedBefore(old.received)
 		t.accepted.Store(old.accepted.Load())
 	}
 	m.publish(t)
@@ -117,60 +138,10 @@ func (m *member) changedSince(change int64) bool {
 func (m *member) replaced() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.past)
-}
-
-// pardon lifts all marks and forgets all failures. It returns what is to be written to the store,
-// also where there was no mark: one that another pool is about to write must not undo this.
-func (m *member) pardon(now time.Time) (writes []queuedMark) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.restraint.replaced()
-	m.restraint.endFutile()
-	m.endRejections()
-	t, s := m.tokens.Load(), m.marks.Load()
-	if t.minted {
-		t.accepted.Store(true) // it may be refreshed again at once
+	if m.history == nil {
+		return nil
 	}
-	for _, key := range append([]string{tokenMark, loginMark}, s.keys()...) {
-		if slices.ContainsFunc(writes, func(q queuedMark) bool { return q.key == key }) {
-			continue
-		}
-		of := loginOf(t.login)
-		if key == tokenMark {
-			of = t.digest
-		}
-		lifted := m.lift(key, of, now)
-		writes = append(writes, lifted)
-	}
-	m.toWrite = nil
-	m.group.standingChanged()
-	return writes
-}
-
-// lift puts a lifted mark under key, and returns what is to be written to the store. m.mu is held.
-func (m *member) lift(key, of string, now time.Time) queuedMark {
-	s := m.marks.Load()
-	stands := s.get(key)
-	k := newMark(time.Time{}, false, "", afterMark(latest(stands.stored, markedAt(stands.mark)), now), of)
-	k.since = now
-	m.marks.Store(s.with(keyedMark{key: key, mark: k, stored: k.at}))
-	return queuedMark{key: key, mark: k.stored(), seen: stands.stored}
-}
-
-// markedAt is when a mark was written; zero for none.
-func markedAt(k *mark) time.Time {
-	if k == nil {
-		return time.Time{}
-	}
-	return k.at
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	return slices.Clone(m.history.past)
 }
 
 // endRejections begins the counts of rejections anew.
@@ -196,165 +167,13 @@ func (m *member) countRejection(t *tokens, again bool) (inARow int) {
 	return int(count.Add(1))
 }
 
-// accept notes that a request sent with t at the given time was accepted. It returns the lifted
-// marks that the store is to be told. With nothing to note it costs four loads.
-func (m *member) accept(t *tokens, sent time.Time) (writes []queuedMark) {
-	if !t.accepted.Load() {
-		t.accepted.Store(true)
-	}
-	m.endRejections()
-	if m.marks.Load() == nil {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.marks.Load()
-	for _, key := range s.keys() {
-		k := s.get(key)
-		switch {
-		case k.mark.lifts(), !t.binds(k.mark.of), sent.Before(k.mark.since): // an earlier request says nothing of it
-		case k.stored.IsZero():
-			m.marks.Store(m.marks.Load().without(key))
-		default:
-			writes = append(writes, m.lift(key, k.mark.of, time.Now()))
-		}
-	}
-	m.group.standingChanged()
-	return writes
-}
-
-// setMark marks m for the refusal v of t, sent when those marks stood. failed is why a rejected
-// token could not be renewed. It returns a zero value when there is nothing to mark: the tokens or
-// the login have been replaced meanwhile, or another mark has been made or lifted since then, as in a
-// burst of refusals.
-func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedMark {
-	now := time.Now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	key, of := subject(t, v, failed)
-	if !m.tokens.Load().binds(of) || v.Kind == Pass || v.Kind == Forbidden {
-		return keyedMark{}
-	}
-	s := m.marks.Load()
-	stands, dead := s.get(key), isDeadly(v, failed)
-	marked := stands.mark.holds(now)
-	switch {
-	case marked && stands.mark.retired:
-		return keyedMark{}
-	case stands.mark != seen.get(key).mark && !(marked && dead):
-		return keyedMark{}
-	}
-	rejections := 0
-	if v.Kind == Rejected && !dead { // one that is marked was sent for want of another: it counts once
-		rejections = m.countRejection(t, marked)
-	}
-	k := markFor(t, v, failed, rejections, now)
-	if k == nil {
-		return keyedMark{}
-	}
-	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
-	set := keyedMark{key: key, mark: k, stored: stands.stored}
-	m.marks.Store(s.with(set))
-	m.group.standingChanged()
-	return set
-}
-
-// shorten puts short in the place of k, if k still stands.
-func (m *member) shorten(k keyedMark, short *mark) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.marks.Load()
-	stands := s.get(k.key)
-	if stands.mark != k.mark {
-		return false
-	}
-	m.marks.Store(s.with(keyedMark{key: k.key, mark: short, stored: stands.stored}))
-	m.group.standingChanged()
-	return true
-}
-
-// share notes that the store is to be told the mark k, if k still stands, and returns what is to be
-// written.
-func (m *member) share(k keyedMark) (writes []queuedMark) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.marks.Load()
-	if stands := s.get(k.key); stands.mark != k.mark || stands.shared() {
-		return nil
-	}
-	m.marks.Store(s.with(keyedMark{key: k.key, mark: k.mark, stored: k.mark.at}))
-	return []queuedMark{{key: k.key, mark: k.mark.stored(), seen: k.stored}}
-}
-
-// mergeMarks takes over marks of the store that are newer than those known, and returns those that
-// the store lacks, or has older ones of.
-func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now, t := time.Now(), m.tokens.Load()
-	for key, theirs := range stored {
-		if !t.binds(theirs.Of) {
-			continue
-		}
-		s := m.marks.Load()
-		if ours := s.get(key); theirs.At.After(ours.stored) {
-			m.marks.Store(s.with(keyedMark{key: key, mark: readMark(theirs, now), stored: theirs.At}))
-		}
-	}
-	for _, key := range m.marks.Load().keys() {
-		ours, theirs := m.marks.Load().get(key), stored[key]
-		if !t.binds(theirs.Of) {
-			theirs = Mark{}
-		}
-		if ours.shared() && theirs.At.Before(ours.stored) && !m.writing {
-			writes = append(writes, queuedMark{key: key, mark: ours.mark.stored(), seen: theirs.At})
-		}
-	}
-	m.group.standingChanged()
-	return writes
-}
-
-// queueMarks has marks written by a worker: by the one that start starts, or next by the one that is
-// writing. The worker starts under the lock: whoever finds writing set relies on a worker that Close
-// waits for.
-func (m *member) queueMarks(writes []queuedMark, start func() bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, q := range writes {
-		m.toWrite = enqueue(m.toWrite, q)
-	}
-	if !m.writing {
-		m.writing = start()
-	}
-}
-
-// nextMark takes a queued mark. Where there is none, writing is over.
-func (m *member) nextMark() (q queuedMark, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.toWrite) == 0 {
-		m.toWrite, m.writing = nil, false
-		return queuedMark{}, false
-	}
-	q = m.toWrite[0]
-	m.toWrite = m.toWrite[1:]
-	return q, true
-}
-
-// stopWriting notes that the writer of marks has ended early.
-func (m *member) stopWriting() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.writing = false
-}
-
 // landed ends the flight f. A failure rests, unless the tokens have been replaced meanwhile.
 func (m *member) landed(f *flight, why cause) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.flight = nil
 	if current := m.tokens.Load(); f.err != nil && current.digest == f.of.digest {
-		m.restraint.fail(current, f.exchange, why, f.err, time.Now())
+		m.restrained().fail(current, f.exchange, why, f.err, time.Now())
 	}
 }
 
@@ -362,14 +181,16 @@ func (m *member) landed(f *flight, why cause) {
 func (m *member) noteFutile(t *tokens) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.restraint.noteFutile(t, time.Now())
+	m.restrained().noteFutile(t, time.Now())
 }
 
 // endFutile notes that a request was served with the tokens of its own exchange.
 func (m *member) endFutile() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.restraint.endFutile()
+	if m.restraint != nil {
+		m.restraint.endFutile()
+	}
 }
 
 // whyNot explains why t cannot be renewed by an exchange.
@@ -379,12 +200,26 @@ func (m *member) whyNot(t *tokens) error {
 	return m.restraint.whyNot(t, m.group.hasRefresher())
 }
 
+// withTokensOf returns e with the tokens of the program that the member follows, if it follows one.
+// While the program's file cannot be read e has none: the file may appear later.
+func (m *member) withTokensOf(e Entry) Entry {
+	program := m.place.Load().follow
+	if program == nil {
+		return e
+	}
+	m.group.pool.view.followed.Store(true)
+	state := program.fileState()
+	e.Credential, _ = program.fill(e.Credential)
+	m.readProgram(state, e.Credential)
+	return e
+}
+
 // readProgram notes the state of the followed program's file, and reports whether c, which was read
 // from it, has another access token than the one held.
 func (m *member) readProgram(state string, c Credential) (other bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.programSeen = state
+	m.remember().programSeen = state
 	t := m.tokens.Load()
 	return t != nil && t.digest != digest(c.AccessToken)
 }
@@ -394,7 +229,7 @@ func (m *member) readProgram(state string, c Credential) (other bool) {
 func (m *member) programChanged(state string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.programSeen != state
+	return m.history == nil || m.history.programSeen != state
 }
 
 // status is the credential's line in Pool.Status. Times go without the monotonic clock: people and
@@ -405,8 +240,8 @@ func (m *member) status(now time.Time) CredentialStatus {
 	t, place := m.tokens.Load(), m.place.Load()
 	c := t.cred
 	s := CredentialStatus{
-		Provider: m.provider, ID: m.id, AccountID: c.AccountID, Fingerprint: fingerprint(c),
-		State: Good, Expiry: c.Expiry.Round(0), LastRefresh: t.refreshed.Round(0),
+		Provider: m.group.name, ID: m.id, AccountID: c.AccountID, Fingerprint: fingerprint(c),
+		State: Good, Expiry: c.Expiry.Round(0), LastRefresh: t.refreshed.time(),
 		InFlight: int(m.inFlight.Load()), Priority: place.priority,
 	}
 	if place.follow != nil {

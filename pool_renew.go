@@ -58,7 +58,7 @@ func (m *member) join(ctx context.Context, t *tokens, why cause) *flight {
 		return m.launchAfter(ctx, f, current, why)
 	case f != nil && (f.exchange || !exchange):
 		return f
-	case !exchange && !m.pool.shared && m.place.Load().follow == nil:
+	case !exchange && !m.group.pool.shared && m.place.Load().follow == nil:
 		return landed(nil, m.restraint.whyNot(current, hasRefresher))
 	case f != nil: // it only looks for newer tokens: the exchange comes after it
 		return m.launchAfter(ctx, f, current, why)
@@ -72,7 +72,7 @@ func (m *member) join(ctx context.Context, t *tokens, why cause) *flight {
 func (m *member) launch(ctx context.Context, t *tokens, exchange bool, why cause) *flight {
 	f := newFlight(t, exchange)
 	detached := context.WithoutCancel(ctx) // its values, such as a trace, stay
-	if !m.pool.work.start(func() { m.fly(detached, f, why) }) {
+	if !m.group.pool.work.start(func() { m.fly(detached, f, why) }) {
 		return landed(nil, errClosed)
 	}
 	m.flight = f
@@ -83,7 +83,7 @@ func (m *member) launch(ctx context.Context, t *tokens, exchange bool, why cause
 func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, why cause) *flight {
 	f := newFlight(t, true)
 	detached := context.WithoutCancel(ctx)
-	started := m.pool.work.start(func() {
+	started := m.group.pool.work.start(func() {
 		defer close(f.done)
 		<-first.done
 		f.tokens, f.err = m.renew(detached, t, why)
@@ -117,7 +117,7 @@ func (m *member) crashed(ctx context.Context, r any) error {
 	if r == nil {
 		return fmt.Errorf("reauth: refresh %s: the refresher ended its goroutine", m)
 	}
-	m.pool.logPanic(ctx, m)
+	m.group.pool.logPanic(ctx, m)
 	return fmt.Errorf("reauth: refresh %s: the refresher panicked: %v", m, redactPanic(r))
 }
 
@@ -135,9 +135,9 @@ func (m *member) settle(ctx context.Context, f *flight, why cause) {
 	}
 	for _, e := range f.tell {
 		if e.ID == "" {
-			e.Provider, e.ID = m.provider, m.id
+			e.Provider, e.ID = m.group.name, m.id
 		}
-		m.pool.emit(ctx, e)
+		m.group.pool.emit(ctx, e)
 	}
 }
 

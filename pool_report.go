@@ -38,6 +38,9 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 	for {
 		now := time.Now()
 		p.checkStore(ctx, now)
+		if g.size.Load() == 0 {
+			p.awaitLook(ctx, now)
+		}
 		m := g.choose(nil, now, routingFrom(ctx), tried)
 		if m == nil {
 			return Credential{}, fmt.Errorf("reauth: token: the pool has no usable credential of %s; Add one", name)

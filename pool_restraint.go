@@ -46,6 +46,9 @@ const (
 // token; else it may only look for newer tokens. rests is not nil while a renewal like that rests;
 // it is the error of the one that failed last. hasRefresher says that the provider has a refresher.
 func (r *restraint) decide(t *tokens, hasRefresher bool, why cause, now time.Time) (exchange bool, rests error) {
+	if r == nil {
+		r = new(restraint)
+	}
 	exchange = r.mayExchange(t, hasRefresher, why, now)
 	return exchange, r.resting(t, exchange, why, now)
 }
@@ -129,7 +132,7 @@ func (r *restraint) replaced() { r.failed, r.notRefreshable = rest{}, false }
 
 // whyNot explains a renewal that cannot spend the refresh token and has nowhere else to look.
 func (r *restraint) whyNot(t *tokens, hasRefresher bool) error {
-	if !hasRefresher || !t.refreshable() || r.notRefreshable {
+	if !hasRefresher || !t.refreshable() || r != nil && r.notRefreshable {
 		return ErrNotRefreshable
 	}
 	return errUnproven

@@ -13,21 +13,15 @@ import (
 // saveEvery is how often a pool retries to store tokens that serve from its memory only.
 const saveEvery = time.Second
 
-var (
-	errOtherStore = errors.New("reauth: the store is another one than before, which lacks the credential; " +
-		"put the store back, or add the credential again")
-	errStoredAlready = errors.New("the store holds it") // ends an Update that has nothing to write
-)
-
 // keepSaving retries to store the member's record until the store has it, or a newer one.
 func (m *member) keepSaving(ctx context.Context) {
-	m.pool.work.startFromWorker(func() {
+	m.group.pool.work.startFromWorker(func() {
 		ticker := time.NewTicker(saveEvery)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ticker.C:
-			case <-m.pool.work.stop:
+			case <-m.group.pool.work.stop:
 				return
 			}
 			if !m.isUnsaved() || m.gone.Load() || m.write(ctx) == nil {
@@ -61,7 +55,7 @@ func (m *member) write(ctx context.Context) error {
 	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
 	var found *Entry
-	stored, err := m.pool.store.Update(claim, m.provider, m.id, func(h Holding) (Entry, error) {
+	stored, err := m.group.pool.store.Update(claim, m.group.name, m.id, func(h Holding) (Entry, error) {
 		found = nil
 		if err := m.refuses(h); err != nil {
 			return Entry{}, err
@@ -77,24 +71,12 @@ func (m *member) write(ctx context.Context) error {
 	case found != nil:
 		m.takeFound(ctx, *found)
 	case err != nil:
-		m.pool.tellUnwritten(ctx, m.key(), err)
+		m.group.pool.tellUnwritten(ctx, m.key(), err)
 		return err
 	default:
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 		m.saved(stored)
 		m.shareMarks(ctx, m.mergeMarks(stored.Marks))
-	}
-	return nil
-}
-
-// refuses says why the member's record must not be written under that claim: the store is missing,
-// or is another one, which lacks the record.
-func (m *member) refuses(h Holding) error {
-	switch {
-	case h.Missing != nil:
-		return h.Missing
-	case !h.Found && !m.livesIn(h.Identity):
-		return errOtherStore
 	}
 	return nil
 }
@@ -108,39 +90,13 @@ func (m *member) takeFound(ctx context.Context, e Entry) {
 		m.group.bury(e, 0)
 		return
 	case !sameTokens(held.Credential, e.Credential):
-		m.pool.noteWritten(m.key())
+		m.group.pool.noteWritten(m.key())
 		m.adopt(m.withTokensOf(e))
 		m.emit(ctx, Event{Type: Adopted})
 	default:
 		m.saved(e)
 	}
 	m.shareMarks(ctx, m.mergeMarks(e.Marks))
-}
-
-// over returns the record e, which a pool holds, as it is written over the one that is stored: with
-// tokens and history of e, and with what people may have changed in the stored one.
-func (e *Entry) over(h Holding) Entry {
-	got := e.clone()
-	if !h.Found {
-		return got
-	}
-	was := &h.Entry
-	if !was.Removed {
-		got.Credential.Priority, got.Credential.Hosts = was.Credential.Priority, was.Credential.Hosts
-		got.Credential.ClientID = was.Credential.ClientID
-	}
-	got.Spent = unite(e, was)
-	return got
-}
-
-// unite returns the spent list of e with that of a record that e replaces, and with the refresh
-// token which that one had.
-func unite(e, was *Entry) []string {
-	list := withSpent(was.Spent, e.Spent...)
-	if rt := was.Credential.RefreshToken; rt != e.Credential.RefreshToken {
-		list = withSpent(list, digest(rt))
-	}
-	return list
 }
 
 // writeRemoval writes a tombstone over an older record.

@@ -20,25 +20,53 @@ func (p *Pool) checkStore(ctx context.Context, now time.Time) {
 		return
 	}
 	v.checked.Store(now.UnixNano())
-	detached := context.WithoutCancel(ctx)
+	detached, l := context.WithoutCancel(ctx), &look{began: now, done: make(chan struct{})}
+	v.look.Store(l)
 	started := p.work.start(func() {
 		defer v.busy.Store(false)
+		defer close(l.done)
 		p.lookAround(detached)
 	})
 	if !started {
+		close(l.done)
 		v.busy.Store(false)
 	}
 }
 
-// lookAround adopts what others have written, and writes what the store lacks.
+// awaitLook waits for the check of the store that is under way, for a caller that has no credential:
+// another process may have added one. The check keeps its callers for glanceTimeout in all, however
+// many they are.
+func (p *Pool) awaitLook(ctx context.Context, now time.Time) {
+	l := p.view.look.Load()
+	if !p.shared || l == nil {
+		return
+	}
+	left := glanceTimeout - now.Sub(l.began)
+	if left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-l.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// lookAround adopts what others have written, and has written what the store lacks.
 func (p *Pool) lookAround(ctx context.Context) {
 	bounded, stop := context.WithTimeout(ctx, storeTimeout)
 	err := p.load(bounded)
 	stop()
-	if err != nil {
+	switch {
+	case err != nil:
 		p.emit(ctx, Event{Type: StoreFailed, Reason: "load", Err: err})
-	} else if p.shared {
-		p.writeForward(ctx)
+	case p.view.lacks() && !p.view.writing.Swap(true):
+		p.work.startFromWorker(func() { // it waits for claims, and no look waits for it
+			defer p.view.writing.Store(false)
+			p.writeForward(ctx)
+		})
 	}
 	p.checkPrograms(ctx)
 }
@@ -62,7 +90,9 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 	select {
 	case v.loading <- struct{}{}:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		err := context.Cause(ctx)
+		v.looked(err, time.Now())
+		return nil, err
 	}
 	defer func() { <-v.loading }()
 	g := &merging{pool: p, before: v.changes.Load(), written: v.writtenSoFar()}
@@ -89,12 +119,12 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 // has changed in the pool since then is left alone: the store may have been read before it.
 type merging struct {
 	pool     *Pool
-	before   int64            // number of that change
+	before   int64                  // number of that change
 	written  map[credentialKey]bool // records that must have changed
-	complete bool             // nothing was left alone
-	identity string           // of the store
-	there    map[*member]bool // members whose records were found
-	homeless int              // members that only another store has
+	complete bool                   // nothing was left alone
+	identity string                 // of the store
+	there    map[*member]bool       // members whose records were found
+	homeless int                    // members that only another store has
 	tell     []Event
 }
 
@@ -218,7 +248,7 @@ func (g *merging) adopt(m *member, e Entry, sameStore bool) {
 		other = false
 	}
 	if other {
-		g.tell = append(g.tell, Event{Type: Adopted, Provider: m.provider, ID: m.id})
+		g.tell = append(g.tell, Event{Type: Adopted, Provider: m.group.name, ID: m.id})
 	}
 }
 
@@ -265,8 +295,7 @@ func (g *merging) tellBroken(broken []error) {
 func (g *group) addNew(e Entry) *member {
 	c := e.Credential
 	m := &member{
-		pool: g.pool, group: g, provider: c.Provider, id: c.ID,
-		order: g.pool.added.Add(1), hash: hashOf(c.ID),
+		group: g, id: c.ID, order: g.pool.added.Add(1), hash: hashOf(c.ID),
 	}
 	m.place.Store(newPlace(c))
 	m.tokens.Store(newTokens(m.withTokensOf(e), fromLogin, time.Now()))
@@ -296,7 +325,7 @@ func (m *member) reread(ctx context.Context, f *flight) (*tokens, error) {
 		defer stop()
 		return m.rereadStore(ctx, f)
 	}
-	if err := m.pool.view.recentFailure(time.Now()); err != nil { // one look for all
+	if err := m.group.pool.view.recentFailure(time.Now()); err != nil { // one look for all
 		return nil, err
 	}
 	ctx, stop := context.WithTimeout(ctx, glanceTimeout)
@@ -310,7 +339,7 @@ const glanceTimeout = 250 * time.Millisecond
 
 // rereadStore adopts what the store holds, and returns the tokens that m has then.
 func (m *member) rereadStore(ctx context.Context, f *flight) (*tokens, error) {
-	tell, err := m.pool.adoptNews(ctx)
+	tell, err := m.group.pool.adoptNews(ctx)
 	f.tell = append(f.tell, tell...)
 	if err != nil {
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "load", Err: err})
@@ -336,20 +365,6 @@ func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 		return t, nil
 	}
 	return nil, &followedError{follower: program}
-}
-
-// withTokensOf returns e with the tokens of the program that the member follows, if it follows one.
-// While the program's file cannot be read e has none: the file may appear later.
-func (m *member) withTokensOf(e Entry) Entry {
-	program := m.place.Load().follow
-	if program == nil {
-		return e
-	}
-	m.pool.view.followed.Store(true)
-	state := program.fileState()
-	e.Credential, _ = program.fill(e.Credential)
-	m.readProgram(state, e.Credential)
-	return e
 }
 
 // adoptFromProgram reads the program's file and adopts the access token in it. It reports whether

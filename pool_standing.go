@@ -18,6 +18,7 @@ type penalty struct {
 	mark    keyedMark
 	verdict Verdict
 	proven  bool // the token endpoint said so, whatever other credentials say
+	twins   []*penalty
 }
 
 // penalize marks m for the refusal v of t, sent when those marks stood; failed is why a rejected
@@ -32,7 +33,14 @@ func (m *member) penalize(ctx context.Context, t *tokens, seen *marks, v Verdict
 		e.Type = Retired
 	}
 	m.emit(ctx, e)
-	return &penalty{m: m, mark: set, verdict: v, proven: v.Kind == Rejected && isPermanent(failed)}
+	p := &penalty{m: m, mark: set, verdict: v, proven: v.Kind == Rejected && isPermanent(failed)}
+	for _, twin := range m.group.twins(m) {
+		if copied := twin.copyMark(t, set); copied.mark != nil {
+			twin.emit(ctx, e)
+			p.twins = append(p.twins, &penalty{m: twin, mark: copied})
+		}
+	}
+	return p
 }
 
 // commitPenalties tells the store the marks of one request. When several credentials gave the same
@@ -66,10 +74,18 @@ func suspicious(penalties []*penalty) bool {
 }
 
 // share tells the store the mark.
-func (p *penalty) share(ctx context.Context) { p.m.shareMarks(ctx, p.m.share(p.mark)) }
+func (p *penalty) share(ctx context.Context) {
+	p.m.shareMarks(ctx, p.m.share(p.mark))
+	for _, twin := range p.twins {
+		twin.share(ctx)
+	}
+}
 
 // shorten leaves of the mark what a suspect request justifies.
 func (p *penalty) shorten(ctx context.Context) {
+	for _, twin := range p.twins {
+		twin.shorten(ctx)
+	}
 	now, k := time.Now(), p.mark.mark
 	until := now.Add(suspectRest)
 	if !k.retired && k.until.Before(until) {
@@ -88,16 +104,24 @@ func (m *member) served(ctx context.Context, t *tokens, resp *http.Response, sen
 	if s >= 200 && s < 300 || s == http.StatusSwitchingProtocols {
 		m.noteAccepted(ctx, t, sent)
 	}
-	if m.pool.observed() {
+	if m.group.pool.observed() {
 		m.emit(ctx, Event{Type: Sent, Status: s, Attempt: attempt, Duration: time.Since(sent)})
 	}
 }
 
 // noteAccepted notes that a request sent with t at the given time was accepted, and tells the store
-// which marks that lifted.
+// which marks that lifted. The marks of its twins end with them.
 func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time) {
-	if writes := m.accept(t, sent); len(writes) > 0 {
-		m.shareMarks(ctx, writes)
+	lifted, writes := m.accept(t, sent)
+	if !lifted {
+		return
+	}
+	m.shareMarks(ctx, writes)
+	for _, twin := range m.group.twins(m) {
+		if own := twin.tokens.Load(); own.digest == t.digest {
+			_, writes := twin.accept(own, sent)
+			twin.shareMarks(ctx, writes)
+		}
 	}
 }
 
@@ -105,12 +129,12 @@ func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time) {
 // credential is written at a time, and of those that follow under one key meanwhile only the newest,
 // so that a storm of refusals is none for the store.
 func (m *member) shareMarks(ctx context.Context, writes []queuedMark) {
-	if !m.pool.shared || len(writes) == 0 {
+	if !m.group.pool.shared || len(writes) == 0 {
 		return
 	}
 	detached := context.WithoutCancel(ctx)
 	m.queueMarks(writes, func() bool { // false when the pool is closed: it tells nobody any more
-		return m.pool.work.startFromWorker(func() { m.writeMarks(detached) })
+		return m.group.pool.work.startFromWorker(func() { m.writeMarks(detached) })
 	})
 }
 
@@ -134,7 +158,7 @@ func (m *member) writeMarks(ctx context.Context) {
 	}
 	over = true
 	if overtaken { // another pool knows better: the next request takes over what that has written
-		m.pool.view.lookSoon()
+		m.group.pool.view.lookSoon()
 	}
 }
 
@@ -142,12 +166,13 @@ func (m *member) writeMarks(ctx context.Context) {
 func (m *member) writeMark(ctx context.Context, q queuedMark) error {
 	ctx, stop := context.WithTimeout(ctx, storeTimeout)
 	defer stop()
-	err := m.pool.store.Mark(ctx, m.provider, m.id, q.key, q.mark, q.seen)
+	err := m.group.pool.store.Mark(ctx, m.group.name, m.id, q.key, q.mark, q.seen)
 	switch {
 	case err == nil:
-		m.pool.noteWritten(m.key())
+		m.wrote(q)
+		m.group.pool.noteWritten(m.key())
 	case !errors.Is(err, ErrMarked):
-		m.pool.view.noteAhead(m)
+		m.group.pool.view.noteAhead(m)
 		m.emit(ctx, Event{Type: StoreFailed, Reason: "mark", Err: err})
 	}
 	return err

@@ -45,11 +45,13 @@ type Pool struct {
 
 // storeView is what a pool knows of its store.
 type storeView struct {
-	changes atomic.Int64  // changes of tokens in this pool; see Pool.merge
-	checked atomic.Int64  // when the store was last checked; unix nanoseconds
-	busy    atomic.Bool   // a background check is under way
-	loading chan struct{} // of size one: a lock, which respects a context, on loading the store
-	version string        // the store's version that was last merged; guarded by loading
+	changes atomic.Int64         // changes of tokens in this pool; see Pool.merge
+	checked atomic.Int64         // when the store was last checked; unix nanoseconds
+	busy    atomic.Bool          // a background check is under way
+	look    atomic.Pointer[look] // the last one that was begun
+	writing atomic.Bool          // what the store lacks is being written
+	loading chan struct{}        // of size one: a lock, which respects a context, on loading the store
+	version string               // the store's version that was last merged; guarded by loading
 
 	followed atomic.Bool // the pool follows logins of other programs
 
@@ -61,6 +63,12 @@ type storeView struct {
 	removals map[credentialKey]bool // tombstones that the store lacks
 	unsaved  map[savedElsewhere]Entry
 	told     map[string]bool // troubles of the store that events have told
+}
+
+// look is one check of the store in the background.
+type look struct {
+	began time.Time
+	done  chan struct{}
 }
 
 // lookFailure is the last failure to read the store.
@@ -117,6 +125,7 @@ type group struct {
 	members []*member  // by priority, then in the order in which they were added
 	byID    map[string]*member
 	removed map[string]tombstone
+	senders map[uint64]*member // hash of an access token → a member that sends it; see group.twins
 }
 
 // tombstone is a removal that a pool knows of.
@@ -158,26 +167,41 @@ type member struct {
 	unproven   atomic.Int32 // those of unproven tokens, likewise
 	gone       atomic.Bool  // removed
 
-	pool     *Pool
-	group    *group
-	provider string
-	id       string
-	order    int64
-	hash     uint64 // of the ID
+	group *group
+	id    string
+	order int64
+	hash  uint64 // of the ID
 
-	mu          sync.Mutex // guards what follows, and writes to tokens and marks
-	flight      *flight    // the renewal under way, or nil
-	restraint   restraint
-	past        []string  // digests of the last few access tokens that were replaced
-	unsaved     bool      // an exchange brought the tokens, and the store could not take them so far
-	change      int64     // number of the last change of the tokens; see Pool.merge
-	writing     bool      // a mark is being written to the store
-	toWrite     []queuedMark
-	programSeen string // state of the followed program's file when it was last read
-	home        string // identity of the store that has the record; empty: not known
+	mu        sync.Mutex // guards what follows, and writes to tokens and marks
+	flight    *flight    // the renewal under way, or nil
+	restraint *restraint // nil: none
+	history   *history   // nil: none
+	queue     *markQueue // nil: empty
+	unsaved   bool       // an exchange brought the tokens, and the store could not take them so far
+	change    int64      // number of the last change of the tokens; see Pool.merge
+	home      string     // identity of the store that has the record; empty: not known
+
+	// twin is the next member with the same access token in a ring; nil: there is none. It and sends,
+	// the hash under which the member stands in senders, are guarded by the group's lock.
+	twin  *member
+	sends uint64
+
+	_ [16]byte // fills the cache line
 }
 
-func (m *member) String() string { return m.provider + "/" + m.id }
+// history is what a pool remembers of tokens that were replaced.
+type history struct {
+	past        []string // digests of the last few access tokens
+	programSeen string   // state of the followed program's file when it was last read
+}
+
+// markQueue is the marks of a member that are to be written to the store.
+type markQueue struct {
+	list    []queuedMark
+	writing bool // a worker writes them
+}
+
+func (m *member) String() string { return m.group.name + "/" + m.id }
 
 // place is what the program says of a credential, as opposed to its tokens.
 type place struct {
@@ -187,9 +211,15 @@ type place struct {
 	follow   *follower // the program whose login it is; nil: it is the pool's own
 }
 
+// anyPlace is the place of most credentials: of which a program says nothing.
+var anyPlace place
+
 // newPlace reads the place of a stored or added credential. One that names hosts, none of which can
 // be read, serves no host: it must not go to all of them instead.
 func newPlace(c Credential) *place {
+	if _, follows := c.Metadata[followKey]; len(c.Hosts) == 0 && c.Priority == 0 && !follows {
+		return &anyPlace
+	}
 	hosts, _ := parsePatterns(c.Hosts) // Add has checked them; a bad one in a store matches nothing
 	if len(c.Hosts) > 0 && len(hosts) == 0 {
 		hosts = []hostPattern{{host: "invalid."}}
@@ -237,13 +267,13 @@ func (m *member) standing(now time.Time) *mark {
 	return nil
 }
 
-func (m *member) key() credentialKey { return credentialKey{m.provider, m.id} }
+func (m *member) key() credentialKey { return credentialKey{m.group.name, m.id} }
 
 // entry returns the record of the credential as a store keeps it, without marks. It shares with the
 // tokens. A store has no tokens of a login that is followed.
 func (m *member) entry() Entry {
 	e, place := m.tokens.Load().entry(), m.place.Load()
-	e.Credential.Provider, e.Credential.ID = m.provider, m.id
+	e.Credential.Provider, e.Credential.ID = m.group.name, m.id
 	e.Credential.Priority, e.Credential.Hosts = place.priority, place.named
 	if place.follow != nil {
 		e.Credential.AccessToken, e.Credential.RefreshToken, e.Credential.Expiry = "", "", time.Time{}
@@ -273,8 +303,8 @@ func (p *Pool) emit(ctx context.Context, e Event) {
 
 // emit tells an event about the credential.
 func (m *member) emit(ctx context.Context, e Event) {
-	e.Provider, e.ID = m.provider, m.id
-	m.pool.emit(ctx, e)
+	e.Provider, e.ID = m.group.name, m.id
+	m.group.pool.emit(ctx, e)
 }
 
 // observe calls the observer. A panic in it must not take a request down, nor an exchange for which
@@ -292,6 +322,6 @@ func (p *Pool) observe(ctx context.Context, e Event) {
 func (p *Pool) logPanic(ctx context.Context, m *member) {
 	if p.Logger != nil {
 		p.Logger.ErrorContext(ctx, "reauth: the refresher panicked",
-			"provider", m.provider, "id", m.id, "stack", string(debug.Stack()))
+			"provider", m.group.name, "id", m.id, "stack", string(debug.Stack()))
 	}
 }

@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"math"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -13,24 +14,47 @@ import (
 // Fields that every request reads come first, on one cache line: with ten thousand credentials
 // no field is in the cache.
 type tokens struct {
-	bearer   []string    // the Authorization header's value, made once; nil: no access token
-	renewAt  time.Time   // when a refresh in the background is due; zero: never
-	accepted atomic.Bool // a provider has accepted the access token
-	minted   bool        // an exchange of this pool made them; else somebody has used them already
+	header     [1]string     // the Authorization header's value, made once; empty: no access token
+	received   time.Time     // with a monotonic reading
+	renewAfter time.Duration // since received: a refresh in the background is due; never: not by the clock
+	accepted   atomic.Bool   // a provider has accepted the access token
+	minted     bool          // an exchange of this pool made them; else somebody has used them already
+
+	expiresAfter time.Duration // since received; never: unknown, or not to be believed
+	notBefore    time.Duration // since received: before it the clock alone causes no refresh
 
 	cred       Credential // never changed; callers get a clone
 	digest     string     // of the access token
-	login      time.Time  // as in Entry
+	login      instant    // as in Entry
+	refreshed  instant    // Entry.LastRefresh
 	generation int64
-	spent      []string  // never changed
-	refreshed  time.Time // Entry.LastRefresh
-
-	received time.Time // with a monotonic reading
-	lifetime time.Duration
-	expires  time.Time // by this host's clock; zero: unknown, or not to be believed
-	notYet   time.Time // before it the clock alone causes no refresh
+	spent      []string // never changed
 
 	firstRefused atomic.Int64 // when unproven tokens were first refused, in unix nanoseconds; 0: never
+
+	_ [16]byte // fills the cache line
+}
+
+const bearerScheme = "Bearer "
+
+// never is longer than any process lives.
+const never = time.Duration(math.MaxInt64)
+
+// instant is a time by the clocks of walls, in nanoseconds since 1970; 0: unknown.
+type instant int64
+
+func instantOf(t time.Time) instant {
+	if t.IsZero() {
+		return 0
+	}
+	return instant(t.UnixNano())
+}
+
+func (i instant) time() time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(i)).UTC()
 }
 
 // origin says where tokens come from.
@@ -47,30 +71,43 @@ func newTokens(e Entry, from origin, now time.Time) *tokens {
 	c := e.Credential
 	t := &tokens{
 		cred: c, digest: digest(c.AccessToken), received: now, minted: from == fromExchange,
-		login: e.Login, generation: e.Generation, spent: e.Spent, refreshed: e.LastRefresh,
+		login: instantOf(e.Login), generation: e.Generation, spent: e.Spent, refreshed: instantOf(e.LastRefresh),
+		renewAfter: never, expiresAfter: never,
 	}
 	if c.AccessToken != "" {
-		t.bearer = []string{"Bearer " + c.AccessToken}
+		t.header[0] = bearerScheme + c.AccessToken
+		t.cred.AccessToken = t.header[0][len(bearerScheme):] // one string for both: tokens are long
 	}
 	t.accepted.Store(from != fromExchange)
 	if c.Expiry.IsZero() {
 		return t
 	}
-	t.lifetime = lifetimeOf(c, from, t.refreshed, now)
+	lifetime := lifetimeOf(c, from, e.LastRefresh, now)
 	if from == fromLogin && expiredOnArrival(e) {
 		return t
 	}
 	if from != fromLogin {
 		// The clock alone renews once per half a lifetime: a wrong clock must not cause an
 		// exchange per request.
-		t.notYet = now.Add(t.lifetime / 2)
-		if t.lifetime <= 0 {
+		t.notBefore = lifetime / 2
+		if lifetime <= 0 {
 			return t // expired on arrival: trusted until a provider refuses it
 		}
 	}
-	t.expires = c.Expiry
-	t.renewAt = c.Expiry.Add(-margin(max(t.lifetime, 0)))
+	t.expiresAfter = c.Expiry.Sub(now)
+	t.renewAfter = t.expiresAfter - margin(max(lifetime, 0))
 	return t
+}
+
+// receivedBefore makes the tokens ones that were received at an earlier time.
+func (t *tokens) receivedBefore(earlier time.Time) {
+	by := t.received.Sub(earlier)
+	t.received = earlier
+	for _, d := range []*time.Duration{&t.renewAfter, &t.expiresAfter, &t.notBefore} {
+		if *d != never {
+			*d += by
+		}
+	}
 }
 
 // expiredOnArrival reports whether the token's Expiry had passed already, by one clock, when it was
@@ -102,25 +139,45 @@ func margin(lifetime time.Duration) time.Duration {
 // entry returns the record of the tokens as a store keeps it, without marks. It shares with t.
 func (t *tokens) entry() Entry {
 	return Entry{
-		Credential: t.cred, Login: t.login, Generation: t.generation, Spent: t.spent, LastRefresh: t.refreshed,
+		Credential: t.cred, Login: t.login.time(), Generation: t.generation, Spent: t.spent, LastRefresh: t.refreshed.time(),
 	}
 }
 
 // binds reports whether a mark about of is about these tokens.
 func (t *tokens) binds(of string) bool {
-	return of != "" && (of == t.digest || of == digest(t.cred.RefreshToken) || of == loginOf(t.login))
+	return of != "" && (of == t.digest || of == digest(t.cred.RefreshToken) || of == loginOf(t.login.time()))
 }
 
 func (t *tokens) refreshable() bool { return t.cred.RefreshToken != "" }
 
+// bearer is the value of the Authorization header; nil: there is no access token.
+func (t *tokens) bearer() []string {
+	if t.header[0] == "" {
+		return nil
+	}
+	return t.header[:]
+}
+
+// age is how long ago the tokens were received, by the clock that says longer: the monotonic one
+// stands still while a laptop sleeps, and that of the wall may be set.
+func (t *tokens) age(now time.Time) time.Duration {
+	return max(now.Sub(t.received), now.Round(0).Sub(t.received.Round(0)))
+}
+
 // expired reports whether the clock says that the access token is useless.
 func (t *tokens) expired(now time.Time) bool {
-	return t.cred.AccessToken == "" || !t.expires.IsZero() && now.After(t.expires) && !now.Before(t.notYet)
+	if t.cred.AccessToken == "" {
+		return true
+	}
+	return t.expiresAfter != never && t.age(now) > t.expiresAfter && t.age(now) >= t.notBefore
 }
 
 // due reports whether the access token should be renewed before a provider refuses it.
 func (t *tokens) due(now time.Time) bool {
-	return t.bearer == nil || !t.renewAt.IsZero() && now.After(t.renewAt) && !now.Before(t.notYet)
+	if t.header[0] == "" {
+		return true
+	}
+	return t.renewAfter != never && t.age(now) > t.renewAfter && t.age(now) >= t.notBefore
 }
 
 // unproven reports whether the tokens came from an exchange and no provider has accepted them:

@@ -62,6 +62,13 @@ func (v *storeView) noteRemoval(key credentialKey) {
 	v.removals[key] = true
 }
 
+// lacks reports whether this pool knows what the store lacks.
+func (v *storeView) lacks() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.ahead)+len(v.removals) > 0
+}
+
 // toWrite returns what the store lacks so far, and forgets it: what cannot be written is to be noted
 // again.
 func (v *storeView) toWrite() (ahead []*member, removals []credentialKey) {

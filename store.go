@@ -19,7 +19,8 @@ type Store interface {
 	// returned, and the version that they make. "", and a version that the store does not remember,
 	// ask for everything. Pools call Load often, so it must be cheap when nothing has changed.
 	// A version must not come back after the store was put back to an older state: it has a random
-	// part at each write.
+	// part at each write. Load need not tell Spending, which matters to Update alone; a Spend need
+	// not change the version.
 	Load(ctx context.Context, version string) (Snapshot, error)
 	// Update claims the credential, reads it, calls fn at most once, stores fn's result and
 	// releases the claim. ctx bounds the wait for the claim and nothing after it. fn may take as
@@ -80,9 +81,6 @@ type Holding struct {
 // ErrNotStored is matched by the error of an Update whose function succeeded while its result could
 // not be stored.
 var ErrNotStored = errors.New("reauth: not stored")
-
-// ErrMarked is matched by the error of a Mark that found another mark than the writer had seen.
-var ErrMarked = errors.New("reauth: another mark stands")
 
 // RecordError says why one record of a store cannot be used.
 type RecordError struct {

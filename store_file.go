@@ -1,10 +1,15 @@
 package reauth
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/reauth-go/reauth/internal/privatefile"
@@ -15,129 +20,177 @@ import (
 // the file, held while it is rewritten. The kernel releases them when a process dies.
 //
 // The file holds tokens in the clear. It is made with mode 0600, and a file that others can read or
-// write is refused. It is replaced as a whole, synced to disk first, so that a reader finds the old
-// content or the new. The store keeps members that this version does not know, and never writes a
-// file that it cannot read.
+// write, or that another user has made, is refused. It is replaced as a whole, synced to disk first,
+// so that a reader finds the old content or the new. The store keeps members that this version does
+// not know, and records that it cannot read, and never writes a file that it cannot read. A file
+// that an older version wrote is upgraded by the first write; the older version refuses it then.
 //
-// The locks are files beside it, "<name>.lock" and "<name>.locks/". They hold nothing and stay; do
-// not remove them while a process uses the store. A symbolic link is followed once, to the file it
-// names. The file must be on a file system of this host, because the locks of network file systems
-// cannot be relied upon; use SQLStore there.
+// Beside the file are "<name>.lock" and "<name>.locks/". The folder has a lock and a note for each
+// credential: the note tells which exchange is under way, and whether the file was put back to an
+// older state. It also knows the identity of the store, so that a file that is gone is not taken
+// for an empty store. Do not remove them while a process uses the store.
+//
+// A symbolic link is followed at each look, so that a file may be swapped by its links. The file
+// must be on a file system of this host, because the locks of network file systems cannot be relied
+// upon; use SQLStore there.
 //
 // Its methods may be called from several goroutines, and several FileStores of one path may be used
 // side by side.
 type FileStore struct {
-	path string
-	err  error // why path cannot be made absolute
+	path   string
+	err    error  // why path cannot be used
+	nonce  string // the random part of versions
+	claims fileClaims
 
-	mu   sync.Mutex
-	real string               // path with symbolic links resolved; empty: not resolved yet; guarded by mu
-	seen privatefile.Snapshot // the file as it was read last; guarded by mu
+	mu    sync.Mutex
+	index *fileIndex      // of the file as it was read or written last; guarded by mu
+	known bool            // the file was there once; guarded by mu
+	swept bool            // guarded by mu
+	told  map[string]bool // what was told of the place; guarded by mu
 }
 
 // NewFileStore returns a store in the file at path. Nothing is read or created before it is used:
 // OpenPool tells whether the file can be read, and the first credential added creates it, and its
 // folder with mode 0700.
 func NewFileStore(path string) *FileStore {
-	s := &FileStore{path: path}
-	if path == "" {
+	s := &FileStore{path: path, nonce: rand.Text(), index: newFileIndex()}
+	switch {
+	case path == "":
 		s.err = errors.New("no path was given")
-		return s
+	case path[0] == '~':
+		s.err = errors.New(`the path begins with "~", which only a shell replaces by your home folder; give the whole path`)
+	default:
+		s.path, s.err = filepath.Abs(path)
 	}
-	s.path, s.err = filepath.Abs(path)
 	return s
 }
 
 var _ Store = (*FileStore)(nil)
 
-// Load returns all credentials. While the file is as it was, it costs one stat(2).
-func (s *FileStore) Load(_ context.Context, version string) ([]Entry, string, error) {
-	file, err := s.read()
+// Load implements Store. While the file is as it was, it costs one stat(2). The first call tells
+// what is wrong with the place, and removes the locks of credentials that are gone.
+func (s *FileStore) Load(_ context.Context, version string) (Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since, known := s.parseVersion(version)
+	content, parsed, err := s.look(false)
+	if err == nil && content == nil && (!known || since != s.index.counter) {
+		content, parsed, err = s.look(true)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = s.missing()
+	}
 	if err != nil {
-		return nil, "", s.fail(err)
+		return Snapshot{}, s.fail(err)
 	}
-	if version == file.Digest {
-		return nil, file.Digest, nil
+	if known = known && since >= s.index.whole; !known {
+		since = -1
 	}
-	doc, err := parseDocument(file.Content)
-	if err != nil {
-		return nil, "", s.fail(err)
+	snap := Snapshot{
+		Entries: s.index.changedSince(since, content, parsed), Delta: known, Identity: s.index.identity,
+		Version: s.nonce + "-" + strconv.FormatInt(s.index.counter, 10),
+		Broken:  append(s.index.broken(), s.checkPlace()...),
 	}
-	entries := make([]Entry, 0, len(doc.entries))
-	for _, e := range doc.entries {
-		entries = append(entries, e.Entry)
-	}
-	return entries, file.Digest, nil
+	s.sweep()
+	return snap, nil
 }
 
-// Update holds the credential's lock while fn runs, and reads the file only when it has that lock.
-func (s *FileStore) Update(
-	ctx context.Context, provider, id string, fn func(Credential, bool) (Credential, error),
-) (Credential, error) {
-	unlock, err := s.claim(ctx, provider, id)
-	if err != nil {
-		return Credential{}, s.fail(err)
+// parseVersion returns the counter of a version that this store has given.
+func (s *FileStore) parseVersion(version string) (since int64, known bool) {
+	nonce, number, _ := strings.Cut(version, "-")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || nonce != s.nonce || n > s.index.counter {
+		return -1, false
 	}
-	defer unlock()
-	doc, err := s.document()
-	if err != nil {
-		return Credential{}, s.fail(err)
-	}
-	var old Credential
-	entry := doc.find(provider, id)
-	if entry != nil {
-		old = entry.Credential
-	}
-	got, err := fn(old.clone(), entry != nil)
-	if err != nil {
-		return Credential{}, err
-	}
-	got.Provider, got.ID = provider, id
-	if err := s.persist(ctx, old, entry != nil, got); err != nil {
-		return got, fmt.Errorf("%w: %w", ErrNotStored, s.fail(err))
-	}
-	return got, nil
+	return n, true
 }
 
-// persist writes got in the place of old, unless the file holds other tokens there by now.
-func (s *FileStore) persist(ctx context.Context, old Credential, found bool, got Credential) error {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
-	defer stop()
-	return s.change(ctx, func(doc *fileDocument) (bool, error) {
-		now := doc.find(got.Provider, got.ID)
-		switch {
-		case found && now == nil:
-			return false, errors.New("the credential was removed meanwhile")
-		case !found && now != nil, now != nil && !sameTokens(now.Credential, old):
-			return false, errors.New("somebody else has written other tokens meanwhile")
+// look brings the index up to date. It returns the file's content, and the entries that it parsed
+// for the index, if it had to read the file, or must. The error is fs.ErrNotExist when there is no
+// file. s.mu is held.
+func (s *FileStore) look(must bool) (content []byte, parsed []parsedEntry, err error) {
+	switch {
+	case s.err != nil:
+		return nil, nil, s.err
+	case !must && privatefile.IsUnchanged(s.path, s.index.seen):
+		return nil, nil, nil
+	}
+	place, err := resolvePlace(s.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, err := privatefile.Read(place.real, s.index.seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if file.Unfit != nil { // "is it ours?" comes before any advice
+		if _, err := frameFile(file.Content, func(int) int { return 0 }); err != nil {
+			return nil, nil, err
 		}
-		doc.put(got)
-		return true, nil
+		return nil, nil, file.Unfit
+	}
+	next := *s.index
+	next.seen = file.Seen
+	if s.index.version == 0 || s.index.seen.Sum != file.Sum {
+		n, entries, err := s.index.read(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		next, parsed = *n, entries
+	}
+	s.index, s.known = &next, true
+	return file.Content, parsed, nil
+}
+
+// missing says that the file was there and is gone. It returns nil at a first start. s.mu is held.
+func (s *FileStore) missing() error {
+	place, err := resolvePlace(s.path)
+	if err != nil {
+		return err
+	}
+	if !s.known && place.knownIdentity() == "" {
+		return nil
+	}
+	return errMissing
+}
+
+var errMissing = errors.New("the file was there and is gone; nothing is taken for removed. Put it back, or mount its " +
+	"folder again. Only adding a credential makes a new file, without what was in the old one")
+
+// checkPlace returns what is wrong with the place of the file and was not told yet. s.mu is held.
+func (s *FileStore) checkPlace() (wrong []error) {
+	if s.told != nil {
+		return nil
+	}
+	s.told = make(map[string]bool)
+	place, err := resolvePlace(s.path)
+	if err != nil {
+		return nil // reading tells
+	}
+	for _, name := range place.names() {
+		for _, err := range privatefile.CheckPlace(name) {
+			if !s.told[err.Error()] {
+				s.told[err.Error()] = true
+				wrong = append(wrong, s.fail(err))
+			}
+		}
+	}
+	return wrong
+}
+
+// sweep removes the locks of credentials that are gone, once. s.mu is held.
+func (s *FileStore) sweep() {
+	place, err := resolvePlace(s.path)
+	if s.swept || err != nil || s.index.version == 0 {
+		return
+	}
+	s.swept = true
+	place.sweepLocks(func() (map[string]bool, bool) {
+		if _, _, err := s.look(false); err != nil {
+			return nil, false
+		}
+		return s.index.lockNames()
 	})
-}
-
-// Mark writes a standing. It waits for the file's lock only.
-func (s *FileStore) Mark(ctx context.Context, provider, id string, standing Standing) error {
-	return s.fail(s.change(ctx, func(doc *fileDocument) (bool, error) {
-		e := doc.find(provider, id)
-		if e == nil || standing.At.Before(e.Standing.At) {
-			return false, nil
-		}
-		e.Standing = standing
-		return true, nil
-	}))
-}
-
-// Delete removes a credential, after an exchange of it that is under way.
-func (s *FileStore) Delete(ctx context.Context, provider, id string) error {
-	unlock, err := s.claim(ctx, provider, id)
-	if err != nil {
-		return s.fail(err)
-	}
-	defer unlock()
-	return s.fail(s.change(ctx, func(doc *fileDocument) (bool, error) {
-		return doc.remove(provider, id), nil
-	}))
 }
 
 // fail names the store in an error.
@@ -148,78 +201,110 @@ func (s *FileStore) fail(err error) error {
 	return fmt.Errorf("reauth: file store %s: %w", s.path, err)
 }
 
-// claim takes the lock of a credential.
-func (s *FileStore) claim(ctx context.Context, provider, id string) (unlock func(), err error) {
-	real, err := s.resolve()
+// vet refuses a file that is not the store's before anything is made beside it.
+func (s *FileStore) vet() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known && s.err == nil {
+		return nil
+	}
+	_, _, err := s.look(false)
+	return err
+}
+
+// folderIsGone reports whether the file was there and not even its folder is any more. Nothing is made
+// there then, which would be in the way of bringing it back.
+func (s *FileStore) folderIsGone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	place, err := resolvePlace(s.path)
+	return err == nil && s.known && !place.hasFolder()
+}
+
+// fileRecordNow is the record of a credential as it is under the lock of the file.
+type fileRecordNow struct {
+	entry    Entry
+	found    bool
+	identity string
+	there    bool // the file is
+	missing  error
+}
+
+// change rewrites the file under its lock, with what decide makes of a credential's record. It
+// returns the entry as it is stored, and the identity of the store.
+func (s *FileStore) change(
+	ctx context.Context, key credentialKey, decide func(fileRecordNow) (Entry, error),
+) (Entry, string, error) {
+	place, held, err := lockFile(ctx, s.path)
+	if err != nil {
+		return Entry{}, "", err
+	}
+	defer held.Unlock()
+	p, err := s.plan(place, key, decide)
+	if err != nil {
+		return Entry{}, "", err
+	}
+	pieces, err := p.pieces()
+	if err != nil {
+		return Entry{}, "", err
+	}
+	seen, err := privatefile.Replace(place.real, p.old.seed, pieces...)
+	if err != nil {
+		return Entry{}, "", err
+	}
+	s.written(p, seen)
+	_ = place.noteIdentity(p.identity) // the next write tries again
+	return p.entry, p.identity, nil
+}
+
+// plan makes the next content of the file.
+func (s *FileStore) plan(
+	place filePlace, key credentialKey, decide func(fileRecordNow) (Entry, error),
+) (*fileSplice, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	content, _, err := s.look(true)
+	now := fileRecordNow{there: err == nil}
+	index, identity := s.index, ""
+	switch {
+	case err == nil:
+		now.identity = index.identity
+		identity = cmp.Or(place.knownIdentity(), rand.Text())
+		if i := index.find(key); i >= 0 {
+			if now.entry, err = index.entry(content, i); err != nil {
+				return nil, err
+			}
+			now.found = true
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		if now.missing = s.missing(); now.missing != nil && !errors.Is(now.missing, errMissing) {
+			return nil, now.missing
+		}
+		index, identity = index.emptied(), rand.Text()
+	default:
+		return nil, err
+	}
+	next, err := decide(now)
 	if err != nil {
 		return nil, err
 	}
-	return privatefile.Lock(ctx, filepath.Join(real+".locks", digest(provider+"\x00"+id)+".lock"))
-}
-
-// change rewrites the file under its lock if f, which may change the document, returns true.
-func (s *FileStore) change(ctx context.Context, f func(*fileDocument) (changed bool, err error)) error {
-	real, err := s.resolve()
-	if err != nil {
-		return err
-	}
-	unlock, err := privatefile.Lock(ctx, real+".lock")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	doc, err := s.document()
-	if err != nil {
-		return err
-	}
-	if changed, err := f(doc); err != nil || !changed {
-		return err
-	}
-	b, err := doc.encode()
-	if err != nil {
-		return err
-	}
-	return privatefile.Replace(real, b)
-}
-
-// document returns the file's content as it is now.
-func (s *FileStore) document() (*fileDocument, error) {
-	file, err := s.read()
+	p, err := index.newSplice(content, next, identity)
 	if err != nil {
 		return nil, err
 	}
-	return parseDocument(file.Content)
+	p.base = s.index.counter
+	return p, nil
 }
 
-// read returns the file as it is now. It looks into the file only when the file has changed, or may
-// have.
-func (s *FileStore) read() (privatefile.Snapshot, error) {
-	real, err := s.resolve()
-	if err != nil {
-		return privatefile.Snapshot{}, err
-	}
+// written takes over the index of what was written, unless the file was looked at since.
+func (s *FileStore) written(p *fileSplice, seen privatefile.Seen) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	file, err := privatefile.Read(real, s.seen)
-	if err != nil {
-		return privatefile.Snapshot{}, err
+	s.known = true
+	if s.index.counter != p.base {
+		return
 	}
-	s.seen = file
-	return file, nil
-}
-
-// resolve returns the path of the file itself. It follows symbolic links once: a link that changes
-// later changes nothing.
-func (s *FileStore) resolve() (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil || s.real != "" {
-		return s.real, s.err
+	if n, ok := p.index(seen); ok {
+		s.index = n
 	}
-	real, err := privatefile.FollowLinks(s.path)
-	if err != nil {
-		return "", err
-	}
-	s.real = real
-	return real, nil
 }

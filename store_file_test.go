@@ -3,6 +3,8 @@ package reauth_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // newFile returns the path of a store's file that does not exist yet.
@@ -24,26 +25,66 @@ func newFile(t testing.TB) string { return filepath.Join(t.TempDir(), "reauth", 
 // put writes a credential into a store.
 func put(t testing.TB, s reauth.Store, c reauth.Credential) {
 	t.Helper()
-	write := func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil }
-	_, err := s.Update(context.Background(), c.Provider, c.ID, write)
+	update(t, s, c.Provider, c.ID, func(h reauth.Holding) reauth.Entry {
+		h.Entry.Credential = c
+		h.Entry.Generation++
+		return h.Entry
+	})
+}
+
+// update changes a record as it is under the claim.
+func update(t testing.TB, s reauth.Store, provider, id string, change func(reauth.Holding) reauth.Entry) reauth.Entry {
+	t.Helper()
+	e, err := s.Update(context.Background(), provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+		return change(h), nil
+	})
 	require.NoError(t, err)
+	return e
+}
+
+// holding returns what a store passes to the function of an Update that changes nothing.
+func holding(t testing.TB, s reauth.Store, id string) (h reauth.Holding) {
+	t.Helper()
+	wanted := errors.New("nothing is changed")
+	_, err := s.Update(context.Background(), "xai-oauth", id, func(got reauth.Holding) (reauth.Entry, error) {
+		h = got
+		return reauth.Entry{}, wanted
+	})
+	require.ErrorIs(t, err, wanted)
+	return h
 }
 
 // load returns all entries of a store.
 func load(t testing.TB, s reauth.Store) []reauth.Entry {
 	t.Helper()
-	entries, _, err := s.Load(context.Background(), "")
+	snap, err := s.Load(context.Background(), "")
 	require.NoError(t, err)
-	return entries
+	return snap.Entries
 }
 
-// rigOn makes a rig whose pool uses the store. The pool is closed when the test ends.
-func rigOn(t testing.TB, s reauth.Store) *rig {
+// login returns a credential of xAI with a pair.
+func login(id, token string) reauth.Credential {
+	return reauth.Credential{Provider: "xai-oauth", ID: id, AccessToken: "at-" + token, RefreshToken: "rt-" + token}
+}
+
+func readString(t testing.TB, path string) string {
 	t.Helper()
-	pool, err := reauth.OpenPool(context.Background(), s)
+	b, err := os.ReadFile(path)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, pool.Close()) })
-	return newRigOn(t, reauthtest.XAI, pool)
+	return string(b)
+}
+
+func write(t testing.TB, path, content string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+}
+
+// settle makes a file so old that its time stamp is trusted.
+func settle(t testing.TB, path string) {
+	t.Helper()
+	old := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(path, old, old))
 }
 
 func TestFileStoreIsPrivate(t *testing.T) {
@@ -61,7 +102,7 @@ func TestFileStoreIsPrivate(t *testing.T) {
 	}
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o666} {
 		require.NoError(t, os.Chmod(path, mode))
-		_, err := reauth.OpenPool(t.Context(), reauth.NewFileStore(path))
+		_, err := reauth.NewFileStore(path).Load(t.Context(), "")
 		require.ErrorContains(t, err, "others can read or write it")
 		require.ErrorContains(t, err, `chmod 600 "`+path+`"`, "the error says what to do")
 	}
@@ -76,144 +117,352 @@ func TestFileStoreNoticesThatItsFileBecameReadable(t *testing.T) {
 	path := newFile(t)
 	s := reauth.NewFileStore(path)
 	put(t, s, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-a"})
-	old := time.Now().Add(-time.Hour)
-	require.NoError(t, os.Chtimes(path, old, old)) // the store trusts only a stamp that is old enough
+	settle(t, path) // the store trusts only a stamp that is old enough
 	load(t, s)
 	require.NoError(t, os.Chmod(path, 0o644))
-	_, _, err := s.Load(t.Context(), "")
+	_, err := s.Load(t.Context(), "")
 	require.ErrorContains(t, err, "chmod 600")
 }
 
+const hermes = `{"version":1,"providers":{"xai-oauth":{"tokens":{"access_token":"secret-token"}}},"credential_pool":{}}`
+
 // The error names the place in the file and quotes nothing from it, since that may be a token. No
-// method of the store writes over such a file.
+// method of the store writes over such a file, nor makes anything beside it.
 func TestFileStoreNeverWritesOverWhatItCannotRead(t *testing.T) {
+	const head = `{"format":"reauth","version":2,"credentials":`
 	for name, c := range map[string]struct{ content, want string }{
 		"cut off": {
 			content: "{\n\t\"version\": 1,\n\t\"credentials\": [" +
 				`{"provider": "xai", "id": "a", "access_token": "secret-tok`,
 			want: "the JSON breaks off at offset 92, line 3",
 		},
-		"broken": {"{\n\"version\": 1,\n\"credentials\": [secret-token]}", "broken JSON at offset 33, line 3"},
-		"wrong kind": {
-			content: `{"version":1,"credentials":[{"provider":"xai","id":"a","access_token":7}]}`,
-			want:    "credentials.access_token cannot be a JSON number at offset 71",
+		"cut off early":   {"{\n\t\"format\": \"reauth\",\n\t\"vers", "the JSON breaks off at offset"},
+		"broken":          {"{\n\"version\": 1,\n\"credentials\": [secret-token]}", "broken JSON at offset 33, line 3"},
+		"broken record":   {head + `[{"id":secret-token}]}`, "broken JSON at offset 53, line 1"},
+		"broken nesting":  {head + `[{"id":"secret-token"]]}`, "broken JSON at offset"},
+		"comma":           {head + `[{"id":"secret-token"},]}`, "broken JSON at offset"},
+		"no comma":        {head + `[{"id":"secret-token"}{}]}`, "broken JSON at offset"},
+		"more behind it":  {head + `[]} secret-token`, "broken JSON at offset"},
+		"broken member":   {head + `[],"note":secret-token}`, "broken JSON at offset"},
+		"empty":           {"", "the file is empty"},
+		"blank":           {" \n", "the file is empty"},
+		"no list":         {head + `{"secret-token":1}}`, `"credentials" is no list`},
+		"two lists":       {head + `[],"credentials":["secret-token"]}`, `two lists "credentials"`},
+		"bad identity":    {head + `[],"identity":7}`, `its "identity" cannot be read`},
+		"newer":           {`{"format":"reauth","version":3,"credentials":{"secret-token":1}}`, "format version 3 is not known here"},
+		"no version":      {`{"format":"reauth","credentials":[]}`, `its "version" cannot be read`},
+		"odd version":     {`{"format":"reauth","version":"secret-token","credentials":[]}`, `its "version" cannot be read`},
+		"marked as 1":     {`{"format":"reauth","version":1,"credentials":[]}`, `its "version" cannot be read`},
+		"another program": {`{"tokens":{"access_token":"secret-token"}}`, "it may be another program's file"},
+		"one with a list": {`{"credentials":["secret-token"]}`, `it has no "version"; it may be another program's file`},
+		"one in version 2": {
+			content: `{"version":2,"credentials":["secret-token"]}`, want: `it has no "format"; it may be another program's file`,
 		},
-		"empty": {"", "the file is empty"},
-		"blank": {" \n", "the file is empty"},
-		"another program": {
-			content: `{"tokens":{"access_token":"secret-token"}}`,
-			want:    `it has no "version"; it may be another program's file`,
+		"another format": {
+			content: `{"format":"secret-token","version":2,"credentials":[]}`,
+			want:    `its "format" is another; it may be another program's file`,
 		},
-		"newer":       {`{"version":2,"credentials":{"secret-token":1}}`, "cannot be a JSON object"},
-		"newer still": {`{"version":2}`, "format version 2 is not known here, only 1; update the program"},
-		"no provider": {
-			content: `{"version":1,"credentials":[{"id":"a","access_token":"secret-token"}]}`,
-			want:    `credentials[0] names no provider`,
-		},
-		"no ID": {
-			content: `{"version":1,"credentials":[{"provider":"xai","access_token":"secret-token"}]}`,
-			want:    `credentials[0], of xai-oauth, has no ID`,
-		},
-		"the same twice": {
-			content: `{"version":1,"credentials":[{"provider":"xai","id":"a"},{"provider":"xai-oauth","id":"a"}]}`,
-			want:    `credentials[1] has the same ID as another of xai-oauth, "a"`,
-		},
-		"bad time": {
-			content: `{"version":1,"credentials":[{"provider":"xai","id":"a","expiry":"secret-token"}]}`,
-			want:    "a value cannot be read",
-		},
+		"Hermes":      {hermes, `it has no list "credentials"; it may be another program's file`},
+		"a list":      {`["secret-token"]`, "it may be another program's file"},
+		"a word":      {"secret-token", "it may be another program's file"},
+		"/etc/shadow": {"root:$6$secret-token:19000:0:99999:7:::\n", "it may be another program's file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "auth.json")
-			require.NoError(t, os.WriteFile(path, []byte(c.content), 0o600))
-			s := reauth.NewFileStore(path)
-			_, _, errLoad := s.Load(t.Context(), "")
-			never := func(c reauth.Credential, _ bool) (reauth.Credential, error) {
-				t.Error("Update calls the function")
-				return c, nil
-			}
-			_, errUpdate := s.Update(t.Context(), "xai-oauth", "a", never)
-			errMark := s.Mark(t.Context(), "xai-oauth", "a", reauth.Standing{At: time.Now()})
-			errDelete := s.Delete(t.Context(), "xai-oauth", "a")
-			for _, err := range []error{errLoad, errUpdate, errMark, errDelete} {
+			write(t, path, c.content)
+			for _, err := range everyMethod(t, reauth.NewFileStore(path)) {
 				require.ErrorContains(t, err, c.want)
 				assert.ErrorContains(t, err, "reauth: file store "+path+": ")
 				assert.NotContains(t, err.Error(), "secret-tok")
 			}
-			content, err := os.ReadFile(path)
-			require.NoError(t, err)
-			assert.Equal(t, c.content, string(content))
+			assert.Equal(t, c.content, readString(t, path))
+			assert.Equal(t, []string{"auth.json"}, namesIn(t, filepath.Dir(path)), "nothing is made beside it")
 		})
 	}
+}
+
+// everyMethod returns the errors of a store's methods, which must not get as far as its content.
+func everyMethod(t *testing.T, s reauth.Store) []error {
+	_, errLoad := s.Load(t.Context(), "")
+	_, errUpdate := s.Update(t.Context(), "xai-oauth", "a", func(h reauth.Holding) (reauth.Entry, error) {
+		t.Error("Update calls the function")
+		return h.Entry, nil
+	})
+	errMark := s.Mark(t.Context(), "xai-oauth", "a", "token", reauth.Mark{At: time.Now(), Of: "x"}, time.Time{})
+	return []error{errLoad, errUpdate, errMark}
+}
+
+func namesIn(t testing.TB, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 func TestFileStorePathsThatCannotBe(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
-	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	write(t, file, "")
 	for path, want := range map[string]string{
 		"":                           "no path was given",
-		dir:                          "no regular file",
+		dir:                          "no regular file but a folder",
 		filepath.Join(file, "below"): "not a directory",
+		"~/auth.json":                `the path begins with "~"`,
+		"~":                          `the path begins with "~"`,
 	} {
-		_, err := reauth.OpenPool(t.Context(), reauth.NewFileStore(path))
-		require.ErrorContains(t, err, want, path)
+		for _, err := range everyMethod(t, reauth.NewFileStore(path)) {
+			require.ErrorContains(t, err, want, path)
+		}
 	}
+	assert.NoFileExists(t, "~")
+}
+
+// One record that cannot be read hides no other. It is told, stays in the file as it stands, and is
+// neither served nor written over.
+func TestFileStoreWithBrokenRecords(t *testing.T) {
+	for name, c := range map[string]struct{ record, want string }{
+		"wrong kind":  {`{"provider":"xai","id":"b","access_token":7}`, "access_token cannot be a JSON number"},
+		"a number":    {`12`, "it is a JSON number and no object"},
+		"a list":      {`[1, "secret-token"]`, "it is a JSON array and no object"},
+		"no provider": {`{"id":"b","access_token":"secret-token"}`, "it names no provider"},
+		"no ID":       {`{"provider":"xai","access_token":"secret-token"}`, "it has no ID"},
+		"bad time":    {`{"provider":"xai","id":"b","expiry":"secret-token"}`, "a value cannot be read"},
+		"bad mark":    {`{"provider":"xai","id":"b","marks":{"token":{"until":"secret-token"}}}`, "cannot be read"},
+		"long token": {
+			`{"provider":"xai","id":"b","access_token":"` + strings.Repeat("secret-token", 6000) + `"}`,
+			"the access token has 72000 bytes",
+		},
+		"control character": {`{"provider":"xai","id":"b","access_token":"secret-token\n"}`, "control character"},
+		"invalid UTF-8":     {`{"provider":"xai","id":"b","access_token":"` + "secret-token\xff" + `"}`, "no valid UTF-8"},
+		"the same twice":    {`{"provider":"xai","id":"a","access_token":"secret-token"}`, "another record has the same ID"},
+	} {
+		for _, version := range []string{`"version":1`, `"format":"reauth","version":2,"identity":"I"`} {
+			t.Run(name+" "+version, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "auth.json")
+				write(t, path, `{`+version+`,"credentials":[{"provider":"xai-oauth","id":"a","access_token":"key-a"}, `+
+					c.record+`, {"provider":"openai-api","id":"c","access_token":"key-c"}]}`)
+				s := reauth.NewFileStore(path)
+				snap, err := s.Load(t.Context(), "")
+				require.NoError(t, err)
+				require.Len(t, snap.Entries, 2)
+				assert.Equal(t, "key-a", snap.Entries[0].Credential.AccessToken)
+				assert.Equal(t, "key-c", snap.Entries[1].Credential.AccessToken)
+				broken := brokenRecords(snap)
+				require.Len(t, broken, 1)
+				require.ErrorContains(t, broken[0], c.want)
+				assert.NotContains(t, broken[0].Error(), "secret-tok")
+
+				put(t, s, reauth.Credential{Provider: "openai-api", ID: "c", AccessToken: "key-d"})
+				put(t, s, login("new", "1"))
+				assert.Contains(t, readString(t, path), c.record, "it stays as it stands")
+				again, err := reauth.NewFileStore(path).Load(t.Context(), "")
+				require.NoError(t, err)
+				assert.Len(t, again.Entries, 3)
+				assert.Len(t, brokenRecords(again), 1)
+
+				if broken[0].ID == "" || broken[0].Provider == "" {
+					return
+				}
+				before := readString(t, path)
+				_, err = s.Update(t.Context(), broken[0].Provider, broken[0].ID, func(h reauth.Holding) (reauth.Entry, error) {
+					t.Error("Update calls the function")
+					return h.Entry, nil
+				})
+				require.ErrorContains(t, err, c.want)
+				assert.Equal(t, before, readString(t, path))
+			})
+		}
+	}
+}
+
+// brokenRecords returns the broken records of a snapshot.
+func brokenRecords(snap reauth.Snapshot) (list []*reauth.RecordError) {
+	for _, err := range snap.Broken {
+		var broken *reauth.RecordError
+		if errors.As(err, &broken) {
+			list = append(list, broken)
+		}
+	}
+	return list
+}
+
+// A broken record that somebody mends is served. A record that breaks is not taken for removed, and
+// one of two with the same ID is served when the other one is taken out.
+func TestFileStoreWhoseRecordsAreEdited(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.json")
+	file := func(records ...string) {
+		write(t, path, `{"format":"reauth","version":2,"identity":"I","credentials":[`+strings.Join(records, ",")+`]}`)
+	}
+	record := func(id, key string) string {
+		return fmt.Sprintf(`{"provider":"xai-oauth","id":%q,"access_token":%s}`, id, key)
+	}
+	s := reauth.NewFileStore(path)
+	version := ""
+	for i, step := range []struct {
+		records []string
+		delta   bool
+		keys    []string
+		broken  int
+	}{
+		{[]string{record("a", `"1"`), record("b", `7`)}, false, []string{"1"}, 1},
+		{[]string{record("a", `"1"`), record("b", `"2"`)}, true, []string{"2"}, 0},
+		{[]string{record("a", `3`), record("b", `"2"`)}, true, nil, 1},
+		{[]string{record("b", `"2"`), record("a", `"1"`)}, true, []string{"1"}, 0},
+		{[]string{record("b", `"2"`), record("c", `"3"`), record("a", `"1"`)}, true, []string{"3"}, 0},
+		{[]string{record("b", `"2"`), record("c", `"3"`), record("a", `"1"`), record("b", `"4"`)}, true, nil, 1},
+		{[]string{record("c", `"3"`), record("a", `"1"`), record("b", `"4"`)}, true, []string{"4"}, 0},
+		{[]string{record("a", `"1"`), record("b", `"4"`)}, false, []string{"1", "4"}, 0},
+		{nil, false, nil, 0},
+		{[]string{record("a", `"1"`)}, true, []string{"1"}, 0},
+	} {
+		file(step.records...)
+		snap, err := s.Load(t.Context(), version)
+		require.NoError(t, err, "step %d", i)
+		var keys []string
+		for _, e := range snap.Entries {
+			keys = append(keys, e.Credential.AccessToken)
+		}
+		assert.Equal(t, step.keys, keys, "step %d", i)
+		assert.Equal(t, step.delta, snap.Delta, "step %d", i)
+		assert.Len(t, brokenRecords(snap), step.broken, "step %d", i)
+		require.NotEqual(t, version, snap.Version, "step %d", i)
+		version = snap.Version
+	}
+}
+
+// What could not be read again is refused, and nothing is changed.
+func TestFileStoreRefusesWhatItCouldNotReadAgain(t *testing.T) {
+	path := newFile(t)
+	s := reauth.NewFileStore(path)
+	put(t, s, login("a", "1"))
+	before := readString(t, path)
+	huge := make(map[string]string)
+	for i := range 70 {
+		huge[fmt.Sprint(i)] = strings.Repeat("x", 1<<20)
+	}
+	for name, c := range map[string]reauth.Credential{
+		"NUL in the ID":      {Provider: "xai", ID: "a\x00b", AccessToken: "key"},
+		"invalid UTF-8":      {Provider: "xai", ID: "a\xff", AccessToken: "key"},
+		"a long ID":          {Provider: "xai", ID: strings.Repeat("x", 257), AccessToken: "key"},
+		"a long token":       {Provider: "xai", ID: "a", AccessToken: strings.Repeat("x", 70<<10)},
+		"70 MiB of metadata": {Provider: "xai", ID: "a", AccessToken: "key", Metadata: huge},
+		"no ID":              {Provider: "xai", AccessToken: "key"},
+	} {
+		_, err := s.Update(t.Context(), c.Provider, c.ID, func(reauth.Holding) (reauth.Entry, error) {
+			return reauth.Entry{Credential: c}, nil
+		})
+		require.ErrorIs(t, err, reauth.ErrNotStored, name)
+		assert.Less(t, len(err.Error()), 500, name)
+		assert.Equal(t, before, readString(t, path), name)
+	}
+}
+
+func TestFileStoreKeepsItsFileReadable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.json")
+	note := strings.Repeat("x", 64<<20-2000)
+	write(t, path, `{"format":"reauth","version":2,"identity":"I","credentials":[],"note":"`+note+`"}`)
+	s := reauth.NewFileStore(path)
+	put(t, s, login("a", "1"))
+	c := login("b", "2")
+	c.Metadata = map[string]string{"note": strings.Repeat("y", 2000)}
+	_, err := s.Update(t.Context(), c.Provider, c.ID, func(reauth.Holding) (reauth.Entry, error) {
+		return reauth.Entry{Credential: c}, nil
+	})
+	require.ErrorIs(t, err, reauth.ErrNotStored)
+	require.ErrorContains(t, err, "64 MiB")
+	assert.Len(t, load(t, reauth.NewFileStore(path)), 1)
+}
+
+// An alias of a provider is the provider, in each method and in the file.
+func TestFileStoreTakesAliasesForTheProvider(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.json")
+	write(t, path, `{"version":1,"credentials":[{"provider":"xai","id":"a","access_token":"by hand"}]}`)
+	s := reauth.NewFileStore(path)
+	assert.Equal(t, "xai-oauth", load(t, s)[0].Credential.Provider)
+	e := update(t, s, "XAI", "a", func(h reauth.Holding) reauth.Entry {
+		assert.True(t, h.Found)
+		h.Entry.Credential.Provider, h.Entry.Credential.ID = "xai", "other"
+		h.Entry.Credential.AccessToken = "key"
+		h.Entry.Generation++
+		return h.Entry
+	})
+	assert.Equal(t, "xai-oauth", e.Credential.Provider)
+	assert.Equal(t, "a", e.Credential.ID)
+	m := reauth.Mark{Until: time.Now().Add(time.Hour), At: time.Now(), Of: reauth.Digest("key")}
+	require.NoError(t, s.Mark(t.Context(), "xai", "a", "token", m, time.Time{}))
+	entries := load(t, reauth.NewFileStore(path))
+	require.Len(t, entries, 1)
+	assert.Len(t, entries[0].Marks, 1)
 }
 
 // Another version of the program may have written fields that this one does not know. The store
 // keeps them when it writes.
 func TestFileStoreKeepsWhatItDoesNotKnow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth.json")
-	require.NoError(t, os.WriteFile(path, []byte(`{"version":1,"note":"by hand","credentials":[
+	write(t, path, `{"credentials":[
 		{"provider":"xai","id":"a","access_token":"old","refresh_token":"gone","color":"red",
-		 "standing":{"reason":"x","later":[1]}},
-		{"provider":"openai","id":"b","access_token":"key-b","hosts":["api.openai.com"],"x":{"y":1.50}}]}`), 0o600))
+		 "marks":{"login":{"reason":"x","of":"0","later":[1]},"new kind":{"of":"0","reason":"y"}}},
+		{"provider":"openai","id":"b","access_token":"key-b","hosts":["api.openai.com"],"x":{"y":1.50}}],
+		"note":"by hand","format":"reauth","version":2,"identity":"I"}`)
 	s := reauth.NewFileStore(path)
 	put(t, s, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "new"})
-	require.NoError(t, s.Mark(t.Context(), "xai-oauth", "a", reauth.Standing{At: time.Now(), Retired: true}))
-	b, err := os.ReadFile(path)
-	require.NoError(t, err)
+	m := reauth.Mark{At: time.Now(), Until: time.Now().Add(time.Hour), Of: reauth.Digest("new")}
+	require.NoError(t, s.Mark(t.Context(), "xai-oauth", "a", "token", m, time.Time{}))
 	var doc struct {
 		Note        string
+		Identity    string
 		Credentials []map[string]any
 	}
-	require.NoError(t, json.Unmarshal(b, &doc))
+	content := readString(t, path)
+	require.NoError(t, json.Unmarshal([]byte(content), &doc))
 	assert.Equal(t, "by hand", doc.Note)
+	assert.Equal(t, "I", doc.Identity)
 	require.Len(t, doc.Credentials, 2)
 	a := doc.Credentials[0]
 	assert.Equal(t, "red", a["color"])
 	assert.Equal(t, "new", a["access_token"])
 	assert.NotContains(t, a, "refresh_token", "the store does not write an empty field")
-	assert.Contains(t, a["standing"], "later")
-	assert.NotContains(t, a["standing"], "reason")
-	assert.Contains(t, string(b), "1.50", "the store keeps the digits of a number")
+	marks := a["marks"].(map[string]any)
+	assert.Contains(t, marks["login"], "later")
+	assert.Contains(t, marks, "new kind")
+	assert.Contains(t, marks, "token")
+	assert.Contains(t, content, "1.50", "the store keeps the digits of a number")
 	assert.Equal(t, []any{"api.openai.com"}, doc.Credentials[1]["hosts"])
 }
 
-// The file may be a symbolic link. The store resolves it once: a link that changes later does not
-// split the store.
-func TestFileStoreFollowsALinkOnce(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		return // making a link needs a privilege there
-	}
-	dir := t.TempDir()
-	link, target := filepath.Join(dir, "link.json"), filepath.Join(dir, "dotfiles", "auth.json")
-	require.NoError(t, os.Symlink(filepath.Join("dotfiles", "auth.json"), link))
-	s := reauth.NewFileStore(link)
-	put(t, s, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-a"})
-	info, err := os.Lstat(link)
+// The identity is made with the file and kept by each write. Each write has another stamp.
+func TestFileStoreHasAnIdentity(t *testing.T) {
+	path := newFile(t)
+	s := reauth.NewFileStore(path)
+	snap, err := s.Load(t.Context(), "")
 	require.NoError(t, err)
-	assert.NotZero(t, info.Mode()&os.ModeSymlink, "the link stays")
-	assert.FileExists(t, target)
-	assert.FileExists(t, target+".lock", "a process that uses another path to the file uses the same locks")
-	assert.NoFileExists(t, link+".lock")
-
-	require.NoError(t, os.Remove(link))
-	require.NoError(t, os.Symlink("elsewhere.json", link))
-	put(t, s, reauth.Credential{Provider: "xai-oauth", ID: "b", AccessToken: "key-b"})
-	assert.Len(t, load(t, reauth.NewFileStore(target)), 2)
-	assert.NoFileExists(t, filepath.Join(dir, "elsewhere.json"))
+	assert.Empty(t, snap.Identity, "there is no store yet")
+	read := func() (doc struct {
+		Format          string
+		Version         int
+		Identity, Stamp string
+	},
+	) {
+		require.NoError(t, json.Unmarshal([]byte(readString(t, path)), &doc))
+		return doc
+	}
+	put(t, s, login("a", "1"))
+	first := read()
+	assert.Equal(t, "reauth", first.Format)
+	assert.Equal(t, 2, first.Version)
+	assert.NotEmpty(t, first.Identity)
+	assert.NotEmpty(t, first.Stamp)
+	put(t, reauth.NewFileStore(path), login("b", "2"))
+	second := read()
+	assert.Equal(t, first.Identity, second.Identity)
+	assert.NotEqual(t, first.Stamp, second.Stamp)
+	snap, err = s.Load(t.Context(), "")
+	require.NoError(t, err)
+	assert.Equal(t, first.Identity, snap.Identity)
+	assert.Equal(t, first.Identity, holding(t, s, "a").Identity)
 }
 
 func TestFileStoreLeavesNothingBehindButItsLocks(t *testing.T) {
@@ -221,16 +470,68 @@ func TestFileStoreLeavesNothingBehindButItsLocks(t *testing.T) {
 	s := reauth.NewFileStore(path)
 	put(t, s, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: "key-a"})
 	left := filepath.Join(filepath.Dir(path), ".auth.json.123.tmp") // a writer was killed and left it
-	require.NoError(t, os.WriteFile(left, []byte("tokens"), 0o600))
-	require.NoError(t, s.Delete(t.Context(), "xai-oauth", "a"))
-	entries, err := os.ReadDir(filepath.Dir(path))
-	require.NoError(t, err)
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
+	write(t, left, "tokens")
+	remove(t, s, "a")
+	assert.ElementsMatch(t, []string{"auth.json", "auth.json.lock", "auth.json.locks"}, namesIn(t, filepath.Dir(path)))
+	entries := load(t, s)
+	require.Len(t, entries, 1)
+	assert.True(t, entries[0].Removed)
+	assert.NotContains(t, readString(t, path), "key-a")
+}
+
+// remove makes a record a tombstone.
+func remove(t testing.TB, s reauth.Store, id string) {
+	t.Helper()
+	update(t, s, "xai-oauth", id, func(h reauth.Holding) reauth.Entry {
+		return reauth.Entry{Removed: true, Login: h.Now, Generation: h.Entry.Generation}
+	})
+}
+
+// Of more than 1,000 removals the oldest go.
+func TestFileStoreForgetsTheOldestRemovals(t *testing.T) {
+	path := newFile(t)
+	var records []string
+	for i := range 1000 {
+		at := time.Date(2026, 1, 1, 0, 0, (i+500)%1000, 0, time.UTC)
+		records = append(records, fmt.Sprintf(`{"provider":"xai-oauth","id":"gone-%d","removed":true,"login":%q}`,
+			i, at.Format(time.RFC3339)))
 	}
-	assert.ElementsMatch(t, []string{"auth.json", "auth.json.lock", "auth.json.locks"}, names)
-	assert.Empty(t, load(t, s))
+	for name, before := range map[string]bool{"new one last": true, "new one first": false} {
+		t.Run(name, func(t *testing.T) {
+			list := append([]string{`{"provider":"xai-oauth","id":"a","access_token":"key-a"}`}, records...)
+			if before {
+				list = records
+			}
+			write(t, path, `{"format":"reauth","version":2,"identity":"I","credentials":[`+strings.Join(list, ",")+`]}`)
+			s := reauth.NewFileStore(path)
+			snap, err := s.Load(t.Context(), "")
+			require.NoError(t, err)
+			remove(t, s, "a")
+			snap, err = s.Load(t.Context(), snap.Version)
+			require.NoError(t, err)
+			assert.False(t, snap.Delta, "a delta cannot tell that a record is gone")
+			assert.Len(t, snap.Entries, 1000)
+			ids := make(map[string]bool)
+			for _, e := range snap.Entries {
+				ids[e.Credential.ID] = true
+			}
+			assert.True(t, ids["a"])
+			assert.False(t, ids["gone-500"], "the oldest")
+			assert.Len(t, load(t, reauth.NewFileStore(path)), 1000)
+		})
+	}
+	t.Run("the first of the list", func(t *testing.T) {
+		records[0] = `{"provider":"xai-oauth","id":"gone-0","removed":true,"login":"2025-01-01T00:00:00Z"}`
+		write(t, path, `{"format":"reauth","version":2,"identity":"I","credentials":[`+strings.Join(records, ",")+`]}`)
+		s := reauth.NewFileStore(path)
+		load(t, s)
+		remove(t, s, "gone-1")
+		assert.Len(t, load(t, s), 1000, "one that is renewed makes no more")
+		remove(t, s, "a")
+		assert.Len(t, load(t, s), 1000)
+		assert.Len(t, load(t, reauth.NewFileStore(path)), 1000)
+		assert.NotContains(t, readString(t, path), `"gone-0"`)
+	})
 }
 
 // A reader must see a change even if it happens within one tick of the file system's clock and
@@ -242,16 +543,132 @@ func TestFileStoreSeesEveryChange(t *testing.T) {
 	for i := range 200 {
 		key := strings.Repeat(string(rune('a'+i%26)), 10)
 		put(t, writer, reauth.Credential{Provider: "xai-oauth", ID: "a", AccessToken: key})
-		entries, v, err := reader.Load(t.Context(), version)
+		snap, err := reader.Load(t.Context(), version)
 		require.NoError(t, err)
-		require.NotEqual(t, version, v)
-		require.Equal(t, key, entries[0].Credential.AccessToken)
-		version = v
-		entries, v, err = reader.Load(t.Context(), version)
+		require.NotEqual(t, version, snap.Version)
+		require.Equal(t, key, snap.Entries[0].Credential.AccessToken)
+		version = snap.Version
+		snap, err = reader.Load(t.Context(), version)
 		require.NoError(t, err)
-		require.Equal(t, version, v)
-		require.Empty(t, entries, "unchanged")
+		require.Equal(t, version, snap.Version)
+		require.True(t, snap.Delta)
+		require.Empty(t, snap.Entries, "unchanged")
 	}
+}
+
+// Load returns what has changed since a version, whoever changed it.
+func TestFileStoreLoadsWhatHasChanged(t *testing.T) {
+	path := newFile(t)
+	a, b := reauth.NewFileStore(path), reauth.NewFileStore(path)
+	first, err := a.Load(t.Context(), "")
+	require.NoError(t, err)
+	assert.False(t, first.Delta)
+	for i := range 20 {
+		put(t, a, login(fmt.Sprint(i), "1"))
+	}
+	seen, err := a.Load(t.Context(), first.Version)
+	require.NoError(t, err)
+	assert.Len(t, seen.Entries, 20)
+
+	put(t, b, login("7", "2"))
+	put(t, a, login("9", "3"))
+	put(t, b, login("new", "4"))
+	delta, err := a.Load(t.Context(), seen.Version)
+	require.NoError(t, err)
+	assert.True(t, delta.Delta)
+	var ids []string
+	for _, e := range delta.Entries {
+		ids = append(ids, e.Credential.ID)
+	}
+	assert.Equal(t, []string{"7", "9", "new"}, ids, "in the order in which they were added")
+	older, err := a.Load(t.Context(), seen.Version)
+	require.NoError(t, err)
+	assert.Equal(t, delta, older, "an older version is served too")
+	for _, unknown := range []string{"", "x", "x-1", b64(delta.Version), delta.Version + "9"} {
+		snap, err := a.Load(t.Context(), unknown)
+		require.NoError(t, err)
+		assert.False(t, snap.Delta, unknown)
+		assert.Len(t, snap.Entries, 21, unknown)
+	}
+	other, err := b.Load(t.Context(), delta.Version)
+	require.NoError(t, err)
+	assert.False(t, other.Delta, "another store's version")
+	assert.Len(t, other.Entries, 21)
+}
+
+// b64 returns a version with another random part.
+func b64(version string) string {
+	_, n, _ := strings.Cut(version, "-")
+	return "AAAAAAAAAAAAAAAAAAAAAAAAAA-" + n
+}
+
+// Two stores write at random, the reader follows by deltas, and comes to what a new reader reads.
+func TestFileStoreDeltasAddUp(t *testing.T) {
+	path := newFile(t)
+	stores := []*reauth.FileStore{reauth.NewFileStore(path), reauth.NewFileStore(path)}
+	version, got := "", make(map[string]reauth.Entry)
+	for i := range 300 {
+		s, id := stores[i*7%2], fmt.Sprint(i*i*31%40)
+		switch i % 5 {
+		case 0:
+			remove(t, s, id)
+		case 1:
+			m := reauth.Mark{Until: time.Now().Add(time.Hour), At: time.Now(), Of: reauth.Digest("at-" + fmt.Sprint(i-1))}
+			require.NoError(t, s.Mark(t.Context(), "xai-oauth", id, "token", m, time.Time{}))
+		default:
+			update(t, s, "xai-oauth", id, func(h reauth.Holding) reauth.Entry {
+				return reauth.Entry{Credential: login(id, fmt.Sprint(i)), Login: h.Now}
+			})
+		}
+		if i%3 > 0 {
+			continue
+		}
+		snap, err := stores[0].Load(t.Context(), version)
+		require.NoError(t, err)
+		if version = snap.Version; !snap.Delta {
+			clear(got)
+		}
+		for _, e := range snap.Entries {
+			got[e.Credential.ID] = e
+		}
+		want := make(map[string]reauth.Entry)
+		for _, e := range load(t, reauth.NewFileStore(path)) {
+			want[e.Credential.ID] = e
+		}
+		require.Equal(t, want, got, "after %d changes", i+1)
+	}
+}
+
+// The time stamps of a record are stored to the nanosecond, because writers compare them.
+func TestFileStoreRoundTrip(t *testing.T) {
+	path := newFile(t)
+	s := reauth.NewFileStore(path)
+	zone := time.FixedZone("far", 14*3600)
+	at := time.Date(2026, 5, 17, 3, 4, 5, 123456789, zone)
+	want := reauth.Entry{
+		Credential: reauth.Credential{
+			Provider: "xai-oauth", ID: "a", AccessToken: "at", RefreshToken: "rt", Expiry: at, AccountID: "acc",
+			ClientID: "client", Hosts: []string{"api.x.ai"}, Priority: -3, Metadata: map[string]string{"k<&>": "v\n"},
+		},
+		Login: at, Generation: 1 << 60, Spent: []string{"d1", "login:d2"}, LastRefresh: at,
+	}
+	stored := update(t, s, "xai-oauth", "a", func(reauth.Holding) reauth.Entry { return want })
+	for key, m := range map[string]reauth.Mark{
+		"token":   {Until: at, At: at, Reason: "rejected", Of: reauth.Digest("at")},
+		"login":   {Until: time.Date(20000, 1, 1, 0, 0, 0, 0, zone), At: at, Reason: "dead", Of: reauth.Digest("rt")},
+		"model:x": {At: at, Of: at.UTC().Format(time.RFC3339Nano)},
+	} {
+		require.NoError(t, s.Mark(t.Context(), "xai", "a", key, m, time.Time{}))
+	}
+	got := load(t, reauth.NewFileStore(path))[0]
+	assert.Equal(t, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), got.Marks["login"].Until, "for ever")
+	assert.Len(t, got.Marks, 3)
+	assert.True(t, got.Marks["token"].At.Equal(at))
+	assert.True(t, got.Login.Equal(at))
+	got.Marks = nil
+	assert.Equal(t, stored, got, "Update returns the entry as it is stored")
+	want.Login, want.LastRefresh, want.Credential.Expiry = at.UTC(), at.UTC(), at.UTC()
+	assert.Equal(t, want, got)
 }
 
 func TestFileStoreRefreshesDifferentCredentialsAtTheSameTime(t *testing.T) {
@@ -261,11 +678,11 @@ func TestFileStoreRefreshesDifferentCredentialsAtTheSameTime(t *testing.T) {
 	var done sync.WaitGroup
 	for _, id := range []string{"a", "b"} {
 		done.Go(func() {
-			renew := func(c reauth.Credential, _ bool) (reauth.Credential, error) {
+			renew := func(h reauth.Holding) (reauth.Entry, error) {
 				inside.Done()
 				inside.Wait() // for the other one
-				c.AccessToken = "key-" + id
-				return c, nil
+				h.Entry.Credential.AccessToken = "key-" + id
+				return h.Entry, nil
 			}
 			_, err := reauth.NewFileStore(path).Update(context.Background(), "xai-oauth", id, renew)
 			assert.NoError(t, err)
@@ -273,93 +690,4 @@ func TestFileStoreRefreshesDifferentCredentialsAtTheSameTime(t *testing.T) {
 	}
 	done.Wait()
 	assert.Len(t, load(t, reauth.NewFileStore(path)), 2, "neither has undone the other's entry")
-}
-
-// Somebody deletes the file, and with it the credentials. The pool does not use them any more. Only
-// Add makes the file anew.
-func TestFileStoreWhoseFileIsDeleted(t *testing.T) {
-	t.Parallel() // it waits in real time
-	path := newFile(t)
-	s := reauth.NewFileStore(path)
-	r := rigOn(t, s)
-	r.fake.TokenLatency = 200 * time.Millisecond
-	_, refresh := r.login(t, "me")
-	refreshed := make(chan struct{})
-	go func() {
-		defer close(refreshed)
-		_ = r.pool.Refresh(context.Background(), "xai", "me") // whether it succeeds does not matter here
-	}()
-	spends := func() bool { return strings.Contains(readString(t, path), "spending") }
-	require.Eventually(t, spends, 5*time.Second, time.Millisecond)
-	require.NoError(t, os.Remove(path))
-	<-refreshed
-	assert.False(t, r.fake.Current(refresh), "the exchange was on its way when the file was deleted")
-	assert.NoFileExists(t, path, "the refresh does not bring the file back")
-	require.Eventually(t, func() bool {
-		_, _ = r.mustPost(t)
-		return len(r.pool.Status()) == 0
-	}, 10*time.Second, 100*time.Millisecond)
-	access, refresh := r.fake.Login()
-	r.add(t, reauth.Credential{ID: "me", AccessToken: access, RefreshToken: refresh})
-	assert.Len(t, load(t, s), 1, "Add makes it anew")
-}
-
-func readString(t testing.TB, path string) string {
-	b, err := os.ReadFile(path)
-	require.NoError(t, err)
-	return string(b)
-}
-
-// Somebody breaks the file while a pool uses it. The tokens in memory serve on, and the pool
-// exchanges none. After the file is mended the pool recovers.
-func TestFileStoreWhoseFileIsBrokenMeanwhile(t *testing.T) {
-	path := newFile(t)
-	r := rigOn(t, reauth.NewFileStore(path))
-	old, _ := r.login(t, "me")
-	// Add marks a new login in the background. That write must not undo the test's.
-	marked := func() bool { return strings.Contains(readString(t, path), "standing") }
-	require.Eventually(t, marked, 5*time.Second, time.Millisecond)
-	good := readString(t, path)
-	require.NoError(t, os.WriteFile(path, []byte(good[:len(good)/2]), 0o600))
-	status, _ := r.mustPost(t)
-	assert.Equal(t, 200, status)
-	r.fake.Expire(old)
-	status, body := r.mustPost(t)
-	assert.Equal(t, 403, status)
-	assert.Contains(t, body, "bad-credentials")
-	assert.Zero(t, r.fake.TokenRequests())
-	assert.NotEmpty(t, r.events.all(reauth.StoreFailed))
-	assert.Equal(t, good[:len(good)/2], readString(t, path))
-
-	require.NoError(t, os.WriteFile(path, []byte(good), 0o600))
-	require.NoError(t, r.pool.Reset(t.Context(), "xai", "me"))
-	served := func() bool {
-		status, _ := r.mustPost(t)
-		return status == 200
-	}
-	require.Eventually(t, served, 20*time.Second, 100*time.Millisecond)
-	assert.Equal(t, 1, r.fake.Exchanges())
-}
-
-func TestTwoPoolsOverOneFileStore(t *testing.T) {
-	s := reauth.NewFileStore(newFile(t))
-	a := rigOn(t, s)
-	a.login(t, "me")
-	b := rigOn(t, s)
-	b.fake, b.transport.Base = a.fake, a.fake.Transport()
-	b.refreshAt(t, a.fake)
-	for range 5 {
-		a.fake.Expire()
-		var wg sync.WaitGroup
-		for i := range 20 {
-			wg.Go(func() {
-				r := []*rig{a, b}[i%2]
-				status, _ := r.mustPost(t)
-				assert.Equal(t, 200, status)
-			})
-		}
-		wg.Wait()
-	}
-	assert.Equal(t, 5, a.fake.Exchanges())
-	assert.Zero(t, a.fake.Reuses())
 }

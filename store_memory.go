@@ -28,6 +28,7 @@ type memRecord struct {
 	order   int
 	version int64         // of the store when the record changed last
 	present bool          // false: the record is only claimed so far
+	users   int           // Updates that are inside, or wait
 	claim   chan struct{} // of size one: a lock whose wait a context can end
 }
 
@@ -42,6 +43,10 @@ func (s *memStore) Load(_ context.Context, version string) (Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	since, known := s.parseVersion(version)
+	snap := Snapshot{Delta: known, Identity: s.identity, Version: s.nonce + "-" + strconv.FormatInt(s.version, 10)}
+	if known && since == s.version {
+		return snap, nil
+	}
 	var list []*memRecord
 	for _, r := range s.records {
 		if r.present && r.version > since {
@@ -49,18 +54,17 @@ func (s *memStore) Load(_ context.Context, version string) (Snapshot, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b *memRecord) int { return cmp.Compare(a.order, b.order) })
-	snap := Snapshot{Delta: known, Identity: s.identity, Version: s.nonce + "-" + strconv.FormatInt(s.version, 10)}
 	for _, r := range list {
 		snap.Entries = append(snap.Entries, r.entry.clone())
 	}
 	return snap, nil
 }
 
-// parseVersion returns the number of a version that this store has given.
+// parseVersion returns the number of a version that this store has given. s.mu is held.
 func (s *memStore) parseVersion(version string) (since int64, known bool) {
 	nonce, number, _ := strings.Cut(version, "-")
 	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || nonce != s.nonce {
+	if err != nil || nonce != s.nonce || n < 0 || n > s.version {
 		return 0, false
 	}
 	return n, true
@@ -71,31 +75,45 @@ func (s *memStore) Update(
 	ctx context.Context, provider, id string, fn func(Holding) (Entry, error),
 ) (Entry, error) {
 	key := canonicalKey(provider, id)
-	r := s.record(key)
+	r := s.enter(key)
+	defer s.leave(key, r)
 	if err := r.lock(ctx); err != nil {
 		return Entry{}, err
 	}
 	defer r.unlock()
-	h := s.holding(r)
-	over := false // guarded by mu
-	h.Spend = func(_ context.Context, sp Spending) error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if over {
-			return errors.New("reauth: the claim was given back")
-		}
-		r.entry.Spending = sp
-		return nil
-	}
-	got, err := fn(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	over = true
+	got, err := s.call(r, fn)
 	if err != nil {
 		return Entry{}, err
 	}
 	got.Credential.Provider, got.Credential.ID = key.provider, key.id
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.write(r, got)
+}
+
+// call calls fn with a Holding whose Spend works as long as fn runs, and until it panics.
+func (s *memStore) call(r *memRecord, fn func(Holding) (Entry, error)) (Entry, error) {
+	over := false // guarded by s.mu
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		over = true
+	}()
+	h := s.holding(r)
+	h.Spend = func(_ context.Context, sp Spending) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case over:
+			return errors.New("reauth: spend: the claim was given back when the Update's function returned")
+		case !r.present:
+			return errors.New("reauth: spend: the credential is not in the store; store it first")
+		}
+		r.entry.Spending = sp
+		s.changed(r)
+		return nil
+	}
+	return fn(h)
 }
 
 // holding returns what Update passes to its function.
@@ -105,10 +123,13 @@ func (s *memStore) holding(r *memRecord) Holding {
 	return Holding{Entry: r.entry.clone(), Found: r.present, Identity: s.identity, Now: time.Now()}
 }
 
-// write stores got in r. s.mu is held.
+// write stores got in r, unless got must not be stored. s.mu is held.
 func (s *memStore) write(r *memRecord, got Entry) (Entry, error) {
 	if err := got.check(); err != nil {
 		return got, fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	if r.present && !mayReplace(&got, &r.entry) {
+		return got, fmt.Errorf("%w: %w: the store has a newer record", ErrNotStored, errOvertaken)
 	}
 	got = got.clone()
 	got.Marks, got.Spending = r.entry.Marks, Spending{}
@@ -133,18 +154,23 @@ func (s *memStore) changed(r *memRecord) {
 
 // forget drops the oldest tombstone when there are too many. s.mu is held.
 func (s *memStore) forget() {
-	var oldest *memRecord
+	var oldest credentialKey
 	n := 0
-	for _, r := range s.records {
+	for key, r := range s.records {
 		if !r.present || !r.entry.Removed {
 			continue
 		}
-		if n++; oldest == nil || r.entry.Login.Before(oldest.entry.Login) {
-			oldest = r
+		if n++; n == 1 || r.entry.Login.Before(s.records[oldest].entry.Login) {
+			oldest = key
 		}
 	}
-	if n > maxTombstones {
-		oldest.present, oldest.entry = false, Entry{} // others may wait for its claim
+	if n <= maxTombstones {
+		return
+	}
+	r := s.records[oldest]
+	r.present, r.entry = false, Entry{}
+	if r.users == 0 { // else the last of them takes it out
+		delete(s.records, oldest)
 	}
 }
 
@@ -160,9 +186,9 @@ func (r *memRecord) lock(ctx context.Context) error {
 
 func (r *memRecord) unlock() { <-r.claim }
 
-// record returns the record of key, and makes it if need be: a credential is claimed before it is
-// there.
-func (s *memStore) record(key credentialKey) *memRecord {
+// enter returns the record of key for an Update, and makes it if need be: a credential is claimed
+// before it is there.
+func (s *memStore) enter(key credentialKey) *memRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.records[key]
@@ -170,7 +196,17 @@ func (s *memStore) record(key credentialKey) *memRecord {
 		r = &memRecord{claim: make(chan struct{}, 1)}
 		s.records[key] = r
 	}
+	r.users++
 	return r
+}
+
+// leave ends an Update. The last one takes a record out that is not there.
+func (s *memStore) leave(key credentialKey, r *memRecord) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.users--; r.users == 0 && !r.present {
+		delete(s.records, key)
+	}
 }
 
 // Mark implements Store.

@@ -242,6 +242,9 @@ func (e *Entry) mayMark(key, of string, seen time.Time) error {
 	return ErrMarked
 }
 
+// ErrMarked is matched by the error of a Mark that found another mark than the writer had seen.
+var ErrMarked = errors.New("reauth: another mark stands")
+
 var errVoidMark = errors.New("the mark is void")
 
 var errNoProvider = errors.New("the credential names no provider; set Credential.Provider")
@@ -270,6 +273,14 @@ func (e *Entry) check() error {
 	} {
 		if err := checkText(f.name, f.value, f.most); err != nil {
 			return err
+		}
+	}
+	for _, f := range []struct {
+		name string
+		at   time.Time
+	}{{"Login", e.Login}, {"LastRefresh", e.LastRefresh}} {
+		if !f.at.IsZero() && (f.at.Year() < 1970 || f.at.Year() > 2200) {
+			return fmt.Errorf("%s is in the year %d", f.name, f.at.Year())
 		}
 	}
 	return checkMetadata(c.Metadata)

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/reauth-go/reauth/internal/wait"
@@ -24,35 +23,14 @@ var errClaimLost = errors.New("the claim on the credential ran out before the ex
 // sqlClaim is this store's claim on one credential. Callers of the same store queue on turn, so the
 // database sees at most one claim per store.
 type sqlClaim struct {
-	turn chan struct{} // of size one: a lock whose wait a context can end
+	turn chan struct{} // of size one: a lock whose wait a context can end; it guards all other fields
 
-	mu     sync.Mutex
-	holder string // the claim's name in the database; empty: the store does not hold it; guarded by mu
+	holder string // the claim's name in the database, while the store holds it
 
-	// unsaved is the result of an Update that the database did not take; nil: none. It is guarded
-	// by turn. Its claim is left to run out, and its holder may take the claim again at once:
-	// another process would read, and spend, a refresh token that is spent.
-	unsaved *sqlUnsaved
-}
-
-type sqlUnsaved struct {
-	holder string // of the claim under which it was made
-	was    sqlRow
-	got    Credential
-}
-
-// setHolder notes who holds the claim; empty for nobody.
-func (c *sqlClaim) setHolder(holder string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.holder = holder
-}
-
-// currentHolder returns who holds the claim; empty for nobody.
-func (c *sqlClaim) currentHolder() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.holder
+	// unsaved is the result of an Update that the database did not take; nil: none. While there is
+	// one the claim is kept: another process would read, and spend, a refresh token that is spent.
+	unsaved     *sqlUnsaved
+	stopKeeping func() // ends the goroutine that keeps the claim; nil: there is none
 }
 
 // takeTurn waits until no other caller of this store is inside the claim.
@@ -67,10 +45,10 @@ func (c *sqlClaim) takeTurn(ctx context.Context) error {
 
 func (c *sqlClaim) endTurn() { <-c.turn }
 
-// nextHolder returns the name under which to take the claim: a new one, unless a result is unsaved.
+// nextHolder returns the name under which to take the claim: a new one, unless the claim is kept.
 func (c *sqlClaim) nextHolder() string {
 	if c.unsaved != nil {
-		return c.unsaved.holder
+		return c.holder
 	}
 	return rand.Text()
 }
@@ -93,7 +71,7 @@ func (s *SQLStore) claimDuration() time.Duration {
 }
 
 // claim waits until the credential is free, claims it, and renews the claim in the background until
-// release is called. release gives the claim back, unless a result is unsaved.
+// release is called. release gives the claim back, or keeps it while a result is unsaved.
 func (s *SQLStore) claim(ctx context.Context, key credentialKey) (c *sqlClaim, release func(), err error) {
 	c = s.claimOf(key)
 	if err := c.takeTurn(ctx); err != nil {
@@ -107,13 +85,16 @@ func (s *SQLStore) claim(ctx context.Context, key credentialKey) (c *sqlClaim, r
 		c.endTurn()
 		return nil, nil, err
 	}
-	c.setHolder(holder)
+	c.holder = holder
+	if c.stopKeeping != nil {
+		c.stopKeeping()
+		c.stopKeeping = nil
+	}
 	stop := s.renewInBackground(ctx, key, holder)
 	return c, func() {
 		stop()
-		c.setHolder("")
 		if c.unsaved != nil {
-			c.unsaved.holder = holder
+			c.stopKeeping = s.keepInBackground(ctx, key, holder)
 		} else {
 			s.dropClaim(ctx, key, holder, storeTimeout)
 		}
@@ -168,34 +149,43 @@ func (s *SQLStore) renewClaim(ctx context.Context, key credentialKey, holder str
 	return n > 0, err
 }
 
-// confirmClaim prolongs the claim that this store holds. It fails when the store has lost the
-// claim: the credential may have other tokens by now, and the refresh token that was read may be
-// spent.
-func (s *SQLStore) confirmClaim(ctx context.Context, key credentialKey) error {
-	holder := s.claimOf(key).currentHolder()
-	if holder == "" { // there is no exchange: the mark only repeats that an earlier pair is unsaved
-		return nil
-	}
-	still, err := s.renewClaim(ctx, key, holder)
-	if err == nil && !still {
-		return errClaimLost
-	}
-	return err
-}
-
 // renewInBackground renews the claim until stop is called, but for no longer than an exchange may
 // take. So a claim can be short, in order that a dead holder does not delay the others for long,
 // and can still outlast an exchange.
 func (s *SQLStore) renewInBackground(ctx context.Context, key credentialKey, holder string) (stop func()) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestClaim-s.claimDuration())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	return inBackground(cancel, func() {
 		for wait.For(ctx, s.claimDuration()/3) {
 			if still, err := s.renewClaim(ctx, key, holder); err == nil && !still {
 				return
 			}
 		}
+	})
+}
+
+// keepInBackground keeps the claim of an unsaved result until stop is called. While the database
+// does not answer, it goes on trying: its holder may come back first. It ends when another store
+// has got the claim, and when the database is closed.
+func (s *SQLStore) keepInBackground(ctx context.Context, key credentialKey, holder string) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	keep := func() (ours bool) {
+		ctx, stop := context.WithTimeout(ctx, storeTimeout)
+		defer stop()
+		ours, err := s.tryClaim(ctx, key, holder) // not renewClaim: the row is lost when tables are put back
+		return ours || err != nil && !isClosed(err)
+	}
+	return inBackground(cancel, func() {
+		for keep() && wait.For(ctx, s.claimDuration()/3) {
+		}
+	})
+}
+
+// inBackground runs f. stop cancels it, and waits for its end.
+func inBackground(cancel context.CancelFunc, f func()) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
 	}()
 	return func() {
 		cancel()

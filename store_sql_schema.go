@@ -5,10 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
-
-	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // sqlDialect is what differs between the databases.
@@ -17,65 +13,75 @@ type sqlDialect struct {
 	probe    string // a query that succeeds on this database only
 	now      string // the database's clock, in ms since 1970
 	started  string // when the server was started, on that clock: while it was down no claim could be renewed
+	random   string // a random text
 	triggers []string
+	// Of the upgrade: lock keeps all other writers out until the transaction ends, and drop removes
+	// what the tables of format 1 leave behind.
+	lock, drop string
 }
 
-// Triggers count the version of the content, so that every change is one statement: a process that
-// is suspended in the middle of a transaction would keep all others waiting. All writers change the
-// one row of reauth_meta, so changes become visible in the order of their versions.
 var (
 	postgreSQL = sqlDialect{
-		name:    "PostgreSQL",
-		probe:   `SELECT current_setting('server_version_num')`,
-		now:     `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
-		started: `CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000 AS bigint)`,
-		triggers: []string{
-			`CREATE FUNCTION reauth_count() RETURNS trigger LANGUAGE plpgsql
-				AS 'BEGIN UPDATE reauth_meta SET version = version + 1; RETURN NULL; END'`,
-			`CREATE TRIGGER reauth_count AFTER INSERT OR UPDATE OR DELETE ON reauth_credentials
-				FOR EACH STATEMENT EXECUTE FUNCTION reauth_count()`,
-			`CREATE TRIGGER reauth_count AFTER INSERT OR UPDATE OR DELETE ON reauth_standings
-				FOR EACH STATEMENT EXECUTE FUNCTION reauth_count()`,
-		},
+		name:     "PostgreSQL",
+		probe:    `SELECT current_setting('server_version_num')`,
+		now:      `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
+		started:  `CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000 AS bigint)`,
+		random:   randomOfPostgreSQL,
+		triggers: triggersOfPostgreSQL(),
+		lock:     `LOCK TABLE reauth_credentials, reauth_standings, reauth_meta IN ACCESS EXCLUSIVE MODE`,
+		drop:     `DROP FUNCTION reauth_count()`,
 	}
 	sqlite = sqlDialect{
 		name:     "SQLite",
 		probe:    `SELECT sqlite_version()`,
 		now:      `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`,
 		started:  `0`,
+		random:   randomOfSQLite,
 		triggers: triggersOfSQLite(),
+		lock:     `UPDATE reauth_meta SET format = format`, // a transaction that writes is the only one
 	}
 )
 
-// triggersOfSQLite makes a trigger for each kind of change of each table, because SQLite has none
-// for several kinds at once.
-func triggersOfSQLite() (triggers []string) {
-	for _, table := range []string{"reauth_credentials", "reauth_standings"} {
-		for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
-			triggers = append(triggers, fmt.Sprintf(`CREATE TRIGGER %[1]s_%[2]s AFTER %[2]s ON %[1]s
-				BEGIN UPDATE reauth_meta SET version = version + 1; END`, table, change))
-		}
-	}
-	return triggers
-}
-
 // sqlFormat is the version of the schema. A newer version is refused, because we cannot know what
-// its tables mean.
-const sqlFormat = 1
+// its tables mean. A program that knows only format 1 refuses this one, and one that is running
+// while the tables are upgraded finds none of those that it writes.
+const sqlFormat = 2
 
-// sqlTables are made in one transaction. Tokens and standings are apart, so that a mark cannot
-// touch a token.
+// sqlTables are made in one transaction. Tokens and marks are apart, so that a mark cannot touch a
+// token. The columns of reauth_records beside the record repeat what it holds, for the database:
+// the digests are what marks may be about. An instant is a text of one length, so that it sorts;
+// reauth_records.login is one in µs since 1970.
 var sqlTables = []string{
-	`CREATE TABLE reauth_meta (one INTEGER PRIMARY KEY CHECK (one = 1), format BIGINT NOT NULL,
-		version BIGINT NOT NULL)`,
-	`CREATE TABLE reauth_credentials (provider TEXT NOT NULL, id TEXT NOT NULL, position BIGINT NOT NULL,
-		version BIGINT NOT NULL, credential TEXT NOT NULL, PRIMARY KEY (provider, id))`,
-	`CREATE TABLE reauth_standings (provider TEXT NOT NULL, id TEXT NOT NULL, at BIGINT NOT NULL,
-		standing TEXT NOT NULL, PRIMARY KEY (provider, id))`,
-	`CREATE TABLE reauth_claims (provider TEXT NOT NULL, id TEXT NOT NULL, holder TEXT NOT NULL,
-		until BIGINT NOT NULL, PRIMARY KEY (provider, id))`,
-	fmt.Sprintf(`INSERT INTO reauth_meta (one, format, version) VALUES (1, %d, 1)`, sqlFormat),
+	`CREATE TABLE reauth_records (provider TEXT NOT NULL, id TEXT NOT NULL, position BIGINT NOT NULL,
+		login BIGINT NOT NULL, generation BIGINT NOT NULL, removed INTEGER NOT NULL, token_of TEXT NOT NULL,
+		refresh_of TEXT NOT NULL, login_of TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (provider, id))`,
+	`CREATE INDEX reauth_removed ON reauth_records (login) WHERE removed = 1`,
+	`CREATE TABLE reauth_marks (provider TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, at TEXT NOT NULL,
+		until TEXT NOT NULL, of TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (provider, id, key))`,
+	`CREATE TABLE reauth_spending (provider TEXT NOT NULL, id TEXT NOT NULL, of TEXT NOT NULL, since TEXT NOT NULL,
+		holder TEXT NOT NULL, PRIMARY KEY (provider, id))`,
+	`CREATE TABLE reauth_log (version BIGINT NOT NULL, nonce TEXT NOT NULL, provider TEXT NOT NULL, id TEXT NOT NULL,
+		PRIMARY KEY (version, provider, id))`,
 }
+
+const (
+	sqlMetaTable = `CREATE TABLE reauth_meta (one INTEGER PRIMARY KEY CHECK (one = 1), format BIGINT NOT NULL,
+		version BIGINT NOT NULL, nonce TEXT NOT NULL DEFAULT '', identity TEXT NOT NULL DEFAULT '')`
+	sqlClaimsTable = `CREATE TABLE reauth_claims (provider TEXT NOT NULL, id TEXT NOT NULL, holder TEXT NOT NULL,
+		until BIGINT NOT NULL, PRIMARY KEY (provider, id))`
+)
+
+// newTables returns the statements that make the tables in an empty database.
+func (d sqlDialect) newTables() []string {
+	list := []string{sqlMetaTable, sqlClaimsTable}
+	list = append(list, sqlTables...)
+	list = append(list, fmt.Sprintf(`INSERT INTO reauth_meta (one, format, version, nonce, identity)
+		VALUES (1, %d, 1, %s, %s)`, sqlFormat, d.random, d.random), sqlFirstLog)
+	return append(list, d.triggers...)
+}
+
+// sqlFirstLog makes the version of new tables one from which a delta is served.
+const sqlFirstLog = `INSERT INTO reauth_log (version, nonce, provider, id) SELECT version, nonce, '', '' FROM reauth_meta`
 
 // dialectOf finds out which database db is.
 func dialectOf(ctx context.Context, db *sql.DB) (sqlDialect, error) {
@@ -97,99 +103,75 @@ func dialectOf(ctx context.Context, db *sql.DB) (sqlDialect, error) {
 	return sqlDialect{}, fmt.Errorf("the database is neither PostgreSQL nor SQLite: %w; %w", failed[0], failed[1])
 }
 
-// isPrepareTrouble reports whether a prepared statement was looked for, or found, on the wrong
-// connection.
-func isPrepareTrouble(err error) bool {
-	var coded interface{ SQLState() string }
-	return errors.As(err, &coded) && (coded.SQLState() == "42P05" || coded.SQLState() == "26000")
-}
-
-// openSchema makes the tables, unless they are there. If several processes do so at once, one of
-// them succeeds and the others find its tables.
+// openSchema makes the tables, or upgrades those of format 1. If several processes do so at once,
+// one of them succeeds and the others find its tables.
 func openSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 	return retryBusy(ctx, func() error {
-		there, err := checkSchema(ctx, db)
-		if there {
-			return err
+		format, err := schemaFormat(ctx, db)
+		switch {
+		case err == nil && format == 1:
+			return upgradeSchema(ctx, db, d)
+		case err == nil:
+			return checkFormat(format)
 		}
 		made := makeSchema(ctx, db, d)
-		if made == nil {
-			return nil
-		}
-		if there, err := checkSchema(ctx, db); there { // another process was faster
-			return err
-		}
-		if isBusy(made) {
+		if made == nil || isBusy(made) {
 			return made
+		}
+		if format, err := schemaFormat(ctx, db); err == nil { // another process was faster
+			return checkFormat(format)
 		}
 		return fmt.Errorf("no tables of reauth are there (%w), and making them failed: %w", err, made)
 	})
 }
 
-// checkSchema reports whether the tables are there. If they are, err says whether they are of
-// another format.
-func checkSchema(ctx context.Context, db *sql.DB) (there bool, err error) {
-	var format int
-	err = db.QueryRowContext(ctx, `SELECT format FROM reauth_meta`).Scan(&format)
-	switch {
-	case err != nil:
-		return false, err
-	case format != sqlFormat:
-		return true, fmt.Errorf("its tables have format %d, only %d is known here; update the program",
-			format, sqlFormat)
+// queryer is a database, or a transaction in it.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// schemaFormat returns the format of the tables. It fails when there are none.
+func schemaFormat(ctx context.Context, q queryer) (format int, err error) {
+	err = q.QueryRowContext(ctx, `SELECT format FROM reauth_meta`).Scan(&format)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errNoMeta
 	}
-	return true, nil
+	return format, err
+}
+
+var errNoMeta = errors.New("the table reauth_meta is empty; put a backup of all tables reauth_* back, or drop them")
+
+// checkFormat refuses tables that this program does not know.
+func checkFormat(format int) error {
+	if format == sqlFormat {
+		return nil
+	}
+	return fmt.Errorf("its tables have format %d, only %d is known here; update the program", format, sqlFormat)
 }
 
 // makeSchema makes the tables and triggers in one transaction: another process sees all or none.
 func makeSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
+	return transact(ctx, db, func(tx *sql.Tx) error { return execAll(ctx, tx, d.newTables()) })
+}
+
+// transact runs f in a transaction.
+func transact(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	for _, list := range [][]string{sqlTables, d.triggers} {
-		for _, statement := range list {
-			if _, err := tx.ExecContext(ctx, statement); err != nil {
-				return err
-			}
-		}
+	if err := f(tx); err != nil {
+		return err
 	}
 	return tx.Commit()
 }
 
-// retryBusy repeats f while the database is busy, until ctx ends.
-func retryBusy(ctx context.Context, f func() error) error {
-	for times := 0; ; times++ {
-		err := f()
-		if !isBusy(err) {
+func execAll(ctx context.Context, tx *sql.Tx, statements []string) error {
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return err
 		}
-		if !wait.For(ctx, wait.Jittered(wait.Doubled(2*time.Millisecond, 100*time.Millisecond, times))) {
-			return fmt.Errorf("%w, and the database was busy: %w", context.Cause(ctx), err)
-		}
 	}
-}
-
-// isBusy reports whether a statement did nothing and may succeed when it is repeated: two
-// statements met, as they may under the default isolation of the caller's database.
-func isBusy(err error) bool {
-	if err == nil {
-		return false
-	}
-	var coded interface{ SQLState() string } // the drivers of PostgreSQL
-	if errors.As(err, &coded) {
-		switch coded.SQLState() {
-		case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
-			return true
-		}
-		return false
-	}
-	text := err.Error() // the drivers of SQLite have no error type in common
-	for _, busy := range []string{"SQLITE_BUSY", "database is locked", "table is locked"} {
-		if strings.Contains(text, busy) {
-			return true
-		}
-	}
-	return false
+	return nil
 }

@@ -14,36 +14,41 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/internal/storetest"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The SQL stores pass storetest too. Those tests are in integration/, which has the databases.
+// The SQL stores are tested too: in integration/, which has the databases.
 
 func TestStoreInMemoryKeepsItsWord(t *testing.T) {
-	storetest.Run(t, func(*testing.T) storetest.Backend {
-		store := reauth.NewMemStore()
-		return storetest.Backend{Open: func(testing.TB) reauth.Store { return store }}
+	places := make(map[string]reauth.Store)
+	reauthtest.TestStore(t, func(_ *testing.T, place string) reauth.Store {
+		if places[place] == nil {
+			places[place] = reauth.NewMemStore()
+		}
+		return places[place]
 	})
 }
 
 func TestFileStoreKeepsItsWord(t *testing.T) {
 	t.Parallel() // it waits in real time
-	storetest.Run(t, func(t *testing.T) storetest.Backend {
-		path := filepath.Join(t.TempDir(), "credentials.json")
-		return storetest.Backend{
-			Open: func(testing.TB) reauth.Store { return reauth.NewFileStore(path) },
-			Edit: func(t testing.TB, _, _ string, change func(map[string]any)) {
-				b, err := os.ReadFile(path)
-				require.NoError(t, err)
-				var file map[string]any
-				require.NoError(t, json.Unmarshal(b, &file))
-				change(file["credentials"].([]any)[0].(map[string]any))
-				b, err = json.Marshal(file)
-				require.NoError(t, err)
-				require.NoError(t, os.WriteFile(path, b, 0o600))
-			},
+	folder := t.TempDir()
+	path := func(place string) string { return filepath.Join(folder, place+".json") }
+	open := func(_ *testing.T, place string) reauth.Store { return reauth.NewFileStore(path(place)) }
+	reauthtest.TestStore(t, open)
+	reauthtest.TestStoreMembers(t, open, func(t *testing.T, place, provider, id string, change func(map[string]any)) {
+		b, err := os.ReadFile(path(place))
+		require.NoError(t, err)
+		var file map[string]any
+		require.NoError(t, json.Unmarshal(b, &file))
+		for _, element := range file["credentials"].([]any) {
+			members := element.(map[string]any)
+			if members["provider"] == provider && members["id"] == id {
+				change(members)
+			}
 		}
+		b, err = json.Marshal(file)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path(place), b, 0o600))
 	})
 }
 

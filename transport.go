@@ -138,6 +138,9 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	now := time.Now()
 	t.Pool.checkStore(req.Context(), now) // also without a credential: another process may have added one
 	route := routingFrom(req.Context())
+	if g.size.Load() == 0 && !route.own {
+		t.Pool.awaitLook(req.Context(), now)
+	}
 	if g.size.Load() == 0 || route.own {
 		return t.passThrough(req, &d)
 	}
@@ -181,7 +184,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 		}
 		now = time.Now()
 	}
-	if t.bearer == nil { // nothing to send, and an empty header would only mislead
+	if t.header[0] == "" { // nothing to send, and an empty header would only mislead
 		return c.sendWithAnother(m)
 	}
 	a, seen := c.newAttempt(), m.marks.Load()

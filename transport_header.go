@@ -31,7 +31,7 @@ func (r *registered) authorize(t *tokens, header http.Header) http.Header {
 	if r.Authorize != nil {
 		r.Authorize(own, t.cred)
 	} else {
-		own["Authorization"] = t.bearer // without room for an append
+		own["Authorization"] = t.bearer() // without room for an append
 	}
 	return own
 }

@@ -11,11 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/reauthtest"
 )
-
-// keep leaves the stored credential as it is.
-func keep(c reauth.Credential, _ bool) (reauth.Credential, error) { return c, nil }
 
 // clockOf returns the time of the database's clock, in milliseconds since 1970.
 func clockOf(t testing.TB, d database, db *sql.DB) int64 {
@@ -41,7 +37,7 @@ func TestClaimOfTheDeadIsTakenOverWhenItRunsOut(t *testing.T) {
 		// Another test may have restarted the server. For this long after a start, the store takes
 		// no claim over.
 		s.Claim = time.Second
-		put(t, s, reauth.Credential{AccessToken: "1"})
+		save(t, s, pair(1, "1"))
 		const left = 700 * time.Millisecond
 		abandon(t, d, db, left)
 		begin := time.Now()
@@ -56,7 +52,7 @@ func TestClaimOfTheDeadIsTakenOverWhenItRunsOut(t *testing.T) {
 func TestClaimOfBeforeTheClockWasSetBack(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
-		put(t, s, reauth.Credential{AccessToken: "1"})
+		save(t, s, pair(1, "1"))
 		abandon(t, d, db, 2*time.Hour)
 		begin := time.Now()
 		_, err := s.Update(bounded(t), provider, id, keep)
@@ -69,22 +65,21 @@ func TestClaimIsRenewedWhileTheExchangeTakes(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, other, db := d.store(t), d.store(t), d.open(t)
 		s.Claim, other.Claim = time.Second, time.Second
-		put(t, s, reauth.Credential{AccessToken: "1"})
+		save(t, s, pair(1, "1"))
 		second := make(chan error, 1)
 		ctx := bounded(t)
-		_, err := s.Update(ctx, provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
+		_, err := s.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
 			go func() {
-				_, err := other.Update(ctx, provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
-					assert.Equal(t, "2", c.AccessToken)
-					return c, nil
+				_, err := other.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+					assert.Equal(t, "access 2", h.Entry.Credential.AccessToken)
+					return h.Entry, nil
 				})
 				second <- err
 			}()
 			first := until(t, db)
 			require.Eventually(t, func() bool { return until(t, db) > first+2500 }, patience, 50*time.Millisecond)
 			assert.Empty(t, second, "the first store still holds the claim")
-			c.AccessToken = "2"
-			return c, nil
+			return pair(2, "2"), nil
 		})
 		require.NoError(t, err)
 		require.NoError(t, <-second)
@@ -97,100 +92,132 @@ func TestClaimIsRenewedWhileTheExchangeTakes(t *testing.T) {
 func TestLostClaimEndsTheExchangeBeforeItBegins(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
-		put(t, s, reauth.Credential{AccessToken: "1"})
+		save(t, s, pair(1, "1"))
 		for _, loss := range []string{`UPDATE reauth_claims SET holder = 'another'`, `DELETE FROM reauth_claims`} {
-			_, err := s.Update(bounded(t), provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
+			_, err := s.Update(bounded(t), provider, id, func(h reauth.Holding) (reauth.Entry, error) {
 				mustExec(t, db, loss)
-				require.NoError(t, s.Mark(bounded(t), provider, id, reauth.Standing{At: time.Now()}),
-					"a mark that spends nothing needs no claim")
-				return c, s.Mark(bounded(t), provider, id, reauth.Standing{At: time.Now(), Spending: "digest"})
+				require.NoError(t, s.Mark(bounded(t), provider, id, "token",
+					reauth.Mark{At: time.Now(), Of: digest("access 1")}, time.Time{}), "a mark needs no claim")
+				mustExec(t, db, `DELETE FROM reauth_marks`)
+				return h.Entry, h.Spend(bounded(t), reauth.Spending{Of: "digest"})
 			})
 			require.ErrorContains(t, err, "the claim on the credential ran out")
-			assert.Empty(t, one(t, s).Standing.Spending)
+			assert.Empty(t, record(t, s).Spending)
 			mustExec(t, db, `DELETE FROM reauth_claims`)
 		}
 	})
 }
 
-func TestLostClaimOverwritesNoNewerPair(t *testing.T) {
+func TestSpending(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
-		late, other, db := d.store(t), d.store(t), d.open(t)
-		put(t, late, reauth.Credential{AccessToken: "1"})
-		got, err := late.Update(bounded(t), provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
-			mustExec(t, db, `DELETE FROM reauth_claims`)
-			put(t, other, reauth.Credential{AccessToken: "newer"})
-			c.AccessToken = "late"
-			return c, nil
+		s, other, db := d.store(t), d.store(t), d.open(t)
+		save(t, s, pair(1, "1"))
+		want := reauth.Spending{Of: digest("refresh 1"), Since: time.Now().UTC(), Holder: "host 7"}
+		var spend func(context.Context, reauth.Spending) error
+		refused := errors.New("refused")
+		_, err := s.Update(bounded(t), provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+			clock := clockOf(t, d, db)
+			assert.WithinDuration(t, time.UnixMilli(clock), h.Now, 5*time.Second, "by the clock of the database")
+			assert.False(t, h.Now.After(time.UnixMilli(clock)))
+			spend = h.Spend
+			require.NoError(t, h.Spend(bounded(t), want))
+			assert.Equal(t, want, record(t, other).Spending)
+			require.NoError(t, h.Spend(bounded(t), reauth.Spending{}))
+			assert.Zero(t, record(t, other).Spending)
+			require.ErrorContains(t, h.Spend(bounded(t), reauth.Spending{Of: "a\x00b"}), "control character")
+			require.NoError(t, h.Spend(bounded(t), want))
+			return h.Entry, refused
 		})
-		require.ErrorIs(t, err, reauth.ErrNotStored)
-		assert.Equal(t, "late", got.AccessToken)
-		assert.Equal(t, "newer", one(t, late).Credential.AccessToken)
-		_, err = late.Update(bounded(t), provider, id, keep)
-		require.NoError(t, err)
-		assert.Equal(t, "newer", one(t, late).Credential.AccessToken, "the late pair is not stored later either")
+		require.Equal(t, refused, err)
+		assert.Equal(t, want, record(t, s).Spending, "it stays when no result is stored")
+		require.ErrorContains(t, spend(bounded(t), want), "the claim was given back")
 
-		_, err = late.Update(bounded(t), provider, id, func(c reauth.Credential, _ bool) (reauth.Credential, error) {
-			mustExec(t, db, `DELETE FROM reauth_claims`)
-			require.NoError(t, other.Delete(bounded(t), provider, id))
-			c.AccessToken = "late"
-			return c, nil
+		got, err := other.Update(bounded(t), provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+			assert.Equal(t, want, h.Entry.Spending)
+			return h.Entry, nil
 		})
-		require.ErrorIs(t, err, reauth.ErrNotStored)
-		entries, _, err := late.Load(bounded(t), "")
 		require.NoError(t, err)
-		assert.Empty(t, entries, "a lost claim does not bring a removed credential back")
-
-		add := func(c reauth.Credential, found bool) (reauth.Credential, error) {
-			assert.False(t, found)
-			mustExec(t, db, `DELETE FROM reauth_claims`)
-			put(t, other, reauth.Credential{AccessToken: "newer"})
-			c.AccessToken = "late"
-			return c, nil
-		}
-		_, err = late.Update(bounded(t), provider, id, add)
-		require.ErrorIs(t, err, reauth.ErrNotStored)
-		assert.Equal(t, "newer", one(t, late).Credential.AccessToken)
+		assert.Zero(t, got.Spending, "the stored result ends it")
+		assert.Zero(t, record(t, s).Spending)
+		assert.Zero(t, number(t, db, `SELECT count(*) FROM reauth_spending`))
 	})
 }
 
-// A pool that lost its claim before its exchange adopts the tokens that the other pool has
-// obtained.
-func TestPoolWithALostClaim(t *testing.T) {
-	d := postgres(t)
-	fake, db := reauthtest.New(reauthtest.XAI), d.open(t)
-	watch := &interposed{Store: d.store(t)}
-	r := newRig(t, fake, watch, nil)
-	other := newRig(t, fake, d.store(t), nil)
-	old, refresh := r.login(t)
-	watch.inside = func() { // as if this pool were suspended between claim and mark
+// overtake runs an Update that returns late, and in whose middle, the claim being lost, another
+// store does something.
+func overtake(t *testing.T, d database, late reauth.Entry, middle func(other *reauth.SQLStore)) (reauth.Entry, error) {
+	t.Helper()
+	s, other, db := d.store(t), d.store(t), d.open(t)
+	return s.Update(bounded(t), provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+		require.NoError(t, h.Spend(bounded(t), reauth.Spending{Of: "digest"}))
 		mustExec(t, db, `DELETE FROM reauth_claims`)
-		require.NoError(t, other.pool.Refresh(bounded(t), provider, id))
-		watch.inside = nil
+		middle(other)
+		return late, nil
+	})
+}
+
+func TestLostClaimOverwritesNoNewerRecord(t *testing.T) {
+	newer := pair(3, "newer")
+	removed := reauth.Entry{Removed: true, Login: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	for name, other := range map[string]reauth.Entry{"Pair": newer, "Removal": removed} {
+		t.Run(name, func(t *testing.T) {
+			eachDatabase(t, func(t *testing.T, d database) {
+				s := d.store(t)
+				for _, found := range []bool{false, true} {
+					got, err := overtake(t, d, pair(2, "late"), func(o *reauth.SQLStore) { save(t, o, other) })
+					require.ErrorIs(t, err, reauth.ErrNotStored)
+					require.ErrorContains(t, err, "another holder has written a newer record")
+					assert.Equal(t, "access late", got.Credential.AccessToken)
+					stands := record(t, s)
+					assert.Equal(t, other.Credential.AccessToken, stands.Credential.AccessToken, "found: %v", found)
+					assert.Equal(t, other.Removed, stands.Removed)
+					_, err = s.Update(bounded(t), provider, id, keep)
+					require.NoError(t, err, "no claim is kept for it")
+					mustExec(t, d.open(t), `DELETE FROM reauth_records`)
+					save(t, s, pair(1, "1")) // found, the next time
+				}
+			})
+		})
 	}
-	other.eventually(t, "appears", func() bool { return other.state() != "" })
-	fake.Expire(old)
-	r.post(t)
-	r.eventually(t, "recovers", func() bool { return r.post(t) == 200 })
-	assert.Equal(t, 1, fake.Exchanges())
-	assert.Zero(t, fake.Reuses())
-	assert.True(t, fake.Alive(refresh))
-	assert.True(t, fake.Current(one(t, watch).Credential.RefreshToken))
 }
 
-// interposed is a store that calls inside in an Update, before anything else happens in it.
-type interposed struct {
-	reauth.Store
-	inside func()
+func TestNewerResultReplacesAnOlderRecord(t *testing.T) {
+	for name, middle := range map[string]func(*testing.T, *reauth.SQLStore, *sql.DB){
+		"Older": func(t *testing.T, o *reauth.SQLStore, _ *sql.DB) { save(t, o, pair(2, "older")) },
+		"Equal": func(t *testing.T, o *reauth.SQLStore, _ *sql.DB) { save(t, o, pair(3, "newest")) },
+		"Gone":  func(t *testing.T, _ *reauth.SQLStore, db *sql.DB) { mustExec(t, db, `DELETE FROM reauth_records`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachDatabase(t, func(t *testing.T, d database) {
+				save(t, d.store(t), pair(1, "1"))
+				db := d.open(t)
+				got, err := overtake(t, d, pair(3, "newest"), func(o *reauth.SQLStore) { middle(t, o, db) })
+				require.NoError(t, err)
+				assert.Equal(t, got, record(t, d.store(t)))
+				assert.Equal(t, "access newest", got.Credential.AccessToken)
+			})
+		})
+	}
 }
 
-func (s *interposed) Update(
-	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
-) (reauth.Credential, error) {
-	return s.Store.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
-		if s.inside != nil {
-			s.inside()
-		}
-		return fn(c, found)
+// The tables were dropped and made anew in the middle: they are another store.
+func TestResultOfAnotherStoreIsNotStored(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		first := save(t, d.store(t), pair(1, "1"))
+		identity := look(t, d.store(t), "").Identity
+		_, err := overtake(t, d, pair(2, "2"), func(*reauth.SQLStore) {
+			dropTables(t, d)
+			assert.NotEqual(t, identity, look(t, d.store(t), "").Identity)
+		})
+		require.ErrorIs(t, err, reauth.ErrNotStored)
+		require.ErrorContains(t, err, "another store now")
+		assert.Empty(t, look(t, d.store(t), "").Entries)
+		_, err = overtake(t, d, first, func(*reauth.SQLStore) {
+			dropTables(t, d)
+			save(t, d.store(t), pair(1, "other"))
+		})
+		require.ErrorIs(t, err, reauth.ErrNotStored)
+		assert.Equal(t, "access other", record(t, d.store(t)).Credential.AccessToken)
 	})
 }
 
@@ -198,7 +225,7 @@ func (s *interposed) Update(
 func TestGivingUpLeavesNoClaim(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
-		put(t, s, reauth.Credential{AccessToken: "1"})
+		save(t, s, pair(1, "1"))
 		for i := range 40 {
 			ctx, stop := context.WithTimeout(context.Background(), time.Duration(i)*100*time.Microsecond)
 			_, err := s.Update(ctx, provider, id, keep)

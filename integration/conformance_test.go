@@ -7,13 +7,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/internal/storetest"
+	"github.com/reauth-go/reauth/reauthtest"
 )
 
 func TestSQLStoreKeepsItsWord(t *testing.T) {
 	for name, d := range databases {
 		t.Run(name, func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) storetest.Backend { return backend(d(t)) })
+			made := make(map[string]database)
+			open := placesIn(made, d)
+			reauthtest.TestStore(t, open)
+			reauthtest.TestStoreMembers(t, open,
+				func(t *testing.T, place, provider, id string, change func(map[string]any)) {
+					edit(t, made[place], provider, id, change)
+				})
 		})
 	}
 }
@@ -28,8 +34,8 @@ func TestSQLStoreKeepsItsWordUnderAnySetting(t *testing.T) {
 		"ModeDescribe":   {"default_query_exec_mode", "describe_exec"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // each has a database of its own
-			storetest.Run(t, func(t *testing.T) storetest.Backend { return backend(postgres(t).with(t, settings...)) })
+			t.Parallel() // each has databases of its own
+			reauthtest.TestStore(t, places(func(t testing.TB) database { return postgres(t).with(t, settings...) }))
 		})
 	}
 	for name, pragma := range map[string]string{
@@ -38,30 +44,38 @@ func TestSQLStoreKeepsItsWordUnderAnySetting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			storetest.Run(t, func(t *testing.T) storetest.Backend {
-				return backend(sqlite(t).with(t, "_pragma", pragma))
-			})
+			reauthtest.TestStore(t, places(func(t testing.TB) database { return sqlite(t).with(t, "_pragma", pragma) }))
 		})
 	}
 }
 
-// backend lets the tests of package storetest open the store of a database, and change the stored
-// JSON of a credential.
-func backend(d database) storetest.Backend {
-	return storetest.Backend{
-		Open: func(t testing.TB) reauth.Store { return d.store(t) },
-		Edit: func(t testing.TB, provider, id string, change func(map[string]any)) {
-			db := d.open(t)
-			var text string
-			const query = `SELECT credential FROM reauth_credentials WHERE provider = $1 AND id = $2`
-			require.NoError(t, db.QueryRowContext(bounded(t), query, provider, id).Scan(&text))
-			var members map[string]any
-			require.NoError(t, json.Unmarshal([]byte(text), &members))
-			change(members)
-			b, err := json.Marshal(members)
-			require.NoError(t, err)
-			mustExec(t, db, `UPDATE reauth_credentials SET credential = $1 WHERE provider = $2 AND id = $3`,
-				string(b), provider, id)
-		},
+// places returns the open of reauthtest.TestStore. Each place is a database of its own.
+func places(fresh func(testing.TB) database) func(*testing.T, string) reauth.Store {
+	return placesIn(make(map[string]database), fresh)
+}
+
+// placesIn is places. The databases are put into made, by place.
+func placesIn(made map[string]database, fresh func(testing.TB) database) func(*testing.T, string) reauth.Store {
+	return func(t *testing.T, place string) reauth.Store {
+		t.Helper()
+		d, ok := made[place]
+		if !ok {
+			d = fresh(t)
+			made[place] = d
+		}
+		return d.store(t)
 	}
+}
+
+// edit changes the stored JSON of a credential.
+func edit(t *testing.T, d database, provider, id string, change func(map[string]any)) {
+	t.Helper()
+	db := d.open(t)
+	var members map[string]any
+	raw := text(t, db, `SELECT record FROM reauth_records WHERE provider = $1 AND id = $2`, provider, id)
+	require.NoError(t, json.Unmarshal([]byte(raw), &members))
+	change(members)
+	b, err := json.Marshal(members)
+	require.NoError(t, err)
+	mustExec(t, db, `UPDATE reauth_records SET record = $1 WHERE provider = $2 AND id = $3`, string(b), provider, id)
 }

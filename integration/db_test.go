@@ -3,7 +3,9 @@ package integration
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"net/url"
 	"os"
 	"os/exec"
@@ -136,4 +138,62 @@ func control(t testing.TB, command string) {
 	out, err := exec.CommandContext(bounded(t), needEnv(t, "REAUTH_TEST_POSTGRES_CTL"), command,
 		needEnv(t, "REAUTH_TEST_POSTGRES_DIR")).CombinedOutput()
 	require.NoError(t, err, "%s", out)
+}
+
+// keep leaves the stored record as it is.
+func keep(h reauth.Holding) (reauth.Entry, error) { return h.Entry, nil }
+
+// write returns a function for Update that stores e.
+func write(e reauth.Entry) func(reauth.Holding) (reauth.Entry, error) {
+	return func(reauth.Holding) (reauth.Entry, error) { return e, nil }
+}
+
+// save stores a record, as another process does.
+func save(t testing.TB, s reauth.Store, e reauth.Entry) reauth.Entry {
+	t.Helper()
+	c := &e.Credential
+	if c.Provider == "" {
+		c.Provider, c.ID = provider, id
+	}
+	e, err := s.Update(bounded(t), c.Provider, c.ID, write(e))
+	require.NoError(t, err)
+	return e
+}
+
+// pair returns a record of a generation; its tokens are named after it.
+func pair(generation int64, tokens string) reauth.Entry {
+	return reauth.Entry{
+		Generation: generation,
+		Credential: reauth.Credential{AccessToken: "access " + tokens, RefreshToken: "refresh " + tokens},
+	}
+}
+
+// look loads what has changed since version.
+func look(t testing.TB, s reauth.Store, version string) reauth.Snapshot {
+	t.Helper()
+	snap, err := s.Load(bounded(t), version)
+	require.NoError(t, err)
+	return snap
+}
+
+// record returns the one record of a store.
+func record(t testing.TB, s reauth.Store) reauth.Entry {
+	t.Helper()
+	snap := look(t, s, "")
+	require.Empty(t, snap.Broken)
+	require.Len(t, snap.Entries, 1)
+	return snap.Entries[0]
+}
+
+// digest is how a mark names a token.
+func digest(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:16])
+}
+
+// text returns the result of a query that yields one text.
+func text(t testing.TB, db *sql.DB, query string, args ...any) (s string) {
+	t.Helper()
+	insist(t, func() error { return db.QueryRowContext(bounded(t), query, args...).Scan(&s) })
+	return s
 }

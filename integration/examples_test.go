@@ -213,13 +213,15 @@ func exampleWithAStore(t *testing.T, dir string) {
 	access, refresh := fake.Login()
 	fake.Expire(access)
 	path := filepath.Join(t.TempDir(), "auth.json")
-	put(t, reauth.NewFileStore(path), reauth.Credential{AccessToken: access, RefreshToken: refresh})
+	save(t, reauth.NewFileStore(path), reauth.Entry{
+		Credential: reauth.Credential{AccessToken: access, RefreshToken: refresh},
+	})
 	out, errs, status := output(example(t, dir, "openai",
 		append(w.env, "REAUTH_STORE="+path, "OPENAI_BASE_URL=https://api.x.ai/v1", "OPENAI_MODEL=grok-4")...))
 	require.Zero(t, status, "%s%s", out, errs)
 	assert.Contains(t, out, `refreshed the credential "me"`)
 	assert.Equal(t, 1, fake.Exchanges())
-	assert.True(t, fake.Current(one(t, reauth.NewFileStore(path)).Credential.RefreshToken))
+	assert.True(t, fake.Current(record(t, reauth.NewFileStore(path)).Credential.RefreshToken))
 	assert.Subset(t, []string{"api.x.ai:443", "auth.x.ai:443"}, w.hosts())
 }
 
@@ -237,7 +239,7 @@ func fleetWithAnAccount(t *testing.T, dir string) {
 		assert.Equal(t, 1, fake.Exchanges())
 		assert.Zero(t, fake.Reuses())
 	}
-	assert.True(t, fake.Current(one(t, d.store(t)).Credential.RefreshToken))
+	assert.True(t, fake.Current(record(t, d.store(t)).Credential.RefreshToken))
 }
 
 // The proxy serves programs until it is interrupted. It refuses requests of web pages.

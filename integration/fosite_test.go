@@ -191,7 +191,7 @@ func TestRotationsAtFosite(t *testing.T) {
 		assert.Zero(t, s.reused.Load())
 		assert.Zero(t, s.refused.Load())
 
-		last := one(t, store).Credential.RefreshToken
+		last := record(t, store).Credential.RefreshToken
 		status, _, next := s.grant(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {last}})
 		require.Equal(t, 200, status, "the login is alive, and the store has its newest token")
 		status, _, _ = s.grant(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {first}})

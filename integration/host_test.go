@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/internal/storetest"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -50,7 +49,7 @@ func TestNoConnectionIsHeldDuringAnExchange(t *testing.T) {
 		all.Wait()
 		assert.Equal(t, 1, exchanges)
 		assert.EqualValues(t, 10, number(t, db, `SELECT count(*) FROM host`))
-		assert.True(t, fake.Current(one(t, s).Credential.RefreshToken))
+		assert.True(t, fake.Current(record(t, s).Credential.RefreshToken))
 		require.NoError(t, r.pool.Close())
 		assert.Zero(t, number(t, db, `SELECT count(*) FROM reauth_claims`))
 	})
@@ -81,7 +80,7 @@ func TestConnectionThatTheApplicationKeeps(t *testing.T) {
 
 // A pooler shares connections between transactions. With pgx, statements must not be prepared then.
 func TestTransactionPooler(t *testing.T) {
-	pooled := func(t *testing.T) database {
+	pooled := func(t testing.TB) database {
 		root := database{"pgx", needEnv(t, "REAUTH_TEST_POSTGRES")}
 		name := "d_" + strings.ToLower(rand.Text()) // the pooler does not pass search_path on
 		db := root.open(t)
@@ -95,14 +94,9 @@ func TestTransactionPooler(t *testing.T) {
 	for _, mode := range []string{"exec", "simple_protocol"} {
 		t.Run(mode, func(t *testing.T) {
 			d := pooled(t).with(t, "default_query_exec_mode", mode)
-			clean := d.open(t)
-			storetest.Run(t, func(t *testing.T) storetest.Backend {
-				_, err := reauth.NewSQLStore(bounded(t), clean)
-				require.NoError(t, err)
-				mustExec(t, clean, `DELETE FROM reauth_credentials`)
-				mustExec(t, clean, `DELETE FROM reauth_standings`)
-				return backend(d)
-			})
+			reauthtest.TestStore(t, places(func(t testing.TB) database {
+				return pooled(t).with(t, "default_query_exec_mode", mode)
+			}))
 			manyRotations(t, d, 10)
 		})
 	}

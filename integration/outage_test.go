@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -78,7 +79,7 @@ func TestPostgresStoppedAndStarted(t *testing.T) {
 	running.Wait()
 	assert.Equal(t, exchanges+1, fake.Exchanges())
 	assert.Equal(t, asked+1, fake.TokenRequests())
-	assert.True(t, fake.Current(one(t, stores[0]).Credential.RefreshToken), "the store holds the newest pair")
+	assert.True(t, fake.Current(record(t, stores[0]).Credential.RefreshToken), "the store holds the newest pair")
 	assert.True(t, fake.Alive(refresh))
 	assert.Zero(t, fake.Reuses())
 }
@@ -114,7 +115,48 @@ func TestPostgresStoppedInTheMiddleOfAnExchange(t *testing.T) {
 			assert.Equal(t, 1, fake.Exchanges())
 			assert.Zero(t, fake.Reuses())
 			assert.True(t, fake.Alive(refresh))
-			assert.True(t, fake.Current(one(t, sb).Credential.RefreshToken))
+			assert.True(t, fake.Current(record(t, sb).Credential.RefreshToken))
 		})
 	}
+}
+
+// A pool that lost its claim before its exchange adopts the tokens that the other pool has
+// obtained.
+func TestPoolWithALostClaim(t *testing.T) {
+	d := postgres(t)
+	fake, db := reauthtest.New(reauthtest.XAI), d.open(t)
+	watch := &interposed{Store: d.store(t)}
+	r := newRig(t, fake, watch, nil)
+	other := newRig(t, fake, d.store(t), nil)
+	old, refresh := r.login(t)
+	watch.inside = func() { // as if this pool were suspended between claim and mark
+		mustExec(t, db, `DELETE FROM reauth_claims`)
+		require.NoError(t, other.pool.Refresh(bounded(t), provider, id))
+		watch.inside = nil
+	}
+	other.eventually(t, "appears", func() bool { return other.state() != "" })
+	fake.Expire(old)
+	r.post(t)
+	r.eventually(t, "recovers", func() bool { return r.post(t) == 200 })
+	assert.Equal(t, 1, fake.Exchanges())
+	assert.Zero(t, fake.Reuses())
+	assert.True(t, fake.Alive(refresh))
+	assert.True(t, fake.Current(record(t, watch).Credential.RefreshToken))
+}
+
+// interposed is a store that calls inside in an Update, before anything else happens in it.
+type interposed struct {
+	reauth.Store
+	inside func()
+}
+
+func (s *interposed) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
+) (reauth.Entry, error) {
+	return s.Store.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+		if s.inside != nil {
+			s.inside()
+		}
+		return fn(h)
+	})
 }

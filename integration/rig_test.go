@@ -123,21 +123,3 @@ func (r *rig) eventually(t testing.TB, what string, f func() bool) {
 		return f()
 	}, patience, 50*time.Millisecond, what)
 }
-
-// one returns the one entry of a store.
-func one(t testing.TB, s reauth.Store) reauth.Entry {
-	t.Helper()
-	entries, _, err := s.Load(bounded(t), "")
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
-	return entries[0]
-}
-
-// put stores a credential, as another process does.
-func put(t testing.TB, s reauth.Store, c reauth.Credential) {
-	t.Helper()
-	c.Provider, c.ID = provider, id
-	_, err := s.Update(bounded(t), provider, id,
-		func(reauth.Credential, bool) (reauth.Credential, error) { return c, nil })
-	require.NoError(t, err)
-}

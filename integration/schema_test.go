@@ -74,35 +74,41 @@ func init() {
 
 func TestProcessesOpenAnEmptyDatabaseAtOnce(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
-		self, err := os.Executable()
-		require.NoError(t, err)
-		type child struct {
-			cmd    *exec.Cmd
-			stdin  io.Closer
-			stderr bytes.Buffer
-		}
-		children := make([]*child, 8)
-		for i := range children {
-			c := &child{cmd: exec.CommandContext(bounded(t), self)}
-			c.cmd.Env = append(os.Environ(), childEnv+"=open", "REAUTH_TEST_DRIVER="+d.driver, "REAUTH_TEST_DSN="+d.dsn)
-			c.cmd.Stderr = &c.stderr
-			c.stdin, err = c.cmd.StdinPipe()
-			require.NoError(t, err)
-			stdout, err := c.cmd.StdoutPipe()
-			require.NoError(t, err)
-			require.NoError(t, c.cmd.Start())
-			_, err = io.ReadFull(stdout, make([]byte, len("ready\n")))
-			require.NoError(t, err)
-			children[i] = c
-		}
-		for _, c := range children {
-			require.NoError(t, c.stdin.Close())
-		}
-		for _, c := range children {
-			assert.NoError(t, c.cmd.Wait(), "%s", &c.stderr)
-		}
+		openInProcesses(t, d)
 		assert.EqualValues(t, 1, number(t, d.open(t), `SELECT count(*) FROM reauth_meta`))
 	})
+}
+
+// openInProcesses opens the store in several processes at once.
+func openInProcesses(t *testing.T, d database) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	type child struct {
+		cmd    *exec.Cmd
+		stdin  io.Closer
+		stderr bytes.Buffer
+	}
+	children := make([]*child, 8)
+	for i := range children {
+		c := &child{cmd: exec.CommandContext(bounded(t), self)}
+		c.cmd.Env = append(os.Environ(), childEnv+"=open", "REAUTH_TEST_DRIVER="+d.driver, "REAUTH_TEST_DSN="+d.dsn)
+		c.cmd.Stderr = &c.stderr
+		c.stdin, err = c.cmd.StdinPipe()
+		require.NoError(t, err)
+		stdout, err := c.cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, c.cmd.Start())
+		_, err = io.ReadFull(stdout, make([]byte, len("ready\n")))
+		require.NoError(t, err)
+		children[i] = c
+	}
+	for _, c := range children {
+		require.NoError(t, c.stdin.Close())
+	}
+	for _, c := range children {
+		assert.NoError(t, c.cmd.Wait(), "%s", &c.stderr)
+	}
 }
 
 func TestNewerFormatIsRefused(t *testing.T) {
@@ -110,10 +116,10 @@ func TestNewerFormatIsRefused(t *testing.T) {
 		db := d.open(t)
 		_, err := reauth.NewSQLStore(bounded(t), db)
 		require.NoError(t, err)
-		mustExec(t, db, `UPDATE reauth_meta SET format = 2`)
+		mustExec(t, db, `UPDATE reauth_meta SET format = 3`)
 		_, err = reauth.NewSQLStore(bounded(t), db)
 		require.EqualError(t, err,
-			"reauth: sql store: its tables have format 2, only 1 is known here; update the program")
+			"reauth: sql store: its tables have format 3, only 2 is known here; update the program")
 	})
 }
 
@@ -170,4 +176,73 @@ func TestOtherDatabasesAreRefused(t *testing.T) {
 	_, err := reauth.NewSQLStore(bounded(t), database{"odd", ""}.open(t))
 	require.ErrorContains(t, err, "neither PostgreSQL nor SQLite")
 	require.ErrorContains(t, err, "syntax error near SELECT")
+}
+
+var tables = []string{
+	"reauth_meta", "reauth_records", "reauth_marks", "reauth_spending", "reauth_log", "reauth_claims",
+}
+
+// dropTables removes all tables, and with PostgreSQL the functions of their triggers.
+func dropTables(t testing.TB, d database) {
+	t.Helper()
+	db := d.open(t)
+	for _, table := range tables {
+		mustExec(t, db, `DROP TABLE IF EXISTS `+table)
+	}
+	if d.driver == "sqlite" {
+		return
+	}
+	for _, table := range []string{"reauth_records", "reauth_marks"} {
+		for _, event := range []string{"insert", "update", "delete"} {
+			mustExec(t, db, `DROP FUNCTION IF EXISTS `+table+`_`+event+`()`)
+		}
+	}
+}
+
+// Tables that are gone are an error, and no empty store.
+func TestTablesThatAreGone(t *testing.T) {
+	for _, table := range append([]string{""}, tables...) {
+		t.Run("Without"+table, func(t *testing.T) {
+			eachDatabase(t, func(t *testing.T, d database) {
+				s := d.store(t)
+				save(t, s, pair(1, "1"))
+				version := look(t, s, "").Version
+				if table == "" {
+					dropTables(t, d)
+				} else {
+					mustExec(t, d.open(t), `DROP TABLE `+table)
+				}
+				gone := func(err error) {
+					require.ErrorContains(t, err, "its tables were there and are gone; put a backup of them back")
+				}
+				if table != "reauth_claims" {
+					_, err := s.Load(bounded(t), version)
+					gone(err)
+					_, err = s.Load(bounded(t), "")
+					gone(err)
+				}
+				if table != "reauth_claims" && table != "reauth_spending" {
+					gone(s.Mark(bounded(t), provider, id, "token", reauth.Mark{
+						At: time.Now(), Until: time.Now(), Of: digest("access 1"),
+					}, time.Time{}))
+				}
+				_, err := s.Update(bounded(t), provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+					assert.Fail(t, "nothing was read")
+					return h.Entry, nil
+				})
+				gone(err)
+			})
+		})
+	}
+}
+
+func TestEmptyMetaTableIsAnError(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		s := d.store(t)
+		mustExec(t, d.open(t), `DELETE FROM reauth_meta`)
+		_, err := s.Load(bounded(t), "")
+		require.ErrorContains(t, err, "the table reauth_meta is empty")
+		_, err = reauth.NewSQLStore(bounded(t), d.open(t))
+		require.ErrorContains(t, err, "the table reauth_meta is empty")
+	})
 }

@@ -1,8 +1,6 @@
 package integration
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +25,7 @@ func TestPoolsShareWhatTheyKnow(t *testing.T) {
 		require.NotEqual(t, 200, a.post(t))
 		require.Equal(t, string(reauth.Aside), a.state())
 		fake.Restore(access) // so that b can learn it only from the mark
-		require.Eventually(t, func() bool { return !one(t, sa).Standing.AsideUntil.IsZero() },
+		require.Eventually(t, func() bool { return !record(t, sa).Marks["login"].Until.IsZero() },
 			patience, 10*time.Millisecond)
 		require.NoError(t, b.pool.Report(bounded(t), provider, id, access, reauth.Verdict{Kind: reauth.Pass}))
 
@@ -109,12 +107,13 @@ func TestStampsTwoHoursOff(t *testing.T) {
 				s := d.store(t)
 				access, refresh := fake.Login()
 				theirs := time.Now().Add(off)
-				put(t, s, reauth.Credential{AccessToken: access, RefreshToken: refresh, Expiry: theirs.Add(time.Hour)})
-				sum := sha256.Sum256([]byte(access)) // a standing names a token so
-				of := hex.EncodeToString(sum[:16])
-				require.NoError(t, s.Mark(bounded(t), provider, id, reauth.Standing{
-					Of: of, At: theirs, LastRefresh: theirs, AsideUntil: theirs.Add(3 * time.Hour), Reason: "theirs",
-				}))
+				save(t, s, reauth.Entry{LastRefresh: theirs, Credential: reauth.Credential{
+					AccessToken: access, RefreshToken: refresh, Expiry: theirs.Add(time.Hour),
+				}})
+				require.NoError(t, s.Mark(bounded(t), provider, id, "token", reauth.Mark{
+					Of: digest(access), At: theirs, Until: theirs.Add(3 * time.Hour), Reason: "theirs",
+				}, time.Time{}))
+				unmarked := func() bool { return record(t, s).Marks["token"].Until.IsZero() }
 
 				r := newRig(t, fake, d.store(t), nil)
 				got := r.pool.Status()[0]
@@ -128,6 +127,7 @@ func TestStampsTwoHoursOff(t *testing.T) {
 				if off > 0 {
 					assert.Zero(t, fake.Exchanges())
 				}
+				require.Eventually(t, unmarked, patience, 10*time.Millisecond, "our marks win over those from the future")
 				before := fake.Exchanges()
 				fake.Expire()
 				require.Equal(t, 200, r.post(t), "the pool still recovers from a refusal")
@@ -136,10 +136,10 @@ func TestStampsTwoHoursOff(t *testing.T) {
 					require.Equal(t, 200, r.post(t))
 				}
 				assert.Equal(t, before+1, fake.Exchanges())
-				require.Eventually(t, func() bool {
-					e := one(t, s)
-					return e.Standing.Of != of && e.Standing.Spending == "" && !e.Standing.Retired
-				}, patience, 10*time.Millisecond, "our marks win over those from the future")
+				require.Eventually(t, unmarked, patience, 10*time.Millisecond)
+				e := record(t, s)
+				assert.NotEqual(t, access, e.Credential.AccessToken)
+				assert.Empty(t, e.Spending)
 				assert.Zero(t, fake.Reuses())
 			})
 		})

@@ -154,10 +154,10 @@ func (s *shell) pool() *reauth.Pool {
 // stored returns a credential as the default store has it now.
 func (s *shell) stored(provider, id string) (found reauth.Credential) {
 	s.t.Helper()
-	entries, _, err := reauth.NewFileStore(s.store()).Load(s.t.Context(), "")
+	snap, err := reauth.NewFileStore(s.store()).Load(s.t.Context(), "")
 	require.NoError(s.t, err)
-	for _, e := range entries {
-		if e.Credential.Provider == provider && e.Credential.ID == id {
+	for _, e := range snap.Entries {
+		if e.Credential.Provider == provider && e.Credential.ID == id && !e.Removed {
 			return e.Credential
 		}
 	}

@@ -116,11 +116,11 @@ func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.Cred
 	if err != nil {
 		return nil, err
 	}
-	entries, _, err := s.Load(ctx, "")
+	snap, err := s.Load(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(entries, func(e reauth.Entry) bool {
+	i := slices.IndexFunc(snap.Entries, func(e reauth.Entry) bool {
 		return e.Credential.Provider == list[0].Provider && e.Credential.ID == list[0].ID && len(e.Credential.Hosts) > 0
 	})
 	if i < 0 {
@@ -130,7 +130,7 @@ func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.Cred
 	if err != nil {
 		return nil, err
 	}
-	return url.Parse("https://" + entries[i].Credential.Hosts[0] + example.Path)
+	return url.Parse("https://" + snap.Entries[i].Credential.Hosts[0] + example.Path)
 }
 
 // conclude prints whether the provider accepted the credential. Its error decides the exit code:

@@ -75,10 +75,10 @@ func (r *rig) add(t *testing.T, c reauth.Credential) string {
 // stored returns the rig's credential as the store has it now.
 func (r *rig) stored(t *testing.T) reauth.Credential {
 	t.Helper()
-	entries, _, err := reauth.NewFileStore(r.store).Load(t.Context(), "")
+	snap, err := reauth.NewFileStore(r.store).Load(t.Context(), "")
 	require.NoError(t, err)
-	for _, e := range entries {
-		if e.Credential.ID == r.id {
+	for _, e := range snap.Entries {
+		if e.Credential.ID == r.id && !e.Removed {
 			return e.Credential
 		}
 	}

@@ -64,6 +64,7 @@ func (f *Fleet) dieAt(t *testing.T, step string, lost bool, spent int, maxDelay 
 	assert.Equal(t, spent, p.Exchanges()-exchanges)
 	if lost {
 		assert.Equal(t, 1, p.Reuses()-reuses, "the next worker cannot know that the token is spent")
+		assert.Contains(t, r.Err, "died, or was cut off, while it exchanged this token at")
 		require.NoError(t, f.Login(id))
 		next.End(t)
 		next = f.MustStart(t, "after-login-"+step, id, "")

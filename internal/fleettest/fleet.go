@@ -54,12 +54,12 @@ func (f *Fleet) Login(id string) error {
 
 // Stored returns the entry of a credential in the store.
 func (f *Fleet) Stored(id string) (reauth.Entry, error) {
-	entries, _, err := f.Store.Load(context.Background(), "")
+	snap, err := f.Store.Load(context.Background(), "")
 	if err != nil {
 		return reauth.Entry{}, err
 	}
-	for _, e := range entries {
-		if e.Credential.Provider == ProviderName && e.Credential.ID == id {
+	for _, e := range snap.Entries {
+		if e.Credential.Provider == ProviderName && e.Credential.ID == id && !e.Removed {
 			return e, nil
 		}
 	}

@@ -174,7 +174,7 @@ func (x *killer) settle(id string) {
 	e, err := x.Stored(id)
 	require.NoError(x.t, err)
 	assert.True(x.t, x.Provider.Current(e.Credential.RefreshToken), "the store holds the newest pair")
-	assert.Empty(x.t, e.Standing.Spending)
+	assert.Empty(x.t, e.Spending)
 }
 
 // judge checks the losses and the delays after all deaths.

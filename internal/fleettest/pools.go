@@ -52,10 +52,10 @@ func PoolsOfOneProcess(t *testing.T, rounds int, stores ...reauth.Store) {
 		require.Equal(t, round+1, p.TokenRequests())
 	}
 	require.Zero(t, p.Reuses())
-	entries, _, err := stores[0].Load(t.Context(), "")
+	snap, err := stores[0].Load(t.Context(), "")
 	require.NoError(t, err)
-	require.Len(t, entries, 1)
-	assert.True(t, p.Current(entries[0].Credential.RefreshToken), "the store holds the newest pair")
+	require.Len(t, snap.Entries, 1)
+	assert.True(t, p.Current(snap.Entries[0].Credential.RefreshToken), "the store holds the newest pair")
 }
 
 // post sends one request, as an SDK does.

@@ -69,5 +69,5 @@ func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 	e, err := f.Stored(id)
 	require.NoError(t, err)
 	assert.True(t, f.Provider.Current(e.Credential.RefreshToken), "the store holds the newest pair")
-	assert.Empty(t, e.Standing.Spending)
+	assert.Empty(t, e.Spending)
 }

@@ -295,29 +295,28 @@ func (s *stepStore) at(step string) {
 
 // Update implements reauth.Store.
 func (s *stepStore) Update(
-	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
-) (reauth.Credential, error) {
+	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
+) (reauth.Entry, error) {
 	s.at(StepLock)
-	c, err := s.Store.Update(ctx, provider, id, func(c reauth.Credential, found bool) (reauth.Credential, error) {
+	e, err := s.Store.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
 		s.at(StepReread)
-		c, err := fn(c, found)
+		spend := h.Spend
+		h.Spend = func(ctx context.Context, sp reauth.Spending) error {
+			if sp.Of != "" {
+				s.at(StepMark)
+			}
+			return spend(ctx, sp)
+		}
+		e, err := fn(h)
 		if err == nil {
 			s.at(StepPersist)
 		}
-		return c, err
+		return e, err
 	})
 	if err == nil {
 		s.at(StepPublish)
 	}
-	return c, err
-}
-
-// Mark implements reauth.Store.
-func (s *stepStore) Mark(ctx context.Context, provider, id string, standing reauth.Standing) error {
-	if standing.Spending != "" {
-		s.at(StepMark)
-	}
-	return s.Store.Mark(ctx, provider, id, standing)
+	return e, err
 }
 
 func textOf(err error) string {

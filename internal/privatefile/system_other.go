@@ -8,9 +8,20 @@ import (
 	"time"
 )
 
+const openWithoutWaiting = 0 // no open waits
+
 // checkPrivate has nothing to check. On Windows a file has the permissions of its folder, and a
 // user's own folder is private.
 func checkPrivate(string, fs.FileInfo) error { return nil }
+
+// CheckLockFolder has nothing to check.
+func CheckLockFolder(string) error { return nil }
+
+// writableByOthers is false: permissions are not in the mode.
+func writableByOthers(fs.FileInfo) bool { return false }
+
+// sameOwner is true: the owner is not in the information.
+func sameOwner(_, _ fs.FileInfo) bool { return true }
 
 // keepOwner has nothing to do: an administrator's file does not lock the user out.
 func keepOwner(string, fs.FileInfo) error { return nil }
@@ -26,4 +37,14 @@ func rename(tmp, path, _ string) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return err
+}
+
+// renameSoon is rename.
+func renameSoon(tmp, path string) error { return rename(tmp, path, "") }
+
+// removeLocked releases the lock first, because an open file cannot be removed. When another
+// process has opened it by then, it stays.
+func removeLocked(path string, unlock func()) {
+	unlock()
+	_ = os.Remove(path)
 }

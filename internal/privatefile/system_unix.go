@@ -7,16 +7,67 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
-// checkPrivate refuses a file that others can read or write.
+const openWithoutWaiting = syscall.O_NONBLOCK // opening a FIFO waits for a writer otherwise
+
+// checkPrivate refuses a file that somebody else has made, and one that others can read or write.
 func checkPrivate(path string, info fs.FileInfo) error {
+	if err := checkOwner(path, info); err != nil {
+		return err
+	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		return fmt.Errorf("others can read or write it (mode %04o), and it holds tokens; run: chmod 600 %q", perm, path)
 	}
 	return nil
 }
+
+// checkOwner refuses a file of another user, who could read what is written there. Root may use the
+// file of a user in a folder that is that user's alone: a command may be run as root.
+func checkOwner(path string, info fs.FileInfo) error {
+	uid, me := ownerOf(info), os.Geteuid()
+	if uid == me {
+		return nil
+	}
+	if dir, err := os.Stat(filepath.Dir(path)); err == nil && me == 0 && ownerOf(dir) == uid && !writableByOthers(dir) {
+		return nil
+	}
+	return fmt.Errorf("it belongs to another user (uid %d; this process is uid %d), who could read the tokens; "+
+		"choose another path, or run as that user", uid, me)
+}
+
+// CheckLockFolder refuses a folder for locks that another user has made, who could put links in
+// there. Root may use the one of the user whose folder it is in.
+func CheckLockFolder(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil // it is not there yet
+	}
+	uid, me := ownerOf(info), os.Geteuid()
+	if uid == me {
+		return nil
+	}
+	if parent, err := os.Stat(filepath.Dir(dir)); err == nil && me == 0 && ownerOf(parent) == uid {
+		return nil
+	}
+	return fmt.Errorf("the folder %s belongs to another user (uid %d; this process is uid %d); choose another path",
+		dir, uid, me)
+}
+
+// ownerOf returns the user to whom a file belongs; -1 if that is not known.
+func ownerOf(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
+}
+
+func sameOwner(a, b fs.FileInfo) bool { return ownerOf(a) == ownerOf(b) }
+
+// writableByOthers reports whether others than its owner may write to the folder.
+func writableByOthers(dir fs.FileInfo) bool { return dir.Mode().Perm()&0o022 != 0 }
 
 // keepOwner gives the file at path, which a process of root made, to the owner of another file. A
 // command that is run as root must not lock the user out of his own store.
@@ -43,4 +94,14 @@ func rename(tmp, path, dir string) error {
 		err = nil // some file systems cannot sync a folder
 	}
 	return errors.Join(err, d.Close())
+}
+
+// renameSoon is rename that leaves it to the system when the new name is on disk.
+func renameSoon(tmp, path string) error { return os.Rename(tmp, path) }
+
+// removeLocked removes the file of a lock while the lock is held. Whoever waits for the lock finds
+// that the file is not the one at its path.
+func removeLocked(path string, unlock func()) {
+	_ = os.Remove(path)
+	unlock()
 }

@@ -398,7 +398,7 @@ func (s *stress) reset() func() {
 
 // trouble makes the store fail for a while.
 func (s *stress) trouble() func() {
-	op := []string{"load", "claim", "mark", "delete", "persist"}[s.rnd.IntN(5)]
+	op := []string{"load", "claim", "mark", "spend", "persist"}[s.rnd.IntN(5)]
 	d := time.Duration(s.rnd.Int64N(int64(10 * time.Second)))
 	if op == "persist" && len(s.rigs) > 1 {
 		op = "load" // a pair that cannot be saved is known to one pool only

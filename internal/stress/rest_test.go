@@ -1,8 +1,6 @@
 package stress_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"testing/synctest"
 	"time"
 
@@ -40,9 +38,12 @@ func (s *stress) recover() {
 
 // stored returns the logins in the store, by access token.
 func (s *stress) stored() map[string]*family {
-	entries, _ := s.store.all()
 	list := make(map[string]*family)
-	for _, e := range entries {
+	for _, e := range s.store.changes("").Entries {
+		if e.Removed {
+			assert.Empty(s.t, e.Credential.AccessToken+e.Credential.RefreshToken, "tokens of what was removed")
+			continue
+		}
 		if f := s.family(e.Credential.RefreshToken); f != nil {
 			list[e.Credential.AccessToken] = f
 			current := f.ended || s.fake.Current(e.Credential.RefreshToken)
@@ -67,10 +68,4 @@ func (s *stress) checkLogins() {
 			}
 		}
 	}
-}
-
-// fingerprint returns the fingerprint of an access token as Status has it.
-func fingerprint(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:4])
 }

@@ -2,19 +2,31 @@ package stress_test
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
-	"testing"
+	"time"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/internal/storetest"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // key names a credential in a store.
 type key struct{ provider, id string }
+
+func keyOf(provider, id string) key { return key{vendors.Canonical(provider), id} }
+
+// record is what a pacedStore keeps of a credential.
+type record struct {
+	key     key
+	entry   reauth.Entry
+	version int // of the store when the record changed last
+}
 
 // pacedStore is a reauth.Store in memory. It takes its time, and fails where a test wants that. Its
 // zero value does neither.
@@ -22,11 +34,11 @@ type pacedStore struct {
 	pause func(ctx context.Context, place string) // if nil, no operation takes time
 
 	mu      sync.Mutex
+	nonce   string // the identity, and the random part of versions: this store is never put back
 	version int
-	keys    []key          // of entries
-	entries []reauth.Entry // in the order in which they were added
+	records []*record // in the order in which they were added
 	claims  map[key]chan struct{}
-	failing map[string]error // by operation: load, claim, persist, mark, delete
+	failing map[string]error // by operation: load, claim, spend, persist, mark
 }
 
 // fail makes an operation fail with err until fail is called with nil.
@@ -51,20 +63,51 @@ func (s *pacedStore) takeTime(ctx context.Context, place string) {
 	}
 }
 
-// all returns the entries and their version, whether or not the store fails.
-func (s *pacedStore) all() (list []reauth.Entry, version string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list = slices.Clone(s.entries)
-	for i := range list {
-		list[i].Credential = clone(list[i].Credential)
+// identity returns the random name of the store. s.mu is held.
+func (s *pacedStore) identity() string {
+	if s.nonce == "" {
+		s.nonce = rand.Text()
 	}
-	return list, strconv.Itoa(s.version)
+	return s.nonce
 }
 
-func clone(c reauth.Credential) reauth.Credential {
+// changes returns the records that changed since version, whether or not the store fails.
+func (s *pacedStore) changes(version string) reauth.Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	nonce, number, _ := strings.Cut(version, "-")
+	since, err := strconv.Atoi(number)
+	known := err == nil && nonce == s.identity() && since <= s.version
+	snap := reauth.Snapshot{
+		Delta: known, Identity: s.identity(), Version: fmt.Sprintf("%s-%d", s.identity(), s.version),
+	}
+	for _, r := range s.records {
+		if !known || r.version > since {
+			snap.Entries = append(snap.Entries, clone(r.entry))
+		}
+	}
+	return snap
+}
+
+// find returns the record of k; nil if there is none. s.mu is held.
+func (s *pacedStore) find(k key) *record {
+	if i := slices.IndexFunc(s.records, func(r *record) bool { return r.key == k }); i >= 0 {
+		return s.records[i]
+	}
+	return nil
+}
+
+// changed gives r a version of its own. s.mu is held.
+func (s *pacedStore) changed(r *record) {
+	s.version++
+	r.version = s.version
+}
+
+func clone(e reauth.Entry) reauth.Entry {
+	c := &e.Credential
 	c.Hosts, c.Metadata = slices.Clone(c.Hosts), maps.Clone(c.Metadata)
-	return c
+	e.Spent, e.Marks = slices.Clone(e.Spent), maps.Clone(e.Marks)
+	return e
 }
 
 // claim waits until nobody is inside an Update of k. It returns the function that ends the claim.
@@ -88,103 +131,113 @@ func (s *pacedStore) claim(ctx context.Context, k key) (release func(), err erro
 }
 
 // Load implements reauth.Store.
-func (s *pacedStore) Load(ctx context.Context, version string) ([]reauth.Entry, string, error) {
+func (s *pacedStore) Load(ctx context.Context, version string) (reauth.Snapshot, error) {
 	defer s.takeTime(ctx, "load") // so the entries are old when they arrive
 	if err := s.failure("load"); err != nil {
-		return nil, "", err
+		return reauth.Snapshot{}, err
 	}
-	entries, current := s.all()
-	if version == current {
-		return nil, current, nil
-	}
-	return entries, current, nil
+	return s.changes(version), nil
 }
 
-// Update implements reauth.Store.
+// Update implements reauth.Store. A claim that a failure to store is to keep ends all the same: all
+// pools have one store, whose next Update enters with it.
 func (s *pacedStore) Update(
-	ctx context.Context, provider, id string, fn func(reauth.Credential, bool) (reauth.Credential, error),
-) (reauth.Credential, error) {
+	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
+) (reauth.Entry, error) {
 	s.takeTime(ctx, "claim")
 	defer s.takeTime(context.Background(), "release") // the claim is free by then, and others may be faster
 	if err := s.failure("claim"); err != nil {
-		return reauth.Credential{}, err
+		return reauth.Entry{}, err
 	}
-	k := key{provider, id}
+	k := keyOf(provider, id)
 	release, err := s.claim(ctx, k)
 	if err != nil {
-		return reauth.Credential{}, err
+		return reauth.Entry{}, err
 	}
 	defer release()
-	var c reauth.Credential
-	s.mu.Lock()
-	i := slices.Index(s.keys, k)
-	if i >= 0 {
-		c = clone(s.entries[i].Credential)
-	}
-	s.mu.Unlock()
-	c, err = fn(c, i >= 0)
+	got, err := s.call(k, fn)
 	s.takeTime(context.Background(), "persist")
 	if err != nil {
-		return reauth.Credential{}, err
+		return reauth.Entry{}, err
 	}
+	got.Credential.Provider, got.Credential.ID = k.provider, k.id
 	if err := s.failure("persist"); err != nil {
-		return c, fmt.Errorf("%w: %w", reauth.ErrNotStored, err)
+		return got, fmt.Errorf("%w: %w", reauth.ErrNotStored, err)
 	}
-	s.put(k, c)
-	return c, nil
+	return s.put(k, got)
 }
 
-// put stores a credential. The caller has the claim, which keeps Delete away.
-func (s *pacedStore) put(k key, c reauth.Credential) {
+// call calls fn with the record of k. The claim is held.
+func (s *pacedStore) call(k key, fn func(reauth.Holding) (reauth.Entry, error)) (reauth.Entry, error) {
+	s.mu.Lock()
+	h := reauth.Holding{Identity: s.identity(), Now: time.Now()}
+	if r := s.find(k); r != nil {
+		h.Entry, h.Found = clone(r.entry), true
+	}
+	s.mu.Unlock()
+	over := false // guarded by s.mu
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		over = true
+	}()
+	h.Spend = func(_ context.Context, sp reauth.Spending) error {
+		if err := s.failure("spend"); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		r := s.find(k)
+		if over || r == nil {
+			return errors.New("there is no claim, or no record")
+		}
+		r.entry.Spending = sp
+		s.changed(r)
+		return nil
+	}
+	return fn(h)
+}
+
+// put stores a record. The claim is held, so nobody else has stored one meanwhile.
+func (s *pacedStore) put(k key, got reauth.Entry) (reauth.Entry, error) {
+	got = clone(got)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.version++
-	if i := slices.Index(s.keys, k); i >= 0 {
-		s.entries[i].Credential = clone(c)
-		return
+	r := s.find(k)
+	switch {
+	case r == nil:
+		r = &record{key: k}
+		s.records = append(s.records, r)
+	case isOlder(&got, &r.entry):
+		return got, fmt.Errorf("%w: there is a newer record", reauth.ErrNotStored)
 	}
-	s.keys, s.entries = append(s.keys, k), append(s.entries, reauth.Entry{Credential: clone(c)})
+	got.Spending, got.Marks = reauth.Spending{}, r.entry.Marks
+	got.Marks = boundMarks(&got)
+	r.entry = got
+	s.changed(r)
+	return clone(got), nil
 }
 
 // Mark implements reauth.Store.
-func (s *pacedStore) Mark(_ context.Context, provider, id string, st reauth.Standing) error {
-	if err := s.failure("mark"); err != nil && st.Spending == "" {
+func (s *pacedStore) Mark(_ context.Context, provider, id, key string, m reauth.Mark, seen time.Time) error {
+	if err := s.failure("mark"); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.Index(s.keys, key{provider, id}); i >= 0 && !st.At.Before(s.entries[i].Standing.At) {
-		s.entries[i].Standing = st
-		s.version++
+	r := s.find(keyOf(provider, id))
+	if r == nil || !binds(&r.entry, m.Of) {
+		return nil
 	}
+	marks := boundMarks(&r.entry)
+	if stands, ok := marks[key]; ok && !stands.At.Equal(seen) {
+		return reauth.ErrMarked
+	}
+	if marks == nil {
+		marks = make(map[string]reauth.Mark)
+	}
+	marks[key] = m
+	r.entry.Marks = marks
+	s.changed(r)
 	return nil
-}
-
-// Delete implements reauth.Store.
-func (s *pacedStore) Delete(ctx context.Context, provider, id string) error {
-	s.takeTime(ctx, "delete")
-	if err := s.failure("delete"); err != nil {
-		return err
-	}
-	k := key{provider, id}
-	release, err := s.claim(ctx, k)
-	if err != nil {
-		return err
-	}
-	defer release()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i := slices.Index(s.keys, k); i >= 0 {
-		s.keys, s.entries = slices.Delete(s.keys, i, i+1), slices.Delete(s.entries, i, i+1)
-		s.version++
-	}
-	return nil
-}
-
-// The choreographies prove nothing if their store breaks a promise of reauth.Store.
-func TestPacedStoreKeepsItsWord(t *testing.T) {
-	storetest.Run(t, func(*testing.T) storetest.Backend {
-		store := new(pacedStore)
-		return storetest.Backend{Open: func(testing.TB) reauth.Store { return store }}
-	})
 }

@@ -1,0 +1,120 @@
+package privatefile
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// MaxSize is the size of the largest file that Read reads, in bytes.
+const MaxSize = 64 << 20
+
+const settledAfter = 2 * time.Second // the coarsest time stamps of file systems in use
+
+// Seen is what identifies a file as it was read or written. The zero value is for none.
+type Seen struct {
+	Sum uint64 // hash of the content
+
+	info    fs.FileInfo
+	settled bool // the file was old enough that any later change shows in its time stamp
+}
+
+// File is a file as Read found it.
+type File struct {
+	Seen
+
+	Content []byte
+	// Unfit is why the content must not be used: others can read or write the file, or somebody
+	// else has made it. The content tells whose file it is.
+	Unfit error
+}
+
+// IsUnchanged reports whether the file at path surely is as it was seen. It costs one stat(2).
+func IsUnchanged(path string, seen Seen) bool {
+	if !seen.settled {
+		return false
+	}
+	info, err := os.Stat(path)
+	return err == nil && sameFile(seen.info, info)
+}
+
+// sameFile reports whether a file is, by all that stat(2) tells, as it was.
+func sameFile(was, is fs.FileInfo) bool {
+	return os.SameFile(was, is) && was.Mode() == is.Mode() && sameOwner(was, is) &&
+		was.Size() == is.Size() && was.ModTime().Equal(is.ModTime())
+}
+
+// Read returns the content of the file at path, with its hash. The error is fs.ErrNotExist when
+// there is no file. Read never waits for anybody: it refuses what is no regular file, and a file of
+// more than MaxSize bytes.
+func Read(path string, seed maphash.Seed) (File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return File{}, err
+	}
+	if err := checkKind(info); err != nil {
+		return File{}, err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|openWithoutWaiting, 0) // it may be a FIFO by now
+	if err != nil {
+		return File{}, err
+	}
+	defer f.Close()
+	return read(path, f, seed)
+}
+
+// read reads the content of the file, and what identifies it, through one descriptor: another
+// process may give the name to another file meanwhile.
+func read(path string, f *os.File, seed maphash.Seed) (File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return File{}, err
+	}
+	if err := checkKind(info); err != nil {
+		return File{}, err
+	}
+	content := make([]byte, info.Size()+1) // the last byte is for the end of the file
+	n, err := io.ReadFull(f, content)
+	switch {
+	case err == nil:
+		return File{}, errors.New("it grows while it is read")
+	case !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
+		return File{}, err
+	}
+	content = content[:n]
+	return File{
+		Content: content,
+		Seen: Seen{
+			Sum:     maphash.Bytes(seed, content),
+			info:    info,
+			settled: time.Since(info.ModTime()) > settledAfter,
+		},
+		Unfit: checkPrivate(path, info),
+	}, nil
+}
+
+// checkKind refuses what is no file, and a file that is too large.
+func checkKind(info fs.FileInfo) error {
+	kind := ""
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		kind = "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		kind = "a pipe"
+	case mode&fs.ModeSocket != 0:
+		kind = "a socket"
+	case mode&fs.ModeDevice != 0:
+		kind = "a device"
+	case !mode.IsRegular():
+		kind = "something else"
+	case info.Size() > MaxSize:
+		return fmt.Errorf("it is larger than %d MiB; it may be another program's file", MaxSize>>20)
+	default:
+		return nil
+	}
+	return fmt.Errorf("it is no regular file but %s; choose another path", kind)
+}

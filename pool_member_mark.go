@@ -1,0 +1,278 @@
+package reauth
+
+import (
+	"slices"
+	"time"
+)
+
+// A member's marks, under its lock.
+
+// pardon lifts all marks and forgets all failures. It returns what is to be written to the store,
+// also where there was no mark: one that another pool is about to write must not undo this.
+func (m *member) pardon(now time.Time) (writes []queuedMark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restraint = nil
+	m.endRejections()
+	t, s := m.tokens.Load(), m.marks.Load()
+	if t.minted {
+		t.accepted.Store(true) // it may be refreshed again at once
+	}
+	for _, key := range append([]string{tokenMark, loginMark}, s.keys()...) {
+		if slices.ContainsFunc(writes, func(q queuedMark) bool { return q.key == key }) {
+			continue
+		}
+		of := loginOf(t.login.time())
+		if key == tokenMark {
+			of = t.digest
+		}
+		lifted := m.lift(key, of, now)
+		writes = append(writes, lifted)
+	}
+	if m.queue != nil {
+		m.queue.list = nil
+	}
+	m.group.standingChanged()
+	return writes
+}
+
+// lift puts a lifted mark under key, and returns what is to be written to the store. m.mu is held.
+func (m *member) lift(key, of string, now time.Time) queuedMark {
+	s := m.marks.Load()
+	stands := s.get(key)
+	k := newMark(time.Time{}, false, "", afterMark(latest(stands.stored, markedAt(stands.mark)), now), of)
+	k.since = now
+	m.marks.Store(s.with(keyedMark{key: key, mark: k, shared: true, stored: stands.stored}))
+	return queuedMark{key: key, mark: k.stored(), seen: stands.stored}
+}
+
+// markedAt is when a mark was written; zero for none.
+func markedAt(k *mark) time.Time {
+	if k == nil {
+		return time.Time{}
+	}
+	return k.at
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// accept notes that a request sent with t at the given time was accepted. It reports whether that
+// lifted marks, and returns those that the store is to be told. With nothing to note it costs four
+// loads.
+func (m *member) accept(t *tokens, sent time.Time) (lifted bool, writes []queuedMark) {
+	if !t.accepted.Load() {
+		t.accepted.Store(true)
+	}
+	m.endRejections()
+	if s := m.marks.Load(); s == nil || s.worst == nil {
+		return false, nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.marks.Load()
+	for _, key := range s.keys() {
+		k := s.get(key)
+		if k.mark.lifts() || !t.binds(k.mark.of) || sent.Before(k.mark.since) { // an earlier request says nothing of it
+			continue
+		}
+		lifted = true
+		if !k.shared && k.stored.IsZero() {
+			m.marks.Store(m.marks.Load().without(key))
+		} else {
+			writes = append(writes, m.lift(key, k.mark.of, time.Now()))
+		}
+	}
+	if lifted {
+		m.group.standingChanged()
+	}
+	return lifted, writes
+}
+
+// setMark marks m for the refusal v of t, sent when those marks stood. failed is why a rejected
+// token could not be renewed. It returns a zero value when there is nothing to mark: the tokens or
+// the login have been replaced meanwhile, or another mark has been made or lifted since then, as in a
+// burst of refusals.
+func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedMark {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key, of := subject(t, v, failed)
+	if !m.tokens.Load().binds(of) || v.Kind == Pass || v.Kind == Forbidden {
+		return keyedMark{}
+	}
+	s := m.marks.Load()
+	stands, dead := s.get(key), isDeadly(v, failed)
+	marked := stands.mark.holds(now)
+	switch {
+	case marked && stands.mark.retired:
+		return keyedMark{}
+	case stands.mark != seen.get(key).mark && !(marked && dead):
+		return keyedMark{}
+	}
+	rejections := 0
+	if v.Kind == Rejected && !dead { // one that is marked was sent for want of another: it counts once
+		rejections = m.countRejection(t, marked)
+	}
+	k := markFor(t, v, failed, rejections, now)
+	if k == nil {
+		return keyedMark{}
+	}
+	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
+	set := keyedMark{key: key, mark: k, stored: stands.stored}
+	m.marks.Store(s.with(set))
+	m.group.standingChanged()
+	return set
+}
+
+// copyMark puts the mark k of a twin, which sends the token t as well, under the same key. Of a login
+// it says the same of this member's login.
+func (m *member) copyMark(t *tokens, k keyedMark) keyedMark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own := m.tokens.Load()
+	of := k.mark.of
+	if of == loginOf(t.login.time()) {
+		of = loginOf(own.login.time())
+	}
+	if own.digest != t.digest || !own.binds(of) {
+		return keyedMark{}
+	}
+	stands := m.marks.Load().get(k.key)
+	copied := newMark(k.mark.until, k.mark.retired, k.mark.reason, k.mark.since, of)
+	copied.at = afterMark(latest(stands.stored, markedAt(stands.mark)), k.mark.at)
+	set := keyedMark{key: k.key, mark: copied, stored: stands.stored}
+	m.marks.Store(m.marks.Load().with(set))
+	m.group.standingChanged()
+	return set
+}
+
+// shorten puts short in the place of k, if k still stands.
+func (m *member) shorten(k keyedMark, short *mark) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.marks.Load()
+	stands := s.get(k.key)
+	if stands.mark != k.mark {
+		return false
+	}
+	m.marks.Store(s.with(keyedMark{key: k.key, mark: short, stored: stands.stored}))
+	m.group.standingChanged()
+	return true
+}
+
+// share notes that the store is to be told the mark k, if k still stands, and returns what is to be
+// written.
+func (m *member) share(k keyedMark) (writes []queuedMark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.marks.Load()
+	stands := s.get(k.key)
+	if stands.mark != k.mark || stands.shared {
+		return nil
+	}
+	stands.shared = true
+	m.marks.Store(s.with(stands))
+	return []queuedMark{{key: k.key, mark: k.mark.stored(), seen: k.stored}}
+}
+
+// wrote notes that the store has taken q.
+func (m *member) wrote(q queuedMark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.queue != nil {
+		follow(m.queue.list, q)
+	}
+	s := m.marks.Load()
+	if stands := s.get(q.key); stands.mark != nil && stands.stored.Equal(q.seen) {
+		stands.stored = q.mark.At
+		m.marks.Store(s.with(stands))
+	}
+}
+
+// mergeMarks takes over marks of the store that are newer than those known, and returns those that
+// the store lacks, or has older ones of.
+func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now, t := time.Now(), m.tokens.Load()
+	keys := m.marks.Load().keys()
+	for key, theirs := range stored {
+		if t.binds(theirs.Of) && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	for _, key := range keys {
+		theirs := stored[key]
+		if !t.binds(theirs.Of) {
+			theirs = Mark{}
+		}
+		ours := m.marks.Load().get(key)
+		if merged := mergeMark(ours, theirs, now); merged != ours {
+			m.marks.Store(m.marks.Load().with(merged))
+			ours = merged
+		}
+		if ours.shared && ours.mark.at.After(theirs.At) && !m.isWriting() {
+			writes = append(writes, queuedMark{key: key, mark: ours.mark.stored(), seen: theirs.At})
+		}
+	}
+	m.group.standingChanged()
+	return writes
+}
+
+// mergeMark returns the newer of the mark that is known under a key, if there is one, and the one
+// that the store has there; a zero value stands for none. One that was not to be told gives way to
+// whatever is new in the store.
+func mergeMark(ours keyedMark, theirs Mark, now time.Time) keyedMark {
+	news := !theirs.At.Equal(ours.stored)
+	switch {
+	case !theirs.At.IsZero() && (ours.mark == nil || theirs.At.After(ours.mark.at) || news && !ours.shared):
+		return keyedMark{key: ours.key, mark: readMark(theirs, now), shared: true, stored: theirs.At}
+	}
+	ours.stored = theirs.At
+	return ours
+}
+
+// queueMarks has marks written by a worker: by the one that start starts, or next by the one that is
+// writing. The worker starts under the lock: whoever finds writing set relies on a worker that Close
+// waits for.
+func (m *member) queueMarks(writes []queuedMark, start func() bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.queue == nil {
+		m.queue = new(markQueue)
+	}
+	for _, q := range writes {
+		m.queue.list = enqueue(m.queue.list, q)
+	}
+	if !m.queue.writing {
+		m.queue.writing = start()
+	}
+}
+
+// nextMark takes a queued mark. Where there is none, writing is over.
+func (m *member) nextMark() (q queuedMark, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.queue.list) == 0 {
+		m.queue = nil
+		return queuedMark{}, false
+	}
+	q = m.queue.list[0]
+	m.queue.list = m.queue.list[1:]
+	return q, true
+}
+
+// stopWriting notes that the writer of marks has ended early.
+func (m *member) stopWriting() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queue.writing = false
+}
+
+// isWriting reports whether marks are being written. m.mu is held.
+func (m *member) isWriting() bool { return m.queue != nil && m.queue.writing }

@@ -1,0 +1,75 @@
+package reauth
+
+import (
+	"cmp"
+	"errors"
+	"time"
+)
+
+// The records that a pool writes: what of them is the pool's to say, and what stays as it is stored.
+
+var (
+	errOtherStore = errors.New("reauth: the store is another one than before, which lacks the credential; " +
+		"put the store back, or add the credential again")
+	errStoredAlready = errors.New("the store holds it") // ends an Update that has nothing to write
+)
+
+// mostClaims bounds how often an exchange begins anew: a store that keeps what is written to it, and
+// is put back only now and then, needs three at most.
+const mostClaims = 8
+
+// refuses says why the member's record must not be written under that claim: the store is missing,
+// or is another one, which lacks the record.
+func (m *member) refuses(h Holding) error {
+	switch {
+	case h.Missing != nil:
+		return h.Missing
+	case !h.Found && !m.livesIn(h.Identity):
+		return errOtherStore
+	}
+	return nil
+}
+
+// over returns the record e, which a pool holds, as it is written over the one that is stored: with
+// tokens and history of e, and with what people may have changed in the stored one.
+func (e *Entry) over(h Holding) Entry {
+	got := e.clone()
+	if !h.Found {
+		return got
+	}
+	was := &h.Entry
+	if !was.Removed {
+		got.Credential.Priority, got.Credential.Hosts = was.Credential.Priority, was.Credential.Hosts
+		got.Credential.ClientID = was.Credential.ClientID
+	}
+	got.Spent = unite(e, was)
+	return got
+}
+
+// unite returns the spent list of e with that of a record that e replaces, and with the refresh
+// token which that one had.
+func unite(e, was *Entry) []string {
+	list := withSpent(was.Spent, e.Spent...)
+	if rt := was.Credential.RefreshToken; rt != e.Credential.RefreshToken {
+		list = withSpent(list, digest(rt))
+	}
+	return list
+}
+
+// laterLogin is the time of a new login or a removal: by the store's clock, and later than the one
+// that it replaces.
+func laterLogin(h Holding, base Entry) time.Time {
+	login, before := cmp.Or(h.Now, time.Now()), latest(h.Entry.Login, base.Login)
+	if h.Behind != nil {
+		before = latest(before, h.Behind.Login)
+	}
+	return afterMark(before, login).UTC().Round(0)
+}
+
+// generationOf is the generation of a record that need not be there.
+func generationOf(e *Entry) int64 {
+	if e == nil {
+		return 0
+	}
+	return e.Generation
+}

@@ -1,0 +1,221 @@
+package reauth
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+)
+
+// Update implements Store. It holds the credential's locks while fn runs, and reads the file only
+// when it has them.
+func (s *FileStore) Update(
+	ctx context.Context, provider, id string, fn func(Holding) (Entry, error),
+) (Entry, error) {
+	if err := s.vet(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Entry{}, s.fail(err)
+	}
+	c, err := s.claims.enter(ctx, canonicalKey(provider, id))
+	if err != nil {
+		return Entry{}, s.fail(err)
+	}
+	defer s.claims.leave(c)
+	if err := s.take(ctx, c); err != nil {
+		return Entry{}, s.fail(err)
+	}
+	h, err := s.holding(c)
+	if err != nil {
+		return Entry{}, s.fail(err)
+	}
+	got, err := s.call(c, h, fn)
+	if err != nil {
+		return Entry{}, err
+	}
+	got.Credential.Provider, got.Credential.ID = c.key.provider, c.key.id
+	stored, err := s.persist(ctx, c, h, got)
+	if err != nil {
+		return got, fmt.Errorf("%w: %w", ErrNotStored, s.fail(err))
+	}
+	return stored, nil
+}
+
+// take takes the claim, or goes on with the one that was kept.
+func (s *FileStore) take(ctx context.Context, c *fileClaim) error {
+	if err := s.storeKept(ctx, c); err != nil {
+		return fmt.Errorf("the result of the last exchange is still not stored: %w", err)
+	}
+	if len(c.locks) > 0 {
+		return nil
+	}
+	if s.folderIsGone() {
+		return nil // nobody can hold a lock there
+	}
+	var err error
+	c.place, c.locks, err = lockCredential(ctx, s.path, c.key)
+	return err
+}
+
+// storeKept stores the result that was kept with the claim. It goes on without when a newer record
+// makes an end of it, when it can never be stored, and when the whole file is gone, so that adding
+// the credential can make it anew.
+func (s *FileStore) storeKept(ctx context.Context, c *fileClaim) error {
+	if c.kept == nil || c.kept.unfitting != nil {
+		return nil
+	}
+	_, err := s.persist(ctx, c, Holding{Identity: c.kept.identity}, c.kept.entry)
+	switch {
+	case errors.Is(err, errMissing):
+		return nil
+	case err != nil && !errors.Is(err, errOvertaken):
+		return err
+	}
+	if place, err := resolvePlace(s.path); err != nil || place != c.place || c.locks.lost() != nil {
+		c.release() // the claim is for another place by now
+	}
+	return nil
+}
+
+// holding returns what Update passes to its function, but for Spend.
+func (s *FileStore) holding(c *fileClaim) (Holding, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := Holding{Now: time.Now()}
+	content, _, err := s.look(true)
+	if errors.Is(err, fs.ErrNotExist) {
+		h.Missing = s.missing()
+		if h.Missing != nil && !errors.Is(h.Missing, errMissing) {
+			return h, h.Missing
+		}
+		return h, nil
+	}
+	if err != nil {
+		return h, err
+	}
+	h.Identity = s.index.identity
+	if i := s.index.find(c.key); i >= 0 {
+		if h.Entry, err = s.index.entry(content, i); err != nil {
+			return h, err
+		}
+		h.Found = true
+	}
+	c.note = c.place.readNote(c.key, h.Identity)
+	if h.Found && c.note.Spending.Of != "" {
+		h.Entry.Spending = Spending(c.note.Spending)
+	}
+	if c.note.isAhead(noteOf(h.Identity, &h.Entry)) {
+		h.Behind = &Entry{Login: c.note.Login, Generation: c.note.Generation, Removed: c.note.Removed}
+		h.Behind.Credential.Provider, h.Behind.Credential.ID = c.key.provider, c.key.id
+	}
+	return h, nil
+}
+
+// call calls fn. Spend works as long as fn runs.
+func (s *FileStore) call(c *fileClaim, h Holding, fn func(Holding) (Entry, error)) (Entry, error) {
+	var mu sync.Mutex
+	over := false
+	was := noteOf(h.Identity, &h.Entry)
+	h.Spend = func(_ context.Context, sp Spending) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if over {
+			return errors.New("reauth: the claim was given back")
+		}
+		return s.fail(c.spend(was, h.Missing, sp))
+	}
+	defer func() {
+		mu.Lock()
+		defer mu.Unlock()
+		over = true
+	}()
+	return fn(h)
+}
+
+// persist stores the result of an Update that was given h. When that fails after a Spend, the claim
+// and the result are kept.
+func (s *FileStore) persist(ctx context.Context, c *fileClaim, h Holding, got Entry) (Entry, error) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
+	defer stop()
+	unfitting := got.check()
+	stored, identity, err := got, "", unfitting
+	switch {
+	case err != nil:
+	case h.Missing == nil && s.folderIsGone():
+		err = errMissing
+	default:
+		stored, identity, err = s.change(ctx, c.key, func(now fileRecordNow) (Entry, error) {
+			return now.next(h, got)
+		})
+	}
+	switch {
+	case err == nil:
+		c.kept = nil
+		c.noteStored(noteOf(identity, &stored))
+	case errors.Is(err, errOvertaken):
+		c.kept, c.spent = nil, false
+	case c.spent:
+		c.kept = &keptResult{got.clone(), h.Identity, unfitting}
+	}
+	return stored, err
+}
+
+// next returns the record that Update stores in the place of this one.
+func (now fileRecordNow) next(h Holding, got Entry) (Entry, error) {
+	switch {
+	case now.missing != nil && h.Missing == nil:
+		return got, now.missing
+	case h.Missing != nil && now.there:
+		return got, fmt.Errorf("%w: the file is there again", errOvertaken)
+	case h.Identity != "" && now.identity != "" && h.Identity != now.identity:
+		return got, fmt.Errorf("%w: another store is in its place", errOvertaken)
+	case now.found && !mayReplace(&got, &now.entry):
+		return got, fmt.Errorf("%w: a newer record is there", errOvertaken)
+	}
+	got.Marks, got.Spending = now.entry.Marks, Spending{}
+	got.Marks = got.boundMarks()
+	return got, nil
+}
+
+// Mark implements Store. It waits for the file's lock only.
+func (s *FileStore) Mark(ctx context.Context, provider, id, key string, m Mark, seen time.Time) error {
+	if err := checkMark(key, m); err != nil {
+		return err
+	}
+	m = Mark(toStoredMark(m))
+	err := s.vetMark()
+	if err == nil {
+		_, _, err = s.change(ctx, canonicalKey(provider, id), func(now fileRecordNow) (Entry, error) {
+			switch {
+			case now.missing != nil:
+				return Entry{}, now.missing
+			case !now.found:
+				return Entry{}, errVoidMark
+			}
+			if err := now.entry.mayMark(key, m.Of, seen); err != nil {
+				return Entry{}, err
+			}
+			now.entry.Marks = now.entry.withMark(key, m)
+			return now.entry, nil
+		})
+	}
+	if errors.Is(err, errVoidMark) {
+		return nil
+	}
+	return s.fail(err)
+}
+
+// vetMark refuses what cannot be marked before anything is made beside the file.
+func (s *FileStore) vetMark() error {
+	err := s.vet()
+	switch {
+	case s.folderIsGone():
+		return errMissing
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.missing(), errVoidMark)
+}
