@@ -24,7 +24,6 @@ func (g *guard) Load(ctx context.Context, version string) (snap reauth.Snapshot,
 	if err := g.stop(ctx, "load"); err != nil {
 		return snap, err
 	}
-	begin = time.Now()
 	snap, err = p.handle.Load(ctx, version)
 	if err != nil {
 		return snap, err

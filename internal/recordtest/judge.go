@@ -16,7 +16,7 @@ func (w *world) judgeReuse(p *process, old pair, token string) {
 	v := &w.truth
 	v.mu.Lock()
 	top := v.top(func(s *statement) bool { return !s.env })
-	faulted, saved := v.faulted, v.saved[token]
+	faulted, saved := v.faulted, v.saved[token].at
 	v.mu.Unlock()
 	if top == nil || top.removed || top.pair.login != old.login {
 		return // another login has taken its place
@@ -157,8 +157,14 @@ func (s *statement) isKnownIn(identity string, found bool) bool {
 func (w *world) judgeSaved(f *last) {
 	name := w.provider.nameOf(f.Credential.RefreshToken)
 	token, alive := w.provider.newestOf(name.login)
+	w.truth.mu.Lock()
+	saved := w.truth.saved[token]
+	w.truth.mu.Unlock()
 	if !f.isLive() || !alive || token == f.Credential.RefreshToken {
 		return
+	}
+	if !saved.at.IsZero() && saved.login.Before(f.Login) {
+		return // the pair was removed, and added again while somebody had spent it
 	}
 	for _, p := range w.live() {
 		if known, _ := p.knows.since(token); !known.IsZero() {
@@ -178,7 +184,11 @@ func (w *world) judgeMarks(f *last) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	newest := make(map[string]*mark)
+	stands := v.statements[f.Login.UnixNano()]
 	for _, m := range v.marks {
+		if stands == nil || m.stored.Before(stands.said) { // the statement ends it
+			continue
+		}
 		if !f.binds(m.Of) || v.skewed && v.faulted.After(m.stored) || !m.isKnown() {
 			continue
 		}

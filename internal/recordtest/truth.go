@@ -17,7 +17,7 @@ type truth struct {
 	faulted    time.Time            // when the place was last put back, moved or deleted
 	skewed     bool                 // a process whose clock is wrong has written a mark
 	statements map[int64]*statement // of people, by Login in nanoseconds
-	saved      map[string]time.Time // when a pair was stored first, by refresh token
+	saved      map[string]saved     // when a pair was stored first, by refresh token
 	marks      []*mark
 	resets     []reset
 	refusals   []refusal
@@ -31,8 +31,8 @@ type statement struct {
 	pair     pair
 	env      bool // a program has added the pair of its environment: no person has spoken
 	by       *process
-	known    map[*process]bool
-	identity map[string]bool // of the stores that have had it
+	known    map[*process]time.Time // since when
+	identity map[string]bool        // of the stores that have had it
 }
 
 func (s *statement) String() string {
@@ -68,6 +68,9 @@ type refusal struct {
 	sent, answered time.Time
 }
 
+// saved tells when a pair was stored first, and with which Login.
+type saved struct{ at, login time.Time }
+
 // fault notes that somebody has put the place back, moved or deleted it.
 func (v *truth) fault() {
 	v.mu.Lock()
@@ -96,7 +99,7 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 		s = &statement{
 			login: e.Login, said: time.Now(), removed: e.Removed, by: p, env: action == doEnv,
 			pair:  p.w.provider.nameOf(e.Credential.RefreshToken),
-			known: make(map[*process]bool), identity: make(map[string]bool),
+			known: make(map[*process]time.Time), identity: make(map[string]bool),
 		}
 		if v.statements == nil {
 			v.statements = make(map[int64]*statement)
@@ -108,10 +111,10 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 	}
 	if rt := e.Credential.RefreshToken; rt != "" {
 		if v.saved == nil {
-			v.saved = make(map[string]time.Time)
+			v.saved = make(map[string]saved)
 		}
-		if v.saved[rt].IsZero() {
-			v.saved[rt] = time.Now()
+		if v.saved[rt].at.IsZero() {
+			v.saved[rt] = saved{time.Now(), e.Login}
 		}
 	}
 	v.mu.Unlock()
@@ -122,7 +125,7 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 // not rotated away, and either nobody has logged in since or it was never stored. v.mu is held.
 func (v *truth) mayStandFor(p *process, e *reauth.Entry) bool {
 	top := v.top(func(s *statement) bool { return !s.env && !s.login.Equal(e.Login) })
-	isNew := v.saved[e.Credential.RefreshToken].IsZero()
+	isNew := v.saved[e.Credential.RefreshToken].at.IsZero()
 	return (top == nil || top.removed || isNew) && p.w.fake.Current(e.Credential.RefreshToken)
 }
 
@@ -136,11 +139,11 @@ func (v *truth) top(passes func(*statement) bool) (top *statement) {
 	return top
 }
 
-// couldKnow reports whether a process that lives and knows of the statement top knew, before s was
-// said, the login that s brings: s must give way then. v.mu is held.
+// couldKnow reports whether a process that lives knew, before s was said, of the statement top and
+// of the login that s brings: s must give way then. v.mu is held.
 func (s *statement) couldKnow(top *statement) bool {
-	for p := range top.known {
-		if p.lives() && p.knowsLogin(s.pair.login, s.said) {
+	for p, since := range top.known {
+		if p.lives() && since.Before(s.said) && p.knowsLogin(s.pair.login, s.said) {
 			return true
 		}
 	}
@@ -165,7 +168,9 @@ func (v *truth) seen(p *process, e *reauth.Entry, identity string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s := v.statements[e.Login.UnixNano()]; s != nil {
-		s.known[p] = true
+		if _, ok := s.known[p]; !ok {
+			s.known[p] = time.Now()
+		}
 		s.identity[identity] = true
 	}
 	for _, m := range v.marks {
