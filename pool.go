@@ -182,7 +182,7 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 		p.noteWritten(m.key())
 	}
 	m.group.drop(m)
-	m.group.bury(tomb, p.view.nextChange())
+	m.group.bury(tomb, p.view.nextChange(), p.view.current())
 	return nil
 }
 

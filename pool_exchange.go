@@ -83,7 +83,7 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 	switch {
 	case out.newer != nil && out.newer.Removed:
 		m.group.drop(m)
-		m.group.bury(*out.newer, 0)
+		m.group.bury(*out.newer, 0, m.group.pool.view.current())
 		return nil, errGone
 	case out.newer != nil:
 		f.tell = append(f.tell, Event{Type: Adopted})
@@ -261,7 +261,7 @@ func (x *exchange) spend(ctx context.Context, from Entry) outcome {
 	minted := from.clone()
 	minted.Credential = merged
 	if fresh {
-		minted.LastRefresh = time.Now()
+		minted.LastRefresh = time.Now().UTC().Round(0)
 	}
 	if rotated {
 		minted.Spent = withSpent(minted.Spent, digest(c.RefreshToken))

@@ -155,14 +155,14 @@ func (g *group) twins(m *member) (list []*member) {
 
 // bury remembers a removal, at that change of the pool where this pool has made it: a store that was
 // read before, and one that went back, must not bring the credential back. Of too many the oldest go.
-func (g *group) bury(e Entry, change int64) {
+func (g *group) bury(e Entry, change int64, home string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.removed == nil {
 		g.removed = make(map[string]tombstone)
 	}
 	e.Marks = nil
-	g.removed[e.Credential.ID] = tombstone{entry: e, change: change}
+	g.removed[e.Credential.ID] = tombstone{entry: e, change: change, home: home}
 	if len(g.removed) <= maxTombstones {
 		return
 	}
@@ -173,6 +173,18 @@ func (g *group) bury(e Entry, change int64) {
 		}
 	}
 	delete(g.removed, oldest)
+}
+
+// tombstones returns the IDs of removals that the store of that identity should know.
+func (g *group) tombstones(identity string) (ids []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for id, t := range g.removed {
+		if t.home == "" || identity == "" || t.home == identity {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // tombstone returns the removal of the ID that this pool knows of.

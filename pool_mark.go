@@ -81,6 +81,7 @@ type keyedMark struct {
 	key    string
 	mark   *mark
 	shared bool      // the store has the mark, or is to be told it
+	held   bool      // the store has had the mark: it is written again where the store has lost it
 	stored time.Time // At of the mark that the store has under the key, as far as known; zero: none
 }
 

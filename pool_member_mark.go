@@ -190,6 +190,7 @@ func (m *member) wrote(q queuedMark) {
 	s := m.marks.Load()
 	if stands := s.get(q.key); stands.mark != nil && stands.stored.Equal(q.seen) {
 		stands.stored = q.mark.At
+		stands.held = stands.held || stands.mark.at.Equal(q.mark.At)
 		m.marks.Store(s.with(stands))
 	}
 }
@@ -216,7 +217,11 @@ func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
 			m.marks.Store(m.marks.Load().with(merged))
 			ours = merged
 		}
-		if ours.shared && ours.mark.at.After(theirs.At) && !m.isWriting() {
+		switch {
+		case !ours.shared, !ours.mark.at.After(theirs.At):
+		case !ours.held && m.isWriting(): // it may be in the queue
+			m.group.pool.view.noteAhead(m)
+		default:
 			writes = append(writes, queuedMark{key: key, mark: ours.mark.stored(), seen: theirs.At})
 		}
 	}
@@ -225,13 +230,16 @@ func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
 }
 
 // mergeMark returns the newer of the mark that is known under a key, if there is one, and the one
-// that the store has there; a zero value stands for none. One that was not to be told gives way to
-// whatever is new in the store.
+// that the store has there; a zero value stands for none. One that the store has never had gives way
+// to whatever is new there: its writer had not seen that when the request left.
 func mergeMark(ours keyedMark, theirs Mark, now time.Time) keyedMark {
 	news := !theirs.At.Equal(ours.stored)
 	switch {
-	case !theirs.At.IsZero() && (ours.mark == nil || theirs.At.After(ours.mark.at) || news && !ours.shared):
-		return keyedMark{key: ours.key, mark: readMark(theirs, now), shared: true, stored: theirs.At}
+	case theirs.At.IsZero():
+	case ours.mark == nil, theirs.At.After(ours.mark.at), news && !ours.held && !theirs.At.Equal(ours.mark.at):
+		return keyedMark{key: ours.key, mark: readMark(theirs, now), shared: true, held: true, stored: theirs.At}
+	case theirs.At.Equal(ours.mark.at):
+		ours.shared, ours.held = true, true
 	}
 	ours.stored = theirs.At
 	return ours

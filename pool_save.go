@@ -87,7 +87,7 @@ func (m *member) takeFound(ctx context.Context, e Entry) {
 	switch {
 	case e.Removed:
 		m.group.drop(m)
-		m.group.bury(e, 0)
+		m.group.bury(e, 0, m.group.pool.view.current())
 		return
 	case !sameTokens(held.Credential, e.Credential):
 		m.group.pool.noteWritten(m.key())
@@ -111,7 +111,7 @@ func (p *Pool) writeRemoval(ctx context.Context, key credentialKey) error {
 		switch {
 		case h.Missing != nil:
 			return Entry{}, h.Missing
-		case !h.Found, compareEntries(&tomb.entry, &h.Entry, true) <= 0:
+		case h.Found && compareEntries(&tomb.entry, &h.Entry, true) <= 0:
 			return Entry{}, errStoredAlready
 		}
 		return tomb.entry.over(h), nil

@@ -74,7 +74,7 @@ func (p *Pool) lookAround(ctx context.Context) {
 // load adopts what the store holds, and tells about it.
 func (p *Pool) load(ctx context.Context) error {
 	tell, err := p.adoptNews(ctx)
-	for _, e := range tell {
+	for _, e := range p.view.untold(tell, p.observed()) {
 		p.emit(ctx, e)
 	}
 	return err
@@ -95,6 +95,9 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 		return nil, err
 	}
 	defer func() { <-v.loading }()
+	if ctx.Err() != nil { // the lock was free in the moment in which the wait ended
+		return nil, context.Cause(ctx)
+	}
 	g := &merging{pool: p, before: v.changes.Load(), written: v.writtenSoFar()}
 	snap, err := p.store.Load(ctx, v.version)
 	if err == nil && snap.Delta && !g.foundAll(snap.Entries) {
@@ -126,6 +129,7 @@ type merging struct {
 	there    map[*member]bool       // members whose records were found
 	homeless int                    // members that only another store has
 	tell     []Event
+	buried   map[credentialKey]bool // tombstones that were found
 }
 
 // foundAll reports whether the records that this pool has written are among the changed ones.
@@ -150,6 +154,7 @@ func (g *merging) find(c Credential) *member {
 // merge adopts the records of a snapshot.
 func (g *merging) merge(snap Snapshot) {
 	g.complete, g.identity, g.there = true, snap.Identity, make(map[*member]bool, len(snap.Entries))
+	g.buried = make(map[credentialKey]bool)
 	if before := g.pool.view.isStore(snap.Identity); before != snap.Identity {
 		g.returnTo(snap.Identity)
 	}
@@ -159,6 +164,7 @@ func (g *merging) merge(snap Snapshot) {
 	g.tellBroken(snap.Broken)
 	if !snap.Delta {
 		g.takeAbsent()
+		g.takeAbsentRemovals()
 	}
 }
 
@@ -183,6 +189,9 @@ func (g *merging) take(e Entry) {
 	if c.Provider == "" || c.ID == "" {
 		return // nobody can ask for it; the store keeps it
 	}
+	if e.Removed {
+		g.buried[credentialKey{c.Provider, c.ID}] = true
+	}
 	group := g.pool.groupOf(c.Provider)
 	if m := group.find(c.ID); m != nil {
 		g.there[m] = true
@@ -196,7 +205,7 @@ func (g *merging) take(e Entry) {
 	case known && compareEntries(&tomb.entry, &e, true) > 0:
 		g.pool.view.noteRemoval(credentialKey{c.Provider, c.ID}) // an older record has been put back
 	case e.Removed:
-		group.bury(e, 0)
+		group.bury(e, 0, g.identity)
 	default:
 		m := group.addNew(e)
 		m.setHome(g.identity)
@@ -207,13 +216,12 @@ func (g *merging) take(e Entry) {
 
 // takeKnown merges the record of a member.
 func (g *merging) takeKnown(m *member, e Entry) {
-	if m.changedSince(g.before) {
-		g.complete = false
-		return
-	}
 	held, sameStore := m.entry(), m.livesIn(g.identity)
 	c := compareEntries(&held, &e, sameStore)
 	switch {
+	case c >= 0 && m.changedSince(g.before): // the store may have been read before
+		g.complete = false
+		return
 	case c > 0:
 		m.setHome(g.identity)
 		if !e.Removed {
@@ -223,7 +231,7 @@ func (g *merging) takeKnown(m *member, e Entry) {
 		return
 	case e.Removed:
 		m.group.drop(m)
-		m.group.bury(e, 0)
+		m.group.bury(e, 0, g.identity)
 		return
 	case !sameTokens(held.Credential, e.Credential) || c < 0:
 		g.adopt(m, e, sameStore)
@@ -271,6 +279,22 @@ func (g *merging) takeAbsent() {
 			"reauth: the store is another one than before, and lacks %d of the pool's credentials; they are "+
 				"served from memory until the pool is closed: put the store back, or add them again", g.homeless)})
 	}
+}
+
+// takeAbsentRemovals has tombstones written that the store lacks. A store that has as many as it
+// keeps has dropped them.
+func (g *merging) takeAbsentRemovals() {
+	if len(g.buried) >= maxTombstones {
+		return
+	}
+	g.pool.groups.Range(func(name, gr any) bool {
+		for _, id := range gr.(*group).tombstones(g.identity) {
+			if key := (credentialKey{name.(string), id}); !g.buried[key] {
+				g.pool.view.noteRemoval(key)
+			}
+		}
+		return true
+	})
 }
 
 // tellBroken tells, once each, what is wrong with the store. A record that cannot be read is not

@@ -62,6 +62,7 @@ type storeView struct {
 	ahead    map[*member]bool       // of whose records this pool knows newer ones than the store
 	removals map[credentialKey]bool // tombstones that the store lacks
 	unsaved  map[savedElsewhere]Entry
+	later    []Event         // that nobody could be told so far
 	told     map[string]bool // troubles of the store that events have told
 }
 
@@ -131,7 +132,8 @@ type group struct {
 // tombstone is a removal that a pool knows of.
 type tombstone struct {
 	entry  Entry
-	change int64 // of the pool; see Pool.merge
+	change int64  // of the pool; see Pool.merge
+	home   string // identity of the store in which the credential was removed; empty: not known
 }
 
 // standingChanged makes the next choice look at all standings anew.

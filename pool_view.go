@@ -141,9 +141,27 @@ func (v *storeView) recentFailure(now time.Time) error {
 	return v.failure.err
 }
 
+// untold adds events to those that nobody could be told so far, and returns all that are to be told
+// now. A program sets its observer after it has opened the pool.
+func (v *storeView) untold(tell []Event, observed bool) []Event {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if observed {
+		tell, v.later = append(v.later, tell...), nil
+		return tell
+	}
+	for _, e := range tell {
+		if e.Type == StoreFailed && len(v.later) < mostLater {
+			v.later = append(v.later, e)
+		}
+	}
+	return nil
+}
+
 const (
 	checkEvery = time.Second // between two looks at the store
 	mostTold   = 1000        // troubles that are remembered as told
+	mostLater  = 100         // troubles that wait for an observer
 )
 
 // firstTime reports whether this trouble was not told before.

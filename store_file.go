@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"path/filepath"
 	"strconv"
@@ -180,8 +181,11 @@ func (s *FileStore) checkPlace() (wrong []error) {
 
 // sweep removes the locks of credentials that are gone, once. s.mu is held.
 func (s *FileStore) sweep() {
+	if s.swept || s.index.version == 0 {
+		return
+	}
 	place, err := resolvePlace(s.path)
-	if s.swept || err != nil || s.index.version == 0 {
+	if err != nil {
 		return
 	}
 	s.swept = true
@@ -264,29 +268,19 @@ func (s *FileStore) plan(
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	content, _, err := s.look(true)
-	now := fileRecordNow{there: err == nil}
-	index, identity := s.index, ""
-	switch {
-	case err == nil:
-		now.identity = index.identity
-		identity = cmp.Or(place.knownIdentity(), rand.Text())
-		if i := index.find(key); i >= 0 {
-			if now.entry, err = index.entry(content, i); err != nil {
-				return nil, err
-			}
-			now.found = true
-		}
-	case errors.Is(err, fs.ErrNotExist):
-		if now.missing = s.missing(); now.missing != nil && !errors.Is(now.missing, errMissing) {
-			return nil, now.missing
-		}
-		index, identity = index.emptied(), rand.Text()
-	default:
+	now, err := s.recordIn(content, key, err)
+	if err != nil {
 		return nil, err
 	}
 	next, err := decide(now)
 	if err != nil {
 		return nil, err
+	}
+	index, identity := s.index, rand.Text()
+	if now.there {
+		identity = cmp.Or(place.knownIdentity(), identity)
+	} else {
+		index = index.emptied()
 	}
 	p, err := index.newSplice(content, next, identity)
 	if err != nil {
@@ -294,6 +288,43 @@ func (s *FileStore) plan(
 	}
 	p.base = s.index.counter
 	return p, nil
+}
+
+// record returns a credential's record as it is now. When the file looks as it did, it reads no more
+// than the record.
+func (s *FileStore) record(key credentialKey) (fileRecordNow, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.index.find(key); i >= 0 {
+		r := &s.index.records[i]
+		raw, ok := privatefile.ReadPart(s.path, s.index.seen, int(r.from), int(r.size))
+		if ok && maphash.Bytes(s.index.seed, raw) == r.hash && r.err == nil {
+			e, err := parseFileRecord(raw)
+			return fileRecordNow{entry: e, found: true, identity: s.index.identity, there: true}, err
+		}
+	}
+	content, _, err := s.look(true)
+	return s.recordIn(content, key, err)
+}
+
+// recordIn returns a credential's record in the content of the file. err is what look returned.
+func (s *FileStore) recordIn(content []byte, key credentialKey, err error) (fileRecordNow, error) {
+	now := fileRecordNow{there: err == nil}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if now.missing = s.missing(); now.missing != nil && !errors.Is(now.missing, errMissing) {
+			return now, now.missing
+		}
+		return now, nil
+	case err != nil:
+		return now, err
+	}
+	now.identity = s.index.identity
+	if i := s.index.find(key); i >= 0 {
+		now.found = true
+		now.entry, err = s.index.entry(content, i)
+	}
+	return now, err
 }
 
 // written takes over the index of what was written, unless the file was looked at since.

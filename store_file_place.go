@@ -164,8 +164,8 @@ func (n fileNote) isAhead(o fileNote) bool {
 func (p filePlace) readNote(key credentialKey, identity string) (newest fileNote) {
 	for _, name := range p.names() {
 		var n fileNote
-		b, err := os.ReadFile(filepath.Join(locksOf(name), lockName(key)+noteEnding))
-		if err != nil || json.Unmarshal(b, &n) != nil || n.Identity != "" && identity != "" && n.Identity != identity {
+		b := privatefile.ReadNote(filepath.Join(locksOf(name), lockName(key)+noteEnding))
+		if json.Unmarshal(b, &n) != nil || n.Identity != "" && identity != "" && n.Identity != identity {
 			continue
 		}
 		if newest == (fileNote{}) || n.isAhead(newest) {
@@ -203,8 +203,8 @@ func identityPath(name string) string { return filepath.Join(locksOf(name), "ide
 // knownIdentity returns the identity of the store that was here, by its folder of locks.
 func (p filePlace) knownIdentity() string {
 	for _, name := range p.names() {
-		if b, err := os.ReadFile(identityPath(name)); err == nil && len(b) > 0 {
-			return strings.TrimSpace(string(b))
+		if identity := strings.TrimSpace(string(privatefile.ReadNote(identityPath(name)))); identity != "" {
+			return identity
 		}
 	}
 	return ""
@@ -213,7 +213,7 @@ func (p filePlace) knownIdentity() string {
 // noteIdentity writes the identity of the store into the folders of locks. The file's lock is held.
 func (p filePlace) noteIdentity(identity string) error {
 	for _, name := range p.names() {
-		if b, err := os.ReadFile(identityPath(name)); err == nil && strings.TrimSpace(string(b)) == identity {
+		if strings.TrimSpace(string(privatefile.ReadNote(identityPath(name)))) == identity {
 			continue
 		}
 		if err := privatefile.MakeFolder(locksOf(name)); err != nil {

@@ -58,7 +58,6 @@ func sweepBatchOf(dir string, dead []string, live func() (map[string]bool, bool)
 			continue
 		}
 		_ = os.Remove(filepath.Join(dir, name+noteEnding)) // what stays is taken next time
-		_ = os.Remove(filepath.Join(dir, name+noteEnding+".tmp"))
 		h.Remove()
 	}
 }

@@ -80,27 +80,15 @@ func (s *FileStore) storeKept(ctx context.Context, c *fileClaim) error {
 
 // holding returns what Update passes to its function, but for Spend.
 func (s *FileStore) holding(c *fileClaim) (Holding, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	h := Holding{Now: time.Now()}
-	content, _, err := s.look(true)
-	if errors.Is(err, fs.ErrNotExist) {
-		h.Missing = s.missing()
-		if h.Missing != nil && !errors.Is(h.Missing, errMissing) {
-			return h, h.Missing
-		}
-		return h, nil
-	}
+	now, err := s.record(c.key)
 	if err != nil {
 		return h, err
 	}
-	h.Identity = s.index.identity
-	if i := s.index.find(c.key); i >= 0 {
-		if h.Entry, err = s.index.entry(content, i); err != nil {
-			return h, err
-		}
-		h.Found = true
+	if h.Missing = now.missing; !now.there {
+		return h, nil
 	}
+	h.Entry, h.Found, h.Identity = now.entry, now.found, now.identity
 	c.note = c.place.readNote(c.key, h.Identity)
 	if h.Found && c.note.Spending.Of != "" {
 		h.Entry.Spending = Spending(c.note.Spending)

@@ -70,7 +70,8 @@ const (
 	maxID         = 256      // bytes
 	maxToken      = 64 << 10 // bytes
 	maxMetadata   = 64 << 10 // bytes, keys and values
-	maxText       = 4 << 10  // bytes: a reason, a model's name, a host
+	maxText       = 4 << 10  // bytes: a reason, a host
+	maxMarkKey    = 1 << 10  // bytes: with a model's name; a database must be able to index it
 	maxMarks      = 64       // of one record
 	maxTombstones = 1000     // of one store
 	maxSpent      = 32       // refresh tokens that were rotated away
@@ -320,7 +321,7 @@ func checkMark(key string, m Mark) error {
 	if key != tokenMark && key != loginMark && (!isModel || model == "") {
 		return fmt.Errorf("%q is no key of a mark", key)
 	}
-	return cmp.Or(checkText("the key of a mark", key, maxText), checkText("the reason of a mark", m.Reason, maxText),
+	return cmp.Or(checkText("the key of a mark", key, maxMarkKey), checkText("the reason of a mark", m.Reason, maxText),
 		checkText("what a mark is about", m.Of, maxText))
 }
 

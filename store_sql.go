@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// SQLStore is a Store in a SQL database: PostgreSQL (13 or newer) for a fleet, SQLite for one host.
-// The caller brings database and driver.
+// SQLStore is a Store in a SQL database: PostgreSQL (13 or newer) for a fleet, SQLite (3.25 or
+// newer) for one host. The caller brings database and driver.
 //
 // A credential is claimed by a row with a holder and an end, on the database's clock; no connection
 // and no transaction is held during an exchange. Records are written by compare-and-set, so that no
@@ -28,8 +28,11 @@ import (
 // A connection that only reads, as after a failover, is discarded, and its statement is tried on
 // another one.
 //
-// A database that was copied has the identity of its original, and spends the same tokens. Tokens
-// are in the clear in the table reauth_records: whoever may read it holds the accounts.
+// A database that was put back to an older state does not know that it held newer records: pools
+// that hold them write them again, and Holding.Behind is never set. A database that was copied has
+// the identity of its original, and spends the same tokens.
+//
+// Tokens are in the clear in the table reauth_records: whoever may read it holds the accounts.
 type SQLStore struct {
 	// Claim is how long a holder that died, or is suspended, keeps others from renewing its
 	// credential; when PostgreSQL was down meanwhile, that counts from its start, so that holders

@@ -109,20 +109,28 @@ func openSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
 	return retryBusy(ctx, func() error {
 		format, err := schemaFormat(ctx, db)
 		switch {
-		case err == nil && format == 1:
-			return upgradeSchema(ctx, db, d)
 		case err == nil:
-			return checkFormat(format)
+			return adaptSchema(ctx, db, d, format)
+		case isBusy(err):
+			return err
 		}
 		made := makeSchema(ctx, db, d)
 		if made == nil || isBusy(made) {
 			return made
 		}
 		if format, err := schemaFormat(ctx, db); err == nil { // another process was faster
-			return checkFormat(format)
+			return adaptSchema(ctx, db, d, format)
 		}
 		return fmt.Errorf("no tables of reauth are there (%w), and making them failed: %w", err, made)
 	})
+}
+
+// adaptSchema upgrades tables of format 1, and refuses those that this program does not know.
+func adaptSchema(ctx context.Context, db *sql.DB, d sqlDialect, format int) error {
+	if format == 1 {
+		return upgradeSchema(ctx, db, d)
+	}
+	return checkFormat(format)
 }
 
 // queryer is a database, or a transaction in it.

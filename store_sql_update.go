@@ -167,16 +167,19 @@ type sqlUnsaved struct {
 // saveUnsaved stores the result that an earlier Update could not store. One that no store may write
 // only keeps the claim until another result is stored.
 func (s *SQLStore) saveUnsaved(ctx context.Context, claim *sqlClaim) error {
-	if claim.unsaved == nil || claim.unsaved.got.check() != nil {
+	if claim.unsaved == nil || !claim.unsaved.writable() {
 		return nil
 	}
 	_, err := s.persist(ctx, claim.unsaved)
-	if err == nil || errors.Is(err, errOvertaken) {
-		claim.unsaved = nil
-		return nil
+	if err != nil && !errors.Is(err, errOvertaken) {
+		return err
 	}
-	return err
+	claim.unsaved = nil
+	return nil
 }
+
+// writable reports whether the result is within the bounds of a record.
+func (u *sqlUnsaved) writable() bool { return u.got.check() == nil }
 
 // maxOvertakings bounds how often a result is compared with a record that changes meanwhile.
 const maxOvertakings = 100

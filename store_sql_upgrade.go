@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,17 +65,8 @@ func upgrade(ctx context.Context, tx *sql.Tx, d sqlDialect) error {
 	if err != nil {
 		return err
 	}
-	there := make(map[credentialKey]bool, len(rows))
-	for _, r := range rows {
-		there[r.key] = true
-	}
-	for _, r := range rows {
-		if key := canonicalKey(r.key.provider, r.key.id); !there[key] {
-			there[key], r.key = true, key
-		}
-		if err := r.upgrade(ctx, tx); err != nil {
-			return err
-		}
+	if err := writeUpgraded(ctx, tx, rows); err != nil {
+		return err
 	}
 	list = append([]string{`DROP TABLE reauth_credentials`, `DROP TABLE reauth_standings`}, d.triggers...)
 	if d.drop != "" {
@@ -102,37 +94,76 @@ func readOldRows(ctx context.Context, tx *sql.Tx) (list []sqlOldRow, err error) 
 	return list, rows.Err()
 }
 
-// upgrade writes the row into the new tables. A row that cannot be read is kept as it stands, and
-// Load tells that it is broken.
-func (r *sqlOldRow) upgrade(ctx context.Context, tx *sql.Tx) error {
-	now := sqlRow{key: r.key, raw: r.credential}
-	raw, columns := r.credential, sqlColumns{}
-	e, err := r.entry()
-	if err == nil {
-		raw, columns, err = now.encode(e)
+// writeUpgraded writes the rows into the new tables, those of an alias under the provider's name.
+func writeUpgraded(ctx context.Context, tx *sql.Tx, rows []sqlOldRow) error {
+	there := make(map[credentialKey]bool, len(rows))
+	for _, r := range rows {
+		there[r.key] = true
 	}
-	if err != nil {
-		raw, e = r.credential, Entry{}
+	var records, marks, spending [][]any
+	for _, r := range rows {
+		if key := canonicalKey(r.key.provider, r.key.id); !there[key] {
+			there[key], r.key = true, key
+		}
+		raw, c, e := r.upgraded()
+		records = append(records, []any{
+			r.key.provider, r.key.id, r.position, c.login, c.generation, c.removed, c.tokenOf, c.refreshOf, c.loginOf, raw,
+		})
+		for key, m := range e.Marks {
+			marks = append(marks, []any{
+				r.key.provider, r.key.id, key, sqlTime(m.At), sqlTime(m.Until), m.Of, m.Reason,
+			})
+		}
+		if sp := e.Spending; sp.Of != "" {
+			spending = append(spending, []any{r.key.provider, r.key.id, sp.Of, sqlTime(sp.Since), sp.Holder})
+		}
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO reauth_records (provider, id, position, login, generation, removed,
-		token_of, refresh_of, login_of, record) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		r.key.provider, r.key.id, r.position, columns.login, columns.generation, columns.removed,
-		columns.tokenOf, columns.refreshOf, columns.loginOf, raw); err != nil {
-		return err
-	}
-	for key, m := range e.Marks {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO reauth_marks (provider, id, key, at, until, of, reason)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			r.key.provider, r.key.id, key, sqlTime(m.At), sqlTime(m.Until), m.Of, m.Reason); err != nil {
+	return cmp.Or(
+		insertAll(ctx, tx, `reauth_records (provider, id, position, login, generation, removed, token_of, refresh_of,
+			login_of, record)`, records),
+		insertAll(ctx, tx, `reauth_marks (provider, id, key, at, until, of, reason)`, marks),
+		insertAll(ctx, tx, `reauth_spending (provider, id, of, since, holder)`, spending))
+}
+
+// insertAll inserts rows, many by one statement.
+func insertAll(ctx context.Context, tx *sql.Tx, into string, rows [][]any) error {
+	for chunk := range slices.Chunk(rows, 50) { // SQLite may allow only 999 parameters
+		var query strings.Builder
+		query.WriteString(`INSERT INTO ` + into + ` VALUES `)
+		var args []any
+		for i, row := range chunk {
+			if i > 0 {
+				query.WriteString(", ")
+			}
+			for j := range row {
+				separator := ", "
+				if j == 0 {
+					separator = "("
+				}
+				fmt.Fprintf(&query, "%s$%d", separator, len(args)+j+1)
+			}
+			query.WriteString(")")
+			args = append(args, row...)
+		}
+		if _, err := tx.ExecContext(ctx, query.String(), args...); err != nil {
 			return err
 		}
 	}
-	if e.Spending.Of == "" {
-		return nil
+	return nil
+}
+
+// upgraded returns the row for the new tables. One that cannot be read is kept as it stands, and
+// Load tells that it is broken.
+func (r *sqlOldRow) upgraded() (raw string, columns sqlColumns, e Entry) {
+	e, err := r.entry()
+	if err == nil {
+		now := sqlRow{raw: r.credential}
+		raw, columns, err = now.encode(e)
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO reauth_spending (provider, id, of, since, holder) VALUES ($1, $2, $3, $4, '')`,
-		r.key.provider, r.key.id, e.Spending.Of, sqlTime(e.Spending.Since))
-	return err
+	if err != nil {
+		return r.credential, sqlColumns{}, Entry{}
+	}
+	return raw, columns, e
 }
 
 // entry returns the row as a record: of no known login, and of generation 0. What its standing says
@@ -147,8 +178,8 @@ func (r *sqlOldRow) entry() (Entry, error) {
 	e.Spent = withSpent(nil, strings.Fields(e.Credential.Metadata[oldSpentKey])...)
 	delete(e.Credential.Metadata, oldSpentKey)
 	var s sqlOldStanding
-	if r.standing == "" || json.Unmarshal([]byte(r.standing), &s) != nil {
-		return e, nil // a standing that cannot be read says nothing
+	if r.standing != "" && json.Unmarshal([]byte(r.standing), &s) != nil {
+		s = sqlOldStanding{} // one that cannot be read says nothing
 	}
 	e.LastRefresh = s.LastRefresh
 	if s.Retired {

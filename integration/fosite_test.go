@@ -171,8 +171,9 @@ func TestRotationsAtFosite(t *testing.T) {
 		require.Equal(t, 200, status)
 		require.NotEmpty(t, first)
 		store := d.store(t)
-		_, err := store.Update(bounded(t), "fosite", id, func(reauth.Credential, bool) (reauth.Credential, error) {
-			return reauth.Credential{Provider: "fosite", ID: id, AccessToken: access, RefreshToken: first}, nil
+		_, err := store.Update(bounded(t), "fosite", id, func(h reauth.Holding) (reauth.Entry, error) {
+			login := reauth.Credential{Provider: "fosite", ID: id, AccessToken: access, RefreshToken: first}
+			return reauth.Entry{Credential: login, Login: h.Now, Generation: 1}, nil
 		})
 		require.NoError(t, err)
 		_, a := s.pool(t, store)

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -237,5 +238,27 @@ func TestUpgradeThatFails(t *testing.T) {
 		assert.EqualValues(t, 6, number(t, db, `SELECT count(*) FROM reauth_credentials`))
 		mustExec(t, db, `DROP TABLE reauth_log`)
 		checkUpgraded(t, d)
+	})
+}
+
+// Opening many records of format 1 takes seconds.
+func TestManyRecordsAreUpgraded(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		format1(t, d)
+		db := d.open(t)
+		const n = 5000
+		var values []string
+		for i := range n {
+			values = append(values, fmt.Sprintf(`('xai-oauth', 'n%[1]d', %[1]d, 1,
+				'{"provider":"xai-oauth","id":"n%[1]d","access_token":"access %[1]d"}')`, 10+i))
+		}
+		mustExec(t, db, `INSERT INTO reauth_credentials (provider, id, position, version, credential) VALUES `+
+			strings.Join(values, ","))
+		begin := time.Now()
+		s := d.store(t)
+		t.Logf("%d records in %v", n, time.Since(begin))
+		list := ids(look(t, s, ""))
+		require.Len(t, list, n+5)
+		assert.Equal(t, fmt.Sprint("n", 9+n), list[n+4])
 	})
 }

@@ -113,7 +113,7 @@ func checkWithinBounds(c *storeCheck) {
 	e.Credential.Metadata = map[string]string{"a": strings.Repeat("\n", 64*kib-1)}
 	c.put(c.a, e)
 	m := loginMarkOf(e, strings.Repeat("x", 4*kib))
-	key := "model:" + strings.Repeat("x", 1*kib)
+	key := "model:" + strings.Repeat("x", 128)
 	if err := c.a.Mark(c.ctx, storeProvider, e.Credential.ID, key, m, time.Time{}); err != nil {
 		c.failf("Mark fails: %v", err)
 	}

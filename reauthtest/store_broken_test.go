@@ -16,8 +16,7 @@ import (
 func brokenStores() map[string][]string {
 	return map[string][]string{
 		"empty_place_has_a_version_and_no_records":            {"no version of an empty place"},
-		"load_returns_what_changed_since_a_version":           {"no deltas", "a spend is no change"},
-		"load_in_another_process_knows_the_version":           {"versions of each process"},
+		"load_returns_what_changed_since_a_version":           {"no deltas"},
 		"unknown_version_asks_for_everything":                 {"any version is known"},
 		"version_does_not_come_back":                          {"versions only count"},
 		"deltas_leave_nothing_out_while_others_write":         {"numbers a change before it is made"},
@@ -58,7 +57,6 @@ func brokenStores() map[string][]string {
 		"mark_of_a_record_that_is_not_there_is_dropped":         {"a mark makes a record"},
 		"at_most_64_marks_are_kept":                             {"any number of marks", "any mark may go"},
 		"keys_and_texts_of_marks_are_checked":                   {"any key of a mark"},
-		"spend_is_seen_at_once":                                 {"spends at the end"},
 		"spend_outlives_an_update_that_fails":                   {"forgets a spend when fn fails"},
 		"zero_value_of_spend_says_that_none_is_spent":           {"a zero spend is none"},
 		"spend_touches_nothing_else":                            {"spend writes the record back"},

@@ -97,8 +97,6 @@ func (s *store) versionText() string {
 		return ""
 	case s.bad("versions only count"):
 		return strconv.FormatInt(s.version, 10)
-	case s.bad("versions of each process"):
-		return strconv.Itoa(s.number) + text
 	}
 	return text
 }
@@ -109,8 +107,6 @@ func (s *store) parse(version string) (since int64, known bool) {
 	switch {
 	case s.bad("versions only count"):
 		nonce = ""
-	case s.bad("versions of each process"):
-		nonce = strconv.Itoa(s.number) + nonce
 	case s.bad("no deltas"):
 		return 0, false
 	}
@@ -221,12 +217,11 @@ func (s *store) enter(ctx context.Context, key [2]string) (release func(keep boo
 // update is one Update under its claim.
 type update struct {
 	*store
-	key      [2]string
-	held     reauth.Entry
-	spent    bool
-	over     bool
-	spending *reauth.Spending // to be written at the end, by a defect
-	others   map[*row]reauth.Entry
+	key    [2]string
+	held   reauth.Entry
+	spent  bool
+	over   bool
+	others map[*row]reauth.Entry
 }
 
 func (u *update) call(fn func(reauth.Holding) (reauth.Entry, error)) (got reauth.Entry, err error) {
@@ -237,8 +232,6 @@ func (u *update) call(fn func(reauth.Holding) (reauth.Entry, error)) (got reauth
 		r := u.find(u.key)
 		switch {
 		case r == nil:
-		case u.spending != nil:
-			r.entry.Spending = *u.spending
 		case err != nil && u.bad("forgets a spend when fn fails"):
 			r.entry.Spending = reauth.Spending{}
 		}
@@ -277,17 +270,11 @@ func (u *update) spend(_ context.Context, sp reauth.Spending) error {
 		return errors.New("no record")
 	case sp == reauth.Spending{} && u.bad("a zero spend is none"):
 		return nil
-	case u.bad("spends at the end"):
-		u.spending = &sp
-		return nil
 	case u.bad("spend writes the record back"):
 		r.entry = u.held
 	}
 	u.spent = true
 	r.entry.Spending = sp
-	if !u.bad("a spend is no change") {
-		u.changed(r)
-	}
 	return nil
 }
 

@@ -77,30 +77,3 @@ func removeLeftovers(dir, prefix string) {
 		}
 	}
 }
-
-// WriteNote makes content the content of a small file without secrets, and makes the file if need
-// be. Durably: the content is on disk, under its name, when WriteNote returns. Otherwise a loss of
-// power may leave a file that is torn. The caller holds a lock that excludes other calls for path.
-func WriteNote(path string, content []byte, durably bool) error {
-	tmp := path + ".tmp"
-	_ = os.Remove(tmp) // of a writer that was killed
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil && durably {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close(), ownAsFolder(tmp)); err == nil {
-		if durably {
-			err = rename(tmp, path, filepath.Dir(path))
-		} else {
-			err = renameSoon(tmp, path)
-		}
-	}
-	if err != nil {
-		_ = os.Remove(tmp) // err says more
-	}
-	return err
-}

@@ -39,8 +39,8 @@ func rename(tmp, path, _ string) error {
 	return err
 }
 
-// renameSoon is rename.
-func renameSoon(tmp, path string) error { return rename(tmp, path, "") }
+// syncFolder has nothing to do: a folder cannot be synced.
+func syncFolder(string) error { return nil }
 
 // removeLocked releases the lock first, because an open file cannot be removed. When another
 // process has opened it by then, it stays.

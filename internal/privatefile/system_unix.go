@@ -85,6 +85,11 @@ func rename(tmp, path, dir string) error {
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
+	return syncFolder(dir)
+}
+
+// syncFolder brings the names of the files in a folder to disk.
+func syncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -95,9 +100,6 @@ func rename(tmp, path, dir string) error {
 	}
 	return errors.Join(err, d.Close())
 }
-
-// renameSoon is rename that leaves it to the system when the new name is on disk.
-func renameSoon(tmp, path string) error { return os.Rename(tmp, path) }
 
 // removeLocked removes the file of a lock while the lock is held. Whoever waits for the lock finds
 // that the file is not the one at its path.
