@@ -189,7 +189,7 @@ func (w *world) judgeMarks(f *last) {
 		if stands == nil || m.stored.Before(stands.said) { // the statement ends it
 			continue
 		}
-		if !f.binds(m.Of) || v.skewed && v.faulted.After(m.stored) || !m.isKnown() {
+		if v.skewed && v.faulted.After(m.stored) || !m.isKnown() {
 			continue
 		}
 		if old := newest[m.key]; old == nil || m.At.After(old.At) {
@@ -197,7 +197,7 @@ func (w *world) judgeMarks(f *last) {
 		}
 	}
 	for key, m := range newest {
-		if stands := f.Marks[key]; stands.At.Before(m.At) || !f.binds(stands.Of) {
+		if stands := f.Marks[key]; f.binds(m.Of) && (stands.At.Before(m.At) || !f.binds(stands.Of)) {
 			defer w.breaks("mark lost", "%s: the one (%s) of %s at %v; the store has one at %v",
 				key, tellMark(m.Mark), m.by.name, m.At.Sub(w.begin), stands.At.Sub(w.begin))
 		}

@@ -9,3 +9,7 @@ import (
 func TestRecordInMemory(t *testing.T) {
 	recordtest.Run(t, recordtest.Memory(), recordtest.Sized(30, 300, 10_000))
 }
+
+func TestRecordInFile(t *testing.T) {
+	recordtest.Run(t, recordtest.File(), recordtest.Sized(10, 100, 3_000))
+}

@@ -170,6 +170,9 @@ func (b *base) exchange(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("a bad token request: %w, %w", err, err2)
 	}
 	spent, p, w := form.Get("refresh_token"), b.p, b.p.w
+	if p.isDead() {
+		return nil, errDead
+	}
 	w.beginExchange(p, spent)
 	defer w.endExchange(p, spent)
 	if err := p.stop("exchange"); err != nil {
