@@ -126,7 +126,7 @@ func (w *world) judgeStatements(f *last) {
 	if top == nil {
 		return
 	}
-	newer := f.found && f.Login.After(top.login) && stands != nil && (!stands.env || !stands.couldKnow(top))
+	newer := f.found && f.Login.After(top.login) && stands != nil && stands.mayFollow(top)
 	login := w.provider.nameOf(f.Credential.RefreshToken).login
 	switch {
 	case newer: // by somebody who has died, or from an environment that nobody could tell is out of date

@@ -29,6 +29,7 @@ type statement struct {
 	said     time.Time // when it was stored
 	removed  bool
 	pair     pair
+	current  bool // the pair was not rotated away then
 	env      bool // a program has added the pair of its environment: no person has spoken
 	by       *process
 	known    map[*process]time.Time // since when
@@ -98,8 +99,9 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 	if s == nil && byPerson {
 		s = &statement{
 			login: e.Login, said: time.Now(), removed: e.Removed, by: p, env: action == doEnv,
-			pair:  p.w.provider.nameOf(e.Credential.RefreshToken),
-			known: make(map[*process]time.Time), identity: make(map[string]bool),
+			current: p.w.fake.Current(e.Credential.RefreshToken),
+			pair:    p.w.provider.nameOf(e.Credential.RefreshToken),
+			known:   make(map[*process]time.Time), identity: make(map[string]bool),
 		}
 		if v.statements == nil {
 			v.statements = make(map[int64]*statement)
@@ -127,6 +129,11 @@ func (v *truth) mayStandFor(p *process, e *reauth.Entry) bool {
 	top := v.top(func(s *statement) bool { return !s.env && !s.login.Equal(e.Login) })
 	isNew := v.saved[e.Credential.RefreshToken].at.IsZero()
 	return (top == nil || top.removed || isNew) && p.w.fake.Current(e.Credential.RefreshToken)
+}
+
+// mayFollow reports whether s, which is later, may stand where a process that lives knows of top.
+func (s *statement) mayFollow(top *statement) bool {
+	return !s.env || top.removed && s.current || !s.couldKnow(top)
 }
 
 // top returns the latest statement that passes; nil if there is none. v.mu is held.
