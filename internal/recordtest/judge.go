@@ -129,6 +129,9 @@ func (w *world) judgeStatements(f *last) {
 	newer := f.found && f.Login.After(top.login) && stands != nil && stands.mayFollow(top)
 	login := w.provider.nameOf(f.Credential.RefreshToken).login
 	switch {
+	case top.removed && v.hasEnvSince(top):
+		// the order knows no newest then: an older login that was added again is newer than a removal,
+		// which is newer than the login that has left the older one behind
 	case newer: // by somebody who has died, or from an environment that nobody could tell is out of date
 	case top.removed && f.isLive():
 		w.breaks("removed came back", "the store holds %s after %v", w.tellFinal(f), top)
@@ -230,12 +233,13 @@ func (w *world) judgeResets(f *last) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, r := range v.resets {
-		if !r.by.lives() || r.of != loginOf(f.Login) || v.skewed && v.faulted.After(r.begun) {
+		if !r.by.lives() || r.of != loginOf(f.Login) {
 			continue
 		}
 		for _, m := range v.marks {
 			stands := f.Marks[m.key]
-			if !m.Until.IsZero() && stands.At.Equal(m.At) && stands.Of == m.Of && f.binds(m.Of) && m.sent.Before(r.begun) {
+			if !m.Until.IsZero() && stands.At.Equal(m.At) && stands.Of == m.Of && f.binds(m.Of) && m.sent.Before(r.begun) &&
+				!(v.skewed && v.faulted.After(m.sent)) {
 				defer w.breaks("reset undone", "%s has reset at %v; the mark %q of %s is about a request of %v", r.by.name,
 					r.begun.Sub(w.begin), m.key, m.by.name, m.sent.Sub(w.begin))
 			}

@@ -30,7 +30,8 @@ type statement struct {
 	removed  bool
 	pair     pair
 	current  bool // the pair was not rotated away then
-	env      bool // a program has added the pair of its environment: no person has spoken
+	fromEnv  bool // a program has added the pair of its environment
+	env      bool // that, and no person has spoken
 	by       *process
 	known    map[*process]time.Time // since when
 	identity map[string]bool        // of the stores that have had it
@@ -98,7 +99,7 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 	action, byPerson := ctx.Value(actionKey{}).(string)
 	if s == nil && byPerson {
 		s = &statement{
-			login: e.Login, said: time.Now(), removed: e.Removed, by: p, env: action == doEnv,
+			login: e.Login, said: time.Now(), removed: e.Removed, by: p, env: action == doEnv, fromEnv: action == doEnv,
 			current: p.w.fake.Current(e.Credential.RefreshToken),
 			pair:    p.w.provider.nameOf(e.Credential.RefreshToken),
 			known:   make(map[*process]time.Time), identity: make(map[string]bool),
@@ -167,6 +168,13 @@ func (p *process) knowsLogin(login int, before time.Time) bool {
 		}
 	}
 	return false
+}
+
+// hasEnvSince reports whether a pair from an environment was stored as a login after top.
+func (v *truth) hasEnvSince(top *statement) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.top(func(s *statement) bool { return s.fromEnv && s.login.After(top.login) }) != nil
 }
 
 // seen notes that a record has come to the knowledge of a process.
