@@ -70,6 +70,7 @@ func (w *world) judge(t testing.TB) {
 	if final == nil || w.isBroken() {
 		return
 	}
+	w.takes = final.found
 	w.say("-- the store holds %s", w.tellFinal(final))
 	w.judgeStatements(final)
 	w.judgeSaved(final)

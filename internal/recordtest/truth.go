@@ -127,9 +127,12 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 // mayStandFor reports whether a pair from an environment is as good as a login by a person: it was
 // not rotated away, and either nobody has logged in since or it was never stored. v.mu is held.
 func (v *truth) mayStandFor(p *process, e *reauth.Entry) bool {
-	top := v.top(func(s *statement) bool { return !s.env && !s.login.Equal(e.Login) })
+	others := func(s *statement) bool { return !s.env && !s.login.Equal(e.Login) }
+	top, login := v.top(others), v.top(func(s *statement) bool { return !s.removed && others(s) })
 	isNew := v.saved[e.Credential.RefreshToken].at.IsZero()
-	return (top == nil || top.removed || isNew) && p.w.fake.Current(e.Credential.RefreshToken)
+	again := (top == nil || top.removed) &&
+		(login == nil || login.pair.login <= p.w.provider.nameOf(e.Credential.RefreshToken).login)
+	return (again || isNew) && p.w.fake.Current(e.Credential.RefreshToken)
 }
 
 // mayFollow reports whether s, which is later, may stand where a process that lives knows of top.
