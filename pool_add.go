@@ -36,6 +36,9 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 		return "", fmt.Errorf("reauth: add credential %s/%s: %w", c.Provider, c.ID, err)
 	}
 	m := g.addStored(stored, newLogin)
+	if m == nil {
+		return "", fmt.Errorf("reauth: add credential %s/%s: it was removed meanwhile; add it again", c.Provider, c.ID)
+	}
 	m.setHome(home)
 	p.noteWritten(m.key())
 	if !p.shared && provider.Refresher != nil && c.RefreshToken != "" {
@@ -52,6 +55,8 @@ func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool
 		held := m.entry()
 		if !known || compareEntries(&held, &base, m.livesIn(h.Identity)) > 0 {
 			base, known = held.over(h), true
+		} else if !base.Removed {
+			base.Spent = unite(&base, &held) // what this pool knows to be older is no new login
 		}
 	} else if tomb, ok := g.tombstone(c.ID); ok && (!known || compareEntries(&tomb.entry, &base, true) > 0) {
 		base, known = tomb.entry.over(h), true

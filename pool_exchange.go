@@ -82,15 +82,10 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 	}
 	switch {
 	case out.newer != nil && out.newer.Removed:
-		m.group.drop(m)
-		m.group.bury(*out.newer, 0, m.group.pool.view.current())
+		m.removed(*out.newer)
 		return nil, errGone
 	case out.newer != nil:
-		f.tell = append(f.tell, Event{Type: Adopted})
-		m.group.pool.noteWritten(m.key())
-		t := m.adopt(*out.newer)
-		m.mergeMarks(out.newer.Marks)
-		return t, nil
+		return x.adopt(f, *out.newer)
 	case out.minted != nil && err != nil:
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err})
 		return x.publish(ctx, f, *out.minted, out, true)
@@ -104,6 +99,22 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 	}
 	f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "claim", Err: err}) // no lock, no exchange
 	return nil, fmt.Errorf("reauth: refresh %s: no claim on the credential: %w", m, err)
+}
+
+// adopt takes the record that was found in the store.
+func (x *exchange) adopt(f *flight, e Entry) (*tokens, error) {
+	m := x.m
+	t, adopted := m.adoptNewer(e, true)
+	if !adopted {
+		m.group.pool.view.noteAhead(m)
+		return t, nil
+	}
+	f.tell = append(f.tell, Event{Type: Adopted})
+	m.group.pool.noteWritten(m.key())
+	if len(m.mergeMarks(e.Marks)) > 0 {
+		m.group.pool.view.noteAhead(m)
+	}
+	return t, nil
 }
 
 // toStore is what the function given to Store.Update returns.

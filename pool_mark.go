@@ -81,8 +81,11 @@ type keyedMark struct {
 	key    string
 	mark   *mark
 	shared bool      // the store has the mark, or is to be told it
-	held   bool      // the store has had the mark: it is written again where the store has lost it
 	stored time.Time // At of the mark that the store has under the key, as far as known; zero: none
+	// base is the At of the newest mark that the store was known to have had when this one was made;
+	// of this one itself, once the store has had it. A newer one in the store goes before this one:
+	// its writer had not seen that when the request left.
+	base time.Time
 }
 
 // get returns the mark under key; the zero value if there is none.

@@ -55,6 +55,21 @@ func (m *member) adopt(e Entry) *tokens {
 	return t
 }
 
+// adoptNewer is adopt for a record of the store, unless something newer has come meanwhile. It
+// returns the tokens that are held then. sameStore is that of compareEntries.
+func (m *member) adoptNewer(e Entry, sameStore bool) (t *tokens, adopted bool) {
+	now, filled := time.Now(), m.withTokensOf(e)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if held := m.entry(); compareEntries(&held, &e, sameStore) > 0 {
+		return m.tokens.Load(), false
+	}
+	t = newTokens(filled, fromStore, now)
+	m.publish(t)
+	m.unsaved = false
+	return t, true
+}
+
 // addedAgain takes what Add has stored under the member's ID. A new login counts.
 func (m *member) addedAgain(e Entry, newLogin bool) {
 	m.mu.Lock()

@@ -42,7 +42,7 @@ func (m *member) lift(key, of string, now time.Time) queuedMark {
 	stands := s.get(key)
 	k := newMark(time.Time{}, false, "", afterMark(latest(stands.stored, markedAt(stands.mark)), now), of)
 	k.since = now
-	m.marks.Store(s.with(keyedMark{key: key, mark: k, shared: true, stored: stands.stored}))
+	m.marks.Store(s.with(keyedMark{key: key, mark: k, shared: true, stored: stands.stored, base: stands.base}))
 	return queuedMark{key: key, mark: k.stored(), seen: stands.stored}
 }
 
@@ -123,7 +123,7 @@ func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedM
 		return keyedMark{}
 	}
 	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
-	set := keyedMark{key: key, mark: k, stored: stands.stored}
+	set := keyedMark{key: key, mark: k, stored: stands.stored, base: stands.base}
 	m.marks.Store(s.with(set))
 	m.group.standingChanged()
 	return set
@@ -145,7 +145,7 @@ func (m *member) copyMark(t *tokens, k keyedMark) keyedMark {
 	stands := m.marks.Load().get(k.key)
 	copied := newMark(k.mark.until, k.mark.retired, k.mark.reason, k.mark.since, of)
 	copied.at = afterMark(latest(stands.stored, markedAt(stands.mark)), k.mark.at)
-	set := keyedMark{key: k.key, mark: copied, stored: stands.stored}
+	set := keyedMark{key: k.key, mark: copied, stored: stands.stored, base: stands.base}
 	m.marks.Store(m.marks.Load().with(set))
 	m.group.standingChanged()
 	return set
@@ -160,7 +160,7 @@ func (m *member) shorten(k keyedMark, short *mark) bool {
 	if stands.mark != k.mark {
 		return false
 	}
-	m.marks.Store(s.with(keyedMark{key: k.key, mark: short, stored: stands.stored}))
+	m.marks.Store(s.with(keyedMark{key: k.key, mark: short, stored: stands.stored, base: stands.base}))
 	m.group.standingChanged()
 	return true
 }
@@ -190,7 +190,7 @@ func (m *member) wrote(q queuedMark) {
 	s := m.marks.Load()
 	if stands := s.get(q.key); stands.mark != nil && stands.stored.Equal(q.seen) {
 		stands.stored = q.mark.At
-		stands.held = stands.held || stands.mark.at.Equal(q.mark.At)
+		stands.base = latest(stands.base, q.mark.At)
 		m.marks.Store(s.with(stands))
 	}
 }
@@ -219,7 +219,7 @@ func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
 		}
 		switch {
 		case !ours.shared, !ours.mark.at.After(theirs.At):
-		case !ours.held && m.isWriting(): // it may be in the queue
+		case m.isWriting() && !ours.base.Equal(ours.mark.at): // it may be in the queue
 			m.group.pool.view.noteAhead(m)
 		default:
 			writes = append(writes, queuedMark{key: key, mark: ours.mark.stored(), seen: theirs.At})
@@ -230,16 +230,14 @@ func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
 }
 
 // mergeMark returns the newer of the mark that is known under a key, if there is one, and the one
-// that the store has there; a zero value stands for none. One that the store has never had gives way
-// to whatever is new there: its writer had not seen that when the request left.
+// that the store has there; a zero value stands for none.
 func mergeMark(ours keyedMark, theirs Mark, now time.Time) keyedMark {
-	news := !theirs.At.Equal(ours.stored)
 	switch {
 	case theirs.At.IsZero():
-	case ours.mark == nil, theirs.At.After(ours.mark.at), news && !ours.held && !theirs.At.Equal(ours.mark.at):
-		return keyedMark{key: ours.key, mark: readMark(theirs, now), shared: true, held: true, stored: theirs.At}
-	case theirs.At.Equal(ours.mark.at):
-		ours.shared, ours.held = true, true
+	case ours.mark != nil && theirs.At.Equal(ours.mark.at):
+		ours.shared, ours.base = true, theirs.At
+	case ours.mark == nil, theirs.At.After(ours.base):
+		return keyedMark{key: ours.key, mark: readMark(theirs, now), shared: true, stored: theirs.At, base: theirs.At}
 	}
 	ours.stored = theirs.At
 	return ours

@@ -30,6 +30,17 @@ func (m *member) refuses(h Holding) error {
 	return nil
 }
 
+// removed takes the member out of the pool for a removal that was found in the store, unless a person
+// has logged in anew meanwhile.
+func (m *member) removed(e Entry) {
+	if held := m.entry(); compareEntries(&held, &e, true) > 0 {
+		m.group.pool.view.noteAhead(m)
+		return
+	}
+	m.group.drop(m)
+	m.group.bury(e, 0, m.group.pool.view.current())
+}
+
 // over returns the record e, which a pool holds, as it is written over the one that is stored: with
 // tokens and history of e, and with what people may have changed in the stored one.
 func (e *Entry) over(h Holding) Entry {

@@ -86,12 +86,14 @@ func (m *member) takeFound(ctx context.Context, e Entry) {
 	held := m.entry()
 	switch {
 	case e.Removed:
-		m.group.drop(m)
-		m.group.bury(e, 0, m.group.pool.view.current())
+		m.removed(e)
 		return
 	case !sameTokens(held.Credential, e.Credential):
+		if _, adopted := m.adoptNewer(e, true); !adopted {
+			m.group.pool.view.noteAhead(m) // an exchange, or a person, has been quicker
+			return
+		}
 		m.group.pool.noteWritten(m.key())
-		m.adopt(m.withTokensOf(e))
 		m.emit(ctx, Event{Type: Adopted})
 	default:
 		m.saved(e)

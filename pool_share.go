@@ -175,8 +175,7 @@ func (g *merging) returnTo(identity string) {
 		if m == nil {
 			continue
 		}
-		if held := m.entry(); compareEntries(&e, &held, false) > 0 {
-			m.adopt(e)
+		if _, adopted := m.adoptNewer(e, false); adopted {
 			m.setHome(identity)
 		}
 	}
@@ -230,8 +229,7 @@ func (g *merging) takeKnown(m *member, e Entry) {
 		g.pool.view.noteAhead(m)
 		return
 	case e.Removed:
-		m.group.drop(m)
-		m.group.bury(e, 0, g.identity)
+		m.removed(e)
 		return
 	case !sameTokens(held.Credential, e.Credential) || c < 0:
 		g.adopt(m, e, sameStore)
@@ -248,14 +246,13 @@ func (g *merging) adopt(m *member, e Entry, sameStore bool) {
 	if !sameStore && m.isUnsaved() {
 		g.pool.view.keepUnsaved(m.setHome(g.identity), m.key(), m.entry())
 	}
-	other := m.tokens.Load().digest != digest(e.Credential.AccessToken)
-	if m.place.Load().follow == nil {
-		m.adopt(e)
-	} else {
-		m.adopt(m.withTokensOf(e))
-		other = false
+	before := m.tokens.Load().digest
+	t, adopted := m.adoptNewer(e, sameStore)
+	if !adopted {
+		g.complete = false
+		return
 	}
-	if other {
+	if t.digest != before {
 		g.tell = append(g.tell, Event{Type: Adopted, Provider: m.group.name, ID: m.id})
 	}
 }
@@ -330,6 +327,10 @@ func (g *group) addNew(e Entry) *member {
 // addStored makes a record that Add has stored the one in use.
 func (g *group) addStored(e Entry, newLogin bool) *member {
 	m := g.find(e.Credential.ID)
+	if tomb, ok := g.tombstone(e.Credential.ID); m == nil && ok && compareEntries(&tomb.entry, &e, true) > 0 {
+		g.pool.view.noteRemoval(credentialKey{g.name, e.Credential.ID})
+		return nil
+	}
 	if m == nil {
 		return g.addNew(e)
 	}

@@ -409,7 +409,7 @@ func TestBoundsOfAMark(t *testing.T) {
 		{"model:", Mark{}, `"model:" is no key of a mark`},
 		{"models:a", Mark{}, `"models:a" is no key of a mark`},
 		{"Token", Mark{}, `"Token" is no key of a mark`},
-		{"model:" + x, Mark{}, "the key of a mark has 4103 bytes, at most 4096 are kept"},
+		{"model:" + x, Mark{}, "the key of a mark has 4103 bytes, at most 1024 are kept"},
 		{"model:\xff", Mark{}, "the key of a mark is no valid UTF-8"},
 		{"token", Mark{Reason: x}, "the reason of a mark has 4097 bytes, at most 4096 are kept"},
 		{"token", Mark{Reason: "\xff"}, "the reason of a mark is no valid UTF-8"},
