@@ -36,6 +36,7 @@ type world struct {
 	running map[string]int // actions that have not ended
 	log     []string
 	broken  []violation
+	takes   bool // the store has the credential in the end, so that everything can be saved
 }
 
 // violation is an invariant that a schedule has broken.
