@@ -150,15 +150,11 @@ func (v *truth) top(passes func(*statement) bool) (top *statement) {
 	return top
 }
 
-// couldKnow reports whether a process that lives knew, before s was said, of the statement top and
-// of the login that s brings: s must give way then. v.mu is held.
+// couldKnow reports whether the process that has added s knew, before, of the statement top and of
+// the login that s brings: s must give way then.
 func (s *statement) couldKnow(top *statement) bool {
-	for p, since := range top.known {
-		if p.lives() && since.Before(s.said) && p.knowsLogin(s.pair.login, s.said) {
-			return true
-		}
-	}
-	return false
+	since, ok := top.known[s.by]
+	return ok && since.Before(s.said) && s.by.knowsLogin(s.pair.login, s.said)
 }
 
 // knowsLogin reports whether the process knew a pair of a login before that time.
