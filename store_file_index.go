@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -279,4 +280,18 @@ func (r *fileIndexReader) place(hash uint64) (int, bool) {
 	}
 	at, ok := r.places[hash]
 	return at, ok
+}
+
+// others returns the members that this version does not know, as lines of JSON.
+func (f *fileFrame) others() []byte {
+	var b bytes.Buffer
+	for _, m := range f.members {
+		switch m.name {
+		case "format", "version", "identity", "stamp":
+			continue
+		}
+		name, _ := json.Marshal(m.name) // a string can be encoded
+		fmt.Fprintf(&b, "\t%s: %s,\n", name, m.value)
+	}
+	return b.Bytes()
 }

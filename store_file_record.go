@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -24,14 +23,9 @@ const fileFormat = "reauth"
 
 // fileRecordJSON is an element of the member "credentials".
 type fileRecordJSON struct {
-	storedCredential
-	Login       time.Time                  `json:"login,omitzero"`
-	Removed     bool                       `json:"removed,omitempty"`
-	Generation  int64                      `json:"generation,omitempty"`
-	Spent       []string                   `json:"spent,omitempty"`
-	Marks       map[string]json.RawMessage `json:"marks,omitempty"`
-	LastRefresh time.Time                  `json:"last_refresh,omitzero"`
-	Standing    json.RawMessage            `json:"standing,omitempty"` // of version 1
+	storedRecord
+	Marks    map[string]json.RawMessage `json:"marks,omitempty"`
+	Standing json.RawMessage            `json:"standing,omitempty"` // of version 1
 }
 
 // parseFileRecord reads one element of the member "credentials". The error names what is wrong and
@@ -61,10 +55,7 @@ func parseFileRecord(raw []byte) (Entry, error) {
 
 // entry returns the record without what only version 1 has.
 func (r *fileRecordJSON) entry() (Entry, error) {
-	e := Entry{
-		Credential: Credential(r.storedCredential), Login: r.Login, Removed: r.Removed,
-		Generation: r.Generation, Spent: r.Spent, LastRefresh: r.LastRefresh,
-	}
+	e := r.storedRecord.entry()
 	e.Credential.Provider = canonicalName(r.Provider) // a person may have written an alias
 	if len(r.Marks) > 0 {
 		e.Marks = make(map[string]Mark, len(r.Marks))
@@ -89,6 +80,9 @@ func keyOf(raw []byte) (e Entry) {
 	return e
 }
 
+// withoutTypes takes the names of our types out of the path of a member.
+var withoutTypes = strings.NewReplacer("storedRecord.", "", "storedCredential.", "")
+
 // wrongKind says which member has a value of a wrong kind. Its words hold nothing of the content,
 // which is full of secrets. Other errors are returned as they are if they are about the syntax.
 func wrongKind(err error) error {
@@ -98,7 +92,7 @@ func wrongKind(err error) error {
 	case errors.As(err, &syntax):
 		return err
 	case errors.As(err, &kind) && kind.Field != "":
-		return fmt.Errorf("%s cannot be a JSON %s", strings.ReplaceAll(kind.Field, "storedCredential.", ""), kind.Value)
+		return fmt.Errorf("%s cannot be a JSON %s", withoutTypes.Replace(kind.Field), kind.Value)
 	case errors.As(err, &kind):
 		return fmt.Errorf("it is a JSON %s and no object", kind.Value)
 	}
@@ -115,11 +109,7 @@ func encodeFileRecord(old []byte, e Entry) ([]byte, error) {
 			return nil, wrongKind(err)
 		}
 	}
-	r := fileRecordJSON{
-		storedCredential: toStored(e.Credential), Login: stamp(e.Login), Removed: e.Removed,
-		Generation: e.Generation, Spent: e.Spent, LastRefresh: stamp(e.LastRefresh),
-		Standing: unknownStanding(was.Standing),
-	}
+	r := fileRecordJSON{storedRecord: toStoredRecord(e), Standing: unknownStanding(was.Standing)}
 	var err error
 	if r.Marks, err = encodeMarks(was.Marks, e.Marks); err != nil {
 		return nil, err
@@ -153,58 +143,6 @@ func sameMark(raw json.RawMessage, m storedMark) bool {
 	var was storedMark
 	return json.Unmarshal(raw, &was) == nil && was.Until.Equal(m.Until) && was.At.Equal(m.At) &&
 		was.Reason == m.Reason && was.Of == m.Of
-}
-
-// oldSpentKey is where version 1 keeps the digests of spent refresh tokens in the metadata.
-const oldSpentKey = "reauth-spent"
-
-// oldStanding is how version 1 says how a credential stands.
-type oldStanding struct {
-	AsideUntil  time.Time `json:"aside_until"`
-	Retired     bool      `json:"retired"`
-	Reason      string    `json:"reason"`
-	LastRefresh time.Time `json:"last_refresh"`
-	At          time.Time `json:"at"`
-	Of          string    `json:"of"`
-	Spending    string    `json:"spending"`
-}
-
-// upgradeEntry says in the words of version 2 what a record of version 1 says. A record that could
-// not be read when the file was upgraded still is in the words of version 1 when somebody mends it.
-func upgradeEntry(e Entry, standing json.RawMessage) (Entry, error) {
-	if spent, ok := e.Credential.Metadata[oldSpentKey]; ok {
-		e.Spent = withSpent(e.Spent, strings.Fields(spent)...)
-		delete(e.Credential.Metadata, oldSpentKey)
-	}
-	if len(e.Credential.Metadata) == 0 {
-		e.Credential.Metadata = nil
-	}
-	var s oldStanding
-	if len(standing) == 0 {
-		return e, nil
-	}
-	if err := json.Unmarshal(standing, &s); err != nil {
-		return e, errors.New("its standing cannot be read")
-	}
-	if s != (oldStanding{}) {
-		s.restore(&e)
-	}
-	return e, nil
-}
-
-// restore says in the words of version 2 how a credential stood.
-func (s *oldStanding) restore(e *Entry) {
-	e.LastRefresh = s.LastRefresh
-	if s.Spending != "" {
-		e.Spending = Spending{Of: s.Spending, Since: s.At}
-	}
-	until := s.AsideUntil
-	if s.Retired {
-		until = forever
-	}
-	if s.Of != "" && s.Of == digest(e.Credential.AccessToken) && !until.IsZero() {
-		e.Marks = map[string]Mark{tokenMark: {Until: until, At: s.At, Reason: s.Reason, Of: s.Of}}
-	}
 }
 
 // unknownStanding returns the members of a standing of version 1 that it never had; nil if none.

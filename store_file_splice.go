@@ -1,7 +1,6 @@
 package reauth
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
@@ -68,20 +67,6 @@ func (x *fileIndex) head(identity string) string {
 	const layout = "{\n\t\"format\": %q,\n\t\"version\": %d,\n\t\"identity\": %s,\n\t\"stamp\": %q,\n%s\t\"credentials\": ["
 	return fmt.Sprintf(layout,
 		fileFormat, fileVersion, name, rand.Text(), x.others)
-}
-
-// others returns the members that this version does not know, as lines of JSON.
-func (f *fileFrame) others() []byte {
-	var b bytes.Buffer
-	for _, m := range f.members {
-		switch m.name {
-		case "format", "version", "identity", "stamp":
-			continue
-		}
-		name, _ := json.Marshal(m.name) // a string can be encoded
-		fmt.Fprintf(&b, "\t%s: %s,\n", name, m.value)
-	}
-	return b.Bytes()
 }
 
 // oldestTombstone returns the place of the removal that goes when one more, at the place at, would

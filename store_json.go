@@ -21,6 +21,36 @@ type storedCredential struct {
 	Metadata     map[string]string `json:"metadata,omitempty"`
 }
 
+// storedRecord is a record in the JSON of the durable stores, without marks and Spending.
+type storedRecord struct {
+	storedCredential
+	Login       time.Time `json:"login,omitzero"`
+	Removed     bool      `json:"removed,omitempty"`
+	Generation  int64     `json:"generation,omitempty"`
+	Spent       []string  `json:"spent,omitempty"`
+	LastRefresh time.Time `json:"last_refresh,omitzero"`
+}
+
+// toStoredRecord returns e as it is stored. The record of a removed credential has no tokens.
+func toStoredRecord(e Entry) storedRecord {
+	c := e.Credential
+	if e.Removed {
+		c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{}
+	}
+	return storedRecord{
+		storedCredential: toStored(c), Login: stamp(e.Login), Removed: e.Removed,
+		Generation: e.Generation, Spent: e.Spent, LastRefresh: stamp(e.LastRefresh),
+	}
+}
+
+// entry returns the record without marks and Spending.
+func (r *storedRecord) entry() Entry {
+	return Entry{
+		Credential: Credential(r.storedCredential), Login: r.Login, Removed: r.Removed,
+		Generation: r.Generation, Spent: r.Spent, LastRefresh: r.LastRefresh,
+	}
+}
+
 // storedMark is a mark in the JSON of the durable stores.
 type storedMark struct {
 	Until  time.Time `json:"until,omitzero"`

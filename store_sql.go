@@ -42,7 +42,7 @@ type SQLStore struct {
 	// change after first use.
 	Claim time.Duration
 
-	db      *sql.DB
+	db      sqlDB
 	dialect sqlDialect
 	claims  sync.Map // credentialKey → *sqlClaim
 }
@@ -61,7 +61,7 @@ func NewSQLStore(ctx context.Context, db *sql.DB) (*SQLStore, error) {
 	if err != nil {
 		return nil, wrapSQL(err)
 	}
-	return &SQLStore{db: db, dialect: d}, nil
+	return &SQLStore{db: sqlDB{db}, dialect: d}, nil
 }
 
 var _ Store = (*SQLStore)(nil)
@@ -77,7 +77,7 @@ func (s *SQLStore) Load(ctx context.Context, version string) (Snapshot, error) {
 func (s *SQLStore) load(ctx context.Context, version string) (Snapshot, error) {
 	n, nonce, ok := parseSQLVersion(version)
 	if ok {
-		v, err := s.view(ctx, s.dialect.head(), n, nonce)
+		v, err := s.db.view(ctx, s.dialect.head(), n, nonce)
 		if err != nil {
 			return Snapshot{}, err
 		}
@@ -87,7 +87,7 @@ func (s *SQLStore) load(ctx context.Context, version string) (Snapshot, error) {
 		ok = v.known
 	}
 	if ok {
-		v, err := s.view(ctx, s.dialect.viewSince(), n, nonce)
+		v, err := s.db.view(ctx, s.dialect.viewSince(), n, nonce)
 		if err != nil {
 			return Snapshot{}, err
 		}
@@ -95,7 +95,7 @@ func (s *SQLStore) load(ctx context.Context, version string) (Snapshot, error) {
 			return v.snapshot(true), nil
 		}
 	}
-	v, err := s.view(ctx, s.dialect.viewOfAll())
+	v, err := s.db.view(ctx, s.dialect.viewOfAll())
 	if err != nil {
 		return Snapshot{}, err
 	}

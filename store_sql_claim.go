@@ -131,7 +131,7 @@ func (s *SQLStore) tryClaim(ctx context.Context, key credentialKey, holder strin
 	statement, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(dropTimeout, cancel) })()
-	n, err := s.execWithin(ctx, statement, `INSERT INTO reauth_claims (provider, id, holder, until)
+	n, err := s.db.execWithin(ctx, statement, `INSERT INTO reauth_claims (provider, id, holder, until)
 		VALUES ($1, $2, $3, `+now+` + CAST($4 AS BIGINT))
 		ON CONFLICT (provider, id) DO UPDATE SET holder = excluded.holder, until = excluded.until
 		WHERE reauth_claims.holder = excluded.holder
@@ -143,7 +143,7 @@ func (s *SQLStore) tryClaim(ctx context.Context, key credentialKey, holder strin
 
 // renewClaim prolongs a claim that is still there, and reports whether it was.
 func (s *SQLStore) renewClaim(ctx context.Context, key credentialKey, holder string) (bool, error) {
-	n, err := s.exec(ctx, `UPDATE reauth_claims SET until = `+s.dialect.now+` + CAST($1 AS BIGINT)
+	n, err := s.db.exec(ctx, `UPDATE reauth_claims SET until = `+s.dialect.now+` + CAST($1 AS BIGINT)
 		WHERE provider = $2 AND id = $3 AND holder = $4`,
 		s.claimDuration().Milliseconds(), key.provider, key.id, holder)
 	return n > 0, err
@@ -197,6 +197,6 @@ func inBackground(cancel context.CancelFunc, f func()) (stop func()) {
 func (s *SQLStore) dropClaim(ctx context.Context, key credentialKey, holder string, timeout time.Duration) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer stop()
-	_, _ = s.exec(ctx, `DELETE FROM reauth_claims WHERE provider = $1 AND id = $2 AND holder = $3`,
+	_, _ = s.db.exec(ctx, `DELETE FROM reauth_claims WHERE provider = $1 AND id = $2 AND holder = $3`,
 		key.provider, key.id, holder)
 }

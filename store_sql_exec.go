@@ -12,21 +12,24 @@ import (
 	"github.com/reauth-go/reauth/internal/wait"
 )
 
+// sqlDB is the database of a store.
+type sqlDB struct{ *sql.DB }
+
 // exec runs one statement and returns how many rows it has changed.
-func (s *SQLStore) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	return s.execWithin(ctx, ctx, query, args...)
+func (db sqlDB) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	return db.execWithin(ctx, ctx, query, args...)
 }
 
 // execWithin is exec with one context for waiting while the database is busy, and another for the
 // statement itself.
-func (s *SQLStore) execWithin(waiting, statement context.Context, query string, args ...any) (n int64, err error) {
+func (db sqlDB) execWithin(waiting, statement context.Context, query string, args ...any) (n int64, err error) {
 	err = retryBusy(waiting, func() error {
 		if waiting.Err() != nil {
 			return context.Cause(waiting)
 		}
-		result, err := s.db.ExecContext(statement, query, args...)
+		result, err := db.ExecContext(statement, query, args...)
 		if isOnlyReading(err) {
-			result, err = s.execElsewhere(statement, query, args...)
+			result, err = db.execElsewhere(statement, query, args...)
 		}
 		if err != nil {
 			return err
@@ -43,9 +46,9 @@ const maxStale = 20
 // execElsewhere runs a statement that a connection refused because it only reads. After a failover
 // the idle connections still lead to the old server, which only reads now. They are discarded one
 // by one.
-func (s *SQLStore) execElsewhere(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	for range 1 + min(s.db.Stats().OpenConnections, maxStale) {
-		conn, err := s.db.Conn(ctx)
+func (db sqlDB) execElsewhere(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
+	for range 1 + min(db.Stats().OpenConnections, maxStale) {
+		conn, err := db.Conn(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +58,7 @@ func (s *SQLStore) execElsewhere(ctx context.Context, query string, args ...any)
 		}
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // discards it
 	}
-	return s.db.ExecContext(ctx, query, args...)
+	return db.ExecContext(ctx, query, args...)
 }
 
 // isOnlyReading reports whether a connection to PostgreSQL refused to write.
@@ -82,6 +85,8 @@ func isMissing(err error) bool {
 	return err != nil && (sqlState(err) == "42P01" || errors.Is(err, errNoMeta) ||
 		strings.Contains(err.Error(), "no such table"))
 }
+
+var errNoMeta = errors.New("the table reauth_meta is empty; put a backup of all tables reauth_* back, or drop them")
 
 // isClosed reports whether the program has closed the database. database/sql does not export the
 // error.

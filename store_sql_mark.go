@@ -43,7 +43,7 @@ func (s *SQLStore) mark(ctx context.Context, k credentialKey, key string, m Mark
 func (s *SQLStore) writeMark(
 	ctx context.Context, k credentialKey, key string, m Mark, seen time.Time,
 ) (n int64, err error) {
-	return s.exec(ctx, `INSERT INTO reauth_marks (provider, id, key, at, until, of, reason)
+	return s.db.exec(ctx, `INSERT INTO reauth_marks (provider, id, key, at, until, of, reason)
 		SELECT r.provider, r.id, CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT)
 		FROM reauth_records r WHERE r.provider = $1 AND r.id = $2 AND r.removed = 0 AND CAST($6 AS TEXT) <> ''
 		AND CAST($6 AS TEXT) IN (r.token_of, r.refresh_of, r.login_of)

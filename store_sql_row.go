@@ -8,51 +8,6 @@ import (
 	"time"
 )
 
-// sqlRecord is a record in the JSON of reauth_records. Marks and Spending have tables of their own.
-type sqlRecord struct {
-	Provider     string            `json:"provider"`
-	ID           string            `json:"id"`
-	AccessToken  string            `json:"access_token,omitempty"`
-	RefreshToken string            `json:"refresh_token,omitempty"`
-	Expiry       time.Time         `json:"expiry,omitzero"`
-	AccountID    string            `json:"account_id,omitempty"`
-	ClientID     string            `json:"client_id,omitempty"`
-	Hosts        []string          `json:"hosts,omitempty"`
-	Priority     int               `json:"priority,omitempty"`
-	Metadata     map[string]string `json:"metadata,omitempty"`
-	Login        time.Time         `json:"login,omitzero"`
-	Removed      bool              `json:"removed,omitempty"`
-	Generation   int64             `json:"generation,omitempty"`
-	Spent        []string          `json:"spent,omitempty"`
-	LastRefresh  time.Time         `json:"last_refresh,omitzero"`
-}
-
-// newSQLRecord returns e as it is stored. A record of a removed credential has no tokens.
-func newSQLRecord(e Entry) sqlRecord {
-	c := e.Credential
-	if e.Removed {
-		c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{}
-	}
-	return sqlRecord{
-		Provider: c.Provider, ID: c.ID, AccessToken: c.AccessToken, RefreshToken: c.RefreshToken,
-		Expiry: stamp(c.Expiry), AccountID: c.AccountID, ClientID: c.ClientID, Hosts: c.Hosts, Priority: c.Priority,
-		Metadata: c.Metadata, Login: stamp(e.Login), Removed: e.Removed, Generation: e.Generation, Spent: e.Spent,
-		LastRefresh: stamp(e.LastRefresh),
-	}
-}
-
-// entry returns the record without marks and Spending.
-func (r *sqlRecord) entry() Entry {
-	return Entry{
-		Credential: Credential{
-			Provider: r.Provider, ID: r.ID, AccessToken: r.AccessToken, RefreshToken: r.RefreshToken,
-			Expiry: r.Expiry, AccountID: r.AccountID, ClientID: r.ClientID, Hosts: r.Hosts, Priority: r.Priority,
-			Metadata: r.Metadata,
-		},
-		Login: r.Login, Removed: r.Removed, Generation: r.Generation, Spent: r.Spent, LastRefresh: r.LastRefresh,
-	}
-}
-
 // sqlColumns are the columns of reauth_records that repeat what the record holds.
 type sqlColumns struct {
 	login, generation, removed  int64
@@ -80,7 +35,7 @@ type sqlRow struct {
 // encode returns the JSON and the columns that store e in the place of the row. Members of the JSON
 // that this program does not know stay.
 func (r *sqlRow) encode(e Entry) (raw string, columns sqlColumns, err error) {
-	record := newSQLRecord(e)
+	record := toStoredRecord(e)
 	b, err := overlay(json.RawMessage(r.raw), record)
 	stored := record.entry()
 	return string(b), columnsOf(&stored), err
@@ -88,7 +43,7 @@ func (r *sqlRow) encode(e Entry) (raw string, columns sqlColumns, err error) {
 
 // decode reads the row's JSON. The error does not wrap that of the JSON, which may quote a token.
 func (r *sqlRow) decode() error {
-	var record sqlRecord
+	var record storedRecord
 	if json.Unmarshal([]byte(r.raw), &record) != nil || record.Provider == "" {
 		return errors.New("its row in reauth_records holds no JSON of reauth; delete that row and log in again")
 	}

@@ -103,36 +103,6 @@ func dialectOf(ctx context.Context, db *sql.DB) (sqlDialect, error) {
 	return sqlDialect{}, fmt.Errorf("the database is neither PostgreSQL nor SQLite: %w; %w", failed[0], failed[1])
 }
 
-// openSchema makes the tables, or upgrades those of format 1. If several processes do so at once,
-// one of them succeeds and the others find its tables.
-func openSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
-	return retryBusy(ctx, func() error {
-		format, err := schemaFormat(ctx, db)
-		switch {
-		case err == nil:
-			return adaptSchema(ctx, db, d, format)
-		case isBusy(err):
-			return err
-		}
-		made := makeSchema(ctx, db, d)
-		if made == nil || isBusy(made) {
-			return made
-		}
-		if format, err := schemaFormat(ctx, db); err == nil { // another process was faster
-			return adaptSchema(ctx, db, d, format)
-		}
-		return fmt.Errorf("no tables of reauth are there (%w), and making them failed: %w", err, made)
-	})
-}
-
-// adaptSchema upgrades tables of format 1, and refuses those that this program does not know.
-func adaptSchema(ctx context.Context, db *sql.DB, d sqlDialect, format int) error {
-	if format == 1 {
-		return upgradeSchema(ctx, db, d)
-	}
-	return checkFormat(format)
-}
-
 // queryer is a database, or a transaction in it.
 type queryer interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -146,8 +116,6 @@ func schemaFormat(ctx context.Context, q queryer) (format int, err error) {
 	}
 	return format, err
 }
-
-var errNoMeta = errors.New("the table reauth_meta is empty; put a backup of all tables reauth_* back, or drop them")
 
 // checkFormat refuses tables that this program does not know.
 func checkFormat(format int) error {

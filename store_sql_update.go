@@ -79,7 +79,7 @@ func (u *sqlUpdate) read(ctx context.Context, claim *sqlClaim) (Holding, error) 
 
 // viewKey reads one record.
 func (s *SQLStore) viewKey(ctx context.Context, key credentialKey) (*sqlView, error) {
-	return s.view(ctx, s.dialect.viewOfKey(), key.provider, key.id)
+	return s.db.view(ctx, s.dialect.viewOfKey(), key.provider, key.id)
 }
 
 // call calls fn, and ends Spend behind it.
@@ -119,7 +119,7 @@ func (u *sqlUpdate) writeSpending(ctx context.Context, sp Spending) error {
 	if !still {
 		return errClaimLost
 	}
-	n, err := u.s.exec(ctx, `INSERT INTO reauth_spending (provider, id, of, since, holder)
+	n, err := u.s.db.exec(ctx, `INSERT INTO reauth_spending (provider, id, of, since, holder)
 		SELECT c.provider, c.id, CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT)
 		FROM reauth_claims c WHERE c.provider = $1 AND c.id = $2 AND c.holder = $3
 		ON CONFLICT (provider, id) DO UPDATE SET of = excluded.of, since = excluded.since, holder = excluded.holder`,
@@ -221,11 +221,11 @@ func (s *SQLStore) replace(ctx context.Context, u *sqlUnsaved, raw string, c sql
 		u.key.provider, u.key.id, c.login, c.generation, c.removed, c.tokenOf, c.refreshOf, c.loginOf, raw, u.identity,
 	}
 	if u.was.found {
-		return s.exec(ctx, `UPDATE reauth_records SET login = $3, generation = $4, removed = $5, token_of = $6,
+		return s.db.exec(ctx, `UPDATE reauth_records SET login = $3, generation = $4, removed = $5, token_of = $6,
 			refresh_of = $7, login_of = $8, record = $9 WHERE provider = $1 AND id = $2 AND record = $11
 			AND EXISTS (SELECT 1 FROM reauth_meta WHERE identity = $10)`, append(args, u.was.raw)...)
 	}
-	return s.exec(ctx, sqlInsertRecord+` FROM reauth_meta WHERE identity = CAST($10 AS TEXT)
+	return s.db.exec(ctx, sqlInsertRecord+` FROM reauth_meta WHERE identity = CAST($10 AS TEXT)
 		ON CONFLICT (provider, id) DO NOTHING`, args...)
 }
 
@@ -258,7 +258,7 @@ func (u *sqlUnsaved) stored(raw string, v *sqlView, err error) Entry {
 			return now.entry
 		}
 	}
-	record := newSQLRecord(u.got)
+	record := toStoredRecord(u.got)
 	e := record.entry()
 	e.Marks = u.was.entry.Marks
 	e.Marks = e.boundMarks()
@@ -271,7 +271,7 @@ func (s *SQLStore) forgetRemoved(ctx context.Context, e *Entry) {
 	if !e.Removed {
 		return
 	}
-	_, _ = s.exec(ctx, `DELETE FROM reauth_records WHERE removed = 1 AND (provider, id) IN (
+	_, _ = s.db.exec(ctx, `DELETE FROM reauth_records WHERE removed = 1 AND (provider, id) IN (
 		SELECT provider, id FROM reauth_records WHERE removed = 1
 		ORDER BY login DESC, position DESC LIMIT 1000000 OFFSET `+fmt.Sprint(maxTombstones)+`)`)
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // sqlOldRow is a row of reauth_credentials, of format 1, with its row of reauth_standings.
@@ -18,15 +17,34 @@ type sqlOldRow struct {
 	credential, standing string
 }
 
-// sqlOldStanding is the JSON of reauth_standings.
-type sqlOldStanding struct {
-	AsideUntil  time.Time `json:"aside_until"`
-	Retired     bool      `json:"retired"`
-	Reason      string    `json:"reason"`
-	LastRefresh time.Time `json:"last_refresh"`
-	At          time.Time `json:"at"`
-	Of          string    `json:"of"`
-	Spending    string    `json:"spending"`
+// openSchema makes the tables, or upgrades those of format 1. If several processes do so at once,
+// one of them succeeds and the others find its tables.
+func openSchema(ctx context.Context, db *sql.DB, d sqlDialect) error {
+	return retryBusy(ctx, func() error {
+		format, err := schemaFormat(ctx, db)
+		switch {
+		case err == nil:
+			return adaptSchema(ctx, db, d, format)
+		case isBusy(err):
+			return err
+		}
+		made := makeSchema(ctx, db, d)
+		if made == nil || isBusy(made) {
+			return made
+		}
+		if format, err := schemaFormat(ctx, db); err == nil { // another process was faster
+			return adaptSchema(ctx, db, d, format)
+		}
+		return fmt.Errorf("no tables of reauth are there (%w), and making them failed: %w", err, made)
+	})
+}
+
+// adaptSchema upgrades tables of format 1, and refuses those that this program does not know.
+func adaptSchema(ctx context.Context, db *sql.DB, d sqlDialect, format int) error {
+	if format == 1 {
+		return upgradeSchema(ctx, db, d)
+	}
+	return checkFormat(format)
 }
 
 // upgradeSchema turns the tables of format 1 into those of sqlFormat, in one transaction. Those of
@@ -169,27 +187,14 @@ func (r *sqlOldRow) upgraded() (raw string, columns sqlColumns, e Entry) {
 // entry returns the row as a record: of no known login, and of generation 0. What its standing says
 // of another access token than its own is void.
 func (r *sqlOldRow) entry() (Entry, error) {
-	var old sqlRecord
+	var old storedRecord
 	if err := json.Unmarshal([]byte(r.credential), &old); err != nil {
 		return Entry{}, err
 	}
 	old.Provider, old.ID = r.key.provider, r.key.id
-	e := old.entry()
-	e.Spent = withSpent(nil, strings.Fields(e.Credential.Metadata[oldSpentKey])...)
-	delete(e.Credential.Metadata, oldSpentKey)
-	var s sqlOldStanding
-	if r.standing != "" && json.Unmarshal([]byte(r.standing), &s) != nil {
-		s = sqlOldStanding{} // one that cannot be read says nothing
+	e, err := upgradeEntry(old.entry(), json.RawMessage(r.standing))
+	if err != nil { // a standing that cannot be read says nothing
+		e, err = upgradeEntry(old.entry(), nil)
 	}
-	e.LastRefresh = s.LastRefresh
-	if s.Retired {
-		s.AsideUntil = forever
-	}
-	if !s.AsideUntil.IsZero() && s.Of != "" && s.Of == digest(e.Credential.AccessToken) {
-		e.Marks = map[string]Mark{tokenMark: {Until: s.AsideUntil, At: s.At, Reason: s.Reason, Of: s.Of}}
-	}
-	if s.Spending != "" && s.Spending == digest(e.Credential.RefreshToken) {
-		e.Spending = Spending{Of: s.Spending, Since: s.At}
-	}
-	return e, nil
+	return e, err
 }

@@ -76,9 +76,9 @@ func (d sqlDialect) viewSince() string {
 }
 
 // view runs the statement of a view.
-func (s *SQLStore) view(ctx context.Context, query string, args ...any) (v *sqlView, err error) {
+func (db sqlDB) view(ctx context.Context, query string, args ...any) (v *sqlView, err error) {
 	err = retryBusy(ctx, func() error {
-		rows, err := s.db.QueryContext(ctx, query, args...)
+		rows, err := db.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
