@@ -150,11 +150,11 @@ func (v *truth) top(passes func(*statement) bool) (top *statement) {
 	return top
 }
 
-// couldKnow reports whether the process that has added s knew, before, of the statement top and of
-// the login that s brings: s must give way then.
+// couldKnow reports whether the process that has added s has come, before, from the login that s
+// brings to the statement top: s must give way then.
 func (s *statement) couldKnow(top *statement) bool {
 	since, ok := top.known[s.by]
-	return ok && since.Before(s.said) && s.by.knowsLogin(s.pair.login, s.said)
+	return ok && since.Before(s.said) && s.by.knowsLogin(s.pair.login, since)
 }
 
 // knowsLogin reports whether the process knew a pair of a login before that time.
