@@ -1,0 +1,312 @@
+package recordtest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/reauth-go/reauth"
+)
+
+// truth is what has happened to the store, as nobody but the model knows it.
+type truth struct {
+	mu         sync.Mutex           // guards what follows
+	faulted    time.Time            // when the place was last put back, moved or deleted
+	skewed     bool                 // a process whose clock is wrong has written a mark
+	statements map[int64]*statement // of people, by Login in nanoseconds
+	saved      map[string]saved     // when a pair was stored first, by refresh token
+	marks      []*mark
+	resets     []reset
+	refusals   []refusal
+}
+
+// statement is what a person has said last, at some time: a login, or a removal.
+type statement struct {
+	login    time.Time
+	said     time.Time // when it was stored
+	removed  bool
+	pair     pair
+	current  bool // the pair was not rotated away then
+	fromEnv  bool // a program has added the pair of its environment
+	env      bool // that, and no person has spoken
+	by       *process
+	known    map[*process]time.Time // since when
+	identity map[string]bool        // of the stores that have had it
+}
+
+func (s *statement) String() string {
+	switch {
+	case s.removed:
+		return "the removal by " + s.by.name
+	case s.env:
+		return fmt.Sprintf("login %d from the environment of %s", s.pair.login, s.by.name)
+	}
+	return fmt.Sprintf("login %d by %s", s.pair.login, s.by.name)
+}
+
+// mark is a mark that was stored.
+type mark struct {
+	reauth.Mark
+	key    string
+	by     *process
+	stored time.Time // when
+	sent   time.Time // when the request left that it is about
+	known  map[*process]bool
+}
+
+// reset is a Reset that was done.
+type reset struct {
+	by    *process
+	begun time.Time
+	of    string // the login, as marks name it; empty: not known
+}
+
+// refusal is an answer of the API that is none.
+type refusal struct {
+	by             *process
+	sent, answered time.Time
+}
+
+// saved tells when a pair was stored first, and with which Login.
+type saved struct{ at, login time.Time }
+
+// fault notes that somebody has put the place back, moved or deleted it.
+func (v *truth) fault() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.faulted = time.Now()
+}
+
+func (v *truth) noteRefusal(p *process, sent, answered time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.refusals = append(v.refusals, refusal{p, sent, answered})
+}
+
+func (v *truth) noteReset(p *process, begun time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.resets = append(v.resets, reset{by: p, begun: begun, of: p.knows.loginOf()})
+}
+
+// stored notes that a record was stored. The context tells who has asked for it.
+func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nolint:revive // the process goes first
+	v.mu.Lock()
+	s := v.statements[e.Login.UnixNano()]
+	action, byPerson := ctx.Value(actionKey{}).(string)
+	if s == nil && byPerson {
+		s = &statement{
+			login: e.Login, said: time.Now(), removed: e.Removed, by: p, env: action == doEnv, fromEnv: action == doEnv,
+			current: p.w.fake.Current(e.Credential.RefreshToken),
+			pair:    p.w.provider.nameOf(e.Credential.RefreshToken),
+			known:   make(map[*process]time.Time), identity: make(map[string]bool),
+		}
+		if v.statements == nil {
+			v.statements = make(map[int64]*statement)
+		}
+		v.statements[e.Login.UnixNano()] = s
+		if s.env {
+			s.env = !v.mayStandFor(p, e)
+		}
+	}
+	if rt := e.Credential.RefreshToken; rt != "" {
+		if v.saved == nil {
+			v.saved = make(map[string]saved)
+		}
+		if v.saved[rt].at.IsZero() {
+			v.saved[rt] = saved{time.Now(), e.Login}
+		}
+	}
+	v.mu.Unlock()
+	v.seen(p, e, "")
+}
+
+// mayStandFor reports whether a pair from an environment is as good as a login by a person: it was
+// not rotated away, and either nobody has logged in since or it was never stored. v.mu is held.
+func (v *truth) mayStandFor(p *process, e *reauth.Entry) bool {
+	others := func(s *statement) bool { return !s.env && !s.login.Equal(e.Login) }
+	top, login := v.top(others), v.top(func(s *statement) bool { return !s.removed && others(s) })
+	isNew := v.saved[e.Credential.RefreshToken].at.IsZero()
+	again := (top == nil || top.removed) &&
+		(login == nil || login.pair.login <= p.w.provider.nameOf(e.Credential.RefreshToken).login)
+	return (again || isNew) && p.w.fake.Current(e.Credential.RefreshToken)
+}
+
+// mayFollow reports whether s, which is later, may stand where a process that lives knows of top.
+func (s *statement) mayFollow(top *statement) bool {
+	return !s.env || top.removed && s.current || !s.couldKnow(top)
+}
+
+// top returns the latest statement that passes; nil if there is none. v.mu is held.
+func (v *truth) top(passes func(*statement) bool) (top *statement) {
+	for _, s := range v.statements {
+		if passes(s) && (top == nil || s.login.After(top.login)) {
+			top = s
+		}
+	}
+	return top
+}
+
+// couldKnow reports whether the process that has added s has come, before, from the login that s
+// brings to the statement top: s must give way then.
+func (s *statement) couldKnow(top *statement) bool {
+	since, ok := top.known[s.by]
+	return ok && since.Before(s.said) && s.by.knowsLogin(s.pair.login, since)
+}
+
+// knowsLogin reports whether the process knew a pair of a login before that time.
+func (p *process) knowsLogin(login int, before time.Time) bool {
+	p.knows.mu.Lock()
+	defer p.knows.mu.Unlock()
+	for token, since := range p.knows.pairs {
+		if since.Before(before) && p.w.provider.nameOf(token).login == login {
+			return true
+		}
+	}
+	return false
+}
+
+// hasEnvSince reports whether a pair from an environment was stored as a login after top.
+func (v *truth) hasEnvSince(top *statement) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.top(func(s *statement) bool { return s.fromEnv && s.login.After(top.login) }) != nil
+}
+
+// seen notes that a record has come to the knowledge of a process.
+func (v *truth) seen(p *process, e *reauth.Entry, identity string) {
+	p.knows.see(e)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s := v.statements[e.Login.UnixNano()]; s != nil {
+		if _, ok := s.known[p]; !ok {
+			s.known[p] = time.Now()
+		}
+		s.identity[identity] = true
+	}
+	for _, m := range v.marks {
+		if stands, ok := e.Marks[m.key]; ok && stands.At.Equal(m.At) && stands.Of == m.Of {
+			m.known[p] = true
+		}
+	}
+}
+
+// marked notes a mark that p has written.
+func (v *truth) marked(p *process, key string, m reauth.Mark) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.skewed = v.skewed || p.skew != 0
+	for _, old := range v.marks {
+		if old.key == key && old.At.Equal(m.At) && old.Of == m.Of { // written forward
+			old.known[p] = true
+			return
+		}
+	}
+	k := &mark{Mark: m, key: key, by: p, stored: time.Now(), known: map[*process]bool{p: true}}
+	k.sent = m.At.Add(-p.skew)
+	for _, r := range v.refusals {
+		if r.by == p && !r.answered.After(m.At.Add(-p.skew)) {
+			k.sent = r.sent
+		}
+	}
+	v.marks = append(v.marks, k)
+}
+
+// knowledge is what a process has come to know.
+type knowledge struct {
+	mu      *sync.Mutex
+	pairs   map[string]time.Time // refresh tokens, since when
+	mints   map[string]time.Time // when the store was read under the claim for the exchange that brought them
+	entered time.Time            // when the store was last read under a claim
+	last    string               // the login that was seen last, as marks name it
+}
+
+func newKnowledge() knowledge {
+	return knowledge{mu: new(sync.Mutex), pairs: make(map[string]time.Time), mints: make(map[string]time.Time)}
+}
+
+// read notes that the process reads the store under a claim.
+func (k *knowledge) read() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.entered = time.Now()
+}
+
+// minted notes that the process has got that refresh token.
+func (k *knowledge) minted(token string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mints[token] = k.entered
+	if _, ok := k.pairs[token]; !ok {
+		k.pairs[token] = time.Now()
+	}
+}
+
+// see notes that the process has read a record.
+func (k *knowledge) see(e *reauth.Entry) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if rt := e.Credential.RefreshToken; rt != "" {
+		k.last = loginOf(e.Login)
+		if _, ok := k.pairs[rt]; !ok {
+			k.pairs[rt] = time.Now()
+		}
+	}
+}
+
+// since returns since when the process knows a refresh token, and, if it has minted it, when it has
+// read the store before.
+func (k *knowledge) since(token string) (known, minted time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.pairs[token], k.mints[token]
+}
+
+// enteredAt returns when the process has last read the store under a claim.
+func (k *knowledge) enteredAt() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.entered
+}
+
+func (k *knowledge) loginOf() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.last
+}
+
+// digest and loginOf are how records name a token and a login.
+func digest(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:16])
+}
+
+func loginOf(login time.Time) string {
+	if login.IsZero() {
+		return "0"
+	}
+	return login.UTC().Format(time.RFC3339Nano)
+}
+
+// tell describes a record for people.
+func (w *world) tell(e *reauth.Entry) string {
+	if e.Removed {
+		return fmt.Sprintf("a removal at %v, generation %d", e.Login.Sub(w.begin), e.Generation)
+	}
+	return fmt.Sprintf("%v, added at %v, generation %d", w.provider.nameOf(e.Credential.RefreshToken),
+		e.Login.Sub(w.begin), e.Generation)
+}
+
+// tellMark describes a mark for people.
+func tellMark(m reauth.Mark) string {
+	if m.Until.IsZero() {
+		return "lifted"
+	}
+	return fmt.Sprintf("%q", m.Reason)
+}
