@@ -130,9 +130,9 @@ func (w *world) judgeStatements(f *last) {
 	newer := f.found && f.Login.After(top.login) && stands != nil && stands.mayFollow(top)
 	login := w.provider.nameOf(f.Credential.RefreshToken).login
 	switch {
-	case top.removed && v.hasEnvSince(top):
-		// the order knows no newest then: an older login that was added again is newer than a removal,
-		// which is newer than the login that has left the older one behind
+	case top.removed && v.hasEnvSince(top, 0), v.hasEnvSince(top, login):
+		// The order knows no newest then. An older login that was added again is newer than a removal,
+		// which is newer than the login that has left the older one behind.
 	case newer: // by somebody who has died, or from an environment that nobody could tell is out of date
 	case top.removed && f.isLive():
 		w.breaks("removed came back", "the store holds %s after %v", w.tellFinal(f), top)

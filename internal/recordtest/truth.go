@@ -169,11 +169,14 @@ func (p *process) knowsLogin(login int, before time.Time) bool {
 	return false
 }
 
-// hasEnvSince reports whether a pair from an environment was stored as a login after top.
-func (v *truth) hasEnvSince(top *statement) bool {
+// hasEnvSince reports whether a pair of that login, 0: of any, was added from an environment after
+// top, where nobody could tell that it is out of date.
+func (v *truth) hasEnvSince(top *statement, login int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.top(func(s *statement) bool { return s.fromEnv && s.login.After(top.login) }) != nil
+	return v.top(func(s *statement) bool {
+		return s.fromEnv && s.login.After(top.login) && s.mayFollow(top) && (login == 0 || s.pair.login == login)
+	}) != nil
 }
 
 // seen notes that a record has come to the knowledge of a process.
