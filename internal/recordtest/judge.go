@@ -225,7 +225,8 @@ func binds(e *reauth.Entry, of string) bool {
 		(of == digest(e.Credential.AccessToken) || of == digest(e.Credential.RefreshToken) || of == loginOf(e.Login))
 }
 
-// judgeResets: no Reset is undone by a mark about a request that left before.
+// judgeResets: no Reset is undone by a mark about a request that left before. It may be with wrong
+// clocks, after the store was put back, and where the store was swapped while both were under way.
 func (w *world) judgeResets(f *last) {
 	if !f.isLive() {
 		return
@@ -240,7 +241,7 @@ func (w *world) judgeResets(f *last) {
 		for _, m := range v.marks {
 			stands := f.Marks[m.key]
 			if !m.Until.IsZero() && stands.At.Equal(m.At) && stands.Of == m.Of && f.binds(m.Of) && m.sent.Before(r.begun) &&
-				!(v.skewed && v.faulted.After(m.sent)) {
+				!(v.skewed && v.faulted.After(m.sent)) && !(v.faulted.After(r.begun) && v.faulted.Before(m.stored)) {
 				defer w.breaks("reset undone", "%s has reset at %v; the mark %q of %s is about a request of %v", r.by.name,
 					r.begun.Sub(w.begin), m.key, m.by.name, m.sent.Sub(w.begin))
 			}
