@@ -181,6 +181,9 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 	if err == nil {
 		p.noteWritten(m.key())
 	}
+	if held := m.entry(); compareEntries(&held, &tomb, true) > 0 {
+		return nil // a person has logged in anew since
+	}
 	m.group.drop(m)
 	m.group.bury(tomb, p.view.nextChange(), p.view.current())
 	return nil

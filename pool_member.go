@@ -61,9 +61,11 @@ func (m *member) adoptNewer(e Entry, sameStore bool) (t *tokens, adopted bool) {
 	now, filled := time.Now(), m.withTokensOf(e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if held := m.entry(); compareEntries(&held, &e, sameStore) > 0 {
+	held := m.entry()
+	if compareEntries(&held, &e, sameStore) > 0 {
 		return m.tokens.Load(), false
 	}
+	filled.Spent = unite(&e, &held) // a store made anew does not know what this pool knows to be older
 	t = newTokens(filled, fromStore, now)
 	m.publish(t)
 	m.unsaved = false

@@ -22,11 +22,7 @@ func (m *member) pardon(now time.Time) (writes []queuedMark) {
 		if slices.ContainsFunc(writes, func(q queuedMark) bool { return q.key == key }) {
 			continue
 		}
-		of := loginOf(t.login.time())
-		if key == tokenMark {
-			of = t.digest
-		}
-		lifted := m.lift(key, of, now)
+		lifted := m.lift(key, loginOf(t.login.time()), now) // also of tokens that others hold
 		writes = append(writes, lifted)
 	}
 	if m.queue != nil {

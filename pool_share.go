@@ -59,16 +59,38 @@ func (p *Pool) lookAround(ctx context.Context) {
 	bounded, stop := context.WithTimeout(ctx, storeTimeout)
 	err := p.load(bounded)
 	stop()
-	switch {
-	case err != nil:
+	if err != nil {
 		p.emit(ctx, Event{Type: StoreFailed, Reason: "load", Err: err})
-	case p.view.lacks() && !p.view.writing.Swap(true):
-		p.work.startFromWorker(func() { // it waits for claims, and no look waits for it
-			defer p.view.writing.Store(false)
-			p.writeForward(ctx)
-		})
 	}
 	p.checkPrograms(ctx)
+}
+
+// writeSoon writes what the store lacks in the background: that waits for claims, and no look waits
+// for it. What a look finds missing meanwhile is written afterwards.
+func (p *Pool) writeSoon(ctx context.Context) {
+	v := &p.view
+	if !v.lacks() {
+		return
+	}
+	v.more.Store(true)
+	if v.writing.Swap(true) {
+		return
+	}
+	detached := context.WithoutCancel(ctx)
+	started := p.work.startFromWorker(func() {
+		for v.more.Load() {
+			for v.more.Swap(false) {
+				p.writeForward(detached)
+			}
+			v.writing.Store(false)
+			if !v.more.Load() || v.writing.Swap(true) {
+				return
+			}
+		}
+	})
+	if !started {
+		v.writing.Store(false)
+	}
 }
 
 // load adopts what the store holds, and tells about it.
@@ -115,6 +137,7 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 		v.version = "" // this pool has changed something meanwhile: all of it is to be read again
 	}
 	v.noteSeen(g.written)
+	p.writeSoon(ctx)
 	return g.tell, nil
 }
 

@@ -50,6 +50,7 @@ type storeView struct {
 	busy    atomic.Bool          // a background check is under way
 	look    atomic.Pointer[look] // the last one that was begun
 	writing atomic.Bool          // what the store lacks is being written
+	more    atomic.Bool          // a look has found more of that since
 	loading chan struct{}        // of size one: a lock, which respects a context, on loading the store
 	version string               // the store's version that was last merged; guarded by loading
 

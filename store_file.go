@@ -9,6 +9,7 @@ import (
 	"hash/maphash"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -90,7 +91,7 @@ func (s *FileStore) Load(_ context.Context, version string) (Snapshot, error) {
 	snap := Snapshot{
 		Entries: s.index.changedSince(since, content, parsed), Delta: known, Identity: s.index.identity,
 		Version: s.nonce + "-" + strconv.FormatInt(s.index.counter, 10),
-		Broken:  append(s.index.broken(), s.checkPlace()...),
+		Broken:  append(slices.Clone(s.index.broken), s.checkPlace()...),
 	}
 	s.sweep()
 	return snap, nil
@@ -116,19 +117,9 @@ func (s *FileStore) look(must bool) (content []byte, parsed []parsedEntry, err e
 	case !must && privatefile.IsUnchanged(s.path, s.index.seen):
 		return nil, nil, nil
 	}
-	place, err := resolvePlace(s.path)
+	file, err := s.read()
 	if err != nil {
 		return nil, nil, err
-	}
-	file, err := privatefile.Read(place.real, s.index.seed)
-	if err != nil {
-		return nil, nil, err
-	}
-	if file.Unfit != nil { // "is it ours?" comes before any advice
-		if _, err := frameFile(file.Content, func(int) int { return 0 }); err != nil {
-			return nil, nil, err
-		}
-		return nil, nil, file.Unfit
 	}
 	next := *s.index
 	next.seen = file.Seen
@@ -141,6 +132,21 @@ func (s *FileStore) look(must bool) (content []byte, parsed []parsedEntry, err e
 	}
 	s.index, s.known = &next, true
 	return file.Content, parsed, nil
+}
+
+// read returns the file to which the path leads. "Is it ours?" comes before any advice on it. s.mu
+// is held.
+func (s *FileStore) read() (privatefile.File, error) {
+	place, err := resolvePlace(s.path)
+	if err != nil {
+		return privatefile.File{}, err
+	}
+	file, err := privatefile.Read(place.real, s.index.seed)
+	if err != nil || file.Unfit == nil {
+		return file, err
+	}
+	_, err = frameFile(file.Content, func(int) int { return 0 })
+	return privatefile.File{}, cmp.Or(err, file.Unfit)
 }
 
 // missing says that the file was there and is gone. It returns nil at a first start. s.mu is held.
@@ -216,8 +222,8 @@ func (s *FileStore) vet() error {
 	return err
 }
 
-// folderIsGone reports whether the file was there and not even its folder is any more. Nothing is made
-// there then, which would be in the way of bringing it back.
+// folderIsGone reports whether the file was there and not even its folder is any more. Nothing is
+// made there then, which would be in the way of bringing it back.
 func (s *FileStore) folderIsGone() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,9 +30,9 @@ type fileClaim struct {
 
 // keptResult is the result of an Update that could not be stored.
 type keptResult struct {
-	entry     Entry
-	identity  string // of the store that it is for
-	unfitting error  // why it never can be stored; nil: it may be yet
+	entry    Entry
+	identity string // of the store that it is for
+	unfit    bool   // it can never be stored
 }
 
 // enter waits for the turn as long as ctx allows.

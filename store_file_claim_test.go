@@ -42,7 +42,9 @@ func tries(s reauth.Store, id string) error {
 	ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer stop()
 	wanted := errors.New("got it")
-	_, err := s.Update(ctx, "xai-oauth", id, func(reauth.Holding) (reauth.Entry, error) { return reauth.Entry{}, wanted })
+	_, err := s.Update(ctx, "xai-oauth", id, func(reauth.Holding) (reauth.Entry, error) {
+		return reauth.Entry{}, wanted
+	})
 	if errors.Is(err, wanted) {
 		return nil
 	}
@@ -230,7 +232,7 @@ func TestFileStoreStoresNothingOverANewerRecord(t *testing.T) {
 		"as it was":        {func(s string) string { return s }, true},
 		"a new login":      {replaced(`"rt-1"`, `"rt-new", "login": "2030-01-01T00:00:00Z"`), false},
 		"the pair it left": {replaced(`"id": "a"`, `"id": "a", "login": "2030-01-01T00:00:00Z"`), true},
-		"removed":          {replaced(`"access_token": "at-1",`, `"removed": true, "login": "2030-01-01T00:00:00Z",`), false},
+		"removed":          {replaced(`"access_token": "at-1"`, `"removed": true, "login": "2030-01-01T00:00:00Z"`), false},
 		"newer tokens":     {replaced(`"rt-1"`, `"rt-9", "generation": 9`), false},
 		"row taken out":    {func(s string) string { return s[:strings.Index(s, "[")] + "[]}" }, true},
 		"another store":    {replaced(`"identity": "`, `"identity": "other`), false},
@@ -531,7 +533,7 @@ func TestFileStoreSweepsLocksOfRemovedCredentials(t *testing.T) {
 		doc := readString(t, path)
 		from := strings.Index(doc, `"id": "gone"`)
 		require.Positive(t, from)
-		write(t, path, strings.Replace(strings.Replace(doc, `"id": "gone"`, `"id": "GONE"`, 1), `"id": "held"`, `"id": "HELD"`, 1))
+		write(t, path, replaced(`"id": "gone"`, `"id": "GONE"`)(replaced(`"id": "held"`, `"id": "HELD"`)(doc)))
 		load(t, reauth.NewFileStore(path))
 		assert.Equal(t, 4, locks(), "those that stay, and those that are held")
 		h.Entry.Generation++
@@ -563,7 +565,7 @@ func TestFileStoreSweepsUnderWaiters(t *testing.T) {
 					assert.True(t, mu.TryLock(), "one at a time")
 					defer mu.Unlock()
 					runtime.Gosched()
-					return reauth.Entry{Credential: reauth.Credential{}, Removed: i%2 == 0, Login: h.Now, Generation: 1}, nil
+					return reauth.Entry{Removed: i%2 == 0, Login: h.Now, Generation: 1}, nil
 				})
 				assert.NoError(t, err)
 				_, err = reauth.NewFileStore(path).Load(context.Background(), "")

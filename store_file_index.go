@@ -1,7 +1,6 @@
 package reauth
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,8 +19,9 @@ type fileIndex struct {
 	others    []byte // the members that this version does not know, as lines of JSON
 	open, end int    // the list of credentials: behind its "[", and at its "]"
 	records   []fileRecord
-	counter   int64 // one higher whenever records were seen to differ
-	whole     int64 // the counter when a record was gone, which a delta cannot tell
+	broken    []error // what is wrong with those that cannot be read
+	counter   int64   // one higher whenever records were seen to differ
+	whole     int64   // the counter when a record was gone, which a delta cannot tell
 }
 
 // fileRecord is where a record is in the file.
@@ -72,8 +72,8 @@ func (x *fileIndex) entry(content []byte, i int) (Entry, error) {
 	return parseFileRecord(x.raw(content, i))
 }
 
-// broken returns what is wrong with the records that cannot be read.
-func (x *fileIndex) broken() (list []error) {
+// findBroken returns what is wrong with the records that cannot be read.
+func (x *fileIndex) findBroken() (list []error) {
 	for i := range x.records {
 		if err := x.records[i].err; err != nil {
 			list = append(list, err)
@@ -106,22 +106,6 @@ func (x *fileIndex) changedSince(since int64, content []byte, parsed []parsedEnt
 	return list
 }
 
-// lockNames returns the names of the locks of the credentials that are there. ok is false when a
-// record does not tell whose it is.
-func (x *fileIndex) lockNames() (names map[string]bool, ok bool) {
-	names = make(map[string]bool, len(x.records))
-	for i := range x.records {
-		r := &x.records[i]
-		if r.key.provider == "" || r.key.id == "" {
-			return nil, false
-		}
-		if !r.removed {
-			names[lockName(r.key)] = true
-		}
-	}
-	return names, true
-}
-
 // emptied returns the index of a store without records, in the place of this one.
 func (x *fileIndex) emptied() *fileIndex {
 	n := &fileIndex{seed: x.seed, counter: x.counter, whole: x.whole}
@@ -151,6 +135,7 @@ func (x *fileIndex) read(file privatefile.File) (*fileIndex, []parsedEntry, erro
 		}
 	}
 	n.compare(x)
+	n.broken = n.findBroken()
 	return n, r.parsed, nil
 }
 
@@ -280,18 +265,4 @@ func (r *fileIndexReader) place(hash uint64) (int, bool) {
 	}
 	at, ok := r.places[hash]
 	return at, ok
-}
-
-// others returns the members that this version does not know, as lines of JSON.
-func (f *fileFrame) others() []byte {
-	var b bytes.Buffer
-	for _, m := range f.members {
-		switch m.name {
-		case "format", "version", "identity", "stamp":
-			continue
-		}
-		name, _ := json.Marshal(m.name) // a string can be encoded
-		fmt.Fprintf(&b, "\t%s: %s,\n", name, m.value)
-	}
-	return b.Bytes()
 }

@@ -25,8 +25,8 @@ func rigOn(t testing.TB, s reauth.Store) *rig {
 	return newRigOn(t, reauthtest.XAI, pool)
 }
 
-// Somebody deletes the file while a refresh token is being exchanged. Nothing brings the file back but
-// Add. Until then nothing is taken for removed: the tokens in memory serve.
+// Somebody deletes the file while a refresh token is being exchanged. Nothing brings the file back
+// but Add. Until then nothing is taken for removed: the tokens in memory serve.
 func TestFileStoreWhoseFileIsDeleted(t *testing.T) {
 	t.Parallel() // it waits in real time
 	path := newFile(t)

@@ -161,6 +161,20 @@ func (f *fileFrame) text(name string) (text string, ok bool) {
 	return text, ok
 }
 
+// others returns the members that this version does not know, as lines of JSON.
+func (f *fileFrame) others() []byte {
+	var b bytes.Buffer
+	for _, m := range f.members {
+		switch m.name {
+		case "format", "version", "identity", "stamp":
+			continue
+		}
+		name, _ := json.Marshal(m.name) // a string can be encoded
+		fmt.Fprintf(&b, "\t%s: %s,\n", name, m.value)
+	}
+	return b.Bytes()
+}
+
 // brokenFile says where the JSON is broken, if it is. Its words hold nothing of the content, which is
 // full of secrets. What does not look like a store gets no advice how to mend it.
 func brokenFile(b []byte, cause error) error {
@@ -207,9 +221,11 @@ type jsonScanner struct {
 
 // space skips white space.
 func (s *jsonScanner) space() {
-	for s.at < len(s.b) && (s.b[s.at] == ' ' || s.b[s.at] == '\n' || s.b[s.at] == '\t' || s.b[s.at] == '\r') {
-		s.at++
+	at := s.at
+	for at < len(s.b) && (s.b[at] == ' ' || s.b[at] == '\n' || s.b[at] == '\t' || s.b[at] == '\r') {
+		at++
 	}
+	s.at = at
 }
 
 // next skips white space, and c if it stands there. It reports whether it does.

@@ -64,9 +64,8 @@ func (x *fileIndex) newSplice(content []byte, e Entry, identity string) (*fileSp
 // head is the beginning of the file, up to the list of credentials.
 func (x *fileIndex) head(identity string) string {
 	name, _ := json.Marshal(identity) // a string can be encoded
-	const layout = "{\n\t\"format\": %q,\n\t\"version\": %d,\n\t\"identity\": %s,\n\t\"stamp\": %q,\n%s\t\"credentials\": ["
-	return fmt.Sprintf(layout,
-		fileFormat, fileVersion, name, rand.Text(), x.others)
+	return fmt.Sprintf("{\n\t\"format\": %q,\n\t\"version\": %d,\n\t\"identity\": %s,\n\t\"stamp\": %q,\n",
+		fileFormat, fileVersion, name, rand.Text()) + string(x.others) + "\t\"credentials\": ["
 }
 
 // oldestTombstone returns the place of the removal that goes when one more, at the place at, would
@@ -182,34 +181,45 @@ func (p *fileSplice) index(seen privatefile.Seen) (n *fileIndex, ok bool) {
 	if p.drop >= 0 {
 		next.whole = next.counter
 	}
+	next.open = len(p.head)
+	next.records, next.end = p.moved()
 	rec := newFileRecord(p.entry, p.at, nil)
-	rec.hash, rec.changed, rec.size = maphash.Bytes(next.seed, p.raw), next.counter, uint32(len(p.raw)) //nolint:gosec // bounded
-	next.records = make([]fileRecord, 0, len(p.old.records)+1)
+	rec.hash, rec.changed = maphash.Bytes(next.seed, p.raw), next.counter
+	rec.size = uint32(len(p.raw)) //nolint:gosec // bounded by privatefile.MaxSize
+	if p.at == len(p.old.records) {
+		rec.from = uint32(next.end - len(endOfList) - len(p.raw)) //nolint:gosec // bounded by privatefile.MaxSize
+		next.records = append(next.records, rec)
+		return &next, true
+	}
+	at := p.at
+	if p.drop >= 0 && p.drop < at {
+		at--
+	}
+	rec.from = next.records[at].from
+	next.records[at] = rec
+	return &next, true
+}
+
+// moved returns the old records where they are in the next content, without one that goes, and where
+// the list ends.
+func (p *fileSplice) moved() (records []fileRecord, end int) {
+	records = make([]fileRecord, 0, len(p.old.records)+1)
 	edits, shift := p.edits(), len(p.head)-p.old.open
 	for i, r := range p.old.records {
 		for len(edits) > 0 && edits[0].to <= int(r.from) {
 			shift += edits[0].grows()
 			edits = edits[1:]
 		}
-		switch from := uint32(int(r.from) + shift); i { //nolint:gosec // bounded by privatefile.MaxSize
-		case p.drop:
-		case p.at:
-			rec.from = from
-			next.records = append(next.records, rec)
-		default:
-			r.from = from
-			next.records = append(next.records, r)
+		if i == p.drop {
+			continue
 		}
+		r.from = uint32(int(r.from) + shift) //nolint:gosec // bounded by privatefile.MaxSize
+		records = append(records, r)
 	}
 	for _, edit := range edits {
 		shift += edit.grows()
 	}
-	next.open, next.end = len(p.head), p.old.end+shift
-	if p.at == len(p.old.records) { // it is the last of the list
-		rec.from = uint32(next.end - len(endOfList) - len(p.raw)) //nolint:gosec // bounded by privatefile.MaxSize
-		next.records = append(next.records, rec)
-	}
-	return &next, true
+	return records, p.old.end + shift
 }
 
 // grows returns how much longer the content is with the edit.

@@ -61,3 +61,19 @@ func sweepBatchOf(dir string, dead []string, live func() (map[string]bool, bool)
 		h.Remove()
 	}
 }
+
+// lockNames returns the names of the locks of the credentials that are there. ok is false when a
+// record does not tell whose it is.
+func (x *fileIndex) lockNames() (names map[string]bool, ok bool) {
+	names = make(map[string]bool, len(x.records))
+	for i := range x.records {
+		r := &x.records[i]
+		if r.key.provider == "" || r.key.id == "" {
+			return nil, false
+		}
+		if !r.removed {
+			names[lockName(r.key)] = true
+		}
+	}
+	return names, true
+}

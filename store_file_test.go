@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/privatefile"
 )
 
 // newFile returns the path of a store's file that does not exist yet.
@@ -136,27 +137,34 @@ func TestFileStoreNeverWritesOverWhatItCannotRead(t *testing.T) {
 				`{"provider": "xai", "id": "a", "access_token": "secret-tok`,
 			want: "the JSON breaks off at offset 92, line 3",
 		},
-		"cut off early":   {"{\n\t\"format\": \"reauth\",\n\t\"vers", "the JSON breaks off at offset"},
-		"broken":          {"{\n\"version\": 1,\n\"credentials\": [secret-token]}", "broken JSON at offset 33, line 3"},
-		"broken record":   {head + `[{"id":secret-token}]}`, "broken JSON at offset 53, line 1"},
-		"broken nesting":  {head + `[{"id":"secret-token"]]}`, "broken JSON at offset"},
-		"comma":           {head + `[{"id":"secret-token"},]}`, "broken JSON at offset"},
-		"no comma":        {head + `[{"id":"secret-token"}{}]}`, "broken JSON at offset"},
-		"more behind it":  {head + `[]} secret-token`, "broken JSON at offset"},
-		"broken member":   {head + `[],"note":secret-token}`, "broken JSON at offset"},
-		"empty":           {"", "the file is empty"},
-		"blank":           {" \n", "the file is empty"},
-		"no list":         {head + `{"secret-token":1}}`, `"credentials" is no list`},
-		"two lists":       {head + `[],"credentials":["secret-token"]}`, `two lists "credentials"`},
-		"bad identity":    {head + `[],"identity":7}`, `its "identity" cannot be read`},
-		"newer":           {`{"format":"reauth","version":3,"credentials":{"secret-token":1}}`, "format version 3 is not known here"},
-		"no version":      {`{"format":"reauth","credentials":[]}`, `its "version" cannot be read`},
-		"odd version":     {`{"format":"reauth","version":"secret-token","credentials":[]}`, `its "version" cannot be read`},
+		"cut off early":  {"{\n\t\"format\": \"reauth\",\n\t\"vers", "the JSON breaks off at offset"},
+		"broken":         {"{\n\"version\": 1,\n\"credentials\": [secret-token]}", "broken JSON at offset 33, line 3"},
+		"broken record":  {head + `[{"id":secret-token}]}`, "broken JSON at offset 53, line 1"},
+		"broken nesting": {head + `[{"id":"secret-token"]]}`, "broken JSON at offset"},
+		"comma":          {head + `[{"id":"secret-token"},]}`, "broken JSON at offset"},
+		"no comma":       {head + `[{"id":"secret-token"}{}]}`, "broken JSON at offset"},
+		"more behind it": {head + `[]} secret-token`, "broken JSON at offset"},
+		"broken member":  {head + `[],"note":secret-token}`, "broken JSON at offset"},
+		"empty":          {"", "the file is empty"},
+		"blank":          {" \n", "the file is empty"},
+		"no list":        {head + `{"secret-token":1}}`, `"credentials" is no list`},
+		"two lists":      {head + `[],"credentials":["secret-token"]}`, `two lists "credentials"`},
+		"bad identity":   {head + `[],"identity":7}`, `its "identity" cannot be read`},
+		"newer": {
+			content: `{"format":"reauth","version":3,"credentials":{"secret-token":1}}`,
+			want:    "format version 3 is not known here",
+		},
+		"no version": {`{"format":"reauth","credentials":[]}`, `its "version" cannot be read`},
+		"odd version": {
+			content: `{"format":"reauth","version":"secret-token","credentials":[]}`,
+			want:    `its "version" cannot be read`,
+		},
 		"marked as 1":     {`{"format":"reauth","version":1,"credentials":[]}`, `its "version" cannot be read`},
 		"another program": {`{"tokens":{"access_token":"secret-token"}}`, "it may be another program's file"},
 		"one with a list": {`{"credentials":["secret-token"]}`, `it has no "version"; it may be another program's file`},
 		"one in version 2": {
-			content: `{"version":2,"credentials":["secret-token"]}`, want: `it has no "format"; it may be another program's file`,
+			content: `{"version":2,"credentials":["secret-token"]}`,
+			want:    `it has no "format"; it may be another program's file`,
 		},
 		"another format": {
 			content: `{"format":"secret-token","version":2,"credentials":[]}`,
@@ -237,7 +245,9 @@ func TestFileStoreWithBrokenRecords(t *testing.T) {
 		},
 		"control character": {`{"provider":"xai","id":"b","access_token":"secret-token\n"}`, "control character"},
 		"invalid UTF-8":     {`{"provider":"xai","id":"b","access_token":"` + "secret-token\xff" + `"}`, "no valid UTF-8"},
-		"the same twice":    {`{"provider":"xai","id":"a","access_token":"secret-token"}`, "another record has the same ID"},
+		"the same twice": {
+			`{"provider":"xai","id":"a","access_token":"secret-token"}`, "another record has the same ID",
+		},
 	} {
 		for _, version := range []string{`"version":1`, `"format":"reauth","version":2,"identity":"I"`} {
 			t.Run(name+" "+version, func(t *testing.T) {
@@ -267,10 +277,11 @@ func TestFileStoreWithBrokenRecords(t *testing.T) {
 					return
 				}
 				before := readString(t, path)
-				_, err = s.Update(t.Context(), broken[0].Provider, broken[0].ID, func(h reauth.Holding) (reauth.Entry, error) {
+				never := func(h reauth.Holding) (reauth.Entry, error) {
 					t.Error("Update calls the function")
 					return h.Entry, nil
-				})
+				}
+				_, err = s.Update(t.Context(), broken[0].Provider, broken[0].ID, never)
 				require.ErrorContains(t, err, c.want)
 				assert.Equal(t, before, readString(t, path))
 			})
@@ -360,10 +371,11 @@ func TestFileStoreRefusesWhatItCouldNotReadAgain(t *testing.T) {
 	}
 }
 
+// A file that has grown to its bound stays readable.
 func TestFileStoreKeepsItsFileReadable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "auth.json")
-	note := strings.Repeat("x", 64<<20-2000)
-	write(t, path, `{"format":"reauth","version":2,"identity":"I","credentials":[],"note":"`+note+`"}`)
+	write(t, path, `{"format":"reauth","version":2,"identity":"I","credentials":[{"provider":"xai","id":"a"},`+
+		strings.Repeat(" ", privatefile.MaxSize-2000)+`{"provider":"xai","id":"b"}]}`)
 	s := reauth.NewFileStore(path)
 	put(t, s, login("a", "1"))
 	c := login("b", "2")
@@ -373,7 +385,13 @@ func TestFileStoreKeepsItsFileReadable(t *testing.T) {
 	})
 	require.ErrorIs(t, err, reauth.ErrNotStored)
 	require.ErrorContains(t, err, "64 MiB")
-	assert.Len(t, load(t, reauth.NewFileStore(path)), 1)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, info.Size(), int64(privatefile.MaxSize))
+	entries := load(t, s)
+	require.Len(t, entries, 2)
+	assert.Equal(t, "at-1", entries[0].Credential.AccessToken)
+	assert.Empty(t, entries[1].Credential.Metadata)
 }
 
 // An alias of a provider is the provider, in each method and in the file.

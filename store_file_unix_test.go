@@ -6,10 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -23,25 +21,6 @@ import (
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/reauthtest"
 )
-
-// inChild runs the test again in a process of its own, after change has changed the command. It
-// returns true in that process, and false in the parent when the child has passed.
-func inChild(t *testing.T, dir string, change func(*exec.Cmd)) bool {
-	t.Helper()
-	const mark = "REAUTH_TEST_CHILD"
-	if os.Getenv(mark) == t.Name() {
-		return true
-	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.v")
-	cmd.Env = append(os.Environ(), mark+"="+t.Name(), "REAUTH_TEST_DIR="+dir)
-	if change != nil {
-		change(cmd)
-	}
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	require.Contains(t, string(out), "--- PASS: "+t.Name())
-	return false
-}
 
 // limitFiles lets no file of this process grow beyond so many bytes. That acts like a full disk.
 func limitFiles(t *testing.T, bytes uint64) {
@@ -120,13 +99,7 @@ func TestFileStoreThatCannotBeWritten(t *testing.T) {
 	if os.Getenv("REAUTH_TEST_DIR") == "" {
 		prepareUnwritable(t, dir, fake)
 	}
-	if !inChild(t, dir, func(cmd *exec.Cmd) {
-		if os.Geteuid() == 0 { // root can write everywhere, so the child is another user
-			cmd.Path = copyBinary(t, dir)
-			cmd.Dir = dir
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		}
-	}) {
+	if !inChild(t, dir, asUser(t, dir)) {
 		return
 	}
 	store := reauth.NewFileStore(filepath.Join(os.Getenv("REAUTH_TEST_DIR"), "auth.json"))
@@ -146,38 +119,13 @@ func TestFileStoreThatCannotBeWritten(t *testing.T) {
 	require.ErrorContains(t, err, "permission denied")
 }
 
-// nobody is the user and the group "nobody".
-const nobody = 65534
-
 // prepareUnwritable makes a store in dir, without its locks, that the child process cannot write.
 func prepareUnwritable(t *testing.T, dir string, fake *reauthtest.Provider) {
 	path := filepath.Join(dir, "auth.json")
 	access, refresh := fake.Login()
 	login := reauth.Credential{Provider: "xai-oauth", ID: "me", AccessToken: access, RefreshToken: refresh}
 	put(t, reauth.NewFileStore(path), login)
-	require.NoError(t, os.RemoveAll(path+".locks"))
-	require.NoError(t, os.RemoveAll(path+".lock"))
-	if os.Geteuid() == 0 {
-		require.NoError(t, os.Chown(path, nobody, nobody))
-		require.NoError(t, os.Chmod(dir, 0o755))
-	} else {
-		require.NoError(t, os.Chmod(dir, 0o500))
-		t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
-	}
-}
-
-// copyBinary copies this test's binary to a place where another user may run it.
-func copyBinary(t *testing.T, dir string) string {
-	from, err := os.Open(os.Args[0])
-	require.NoError(t, err)
-	defer from.Close()
-	path := filepath.Join(dir, "test.bin")
-	to, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
-	require.NoError(t, err)
-	_, err = io.Copy(to, from)
-	require.NoError(t, err)
-	require.NoError(t, to.Close())
-	return path
+	makeUnwritable(t, path)
 }
 
 // The clock of another host is two hours off. That must not cause an exchange per request. It must

@@ -62,15 +62,15 @@ func (s *FileStore) take(ctx context.Context, c *fileClaim) error {
 // makes an end of it, when it can never be stored, and when the whole file is gone, so that adding
 // the credential can make it anew.
 func (s *FileStore) storeKept(ctx context.Context, c *fileClaim) error {
-	if c.kept == nil || c.kept.unfitting != nil {
+	if c.kept == nil || c.kept.unfit {
 		return nil
 	}
 	_, err := s.persist(ctx, c, Holding{Identity: c.kept.identity}, c.kept.entry)
-	switch {
-	case errors.Is(err, errMissing):
-		return nil
-	case err != nil && !errors.Is(err, errOvertaken):
+	if err != nil && !errors.Is(err, errOvertaken) && !errors.Is(err, errMissing) {
 		return err
+	}
+	if c.kept != nil {
+		return nil // until the file is there again
 	}
 	if place, err := resolvePlace(s.path); err != nil || place != c.place || c.locks.lost() != nil {
 		c.release() // the claim is for another place by now
@@ -126,8 +126,8 @@ func (s *FileStore) call(c *fileClaim, h Holding, fn func(Holding) (Entry, error
 func (s *FileStore) persist(ctx context.Context, c *fileClaim, h Holding, got Entry) (Entry, error) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
 	defer stop()
-	unfitting := got.check()
-	stored, identity, err := got, "", unfitting
+	stored, identity, err := got, "", got.check()
+	unfit := err != nil
 	switch {
 	case err != nil:
 	case h.Missing == nil && s.folderIsGone():
@@ -144,7 +144,7 @@ func (s *FileStore) persist(ctx context.Context, c *fileClaim, h Holding, got En
 	case errors.Is(err, errOvertaken):
 		c.kept, c.spent = nil, false
 	case c.spent:
-		c.kept = &keptResult{got.clone(), h.Identity, unfitting}
+		c.kept = &keptResult{got.clone(), h.Identity, unfit}
 	}
 	return stored, err
 }

@@ -25,11 +25,12 @@ func TestStoresThatCannotBeRead(t *testing.T) {
 	}{
 		"another program's": {`{"tokens":{"access_token":"` + marker + `"}}`, 0o600, "another program's file"},
 		"half-written": {
-			`{"version":1,"credentials":[{"provider":"xai","id":"you","access_token":"` + marker, 0o600, "breaks off",
+			`{"format":"reauth","version":2,"credentials":[{"provider":"xai","id":"you","access_token":"` + marker,
+			0o600, "breaks off",
 		},
 		"empty":          {"", 0o600, "the file is empty"},
-		"newer":          {`{"version":99,"credentials":[]}`, 0o600, "update the program"},
-		"open to others": {`{"version":1,"credentials":[]}`, 0o644, "chmod 600"},
+		"newer":          {`{"format":"reauth","version":99,"credentials":[]}`, 0o600, "update the program"},
+		"open to others": {`{"format":"reauth","version":2,"credentials":[]}`, 0o644, "chmod 600"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.mode != 0o600 && runtime.GOOS == "windows" {

@@ -42,8 +42,11 @@ func checkOwner(path string, info fs.FileInfo) error {
 // there. Root may use the one of the user whose folder it is in.
 func CheckLockFolder(dir string) error {
 	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		return nil // it is not there yet
+		return err
 	}
 	uid, me := ownerOf(info), os.Geteuid()
 	if uid == me {

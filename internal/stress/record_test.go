@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/reauth-go/reauth"
 )
@@ -72,4 +75,58 @@ func leftBehind(e, old *reauth.Entry) bool {
 	d := digest(token)
 	return token != "" && token != e.Credential.RefreshToken &&
 		(slices.Contains(e.Spent, d) || slices.Contains(e.Spent, "login:"+d))
+}
+
+const (
+	mostMarks    = 64   // of a record
+	mostRemovals = 1000 // of a store
+)
+
+// evict takes marks of models out that are too many: those that end first, and never keep.
+func evict(marks map[string]reauth.Mark, keep string) map[string]reauth.Mark {
+	for len(marks) > mostMarks {
+		first := ""
+		for key, m := range marks {
+			if strings.HasPrefix(key, "model:") && key != keep && (first == "" || m.Until.Before(marks[first].Until)) {
+				first = key
+			}
+		}
+		delete(marks, first)
+	}
+	return marks
+}
+
+var errBounds = errors.New("out of bounds")
+
+// check refuses a record that no store may write.
+func check(e *reauth.Entry) error {
+	c := &e.Credential
+	hosts, size := strings.Join(c.Hosts, " "), 0
+	for k, v := range c.Metadata {
+		if size += len(k) + len(v); !utf8.ValidString(k+v) || strings.ContainsRune(k+v, 0) {
+			return errBounds
+		}
+	}
+	switch {
+	case size > 64<<10, c.Provider == "", c.ID == "",
+		!isText(c.Provider, 256), !isText(c.ID, 256), !isText(c.AccessToken, 64<<10), !isText(c.RefreshToken, 64<<10),
+		!isText(c.AccountID, 4<<10), !isText(c.ClientID, 4<<10), !isText(hosts, 4<<10):
+		return errBounds
+	}
+	return nil
+}
+
+// checkMark refuses a mark that no store may write.
+func checkMark(key string, m reauth.Mark) error {
+	model, isModel := strings.CutPrefix(key, "model:")
+	if key != "token" && key != "login" && (!isModel || model == "") ||
+		!isText(key, 4<<10) || !isText(m.Reason, 4<<10) {
+		return errBounds
+	}
+	return nil
+}
+
+// isText reports whether a text of at most so many bytes fits into a header and into JSON.
+func isText(text string, most int) bool {
+	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }

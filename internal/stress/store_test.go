@@ -1,6 +1,7 @@
 package stress_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,10 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/vendors"
+	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // key names a credential in a store.
@@ -161,7 +164,7 @@ func (s *pacedStore) Update(
 		return reauth.Entry{}, err
 	}
 	got.Credential.Provider, got.Credential.ID = k.provider, k.id
-	if err := s.failure("persist"); err != nil {
+	if err := cmp.Or(s.failure("persist"), check(&got)); err != nil {
 		return got, fmt.Errorf("%w: %w", reauth.ErrNotStored, err)
 	}
 	return s.put(k, got)
@@ -215,12 +218,28 @@ func (s *pacedStore) put(k key, got reauth.Entry) (reauth.Entry, error) {
 	got.Marks = boundMarks(&got)
 	r.entry = got
 	s.changed(r)
+	s.forget()
 	return clone(got), nil
+}
+
+// forget drops the oldest removal when there are too many. s.mu is held.
+func (s *pacedStore) forget() {
+	var removals []*record
+	for _, r := range s.records {
+		if r.entry.Removed {
+			removals = append(removals, r)
+		}
+	}
+	if len(removals) <= mostRemovals {
+		return
+	}
+	oldest := slices.MinFunc(removals, func(a, b *record) int { return a.entry.Login.Compare(b.entry.Login) })
+	s.records = slices.DeleteFunc(s.records, func(r *record) bool { return r == oldest })
 }
 
 // Mark implements reauth.Store.
 func (s *pacedStore) Mark(_ context.Context, provider, id, key string, m reauth.Mark, seen time.Time) error {
-	if err := s.failure("mark"); err != nil {
+	if err := cmp.Or(s.failure("mark"), checkMark(key, m)); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -237,7 +256,18 @@ func (s *pacedStore) Mark(_ context.Context, provider, id, key string, m reauth.
 		marks = make(map[string]reauth.Mark)
 	}
 	marks[key] = m
-	r.entry.Marks = marks
+	r.entry.Marks = evict(marks, key)
 	s.changed(r)
 	return nil
+}
+
+// The choreographies prove nothing if their store breaks a promise of reauth.Store.
+func TestPacedStoreKeepsItsWord(t *testing.T) {
+	places := make(map[string]*pacedStore)
+	reauthtest.TestStore(t, func(_ *testing.T, place string) reauth.Store {
+		if places[place] == nil {
+			places[place] = new(pacedStore)
+		}
+		return places[place]
+	})
 }

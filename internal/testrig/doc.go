@@ -23,7 +23,7 @@
 // a database does to a lock. internal/fleettest runs it on a file; the module integration runs it
 // on PostgreSQL and SQLite.
 //
-// internal/storetest tests the promises of a store, without a pool. Every implementation of
+// reauthtest.TestStore tests the promises of a store, without a pool. Every implementation of
 // reauth.Store runs it.
 //
 // # Sizes
