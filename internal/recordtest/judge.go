@@ -17,9 +17,10 @@ func (w *world) judgeReuse(p *process, old pair, token string) {
 	v.mu.Lock()
 	top := v.top(func(s *statement) bool { return !s.env })
 	faulted, saved := v.faulted, v.saved[token].at
+	removed := v.top(func(s *statement) bool { return s.removed && s.login.After(v.saved[token].login) })
 	v.mu.Unlock()
-	if top == nil || top.removed || top.pair.login != old.login {
-		return // another login has taken its place
+	if top == nil || top.removed || top.pair.login != old.login || removed != nil && !saved.IsZero() {
+		return // another login has taken its place, or nobody may have the newest pair any more
 	}
 	entered := p.knows.enteredAt()
 	newest := w.provider.nameOf(token)
@@ -121,11 +122,11 @@ func (f *last) isLive() bool { return f.found && !f.Removed }
 func (w *world) judgeStatements(f *last) {
 	v := &w.truth
 	v.mu.Lock()
-	top := v.top(func(s *statement) bool { return !s.env && s.isKnownIn(f.identity, f.found) })
+	top := v.top(func(s *statement) bool { return !s.env && s.isKnown() })
 	stands := v.statements[f.Login.UnixNano()]
 	v.mu.Unlock()
-	if top == nil {
-		return
+	if top == nil || !f.found && !top.identity[f.identity] {
+		return // another store, which lacks the record, is not written to
 	}
 	newer := f.found && f.Login.After(top.login) && stands != nil && stands.mayFollow(top)
 	login := w.provider.nameOf(f.Credential.RefreshToken).login
@@ -143,12 +144,8 @@ func (w *world) judgeStatements(f *last) {
 	}
 }
 
-// isKnownIn reports whether a process that lives knows of the statement, and the store of that
-// identity has to have it: another store, which lacks the record, is not written to.
-func (s *statement) isKnownIn(identity string, found bool) bool {
-	if !found && !s.identity[identity] {
-		return false
-	}
+// isKnown reports whether a process that lives knows of the statement.
+func (s *statement) isKnown() bool {
 	for p := range s.known {
 		if p.lives() {
 			return true
