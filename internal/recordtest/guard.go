@@ -57,11 +57,16 @@ func (g *guard) Update(
 	if err := g.stop(ctx, "claim"); err != nil {
 		return reauth.Entry{}, err
 	}
+	var found reauth.Holding
 	got, err = p.handle.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+		found = h
 		got, fnErr, err := g.inside(h, fn)
 		refused = fnErr && h.Missing == nil
 		return got, err
 	})
+	if found.Found && (err == nil || refused) { // else what was found is of no use to the pool
+		p.w.truth.seen(p, &found.Entry, found.Identity)
+	}
 	switch {
 	case err == nil:
 		p.w.truth.stored(p, &got, ctx)
@@ -83,9 +88,6 @@ func (g *guard) inside(
 	p.knows.read()
 	if err := p.stop("read"); err != nil {
 		return got, false, err
-	}
-	if h.Found {
-		p.w.truth.seen(p, &h.Entry, h.Identity)
 	}
 	h.Entry = shiftEntry(h.Entry, -p.skew)
 	spend := h.Spend

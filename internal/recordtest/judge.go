@@ -17,9 +17,10 @@ func (w *world) judgeReuse(p *process, old pair, token string) {
 	v.mu.Lock()
 	top := v.top(func(s *statement) bool { return !s.env })
 	faulted, saved := v.faulted, v.saved[token].at
+	removed := v.top(func(s *statement) bool { return s.removed && s.login.After(v.saved[token].login) })
 	v.mu.Unlock()
-	if top == nil || top.removed || top.pair.login != old.login {
-		return // another login has taken its place
+	if top == nil || top.removed || top.pair.login != old.login || removed != nil && !saved.IsZero() {
+		return // another login has taken its place, or nobody may have the newest pair any more
 	}
 	entered := p.knows.enteredAt()
 	newest := w.provider.nameOf(token)
@@ -121,18 +122,18 @@ func (f *last) isLive() bool { return f.found && !f.Removed }
 func (w *world) judgeStatements(f *last) {
 	v := &w.truth
 	v.mu.Lock()
-	top := v.top(func(s *statement) bool { return !s.env && s.isKnownIn(f.identity, f.found) })
+	top := v.top(func(s *statement) bool { return !s.env && s.isKnown() })
 	stands := v.statements[f.Login.UnixNano()]
 	v.mu.Unlock()
-	if top == nil {
-		return
+	if top == nil || !f.found && !top.identity[f.identity] {
+		return // another store, which lacks the record, is not written to
 	}
 	newer := f.found && f.Login.After(top.login) && stands != nil && stands.mayFollow(top)
 	login := w.provider.nameOf(f.Credential.RefreshToken).login
 	switch {
-	case top.removed && v.hasEnvSince(top):
-		// the order knows no newest then: an older login that was added again is newer than a removal,
-		// which is newer than the login that has left the older one behind
+	case top.removed && v.hasEnvSince(top, 0), v.hasEnvSince(top, login):
+		// The order knows no newest then. An older login that was added again is newer than a removal,
+		// which is newer than the login that has left the older one behind.
 	case newer: // by somebody who has died, or from an environment that nobody could tell is out of date
 	case top.removed && f.isLive():
 		w.breaks("removed came back", "the store holds %s after %v", w.tellFinal(f), top)
@@ -143,12 +144,8 @@ func (w *world) judgeStatements(f *last) {
 	}
 }
 
-// isKnownIn reports whether a process that lives knows of the statement, and the store of that
-// identity has to have it: another store, which lacks the record, is not written to.
-func (s *statement) isKnownIn(identity string, found bool) bool {
-	if !found && !s.identity[identity] {
-		return false
-	}
+// isKnown reports whether a process that lives knows of the statement.
+func (s *statement) isKnown() bool {
 	for p := range s.known {
 		if p.lives() {
 			return true
@@ -225,7 +222,8 @@ func binds(e *reauth.Entry, of string) bool {
 		(of == digest(e.Credential.AccessToken) || of == digest(e.Credential.RefreshToken) || of == loginOf(e.Login))
 }
 
-// judgeResets: no Reset is undone by a mark about a request that left before.
+// judgeResets: no Reset is undone by a mark about a request that left before. It may be with wrong
+// clocks, after the store was put back, and where the store was swapped while both were under way.
 func (w *world) judgeResets(f *last) {
 	if !f.isLive() {
 		return
@@ -240,7 +238,7 @@ func (w *world) judgeResets(f *last) {
 		for _, m := range v.marks {
 			stands := f.Marks[m.key]
 			if !m.Until.IsZero() && stands.At.Equal(m.At) && stands.Of == m.Of && f.binds(m.Of) && m.sent.Before(r.begun) &&
-				!(v.skewed && v.faulted.After(m.sent)) {
+				!(v.skewed && v.faulted.After(m.sent)) && !(v.faulted.After(r.begun) && v.faulted.Before(m.stored)) {
 				defer w.breaks("reset undone", "%s has reset at %v; the mark %q of %s is about a request of %v", r.by.name,
 					r.begun.Sub(w.begin), m.key, m.by.name, m.sent.Sub(w.begin))
 			}

@@ -29,7 +29,7 @@ type statement struct {
 	said     time.Time // when it was stored
 	removed  bool
 	pair     pair
-	current  bool // the pair was not rotated away then
+	current  bool // the process that has added the pair knew of no newer one of that login
 	fromEnv  bool // a program has added the pair of its environment
 	env      bool // that, and no person has spoken
 	by       *process
@@ -100,7 +100,7 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 	if s == nil && byPerson {
 		s = &statement{
 			login: e.Login, said: time.Now(), removed: e.Removed, by: p, env: action == doEnv, fromEnv: action == doEnv,
-			current: p.w.fake.Current(e.Credential.RefreshToken),
+			current: !p.knowsNewer(e.Credential.RefreshToken),
 			pair:    p.w.provider.nameOf(e.Credential.RefreshToken),
 			known:   make(map[*process]time.Time), identity: make(map[string]bool),
 		}
@@ -109,7 +109,7 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 		}
 		v.statements[e.Login.UnixNano()] = s
 		if s.env {
-			s.env = !v.mayStandFor(p, e)
+			s.env = !s.current || !v.mayStandFor(p, e)
 		}
 	}
 	if rt := e.Credential.RefreshToken; rt != "" {
@@ -124,15 +124,15 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 	v.seen(p, e, "")
 }
 
-// mayStandFor reports whether a pair from an environment is as good as a login by a person: it was
-// not rotated away, and either nobody has logged in since or it was never stored. v.mu is held.
+// mayStandFor reports whether a pair from an environment is as good as a login by a person: nobody
+// has logged in since, or it was never stored. v.mu is held.
 func (v *truth) mayStandFor(p *process, e *reauth.Entry) bool {
 	others := func(s *statement) bool { return !s.env && !s.login.Equal(e.Login) }
 	top, login := v.top(others), v.top(func(s *statement) bool { return !s.removed && others(s) })
 	isNew := v.saved[e.Credential.RefreshToken].at.IsZero()
 	again := (top == nil || top.removed) &&
 		(login == nil || login.pair.login <= p.w.provider.nameOf(e.Credential.RefreshToken).login)
-	return (again || isNew) && p.w.fake.Current(e.Credential.RefreshToken)
+	return again || isNew
 }
 
 // mayFollow reports whether s, which is later, may stand where a process that lives knows of top.
@@ -169,11 +169,27 @@ func (p *process) knowsLogin(login int, before time.Time) bool {
 	return false
 }
 
-// hasEnvSince reports whether a pair from an environment was stored as a login after top.
-func (v *truth) hasEnvSince(top *statement) bool {
+// hasEnvSince reports whether a pair of that login, 0: of any, was added from an environment after
+// top, where nobody could tell that it is out of date.
+func (v *truth) hasEnvSince(top *statement, login int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.top(func(s *statement) bool { return s.fromEnv && s.login.After(top.login) }) != nil
+	return v.top(func(s *statement) bool {
+		return s.fromEnv && s.login.After(top.login) && s.mayFollow(top) && (login == 0 || s.pair.login == login)
+	}) != nil
+}
+
+// knowsNewer reports whether the process knows a newer pair of the same login.
+func (p *process) knowsNewer(token string) bool {
+	name := p.w.provider.nameOf(token)
+	p.knows.mu.Lock()
+	defer p.knows.mu.Unlock()
+	for other := range p.knows.pairs {
+		if n := p.w.provider.nameOf(other); n.login == name.login && n.number > name.number {
+			return true
+		}
+	}
+	return false
 }
 
 // seen notes that a record has come to the knowledge of a process.
