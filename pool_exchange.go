@@ -179,6 +179,7 @@ func (x *exchange) underLock(ctx context.Context, h Holding) outcome {
 		return outcome{newer: &h.Entry}
 	}
 	from := h.Entry
+	from.Spent = unite(&from, &held)
 	if order > 0 { // the store could not take the tokens so far, or went back
 		from = held.over(h)
 	}
