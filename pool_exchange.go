@@ -120,7 +120,7 @@ func (x *exchange) adopt(f *flight, e Entry) (*tokens, error) {
 // toStore is what the function given to Store.Update returns.
 func (o *outcome) toStore() (Entry, error) {
 	switch {
-	case o.newer != nil, o.behind:
+	case o.current != nil, o.newer != nil, o.behind:
 		return Entry{}, errStoredAlready
 	case o.absent != nil:
 		return *o.absent, nil
