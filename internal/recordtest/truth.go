@@ -110,7 +110,7 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 		}
 		v.statements[e.Login.UnixNano()] = s
 		if s.env {
-			s.env = !s.current || !v.mayStandFor(p, e)
+			s.env = !s.current || !p.w.fake.Current(e.Credential.RefreshToken) || !v.mayStandFor(p, e)
 		}
 	}
 	if rt := e.Credential.RefreshToken; rt != "" {
