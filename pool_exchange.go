@@ -177,14 +177,16 @@ func (x *exchange) underLock(ctx context.Context, h Holding) outcome {
 		return outcome{newer: &h.Entry}
 	case order <= 0 && x.satisfies(h.Entry):
 		return outcome{newer: &h.Entry}
-	case order <= 0 && h.Behind != nil && !x.waited:
-		return outcome{behind: true}
 	}
 	from := h.Entry
+	from.Spent = unite(&from, &held)
 	if order > 0 { // the store could not take the tokens so far, or went back
 		from = held.over(h)
 	}
-	if from.Credential.RefreshToken == "" {
+	switch {
+	case !x.waited && h.hadNewer(&from, order <= 0 || x.m.livesIn(h.Identity)):
+		return outcome{behind: true}
+	case from.Credential.RefreshToken == "":
 		return outcome{err: ErrNotRefreshable}
 	}
 	return x.spendMarked(ctx, h, from)

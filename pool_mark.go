@@ -88,6 +88,9 @@ type keyedMark struct {
 	base time.Time
 }
 
+// newest is the At of the newest mark that a writer knows who replaces this one.
+func (k keyedMark) newest() time.Time { return latest(k.base, markedAt(k.mark)) }
+
 // get returns the mark under key; the zero value if there is none.
 func (s *marks) get(key string) keyedMark {
 	if s != nil {

@@ -38,7 +38,7 @@ func (m *member) lift(key, of string, now time.Time) queuedMark {
 	stands := s.get(key)
 	k := newMark(time.Time{}, false, "", afterMark(latest(stands.stored, markedAt(stands.mark)), now), of)
 	k.since = now
-	m.marks.Store(s.with(keyedMark{key: key, mark: k, shared: true, stored: stands.stored, base: stands.base}))
+	m.marks.Store(s.with(keyedMark{key: key, mark: k, shared: true, stored: stands.stored, base: stands.newest()}))
 	return queuedMark{key: key, mark: k.stored(), seen: stands.stored}
 }
 
@@ -119,7 +119,7 @@ func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedM
 		return keyedMark{}
 	}
 	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
-	set := keyedMark{key: key, mark: k, stored: stands.stored, base: stands.base}
+	set := keyedMark{key: key, mark: k, stored: stands.stored, base: stands.newest()}
 	m.marks.Store(s.with(set))
 	m.group.standingChanged()
 	return set
@@ -184,9 +184,12 @@ func (m *member) wrote(q queuedMark) {
 		follow(m.queue.list, q)
 	}
 	s := m.marks.Load()
-	if stands := s.get(q.key); stands.mark != nil && stands.stored.Equal(q.seen) {
+	stands := s.get(q.key)
+	if stands.mark != nil && (stands.stored.Equal(q.seen) || stands.mark.at.Equal(q.mark.At)) {
 		stands.stored = q.mark.At
-		stands.base = latest(stands.base, q.mark.At)
+		if !m.unsaved { // else the store has dropped it: to its record the mark is void
+			stands.base = latest(stands.base, q.mark.At)
+		}
 		m.marks.Store(s.with(stands))
 	}
 }

@@ -77,6 +77,16 @@ func laterLogin(h Holding, base Entry) time.Time {
 	return afterMark(before, login).UTC().Round(0)
 }
 
+// hadNewer reports whether the store has lost a newer record than e. sameStore says that e is a
+// record of that store.
+func (h *Holding) hadNewer(e *Entry, sameStore bool) bool {
+	if h.Behind == nil {
+		return false
+	}
+	c := h.Behind.Login.Compare(e.Login)
+	return c > 0 || c == 0 && sameStore && h.Behind.Generation > e.Generation
+}
+
 // generationOf is the generation of a record that need not be there.
 func generationOf(e *Entry) int64 {
 	if e == nil {

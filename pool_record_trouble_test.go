@@ -189,6 +189,34 @@ func TestExchangeWaitsForALiveHolder(t *testing.T) {
 	})
 }
 
+// The store has lost the newest record, and what a process holds is newer than the store and older
+// than the record that was lost. Its exchange waits too.
+func TestExchangeOfWhatIsNewerThanTheStoreWaitsForALiveHolder(t *testing.T) {
+	atPlace(t, 2, func(t *testing.T, p *oddPlace, rigs []*rig) {
+		holder, between := rigs[0], rigs[1]
+		store := reauth.NewMemStore()
+		p.change(func(p *oddPlace) { p.store = store })
+		holder.login(t, "me")
+		older := store.Record(t, "xai-oauth", "me")
+		rotations(1)(t, holder)
+		between.look(t)
+		rotations(1)(t, holder)
+		newest := store.Record(t, "xai-oauth", "me")
+		store.PutBack(t, "xai-oauth", "me", older)
+		p.change(func(p *oddPlace) { p.newest = &newest })
+
+		done := make(chan error)
+		go func() { done <- between.pool.Refresh(context.Background(), "xai", "me") }()
+		time.Sleep(2 * time.Second)
+		holder.look(t)
+		require.NoError(t, <-done)
+		assert.Zero(t, holder.fake.Reuses())
+		assertTokens(t, newest, reauth.Record(t, p, "xai-oauth", "me"))
+		assert.Empty(t, between.told("behind"))
+		between.rotate(t)
+	})
+}
+
 // No process holds the newest record any more. The exchange goes on after 5 s, and says so.
 func TestExchangeGoesOnWithoutALiveHolder(t *testing.T) {
 	behind(t, func(t *testing.T, p *oddPlace, holder, next *rig, newest reauth.Entry) {

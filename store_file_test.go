@@ -18,6 +18,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/privatefile"
+	"github.com/reauth-go/reauth/internal/version1"
 )
 
 // newFile returns the path of a store's file that does not exist yet.
@@ -452,6 +453,41 @@ func TestFileStoreKeepsWhatItDoesNotKnow(t *testing.T) {
 }
 
 // The identity is made with the file and kept by each write. Each write has another stamp.
+// A program that knows only version 1 refuses the file with words, whatever is in it.
+func TestFileStoreIsRefusedByVersion1(t *testing.T) {
+	const refusal = "format version 2 is not known here, only 1; update the program"
+	require.NoError(t, version1.CheckFile([]byte(`{"version":1,"credentials":[{"provider":"xai-oauth","id":"me"}]}`)))
+	path := newFile(t)
+	s := reauth.NewFileStore(path)
+	put(t, s, reauth.Credential{
+		Provider: "xai-oauth", ID: "full", AccessToken: "at", RefreshToken: "rt", Expiry: time.Now(), AccountID: "account",
+		ClientID: "client", Hosts: []string{"api.x.ai"}, Priority: 1, Metadata: map[string]string{"note": "kept"},
+	})
+	require.EqualError(t, version1.CheckFile([]byte(readString(t, path))), refusal)
+	update(t, s, "xai-oauth", "full", func(h reauth.Holding) reauth.Entry {
+		require.NoError(t, h.Spend(t.Context(), reauth.Spending{Of: "of", Since: time.Now(), Holder: "host:1"}))
+		h.Entry.Login, h.Entry.LastRefresh, h.Entry.Spent = time.Now(), time.Now(), []string{"spent", "login:spent"}
+		return h.Entry
+	})
+	require.NoError(t, s.Mark(t.Context(), "xai-oauth", "full", "token", reauth.Mark{
+		Until: time.Now(), At: time.Now(), Reason: "rejected", Of: reauth.Digest("at"),
+	}, time.Time{}))
+	update(t, s, "xai-oauth", "removed", func(h reauth.Holding) reauth.Entry {
+		return reauth.Entry{Login: h.Now, Removed: true, Generation: 1}
+	})
+	content := readString(t, path)
+	for _, word := range []string{"marks", "spent", "login", "removed", "generation"} {
+		require.Contains(t, content, word)
+	}
+	require.EqualError(t, version1.CheckFile([]byte(content)), refusal)
+
+	upgraded := filepath.Join(t.TempDir(), "auth.json")
+	write(t, upgraded, `{"version":1,"credentials":[{"provider":"xai-oauth","id":"me","access_token":"at"}]}`)
+	require.NoError(t, version1.CheckFile([]byte(readString(t, upgraded))))
+	put(t, reauth.NewFileStore(upgraded), reauth.Credential{Provider: "xai-oauth", ID: "other", AccessToken: "at"})
+	require.EqualError(t, version1.CheckFile([]byte(readString(t, upgraded))), refusal, "after the first write")
+}
+
 func TestFileStoreHasAnIdentity(t *testing.T) {
 	path := newFile(t)
 	s := reauth.NewFileStore(path)

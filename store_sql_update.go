@@ -190,6 +190,9 @@ func (s *SQLStore) persist(ctx context.Context, u *sqlUnsaved) (Entry, error) {
 	if err := u.got.check(); err != nil {
 		return Entry{}, err
 	}
+	if u.was.found && !mayReplace(&u.got, &u.was.entry) {
+		return Entry{}, fmt.Errorf("%w: the record that it was to replace is newer", errOvertaken)
+	}
 	for range maxOvertakings {
 		raw, columns, err := u.was.encode(u.got)
 		if err != nil {

@@ -96,7 +96,7 @@ func TestTransactionPooler(t *testing.T) {
 			d := pooled(t).with(t, "default_query_exec_mode", mode)
 			reauthtest.TestStore(t, places(func(t testing.TB) database {
 				return pooled(t).with(t, "default_query_exec_mode", mode)
-			}))
+			}), underSettings...)
 			manyRotations(t, d, 10)
 		})
 	}

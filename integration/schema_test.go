@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/version1"
 )
 
 func TestManyOpenAnEmptyDatabaseAtOnce(t *testing.T) {
@@ -120,6 +121,21 @@ func TestNewerFormatIsRefused(t *testing.T) {
 		_, err = reauth.NewSQLStore(bounded(t), db)
 		require.EqualError(t, err,
 			"reauth: sql store: its tables have format 3, only 2 is known here; update the program")
+	})
+}
+
+// A program that knows only format 1 refuses new tables, and upgraded ones, with words.
+func TestFormat2IsRefusedByAnOldProgram(t *testing.T) {
+	const refusal = "its tables have format 2, only 1 is known here; update the program"
+	eachDatabase(t, func(t *testing.T, d database) {
+		d.store(t)
+		require.EqualError(t, version1.CheckTables(bounded(t), d.open(t)), refusal)
+	})
+	eachDatabase(t, func(t *testing.T, d database) {
+		format1(t, d)
+		require.NoError(t, version1.CheckTables(bounded(t), d.open(t)))
+		d.store(t)
+		require.EqualError(t, version1.CheckTables(bounded(t), d.open(t)), refusal)
 	})
 }
 

@@ -34,9 +34,21 @@ import (
 // TestStore does not check what a store does when its place fails, is put back to an older state,
 // or vanishes, nor what becomes of a claim whose holder died. Only the store's own tests can make
 // that happen.
-func TestStore(t *testing.T, open func(t *testing.T, place string) reauth.Store) {
+//
+// only names the subtests to run, for a store that is tested under many settings; without a name all
+// run. An unknown name fails the test.
+func TestStore(t *testing.T, open func(t *testing.T, place string) reauth.Store, only ...string) {
 	t.Helper()
-	testPromises(t, storePromises(), open, nil)
+	promises := storePromises()
+	for _, name := range only {
+		if !slices.ContainsFunc(promises, func(p storePromise) bool { return p.name == name }) {
+			t.Errorf("there is no subtest %q", name)
+		}
+	}
+	promises = slices.DeleteFunc(promises, func(p storePromise) bool {
+		return len(only) > 0 && !slices.Contains(only, p.name)
+	})
+	testPromises(t, promises, open, nil)
 }
 
 // TestStoreMembers checks a store that keeps a JSON object for each record: members that a newer
