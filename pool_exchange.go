@@ -127,7 +127,7 @@ func (o *outcome) toStore() (Entry, error) {
 	case o.minted != nil:
 		return *o.minted, nil
 	}
-	return Entry{}, o.err
+	return Entry{}, cmp.Or(o.err, errStoredAlready) // never an empty record
 }
 
 // A store that was put back to an older state may hold a refresh token that is spent already. A live
