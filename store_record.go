@@ -167,6 +167,16 @@ func withSpent(list []string, entries ...string) []string {
 	return evictSpent(list)
 }
 
+// unite returns the spent list of e with that of a record that e replaces, and with the refresh
+// token which that one had.
+func unite(e, was *Entry) []string {
+	list := withSpent(was.Spent, e.Spent...)
+	if rt := was.Credential.RefreshToken; rt != e.Credential.RefreshToken {
+		list = withSpent(list, digest(rt))
+	}
+	return list
+}
+
 // evictSpent takes the oldest entries of each kind out of a list that is too long.
 func evictSpent(list []string) []string {
 	if len(list) <= min(maxSpent, maxLogins) {
