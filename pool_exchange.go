@@ -3,6 +3,7 @@ package reauth
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -120,14 +121,14 @@ func (x *exchange) adopt(f *flight, e Entry) (*tokens, error) {
 // toStore is what the function given to Store.Update returns.
 func (o *outcome) toStore() (Entry, error) {
 	switch {
-	case o.newer != nil, o.behind:
+	case o.current != nil, o.newer != nil, o.behind:
 		return Entry{}, errStoredAlready
 	case o.absent != nil:
 		return *o.absent, nil
 	case o.minted != nil:
 		return *o.minted, nil
 	}
-	return Entry{}, o.err
+	return Entry{}, cmp.Or(o.err, errStoredAlready) // never an empty record
 }
 
 // A store that was put back to an older state may hold a refresh token that is spent already. A live
@@ -247,7 +248,8 @@ func (e *diedExchanging) Unwrap() error { return e.err }
 // holderName names this process to people.
 var holderName = sync.OnceValue(func() string {
 	host, _ := os.Hostname() // without a name the process's number must do
-	return fmt.Sprintf("%s:%d", host, os.Getpid())
+	// In a container that is started again, name and number are the same as before.
+	return fmt.Sprintf("%s:%d-%s", host, os.Getpid(), rand.Text()[:6])
 })
 
 // spend exchanges the refresh token of a record.

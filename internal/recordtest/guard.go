@@ -127,7 +127,7 @@ func (g *guard) Mark(
 	}
 	err = p.handle.Mark(ctx, provider, id, key, m, seen)
 	if err == nil && p.w.stands(p, key, m) { // it is dropped where it is void
-		p.w.truth.marked(p, key, m)
+		defer p.w.truth.marked(p, key, m)()
 	}
 	p.w.say("%s marks %s %s at %v, having seen %v: %v", p.name, key, tellMark(m), m.At.Sub(p.w.begin),
 		seen.Sub(p.w.begin), err)

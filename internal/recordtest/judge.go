@@ -176,7 +176,7 @@ func (w *world) judgeSaved(f *last) {
 }
 
 // judgeMarks: no mark is lost but to a newer statement. With wrong clocks, after the store was put
-// back, it may be.
+// back, it may be; so may one whose writer was not told yet that it is stored.
 func (w *world) judgeMarks(f *last) {
 	if !f.isLive() {
 		return
@@ -190,7 +190,8 @@ func (w *world) judgeMarks(f *last) {
 		if stands == nil || m.stored.Before(stands.said) { // the statement ends it
 			continue
 		}
-		if v.skewed && v.faulted.After(m.stored) || !m.isKnown() {
+		unsure := m.told.IsZero() || v.faulted.Before(m.told) // whether the store had it before it was swapped
+		if v.faulted.After(m.stored) && (v.skewed || unsure) || !m.isKnown() {
 			continue
 		}
 		if old := newest[m.key]; old == nil || m.At.After(old.At) {

@@ -53,6 +53,7 @@ type mark struct {
 	key    string
 	by     *process
 	stored time.Time // when
+	told   time.Time // when its writer was told so; zero: not yet
 	sent   time.Time // when the request left that it is about
 	known  map[*process]bool
 }
@@ -109,7 +110,7 @@ func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nol
 		}
 		v.statements[e.Login.UnixNano()] = s
 		if s.env {
-			s.env = !s.current || !v.mayStandFor(p, e)
+			s.env = !s.current || !p.w.fake.Current(e.Credential.RefreshToken) || !v.mayStandFor(p, e)
 		}
 	}
 	if rt := e.Credential.RefreshToken; rt != "" {
@@ -210,15 +211,15 @@ func (v *truth) seen(p *process, e *reauth.Entry, identity string) {
 	}
 }
 
-// marked notes a mark that p has written.
-func (v *truth) marked(p *process, key string, m reauth.Mark) {
+// marked notes a mark that p has written. told is to be called when p knows that.
+func (v *truth) marked(p *process, key string, m reauth.Mark) (told func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.skewed = v.skewed || p.skew != 0
 	for _, old := range v.marks {
 		if old.key == key && old.At.Equal(m.At) && old.Of == m.Of { // written forward
 			old.known[p] = true
-			return
+			return func() {}
 		}
 	}
 	k := &mark{Mark: m, key: key, by: p, stored: time.Now(), known: map[*process]bool{p: true}}
@@ -229,6 +230,11 @@ func (v *truth) marked(p *process, key string, m reauth.Mark) {
 		}
 	}
 	v.marks = append(v.marks, k)
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		k.told = time.Now()
+	}
 }
 
 // knowledge is what a process has come to know.

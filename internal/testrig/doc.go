@@ -23,6 +23,10 @@
 // a database does to a lock. internal/fleettest runs it on a file; the module integration runs it
 // on PostgreSQL and SQLite.
 //
+// internal/recordtest plays random schedules in bubbles, with pools over one store: people log in and
+// remove, the store is put back to older states, processes die in the middle of a step. It judges
+// whether a login, a removal or a mark was lost.
+//
 // reauthtest.TestStore tests the promises of a store, without a pool. Every implementation of
 // reauth.Store runs it.
 //
@@ -35,5 +39,6 @@
 //	go test ./...                                               what the gate runs
 //	go test ./internal/fleettest -fleet=full                    1,000 kills, 20 seconds of service
 //	go test ./internal/stress -stress.seeds=5000                5,000 choreographies
+//	go test ./internal/recordtest -record=full                  10,000 schedules in memory, 3,000 in a file
 //	(cd integration && go test . -fleet=full)                   the same on databases
 package testrig
