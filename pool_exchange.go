@@ -120,14 +120,14 @@ func (x *exchange) adopt(f *flight, e Entry) (*tokens, error) {
 // toStore is what the function given to Store.Update returns.
 func (o *outcome) toStore() (Entry, error) {
 	switch {
-	case o.newer != nil, o.behind:
+	case o.current != nil, o.newer != nil, o.behind:
 		return Entry{}, errStoredAlready
 	case o.absent != nil:
 		return *o.absent, nil
 	case o.minted != nil:
 		return *o.minted, nil
 	}
-	return Entry{}, o.err
+	return Entry{}, cmp.Or(o.err, errStoredAlready) // never an empty record
 }
 
 // A store that was put back to an older state may hold a refresh token that is spent already. A live

@@ -261,3 +261,49 @@ func behind(t *testing.T, f func(t *testing.T, p *oddPlace, holder, next *rig, n
 		})
 	})
 }
+
+// enteredStore is a store that calls inside in an Update before its function. It keeps what that
+// function returns.
+type enteredStore struct {
+	reauth.Store
+	inside   func()
+	returned error
+}
+
+func (s *enteredStore) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
+) (reauth.Entry, error) {
+	return s.Store.Update(ctx, provider, id, func(h reauth.Holding) (e reauth.Entry, err error) {
+		if inside := s.inside; inside != nil {
+			s.inside = nil
+			inside()
+			defer func() { s.returned = err }()
+		}
+		return fn(h)
+	})
+}
+
+// A renewal waits for its claim, and the pool adopts newer tokens meanwhile. There is nothing to
+// write then: an empty record would end the login.
+func TestRenewalThatNeedsNoExchangeWritesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := reauth.NewMemStore()
+		store := &enteredStore{Store: mem}
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			r.login(t, "me")
+			r.look(t)
+			newest := mem.Record(t, "xai-oauth", "me")
+			newest.Credential.AccessToken, newest.Credential.RefreshToken = r.fake.Login()
+			newest.Generation++
+			store.inside = func() {
+				mem.PutBack(t, "xai-oauth", "me", newest)
+				require.NoError(t, r.pool.Reset(t.Context(), "xai", "me")) // it looks at the store
+			}
+			require.NoError(t, r.pool.Refresh(t.Context(), "xai", "me"))
+			require.Error(t, store.returned)
+			assertTokens(t, newest, mem.Record(t, "xai-oauth", "me"))
+			assert.Zero(t, r.fake.TokenRequests())
+		})
+	})
+}
