@@ -32,7 +32,7 @@ func (g *guard) Load(ctx context.Context, version string) (snap reauth.Snapshot,
 		return reauth.Snapshot{}, err
 	}
 	for i, e := range snap.Entries {
-		p.w.truth.seen(p, &e, snap.Identity)
+		p.w.truth.loaded(p, &e, snap.Identity)
 		snap.Entries[i] = shiftEntry(e, -p.skew)
 	}
 	return snap, nil

@@ -203,6 +203,14 @@ func (v *truth) seen(p *process, e *reauth.Entry, identity string) {
 		}
 		s.identity[identity] = true
 	}
+}
+
+// loaded notes that a process has read a record and its marks. A pool leaves the marks of a record
+// that it finds otherwise to its next look.
+func (v *truth) loaded(p *process, e *reauth.Entry, identity string) {
+	v.seen(p, e, identity)
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	for _, m := range v.marks {
 		if stands, ok := e.Marks[m.key]; ok && stands.At.Equal(m.At) && stands.Of == m.Of {
 			m.known[p] = true
