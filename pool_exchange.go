@@ -3,6 +3,7 @@ package reauth
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -247,7 +248,8 @@ func (e *diedExchanging) Unwrap() error { return e.err }
 // holderName names this process to people.
 var holderName = sync.OnceValue(func() string {
 	host, _ := os.Hostname() // without a name the process's number must do
-	return fmt.Sprintf("%s:%d", host, os.Getpid())
+	// In a container that is started again, name and number are the same as before.
+	return fmt.Sprintf("%s:%d-%s", host, os.Getpid(), rand.Text()[:6])
 })
 
 // spend exchanges the refresh token of a record.

@@ -160,6 +160,21 @@ func newMarks(list []keyedMark) *marks {
 	return s
 }
 
+// markedAt is when a mark was written; zero for none.
+func markedAt(k *mark) time.Time {
+	if k == nil {
+		return time.Time{}
+	}
+	return k.at
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // afterMark is a time for a mark that replaces one of that time: always later.
 func afterMark(replaced, now time.Time) time.Time {
 	if !now.After(replaced) {

@@ -42,21 +42,6 @@ func (m *member) lift(key, of string, now time.Time) queuedMark {
 	return queuedMark{key: key, mark: k.stored(), seen: stands.stored}
 }
 
-// markedAt is when a mark was written; zero for none.
-func markedAt(k *mark) time.Time {
-	if k == nil {
-		return time.Time{}
-	}
-	return k.at
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
 // accept notes that a request sent with t at the given time was accepted. It reports whether that
 // lifted marks, and returns those that the store is to be told. With nothing to note it costs four
 // loads.

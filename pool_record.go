@@ -57,16 +57,6 @@ func (e *Entry) over(h Holding) Entry {
 	return got
 }
 
-// unite returns the spent list of e with that of a record that e replaces, and with the refresh
-// token which that one had.
-func unite(e, was *Entry) []string {
-	list := withSpent(was.Spent, e.Spent...)
-	if rt := was.Credential.RefreshToken; rt != e.Credential.RefreshToken {
-		list = withSpent(list, digest(rt))
-	}
-	return list
-}
-
 // laterLogin is the time of a new login or a removal: by the store's clock, and later than the one
 // that it replaces.
 func laterLogin(h Holding, base Entry) time.Time {

@@ -45,7 +45,7 @@ func (p *oddPlace) change(f func(*oddPlace)) {
 func (p *oddPlace) now() (now oddPlace) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return oddPlace{ //nolint:govet // the lock is a new one
+	return oddPlace{ // with a lock of its own
 		store: p.store, missing: p.missing, slow: p.slow, broken: p.broken, newest: p.newest,
 		overtaken: p.overtaken, unstored: p.unstored, loads: p.loads,
 	}

@@ -13,7 +13,7 @@ import (
 //
 // Its methods may be called from several goroutines. An alias of a provider means the provider.
 // Nothing that a caller passes or gets is shared with the store. reauthtest.TestStore tests whether
-// a store keeps these promises.
+// a store keeps these promises; Entry.StoredOver and Entry.Marked are the rules of Update and Mark.
 type Store interface {
 	// Load returns the records that changed since version, which an earlier Load of the same store
 	// returned, and the version that they make. "", and a version that the store does not remember,
@@ -81,6 +81,41 @@ type Holding struct {
 // ErrNotStored is matched by the error of an Update whose function succeeded while its result could
 // not be stored.
 var ErrNotStored = errors.New("reauth: not stored")
+
+// StoredOver returns the record that a Store keeps when e, the result of an Update's function, is
+// stored where stands is by then; nil: nothing is there. The error matches ErrNotStored when e is
+// older, or out of bounds. It is for those who write a Store. It shares nothing with its arguments.
+func (e Entry) StoredOver(stands *Entry) (Entry, error) {
+	if err := e.check(); err != nil {
+		return e, fmt.Errorf("%w: %w", ErrNotStored, err)
+	}
+	if stands == nil {
+		stands = &Entry{Removed: true}
+	} else if !mayReplace(&e, stands) {
+		return e, fmt.Errorf("%w: %w: the store has a newer record", ErrNotStored, errOvertaken)
+	}
+	e = e.clone()
+	e.Marks, e.Spending = stands.Marks, Spending{}
+	e.Marks = e.boundMarks()
+	return e, nil
+}
+
+// Marked returns the record that a Store keeps when Mark is called for e. A void mark changes
+// nothing. The error matches ErrMarked when another mark stands than the writer has seen. It is for
+// those who write a Store. It shares nothing with e but what neither changes.
+func (e Entry) Marked(key string, m Mark, seen time.Time) (Entry, error) {
+	if err := checkMark(key, m); err != nil {
+		return e, err
+	}
+	switch err := e.mayMark(key, m.Of, seen); {
+	case errors.Is(err, errVoidMark):
+		return e, nil
+	case err != nil:
+		return e, err
+	}
+	e.Marks = e.withMark(key, m)
+	return e, nil
+}
 
 // RecordError says why one record of a store cannot be used.
 type RecordError struct {

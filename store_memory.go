@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,15 +124,14 @@ func (s *memStore) holding(r *memRecord) Holding {
 
 // write stores got in r, unless got must not be stored. s.mu is held.
 func (s *memStore) write(r *memRecord, got Entry) (Entry, error) {
-	if err := got.check(); err != nil {
-		return got, fmt.Errorf("%w: %w", ErrNotStored, err)
+	var stands *Entry
+	if r.present {
+		stands = &r.entry
 	}
-	if r.present && !mayReplace(&got, &r.entry) {
-		return got, fmt.Errorf("%w: %w: the store has a newer record", ErrNotStored, errOvertaken)
+	got, err := got.StoredOver(stands)
+	if err != nil {
+		return got, err
 	}
-	got = got.clone()
-	got.Marks, got.Spending = r.entry.Marks, Spending{}
-	got.Marks = got.boundMarks()
 	if !r.present {
 		r.present, r.order = true, s.added
 		s.added++
@@ -220,13 +218,11 @@ func (s *memStore) Mark(_ context.Context, provider, id, key string, m Mark, see
 	if r == nil || !r.present {
 		return nil
 	}
-	switch err := r.entry.mayMark(key, m.Of, seen); {
-	case errors.Is(err, errVoidMark):
-		return nil
-	case err != nil:
+	marked, err := r.entry.Marked(key, m, seen)
+	if err != nil {
 		return err
 	}
-	r.entry.Marks = r.entry.withMark(key, m)
+	r.entry = marked
 	s.changed(r)
 	return nil
 }

@@ -40,8 +40,9 @@ type Mark struct {
 	Until  time.Time
 	At     time.Time // when it was written, by its writer's clock; always later than the one it replaces
 	Reason string
-	// Of is what the mark is about: the digest of the access token or of the refresh token, or
-	// Login in RFC 3339. For a record with another it is void.
+	// Of is what the mark is about: the digest of the access token or of the refresh token (the first
+	// 16 bytes of SHA-256, in hex), or Login in RFC 3339 with nanoseconds, in UTC ("0" for a zero
+	// Login). For a record with another it is void.
 	Of string
 }
 
@@ -165,6 +166,16 @@ func withSpent(list []string, entries ...string) []string {
 		}
 	}
 	return evictSpent(list)
+}
+
+// unite returns the spent list of e with that of a record that e replaces, and with the refresh
+// token which that one had.
+func unite(e, was *Entry) []string {
+	list := withSpent(was.Spent, e.Spent...)
+	if rt := was.Credential.RefreshToken; rt != e.Credential.RefreshToken {
+		list = withSpent(list, digest(rt))
+	}
+	return list
 }
 
 // evictSpent takes the oldest entries of each kind out of a list that is too long.
