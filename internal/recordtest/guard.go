@@ -64,7 +64,8 @@ func (g *guard) Update(
 		refused = fnErr && h.Missing == nil
 		return got, err
 	})
-	if found.Found && (err == nil || refused) { // else what was found is of no use to the pool
+	_, byPerson := ctx.Value(actionKey{}).(string)
+	if found.Found && (err == nil || refused && !byPerson) { // else what was found is of no use to the pool
 		p.w.truth.seen(p, &found.Entry, found.Identity)
 	}
 	g.note(ctx, &got, err)
