@@ -32,7 +32,7 @@ func (g *guard) Load(ctx context.Context, version string) (snap reauth.Snapshot,
 		return reauth.Snapshot{}, err
 	}
 	for i, e := range snap.Entries {
-		p.w.truth.seen(p, &e, snap.Identity)
+		p.w.truth.loaded(p, &e, snap.Identity)
 		snap.Entries[i] = shiftEntry(e, -p.skew)
 	}
 	return snap, nil
@@ -64,20 +64,27 @@ func (g *guard) Update(
 		refused = fnErr && h.Missing == nil
 		return got, err
 	})
-	if found.Found && (err == nil || refused) { // else what was found is of no use to the pool
+	_, byPerson := ctx.Value(actionKey{}).(string)
+	if found.Found && (err == nil || refused && !byPerson) { // else what was found is of no use to the pool
 		p.w.truth.seen(p, &found.Entry, found.Identity)
 	}
-	switch {
-	case err == nil:
-		p.w.truth.stored(p, &got, ctx)
-		p.w.say("%s has stored %s", p.name, p.w.tell(&got))
-	case errors.Is(err, reauth.ErrNotStored):
-		p.w.say("%s could not store %s: %v", p.name, p.w.tell(&got), err)
-	}
+	g.note(ctx, &got, err)
 	if stopped := p.stop("release"); stopped != nil {
 		return reauth.Entry{}, stopped
 	}
 	return shiftEntry(got, -p.skew), err
+}
+
+// note notes what an Update has stored.
+func (g *guard) note(ctx context.Context, got *reauth.Entry, err error) {
+	p := g.p
+	switch {
+	case err == nil:
+		p.w.truth.stored(ctx, p, got)
+		p.w.say("%s has stored %s", p.name, p.w.tell(got))
+	case errors.Is(err, reauth.ErrNotStored):
+		p.w.say("%s could not store %s: %v", p.name, p.w.tell(got), err)
+	}
 }
 
 // inside is what happens under the claim. fnErr says that the pool has ended it.

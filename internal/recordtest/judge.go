@@ -15,23 +15,29 @@ import (
 func (w *world) judgeReuse(p *process, old pair, token string) {
 	v := &w.truth
 	v.mu.Lock()
-	top := v.top(func(s *statement) bool { return !s.env })
-	faulted, saved := v.faulted, v.saved[token].at
-	removed := v.top(func(s *statement) bool { return s.removed && s.login.After(v.saved[token].login) })
+	top, saved, faulted := v.top(func(s *statement) bool { return !s.env }), v.saved[token], v.faulted
+	removed := v.top(func(s *statement) bool { return s.removed && s.login.After(saved.login) })
 	v.mu.Unlock()
-	if top == nil || top.removed || top.pair.login != old.login || removed != nil && !saved.IsZero() {
+	if top == nil || top.removed || top.pair.login != old.login || removed != nil && !saved.at.IsZero() {
 		return // another login has taken its place, or nobody may have the newest pair any more
 	}
-	entered := p.knows.enteredAt()
-	newest := w.provider.nameOf(token)
-	if known, _ := p.knows.since(token); !known.IsZero() && known.Before(entered) {
-		w.breaks("login lost", "%s has spent %v although it knew %v", p.name, old, newest)
+	why := w.whoKnew(p, token, saved.at, faulted)
+	if why == "" {
+		w.say("nobody who lives could know better: that login may be lost")
 		return
 	}
-	if !saved.IsZero() && saved.After(faulted) && saved.Before(entered) {
-		w.breaks("login lost", "%s has spent %v although %v was stored, and nothing has happened to the store since",
-			p.name, old, newest)
-		return
+	w.breaks("login lost", "%s has spent %v although %s %v", p.name, old, why, w.provider.nameOf(token))
+}
+
+// whoKnew returns who has kept the newest pair of a login, or could have told p of it; empty:
+// nobody.
+func (w *world) whoKnew(p *process, token string, saved, faulted time.Time) (why string) {
+	entered := p.knows.enteredAt()
+	if known, _ := p.knows.since(token); !known.IsZero() && known.Before(entered) {
+		return "it knew"
+	}
+	if saved.After(faulted) && saved.Before(entered) {
+		return "the store, to which nothing has happened, was given"
 	}
 	for _, q := range w.live() {
 		known, minted := q.knows.since(token)
@@ -41,17 +47,12 @@ func (w *world) judgeReuse(p *process, old pair, token string) {
 		look := q.looks.last()
 		switch {
 		case w.kind.ClaimLasts == 0 && minted.After(faulted):
-			w.breaks("login lost", "%s has spent %v although %s got %v under a claim, and lives",
-				p.name, old, q.name, newest)
+			return q.name + ", which lives, got under a claim"
 		case look.begun.After(faulted) && look.begun.After(known) && look.ended.Before(entered):
-			w.breaks("login lost", "%s has spent %v although %s knew %v and has looked at the store since",
-				p.name, old, q.name, newest)
-		default:
-			continue
+			return q.name + ", which has looked at the store since, knew"
 		}
-		return
 	}
-	w.say("nobody who lives could know better: that login may be lost")
+	return ""
 }
 
 // judge lets everybody look, and judges what the store holds then.
@@ -237,14 +238,19 @@ func (w *world) judgeResets(f *last) {
 			continue
 		}
 		for _, m := range v.marks {
-			stands := f.Marks[m.key]
-			if !m.Until.IsZero() && stands.At.Equal(m.At) && stands.Of == m.Of && f.binds(m.Of) && m.sent.Before(r.begun) &&
-				!(v.skewed && v.faulted.After(m.sent)) && !(v.faulted.After(r.begun) && v.faulted.Before(m.stored)) {
+			if stands := f.Marks[m.key]; stands.At.Equal(m.At) && stands.Of == m.Of && f.binds(m.Of) && v.isUndoneBy(r, m) {
 				defer w.breaks("reset undone", "%s has reset at %v; the mark %q of %s is about a request of %v", r.by.name,
 					r.begun.Sub(w.begin), m.key, m.by.name, m.sent.Sub(w.begin))
 			}
 		}
 	}
+}
+
+// isUndoneBy reports whether a mark that stands undoes a Reset. v.mu is held.
+func (v *truth) isUndoneBy(r reset, m *mark) bool {
+	skewed := v.skewed && v.faulted.After(m.sent)
+	swapped := v.faulted.After(r.begun) && v.faulted.Before(m.stored)
+	return !m.Until.IsZero() && m.sent.Before(r.begun) && !skewed && !swapped
 }
 
 // judgeService: when the login in the store lives, and nothing refuses any more, everybody is

@@ -76,14 +76,6 @@ type memoryChange struct {
 	key     memoryKey
 }
 
-// memoryClaim is a claim that somebody has.
-type memoryClaim struct {
-	by    *memoryHandle
-	freed chan struct{} // closed when the claim is given back
-	used  bool          // an Update is under way
-	kept  *memoryResult
-}
-
 // memoryResult is a result that could not be stored.
 type memoryResult struct {
 	entry    reauth.Entry
@@ -210,14 +202,6 @@ func (h *memoryHandle) Kill() {
 	}
 }
 
-// free gives a claim back. s.mu is held.
-func (s *memoryPlace) free(key memoryKey, c *memoryClaim) {
-	if s.claims[key] == c {
-		delete(s.claims, key)
-		close(c.freed)
-	}
-}
-
 // Load implements reauth.Store.
 func (h *memoryHandle) Load(_ context.Context, version string) (reauth.Snapshot, error) {
 	s := h.place
@@ -250,85 +234,26 @@ func (h *memoryHandle) Update(
 		return reauth.Entry{}, fmt.Errorf("the result of the last exchange is still not stored: %w", err)
 	}
 	holding := s.holding(key)
-	spent, over := false, false // guarded by s.mu
-	holding.Spend = func(_ context.Context, sp reauth.Spending) error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		e, ok := reauth.Entry{}, false
-		if s.memoryContent != nil {
-			e, ok = s.records[key]
-		}
-		switch {
-		case over, h.dead:
-			return errors.New("the claim is lost")
-		case !ok, s.identity != holding.Identity:
-			return errMissing
-		}
-		spent, e.Spending = sp.Of != "", sp
-		s.records[key] = e
-		return nil
-	}
+	spending := &memorySpending{of: h, key: key, identity: holding.Identity}
+	holding.Spend = spending.note
 	got, err := fn(holding)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	over = true
+	spending.over = true
 	if err != nil {
 		return reauth.Entry{}, err
 	}
 	got = cloneEntry(got)
 	got.Credential.Provider, got.Credential.ID = key.provider, key.id
 	stored, err := s.persist(h, key, holding.Identity, holding.Missing != nil, got)
-	if err == nil {
+	switch {
+	case err == nil:
 		c.kept = nil
 		return stored, nil
-	}
-	if spent && !errors.Is(err, errOvertaken) {
+	case spending.spent && !errors.Is(err, errOvertaken):
 		c.kept = &memoryResult{cloneEntry(got), holding.Identity}
 	}
 	return got, fmt.Errorf("%w: %w", reauth.ErrNotStored, err)
-}
-
-// claim waits for the claim.
-func (s *memoryPlace) claim(ctx context.Context, h *memoryHandle, key memoryKey) (*memoryClaim, error) {
-	for {
-		s.mu.Lock()
-		c := s.claims[key]
-		switch {
-		case h.dead:
-			s.mu.Unlock()
-			return nil, errDead
-		case c == nil:
-			c = &memoryClaim{by: h, freed: make(chan struct{}), used: true}
-			s.claims[key] = c
-			s.mu.Unlock()
-			return c, nil
-		case c.by == h && !c.used: // it was kept
-			c.used = true
-			s.mu.Unlock()
-			return c, nil
-		}
-		freed := c.freed
-		s.mu.Unlock()
-		poll := time.NewTimer(10 * time.Millisecond) // a claim that is kept is not freed, and may be entered
-		select {
-		case <-freed:
-		case <-poll.C:
-		case <-ctx.Done():
-			poll.Stop()
-			return nil, context.Cause(ctx)
-		}
-		poll.Stop()
-	}
-}
-
-// leave gives the claim back, unless a result is kept with it.
-func (s *memoryPlace) leave(key memoryKey, c *memoryClaim) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.used = false
-	if c.kept == nil {
-		s.free(key, c)
-	}
 }
 
 // storeKept stores the result that is kept with a claim.

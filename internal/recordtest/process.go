@@ -28,8 +28,8 @@ type process struct {
 	skew   time.Duration // how far its clock is ahead of the store's
 	handle Handle
 	looks  looks
-	opened chan struct{} // closed when the pool is open, or could not be opened
-	ctx    context.Context
+	opened chan struct{}   // closed when the pool is open, or could not be opened
+	ctx    context.Context //nolint:containedctx // it ends with the process
 	die    context.CancelFunc
 
 	mu      sync.Mutex // guards what follows

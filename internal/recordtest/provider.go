@@ -163,14 +163,12 @@ func (b *base) ask(req *http.Request) (*http.Response, error) {
 
 // exchange sends a request to the token endpoint.
 func (b *base) exchange(req *http.Request) (*http.Response, error) {
-	raw, err := io.ReadAll(req.Body)
-	closeBody(req)
-	form, err2 := url.ParseQuery(string(raw))
-	if err != nil || err2 != nil {
-		return nil, fmt.Errorf("a bad token request: %w, %w", err, err2)
-	}
-	spent, p, w := form.Get("refresh_token"), b.p, b.p.w
-	if p.isDead() {
+	p, w := b.p, b.p.w
+	again, spent, err := detach(req)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.isDead():
 		return nil, errDead
 	}
 	w.beginExchange(p, spent)
@@ -178,8 +176,6 @@ func (b *base) exchange(req *http.Request) (*http.Response, error) {
 	if err := p.stop("exchange"); err != nil {
 		return nil, err
 	}
-	again := req.Clone(context.Background())
-	again.Body = io.NopCloser(bytes.NewReader(raw))
 	status, body, err := w.decide(p, spent, again)
 	if err != nil {
 		return nil, err
@@ -191,11 +187,24 @@ func (b *base) exchange(req *http.Request) (*http.Response, error) {
 		w.say("%s has given up waiting for the answer", p.name)
 		return nil, err
 	}
-	var issued struct{ Refresh_token string }
-	if json.Unmarshal([]byte(body), &issued) == nil && issued.Refresh_token != "" {
-		p.knows.minted(issued.Refresh_token)
+	var got issued
+	if json.Unmarshal([]byte(body), &got) == nil && got.RefreshToken != "" {
+		p.knows.minted(got.RefreshToken)
 	}
 	return testrig.Answer(req, status, body, "Content-Type", "application/json"), nil
+}
+
+// detach returns a copy of a token request that nobody cancels, and the refresh token in it.
+func detach(req *http.Request) (again *http.Request, spent string, err error) {
+	raw, err := io.ReadAll(req.Body)
+	closeBody(req)
+	if err != nil {
+		return nil, "", err
+	}
+	form, err := url.ParseQuery(string(raw))
+	again = req.Clone(context.Background())
+	again.Body = io.NopCloser(bytes.NewReader(raw))
+	return again, form.Get("refresh_token"), err
 }
 
 // beginExchange notes that p spends a refresh token.
@@ -240,23 +249,40 @@ func (w *world) decide(p *process, spent string, req *http.Request) (status int,
 	}
 	name := v.nameOf(spent)
 	if resp.StatusCode != http.StatusOK {
-		if token, alive := v.newestOf(name.login); alive {
-			v.mu.Lock()
-			v.ended[name.login] = true
-			v.mu.Unlock()
-			w.say("%v was spent before: login %d ends", name, name.login)
-			w.judgeReuse(p, name, token)
-		}
+		w.refused(p, name)
 		return resp.StatusCode, string(raw), nil
 	}
-	var issued struct{ Access_token, Refresh_token string }
-	if err := json.Unmarshal(raw, &issued); err != nil {
+	var got issued
+	if err := json.Unmarshal(raw, &got); err != nil {
 		return 0, "", err
 	}
+	v.noteIssued(pair{name.login, name.number + 1}, got)
+	return resp.StatusCode, string(raw), nil
+}
+
+// issued is what the token endpoint answers.
+type issued struct {
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token"`
+}
+
+func (v *provider) noteIssued(name pair, got issued) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	name.number++
-	v.names[issued.Access_token], v.names[issued.Refresh_token] = name, name
-	v.newest[name.login] = issued.Refresh_token
-	return resp.StatusCode, string(raw), nil
+	v.names[got.AccessToken], v.names[got.RefreshToken] = name, name
+	v.newest[name.login] = got.RefreshToken
+}
+
+// refused notes that p has spent a pair that was spent before. Its login ends.
+func (w *world) refused(p *process, name pair) {
+	v := &w.provider
+	token, alive := v.newestOf(name.login)
+	if !alive {
+		return
+	}
+	v.mu.Lock()
+	v.ended[name.login] = true
+	v.mu.Unlock()
+	w.say("%v was spent before: login %d ends", name, name.login)
+	w.judgeReuse(p, name, token)
 }

@@ -60,9 +60,25 @@ var weights = []struct {
 	do     string
 	weight int
 }{
-	{doRequest, 30}, {doLook, 10}, {doExpire, 14}, {doLogin, 5}, {doEnv, 3}, {doRemove, 3}, {doReset, 3},
-	{doLimit, 3}, {doNoReset, 2}, {doReject, 2}, {doStart, 3}, {doCrash, 4}, {doPause, 4}, {doFail, 6},
-	{doCopy, 5}, {doPutBack, 6}, {doHide, 2}, {doShow, 2}, {doDelete, 1},
+	{doRequest, 30},
+	{doLook, 10},
+	{doExpire, 14},
+	{doLogin, 5},
+	{doEnv, 3},
+	{doRemove, 3},
+	{doReset, 3},
+	{doLimit, 3},
+	{doNoReset, 2},
+	{doReject, 2},
+	{doStart, 3},
+	{doCrash, 4},
+	{doPause, 4},
+	{doFail, 6},
+	{doCopy, 5},
+	{doPutBack, 6},
+	{doHide, 2},
+	{doShow, 2},
+	{doDelete, 1},
 }
 
 // most is how many processes a schedule has at once.

@@ -72,11 +72,10 @@ func (h *claimless) Update(
 type emptied struct{ memoryHandle }
 
 func (h *emptied) Load(ctx context.Context, version string) (reauth.Snapshot, error) {
-	snap, err := h.memoryHandle.Load(ctx, version)
-	if err != nil {
+	if h.place.Snapshot() == nil {
 		return reauth.Snapshot{Version: "empty"}, nil
 	}
-	return snap, nil
+	return h.memoryHandle.Load(ctx, version)
 }
 
 // sameVersions tells that nothing has changed whenever there are as many records as before.

@@ -94,35 +94,34 @@ func (v *truth) noteReset(p *process, begun time.Time) {
 }
 
 // stored notes that a record was stored. The context tells who has asked for it.
-func (v *truth) stored(p *process, e *reauth.Entry, ctx context.Context) { //nolint:revive // the process goes first
+func (v *truth) stored(ctx context.Context, p *process, e *reauth.Entry) {
 	v.mu.Lock()
-	s := v.statements[e.Login.UnixNano()]
 	action, byPerson := ctx.Value(actionKey{}).(string)
-	if s == nil && byPerson {
-		s = &statement{
-			login: e.Login, said: time.Now(), removed: e.Removed, by: p, env: action == doEnv, fromEnv: action == doEnv,
-			current: !p.knowsNewer(e.Credential.RefreshToken),
-			pair:    p.w.provider.nameOf(e.Credential.RefreshToken),
-			known:   make(map[*process]time.Time), identity: make(map[string]bool),
-		}
-		if v.statements == nil {
-			v.statements = make(map[int64]*statement)
-		}
-		v.statements[e.Login.UnixNano()] = s
-		if s.env {
-			s.env = !s.current || !p.w.fake.Current(e.Credential.RefreshToken) || !v.mayStandFor(p, e)
-		}
+	if byPerson && v.statements[e.Login.UnixNano()] == nil {
+		v.noteStatement(p, e, action == doEnv)
 	}
-	if rt := e.Credential.RefreshToken; rt != "" {
+	if rt := e.Credential.RefreshToken; rt != "" && v.saved[rt].at.IsZero() {
 		if v.saved == nil {
 			v.saved = make(map[string]saved)
 		}
-		if v.saved[rt].at.IsZero() {
-			v.saved[rt] = saved{time.Now(), e.Login}
-		}
+		v.saved[rt] = saved{time.Now(), e.Login}
 	}
 	v.mu.Unlock()
 	v.seen(p, e, "")
+}
+
+// noteStatement notes a login or a removal. v.mu is held.
+func (v *truth) noteStatement(p *process, e *reauth.Entry, fromEnv bool) {
+	rt := e.Credential.RefreshToken
+	s := &statement{
+		login: e.Login, said: time.Now(), removed: e.Removed, by: p, pair: p.w.provider.nameOf(rt), fromEnv: fromEnv,
+		current: !p.knowsNewer(rt), known: make(map[*process]time.Time), identity: make(map[string]bool),
+	}
+	s.env = fromEnv && (!s.current || !p.w.fake.Current(rt) || !v.mayStandFor(p, e))
+	if v.statements == nil {
+		v.statements = make(map[int64]*statement)
+	}
+	v.statements[e.Login.UnixNano()] = s
 }
 
 // mayStandFor reports whether a pair from an environment is as good as a login by a person: nobody
@@ -204,6 +203,14 @@ func (v *truth) seen(p *process, e *reauth.Entry, identity string) {
 		}
 		s.identity[identity] = true
 	}
+}
+
+// loaded notes that a process has read a record and its marks. A pool leaves the marks of a record
+// that it finds otherwise to its next look.
+func (v *truth) loaded(p *process, e *reauth.Entry, identity string) {
+	v.seen(p, e, identity)
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	for _, m := range v.marks {
 		if stands, ok := e.Marks[m.key]; ok && stands.At.Equal(m.At) && stands.Of == m.Of {
 			m.known[p] = true
