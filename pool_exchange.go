@@ -92,6 +92,7 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 		return x.publish(ctx, f, *out.minted, out, true)
 	case out.minted != nil:
 		m.group.pool.noteWritten(m.key())
+		defer m.mergeMarks(stored.Marks) // what it lacks is written by the next look
 		return x.publish(ctx, f, stored, out, false)
 	case out.err != nil:
 		return m.afterRefusal(ctx, f, out.err)

@@ -109,19 +109,35 @@ func (p *Pool) writeRemoval(ctx context.Context, key credentialKey) error {
 	}
 	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
+	var found Holding
 	_, err := p.store.Update(claim, key.provider, key.id, func(h Holding) (Entry, error) {
 		switch {
 		case h.Missing != nil:
 			return Entry{}, h.Missing
 		case h.Found && compareEntries(&tomb.entry, &h.Entry, true) <= 0:
+			found = h
 			return Entry{}, errStoredAlready
 		}
-		return tomb.entry.over(h), nil
+		removal := tomb.entry.clone()
+		removal.Spent = withSpent(h.Entry.Spent, removal.Spent...) // its own pair was not rotated away
+		return removal, nil
 	})
-	if errors.Is(err, errStoredAlready) {
-		return nil
+	if !errors.Is(err, errStoredAlready) {
+		return err
 	}
-	return err
+	p.takeAgain(found)
+	return nil
+}
+
+// takeAgain takes in a login that was found in the place of a removal, which is older.
+func (p *Pool) takeAgain(h Holding) {
+	if h.Entry.Removed {
+		return
+	}
+	if m := p.groupOf(h.Entry.Credential.Provider).addStored(h.Entry, false); m != nil {
+		m.setHome(h.Identity)
+		m.mergeMarks(h.Entry.Marks)
+	}
 }
 
 // tellUnwritten tells that the store could not take a record. Looks that fail in the same way tell

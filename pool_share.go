@@ -335,33 +335,6 @@ func (g *merging) tellBroken(broken []error) {
 	}
 }
 
-// addNew makes a member of a record that the store holds, or has just been given.
-func (g *group) addNew(e Entry) *member {
-	c := e.Credential
-	m := &member{
-		group: g, id: c.ID, order: g.pool.added.Add(1), hash: hashOf(c.ID),
-	}
-	m.place.Store(newPlace(c))
-	m.tokens.Store(newTokens(m.withTokensOf(e), fromLogin, time.Now()))
-	m.change = g.pool.view.nextChange()
-	return g.add(m)
-}
-
-// addStored makes a record that Add has stored the one in use.
-func (g *group) addStored(e Entry, newLogin bool) *member {
-	m := g.find(e.Credential.ID)
-	if tomb, ok := g.tombstone(e.Credential.ID); m == nil && ok && compareEntries(&tomb.entry, &e, true) > 0 {
-		g.pool.view.noteRemoval(credentialKey{g.name, e.Credential.ID})
-		return nil
-	}
-	if m == nil {
-		return g.addNew(e)
-	}
-	g.movePlace(m, e.Credential)
-	m.addedAgain(m.withTokensOf(e), newLogin)
-	return m
-}
-
 // reread looks whether the store, or the file of the program that is followed, holds other tokens
 // than those that the flight replaces.
 func (m *member) reread(ctx context.Context, f *flight) (*tokens, error) {

@@ -251,20 +251,28 @@ func (s *FileStore) change(
 	}
 	defer held.Unlock()
 	p, err := s.plan(place, key, decide)
+	if err == nil {
+		err = s.replace(place, p)
+	}
 	if err != nil {
 		return Entry{}, "", err
 	}
+	return p.entry, p.identity, nil
+}
+
+// replace writes the next content of the file. Its lock is held.
+func (s *FileStore) replace(place filePlace, p *fileSplice) error {
 	pieces, err := p.pieces()
 	if err != nil {
-		return Entry{}, "", err
+		return err
 	}
 	seen, err := privatefile.Replace(place.real, p.old.seed, pieces...)
 	if err != nil {
-		return Entry{}, "", err
+		return err
 	}
 	s.written(p, seen)
 	_ = place.noteIdentity(p.identity) // the next write tries again
-	return p.entry, p.identity, nil
+	return nil
 }
 
 // plan makes the next content of the file.

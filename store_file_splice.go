@@ -19,7 +19,7 @@ type fileSplice struct {
 	content []byte // that old is of
 	entry   Entry  // as it is stored
 	raw     []byte
-	at      int // the place of the record; as many as there are: it is new
+	at      int // the place of the record; as many as there are: it is new; -1: none changes
 	drop    int // the place of a record that goes; -1: none
 
 	identity string // of the next content
@@ -61,6 +61,11 @@ func (x *fileIndex) newSplice(content []byte, e Entry, identity string) (*fileSp
 	return p, nil
 }
 
+// newHead makes the next content, with another identity and the same records.
+func (x *fileIndex) newHead(content []byte, identity string) *fileSplice {
+	return &fileSplice{old: x, content: content, at: -1, drop: -1, identity: identity, head: x.head(identity)}
+}
+
 // head is the beginning of the file, up to the list of credentials.
 func (x *fileIndex) head(identity string) string {
 	name, _ := json.Marshal(identity) // a string can be encoded
@@ -99,6 +104,7 @@ type fileEdit struct {
 func (p *fileSplice) edits() (list []fileEdit) {
 	records := p.old.records
 	switch last := len(records) - 1; {
+	case p.at < 0:
 	case p.at <= last:
 		r := records[p.at]
 		list = append(list, fileEdit{int(r.from), int(r.from + r.size), p.raw})
@@ -166,6 +172,9 @@ func (p *fileSplice) upgraded() ([][]byte, error) {
 	if p.at == len(p.old.records) {
 		list = append(list, []byte(","+startOfRecord), p.raw)
 	}
+	if len(list) == 0 {
+		return nil, nil
+	}
 	list[0] = []byte(startOfRecord)
 	return append(list, []byte(endOfList)), nil
 }
@@ -173,7 +182,7 @@ func (p *fileSplice) upgraded() ([][]byte, error) {
 // index returns the index of the next content, as which the file was seen. ok is false when the file
 // must be read for it.
 func (p *fileSplice) index(seen privatefile.Seen) (n *fileIndex, ok bool) {
-	if p.old.version == fileVersion1 {
+	if p.old.version == fileVersion1 || p.at < 0 {
 		return nil, false
 	}
 	next := *p.old

@@ -172,7 +172,7 @@ func (s *FileStore) Mark(ctx context.Context, provider, id, key string, m Mark, 
 		return err
 	}
 	m = Mark(toStoredMark(m))
-	err := s.vetMark()
+	err := s.vetThere(errVoidMark)
 	if err == nil {
 		_, _, err = s.change(ctx, canonicalKey(provider, id), func(now fileRecordNow) (Entry, error) {
 			switch {
@@ -194,8 +194,8 @@ func (s *FileStore) Mark(ctx context.Context, provider, id, key string, m Mark, 
 	return s.fail(err)
 }
 
-// vetMark refuses what cannot be marked before anything is made beside the file.
-func (s *FileStore) vetMark() error {
+// vetThere is vet for what needs a file that is there. Its error is none when there never was one.
+func (s *FileStore) vetThere(none error) error {
 	err := s.vet()
 	switch {
 	case s.folderIsGone():
@@ -205,5 +205,5 @@ func (s *FileStore) vetMark() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return cmp.Or(s.missing(), errVoidMark)
+	return cmp.Or(s.missing(), none)
 }

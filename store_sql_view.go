@@ -42,8 +42,8 @@ const (
 	partMeta = `SELECT 0, '', '', m.version, %s, %s, 0, m.nonce, m.identity, '', '', '' FROM reauth_meta m
 		WHERE m.one = 1 OR EXISTS (SELECT 1 FROM reauth_records) OR EXISTS (SELECT 1 FROM reauth_marks)
 		OR EXISTS (SELECT 1 FROM reauth_spending) OR EXISTS (SELECT 1 FROM reauth_log)`
-	partKnown = `CASE WHEN EXISTS (SELECT 1 FROM reauth_log l
-		WHERE l.version = CAST($1 AS BIGINT) AND l.nonce = CAST($2 AS TEXT)) %s THEN 1 ELSE 0 END`
+	partKnown = `CASE WHEN EXISTS (SELECT 1 FROM reauth_log l WHERE l.version = CAST($1 AS BIGINT)
+		AND l.nonce = CAST($2 AS TEXT) AND l.version > m.version - %d) %s THEN 1 ELSE 0 END`
 	partRecords = ` UNION ALL SELECT 1, r.provider, r.id, CAST(r.position AS BIGINT), CAST(r.login AS BIGINT),
 		CAST(r.generation AS BIGINT), CAST(r.removed AS BIGINT), r.token_of, r.refresh_of, r.login_of, r.record, ''
 		FROM reauth_records r`
@@ -59,7 +59,9 @@ const (
 )
 
 // head returns the statement for what reauth_meta holds, and whether the version $1, $2 is known.
-func (d sqlDialect) head() string { return fmt.Sprintf(partMeta, d.now, fmt.Sprintf(partKnown, "")) }
+func (d sqlDialect) head() string {
+	return fmt.Sprintf(partMeta, d.now, fmt.Sprintf(partKnown, maxLog, ""))
+}
 
 func (d sqlDialect) viewOfAll() string {
 	return fmt.Sprintf(partMeta, d.now, `0`) + partRecords + partMarks + partSpending
@@ -70,7 +72,7 @@ func (d sqlDialect) viewOfKey() string {
 }
 
 func (d sqlDialect) viewSince() string {
-	known := fmt.Sprintf(partKnown, fmt.Sprintf(fewTouched, maxLog))
+	known := fmt.Sprintf(partKnown, maxLog, fmt.Sprintf(fewTouched, maxLog))
 	return fmt.Sprintf(touched, maxLog+1) + fmt.Sprintf(partMeta, d.now, known) + partRecords + ofTouched +
 		partMarks + ofTouched + partSpending + ofTouched
 }

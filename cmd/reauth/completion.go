@@ -99,8 +99,8 @@ func (a *app) candidates(words []string) []string {
 			open = nil
 		case strings.HasPrefix(word, "-"):
 			open = valued(node, word)
-		// The first word that is no flag names the command. Behind an unknown one nothing is known.
-		case node == a.model.Node:
+		// The first words that are no flags name the command. Behind an unknown one nothing is known.
+		case len(node.Children) > 0:
 			i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == word })
 			if i < 0 {
 				return nil

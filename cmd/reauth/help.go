@@ -52,17 +52,12 @@ func writeMan(w io.Writer, model *kong.Application) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 	p("<!-- Made by go generate in cmd/reauth. -->\n\n# reauth(1)\n\n## Name\n\nreauth – %s\n\n## Synopsis\n\n",
 		lowerFirst(strings.TrimSuffix(description, ".")))
-	for _, n := range model.Children {
-		if !n.Hidden {
-			p("    reauth %s\n", n.Summary())
-		}
+	for _, n := range model.Leaves(true) {
+		p("    reauth %s\n", n.Summary())
 	}
 	p("\n## Commands\n")
-	for _, n := range model.Children {
-		if n.Hidden {
-			continue
-		}
-		p("\n### reauth %s\n\n%s\n\n    reauth %s\n", n.Name, n.Help, n.Summary())
+	for _, n := range model.Leaves(true) {
+		p("\n### %s\n\n%s\n\n    reauth %s\n", n.FullPath(), n.Help, n.Summary())
 		// Markdown needs an empty line between the code block and the list.
 		if len(n.Positional)+len(n.Flags) > 0 {
 			p("\n")
@@ -92,7 +87,9 @@ func writeMan(w io.Writer, model *kong.Application) {
 	}
 	// The help gets storeInWords from kong, which halves the doubled $. The page does that itself.
 	p("\n## Files\n\n%s\n", `The store is `+strings.ReplaceAll(storeInWords, "$$", "$")+`. It holds
-tokens in the clear, has mode 0600, and is refused when others can read it. The locks beside it hold nothing and stay.`)
+tokens in the clear, has mode 0600, and is refused when others can read it. Beside it are its locks, auth.json.lock and
+auth.json.locks/, with notes that tell which exchange is under way, whether the file was put back to an older state, and
+which store it is. Do not remove them while a program uses the store. [stores.md](stores.md) tells more.`)
 	p("\n## Environment\n\n- `REAUTH_STORE`: the store, as `--store` names it. " +
 		"A database's password is safer here than among the arguments.\n")
 }

@@ -23,15 +23,23 @@ func TestHelpOfEveryCommand(t *testing.T) {
 	s := newShell(t)
 	s.golden("help", s.run("", "--help").ok())
 	assert.Equal(t, s.run("", "--help").ok(), s.run("").ok(), "nothing said is a question")
-	for _, n := range declared(t).Children {
-		if n.Hidden {
-			continue
-		}
-		text := s.run("", n.Name, "--help").ok()
-		assert.Contains(t, n.Detail, "reauth "+n.Name, "the help of %s has an example", n.Name)
-		assert.Contains(t, text, exitCodes, n.Name)
-		s.golden("help-"+n.Name, text)
+	for _, n := range visible(declared(t).Node) {
+		words := strings.Fields(n.FullPath())[1:]
+		text := s.run("", append(words, "--help")...).ok()
+		assert.Contains(t, n.Detail, n.FullPath(), "the help of %s has an example", words)
+		assert.Contains(t, text, exitCodes, "%v", words)
+		s.golden("help-"+strings.Join(words, "-"), text)
 	}
+}
+
+// visible returns the commands below node, and those below them.
+func visible(node *kong.Node) (list []*kong.Node) {
+	for _, n := range node.Children {
+		if !n.Hidden {
+			list = append(append(list, n), visible(n)...)
+		}
+	}
+	return list
 }
 
 func TestPageIsCurrent(t *testing.T) {
@@ -66,6 +74,8 @@ func TestWrongUsage(t *testing.T) {
 		[]string{"classify", "-p", "nobody", os.DevNull},
 		[]string{"completion", "cmd.exe"},
 		[]string{"status", "--store", "mysql://root@db/x"},
+		[]string{"store"},
+		[]string{"store", "new-identity"},
 	))
 }
 
@@ -116,6 +126,9 @@ func TestCompletion(t *testing.T) {
 		{[]string{"remove", "openrouter", ""}, []string{"spare"}},
 		{[]string{"--store", "elsewhere", "remove", "openrouter", ""}, nil},
 		{[]string{"status", "--j"}, []string{"--json"}},
+		{[]string{"sto"}, []string{"store"}},
+		{[]string{"store", ""}, []string{"new-identity"}},
+		{[]string{"store", "new-identity", "--y"}, []string{"--yes"}},
 		{[]string{"import", "c"}, []string{"codex", "claude-code"}},
 		{[]string{"completion", ""}, []string{"bash", "zsh", "fish"}},
 		{[]string{"classify", "-p", "gro"}, nil},

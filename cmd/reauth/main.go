@@ -49,6 +49,7 @@ type commands struct {
 	Refresh    refreshCmd    `cmd:"" help:"Renew credentials now."`
 	Reset      resetCmd      `cmd:"" help:"Lift the marks of credentials that were put aside or retired."`
 	Remove     removeCmd     `cmd:"" help:"Remove a credential."`
+	StoreCmd   storeCmd      `cmd:"" name:"store" help:"Change the store as a whole."`
 	Classify   classifyCmd   `cmd:"" help:"Tell what reauth makes of a provider's answer."`
 	Providers  providersCmd  `cmd:"" help:"List the providers, or tell about one."`
 	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`

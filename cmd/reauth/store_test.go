@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -55,6 +56,7 @@ func TestStoresThatCannotBeRead(t *testing.T) {
 				{"add", "xai", "--key-stdin"},
 				{"import", "codex", codex},
 				{"import", "codex", codex, "--take-over"},
+				{"store", "new-identity", "--yes"},
 			} {
 				text := s.run("key-"+marker, args...).fails(exitFailed)
 				assert.Contains(t, text, c.want, "%v", args)
@@ -129,4 +131,67 @@ func schemaOfOnesOwn(t *testing.T) string {
 	q.Set("search_path", schema)
 	u.RawQuery = q.Encode()
 	return u.String()
+}
+
+// identityOf returns the identity of a file.
+func identityOf(t testing.TB, path string) string {
+	t.Helper()
+	snap, err := reauth.NewFileStore(path).Load(t.Context(), "")
+	require.NoError(t, err)
+	require.NotEmpty(t, snap.Identity)
+	return snap.Identity
+}
+
+func TestNewIdentity(t *testing.T) {
+	s := newShell(t)
+	assert.Contains(t, s.run("", "store", "new-identity", "--yes").fails(exitFailed), "there is no file")
+	assert.NoFileExists(t, s.store())
+
+	s.addLogin("xai", "you", "at-"+marker, "rt-"+marker)
+	s.run("key-"+marker, "add", "openrouter", "--key-stdin", "--id", "spare").ok()
+	before := identityOf(t, s.store())
+	assert.Contains(t, s.run("y\n", "store", "new-identity").fails(exitUsage), "--yes")
+	assert.Equal(t, before, identityOf(t, s.store()), "nothing happens without consent")
+
+	clone := filepath.Join(s.home, "clone", "auth.json")
+	content, err := os.ReadFile(s.store())
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Dir(clone), 0o700))
+	require.NoError(t, os.WriteFile(clone, content, 0o600))
+	out := s.run("", "store", "new-identity", "--yes", "--store", clone).ok()
+	now := identityOf(t, clone)
+	assert.NotEqual(t, before, now)
+	s.golden("new-identity", strings.ReplaceAll(out, now, "IDENTITY"))
+	assert.Contains(t, s.run("", "status", "--store", clone).ok(), "spare", "the credentials stay")
+	assert.Equal(t, before, identityOf(t, s.store()), "the original keeps its identity")
+}
+
+func TestNewIdentityInPostgres(t *testing.T) {
+	s := newShell(t)
+	s.setenv("REAUTH_STORE", schemaOfOnesOwn(t))
+	s.addLogin("xai", "you", "at-"+marker, "rt-"+marker)
+	one, other := s.run("", "store", "new-identity", "--yes").ok(), s.run("", "store", "new-identity", "--yes").ok()
+	assert.Contains(t, one, "is another store now")
+	assert.NotEqual(t, one, other)
+	assert.Contains(t, s.run("", "status").ok(), "you")
+}
+
+// At a terminal the command asks. Anything but yes changes nothing.
+func TestNewIdentityAsksAtATerminal(t *testing.T) {
+	for key, code := range map[string]string{"y": "0", "n": "1", "Space": "1", "C-c": "1"} {
+		t.Run(key, func(t *testing.T) {
+			s := newShell(t)
+			s.addLogin("xai", "you", "at-"+marker, "rt-"+marker)
+			before := identityOf(t, s.store())
+			m := startTmux(t, s, "160", "40")
+			m.do("send-keys", "-t", "x", binary+" store new-identity; echo code=$?", "Enter")
+			assert.Contains(t, m.shows("[y/N]"), "The logins in it, 1, stay")
+			m.do("send-keys", "-t", "x", key)
+			if key != "C-c" {
+				m.do("send-keys", "-t", "x", "Enter")
+			}
+			m.shows("code=" + code)
+			assert.Equal(t, code == "0", before != identityOf(t, s.store()))
+		})
+	}
 }
