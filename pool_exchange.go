@@ -219,7 +219,7 @@ func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outco
 		out.minted.Generation = 1 + max(from.Generation, h.Entry.Generation, generationOf(h.Behind))
 	}
 	if died := h.Entry.Spending; died.Of == of && died.Holder != holderName() && isPermanent(out.err) {
-		out.err = &diedExchanging{died, out.err}
+		out.err = &deathError{died, out.err}
 	}
 	return out
 }
@@ -231,22 +231,24 @@ func (x *exchange) mark(ctx context.Context, h Holding, s Spending) error {
 	return h.Spend(ctx, s)
 }
 
-// diedExchanging is the refusal of a refresh token that a process was exchanging when it died.
-type diedExchanging struct {
+// deathError is the refusal of a refresh token that a process was exchanging when it died.
+type deathError struct {
 	spending Spending
 	err      error
 }
 
 // Error tells the refusal and its likely cause.
-func (e *diedExchanging) Error() string {
+func (e *deathError) Error() string {
 	return fmt.Sprintf("%v; a process (%s) died, or was cut off, while it exchanged this token at %s",
 		e.err, e.spending.Holder, e.spending.Since.UTC().Format(time.RFC3339))
 }
 
 // Unwrap returns the refusal.
-func (e *diedExchanging) Unwrap() error { return e.err }
+func (e *deathError) Unwrap() error { return e.err }
 
 // holderName names this process to people.
+//
+//nolint:gochecknoglobals // made once for the process
 var holderName = sync.OnceValue(func() string {
 	host, _ := os.Hostname() // without a name the process's number must do
 	// In a container that is started again, name and number are the same as before.

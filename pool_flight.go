@@ -16,7 +16,6 @@ var (
 	errGone         = errors.New("reauth: the credential has been removed")
 	errNothingNewer = errors.New("reauth: the store holds nothing newer")
 	errUnproven     = errors.New("reauth: the tokens of the last refresh were refused as well")
-	errAdopted      = errors.New("adopted") // ends an Update that has nothing to write
 )
 
 // cause is why a caller wants new tokens.

@@ -92,7 +92,7 @@ func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedM
 	switch {
 	case marked && stands.mark.retired:
 		return keyedMark{}
-	case stands.mark != seen.get(key).mark && !(marked && dead):
+	case stands.mark != seen.get(key).mark && (!marked || !dead):
 		return keyedMark{}
 	}
 	rejections := 0

@@ -215,6 +215,8 @@ type place struct {
 }
 
 // anyPlace is the place of most credentials: of which a program says nothing.
+//
+//nolint:gochecknoglobals // never changed: a pointer to it saves a copy per credential
 var anyPlace place
 
 // newPlace reads the place of a stored or added credential. One that names hosts, none of which can

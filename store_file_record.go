@@ -81,6 +81,8 @@ func keyOf(raw []byte) (e Entry) {
 }
 
 // withoutTypes takes the names of our types out of the path of a member.
+//
+//nolint:gochecknoglobals // never changed
 var withoutTypes = strings.NewReplacer("storedRecord.", "", "storedCredential.", "")
 
 // wrongKind says which member has a value of a wrong kind. Its words hold nothing of the content,

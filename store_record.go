@@ -61,6 +61,8 @@ const (
 )
 
 // forever is the end of a mark that retires a credential.
+//
+//nolint:gochecknoglobals // never changed; a time cannot be a constant
 var forever = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 // retires reports whether the mark retires the credential.

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -158,11 +157,10 @@ func TestManyMarkAtOnce(t *testing.T) {
 			s := d.store(t)
 			m := markOf(digest("access 1"), noon.Add(time.Duration(i)))
 			all.Go(func() {
-				switch err := s.Mark(context.Background(), provider, id, "token", m, time.Time{}); {
-				case err == nil:
+				if err := s.Mark(context.Background(), provider, id, "token", m, time.Time{}); err == nil {
 					won.Add(1)
-				default:
-					assert.True(t, errors.Is(err, reauth.ErrMarked), "%v", err)
+				} else {
+					assert.ErrorIs(t, err, reauth.ErrMarked)
 				}
 				assert.NoError(t, s.Mark(context.Background(), provider, id, fmt.Sprintf("model:%d", i), m, time.Time{}))
 			})
