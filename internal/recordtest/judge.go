@@ -188,7 +188,7 @@ func (w *world) judgeMarks(f *last) {
 	newest := make(map[string]*mark)
 	stands := v.statements[f.Login.UnixNano()]
 	for _, m := range v.marks {
-		if stands == nil || m.stored.Before(stands.said) { // the statement ends it
+		if stands == nil || m.made.Before(stands.said) { // the statement ends it
 			continue
 		}
 		unsure := m.told.IsZero() || v.faulted.Before(m.told) // whether the store had it before it was swapped
@@ -200,7 +200,9 @@ func (w *world) judgeMarks(f *last) {
 		}
 	}
 	for key, m := range newest {
-		if stands := f.Marks[key]; f.binds(m.Of) && (stands.At.Before(m.At) || !f.binds(stands.Of)) {
+		stands := f.Marks[key]
+		none := !f.binds(stands.Of)
+		if f.binds(m.Of) && (none && !m.Until.IsZero() || !none && stands.At.Before(m.At)) { // else nothing is to be lifted
 			defer w.breaks("mark lost", "%s: the one (%s) of %s at %v; the store has one at %v",
 				key, tellMark(m.Mark), m.by.name, m.At.Sub(w.begin), stands.At.Sub(w.begin))
 		}
@@ -248,7 +250,7 @@ func (w *world) judgeResets(f *last) {
 
 // isUndoneBy reports whether a mark that stands undoes a Reset. v.mu is held.
 func (v *truth) isUndoneBy(r reset, m *mark) bool {
-	skewed := v.skewed && v.faulted.After(m.sent)
+	skewed := v.skewed && !v.faulted.IsZero()
 	swapped := v.faulted.After(r.begun) && v.faulted.Before(m.stored)
 	return !m.Until.IsZero() && m.sent.Before(r.begun) && !skewed && !swapped
 }

@@ -62,7 +62,9 @@ type Handle interface {
 func Run(t *testing.T, kind Kind, n int) {
 	t.Helper()
 	if *only != 0 {
-		kind.check(t, newSchedule(*only))
+		s := newSchedule(*only)
+		t.Log(kind.play(t, s).report(s))
+		kind.check(t, s)
 		return
 	}
 	t.Run("kept", func(t *testing.T) {
