@@ -125,11 +125,11 @@ func (w *world) judgeStatements(f *last) {
 	v.mu.Lock()
 	top := v.top(func(s *statement) bool { return !s.env && s.isKnown() })
 	stands := v.statements[f.Login.UnixNano()]
+	newer := top != nil && f.found && f.Login.After(top.login) && stands != nil && v.mayFollow(stands, top)
 	v.mu.Unlock()
 	if top == nil || !f.found && !top.identity[f.identity] {
 		return // another store, which lacks the record, is not written to
 	}
-	newer := f.found && f.Login.After(top.login) && stands != nil && stands.mayFollow(top)
 	login := w.provider.nameOf(f.Credential.RefreshToken).login
 	switch {
 	case top.removed && v.hasEnvSince(top, 0), v.hasEnvSince(top, login):

@@ -137,8 +137,13 @@ func (v *truth) mayStandFor(p *process, e *reauth.Entry) bool {
 }
 
 // mayFollow reports whether s, which is later, may stand where a process that lives knows of top.
-func (s *statement) mayFollow(top *statement) bool {
-	return !s.env || top.removed && s.current || !s.couldKnow(top)
+// v.mu is held.
+func (v *truth) mayFollow(s, top *statement) bool {
+	removed := v.top(func(r *statement) bool {
+		since, ok := r.known[s.by]
+		return r.removed && ok && since.Before(s.said) && !r.login.Before(top.login)
+	})
+	return !s.env || s.current && (top.removed || removed != nil) || !s.couldKnow(top)
 }
 
 // top returns the latest statement that passes; nil if there is none. v.mu is held.
@@ -176,7 +181,7 @@ func (v *truth) hasEnvSince(top *statement, login int) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.top(func(s *statement) bool {
-		return s.fromEnv && s.login.After(top.login) && s.mayFollow(top) && (login == 0 || s.pair.login == login)
+		return s.fromEnv && s.login.After(top.login) && v.mayFollow(s, top) && (login == 0 || s.pair.login == login)
 	}) != nil
 }
 
