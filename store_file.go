@@ -80,10 +80,7 @@ func (s *FileStore) Load(_ context.Context, version string) (Snapshot, error) {
 	if err == nil && content == nil && (!known || since != s.index.counter) {
 		content, parsed, err = s.look(true)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = s.missing()
-	}
-	if err != nil {
+	if err != nil && (errors.Is(err, errMissing) || !errors.Is(err, fs.ErrNotExist)) {
 		return Snapshot{}, s.fail(err)
 	}
 	if known = known && since >= s.index.whole; !known {
@@ -110,7 +107,7 @@ func (s *FileStore) parseVersion(version string) (since int64, known bool) {
 
 // look brings the index up to date. It returns the file's content, and the entries that it parsed
 // for the index, if it had to read the file, or must. The error is fs.ErrNotExist when there is no
-// file. s.mu is held.
+// file yet, and errMissing when it is gone. s.mu is held.
 func (s *FileStore) look(must bool) (content []byte, parsed []parsedEntry, err error) {
 	switch {
 	case s.err != nil:
@@ -119,6 +116,13 @@ func (s *FileStore) look(must bool) (content []byte, parsed []parsedEntry, err e
 		return nil, nil, nil
 	}
 	file, err := s.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		if missing := s.missing(); missing == nil {
+			return nil, nil, err
+		} else if file, err = s.read(); errors.Is(err, fs.ErrNotExist) { // else another process has made it just now
+			err = missing
+		}
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -150,7 +154,8 @@ func (s *FileStore) read() (privatefile.File, error) {
 	return privatefile.File{}, cmp.Or(err, file.Unfit)
 }
 
-// missing says that the file was there and is gone. It returns nil at a first start. s.mu is held.
+// missing says that the file, which is not there, was there before. It returns nil at a first start.
+// The identity beside the locks comes after the file. s.mu is held.
 func (s *FileStore) missing() error {
 	place, err := resolvePlace(s.path)
 	if err != nil {
@@ -162,9 +167,18 @@ func (s *FileStore) missing() error {
 	return errMissing
 }
 
-var errMissing = errors.New("the file was there and is gone; nothing is taken for removed. Put it back, or mount its " +
-	"folder again. Adding a credential in a program that still runs makes a new file, without what was in the old one; " +
-	`to begin anew otherwise, end all programs, and remove the folder of the same name with ".locks" behind it`)
+// missingError says that the file was there and is gone. It matches fs.ErrNotExist.
+type missingError struct{}
+
+var errMissing error = missingError{}
+
+func (missingError) Error() string {
+	return "the file was there and is gone; nothing is taken for removed. Put it back, or mount its " +
+		"folder again. Adding a credential in a program that still runs makes a new file, without what was in the old one; " +
+		`to begin anew otherwise, end all programs, and remove the folder of the same name with ".locks" behind it`
+}
+
+func (missingError) Is(target error) bool { return target == fs.ErrNotExist } //nolint:errorlint // it is Is
 
 // checkPlace returns what is wrong with the place of the file and was not told yet. s.mu is held.
 func (s *FileStore) checkPlace() (wrong []error) {
@@ -327,10 +341,10 @@ func (s *FileStore) record(key credentialKey) (fileRecordNow, error) {
 func (s *FileStore) recordIn(content []byte, key credentialKey, err error) (fileRecordNow, error) {
 	now := fileRecordNow{there: err == nil}
 	switch {
+	case errors.Is(err, errMissing):
+		now.missing = err
+		return now, nil
 	case errors.Is(err, fs.ErrNotExist):
-		if now.missing = s.missing(); now.missing != nil && !errors.Is(now.missing, errMissing) {
-			return now, now.missing
-		}
 		return now, nil
 	case err != nil:
 		return now, err

@@ -575,3 +575,25 @@ func TestFileStoreSweepsUnderWaiters(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Stores open a place and look while another one makes its file. None of them takes the file for
+// one that was there and is gone.
+func TestFileStoreWhoseFileIsJustMade(t *testing.T) {
+	for range 50 {
+		path := newFile(t)
+		made := make(chan struct{})
+		go func() {
+			defer close(made)
+			put(t, reauth.NewFileStore(path), login("a", "1"))
+		}()
+		for making := true; making; {
+			select {
+			case <-made:
+				making = false
+			default:
+			}
+			_, err := reauth.NewFileStore(path).Load(t.Context(), "")
+			require.NoError(t, err)
+		}
+	}
+}

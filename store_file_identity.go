@@ -1,7 +1,6 @@
 package reauth
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -46,8 +45,8 @@ func (s *FileStore) planIdentity() (*fileSplice, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	content, _, err := s.look(true)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cmp.Or(s.missing(), errNoFile)
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errMissing) {
+		err = errNoFile
 	}
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package reauth
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -200,10 +199,8 @@ func (s *FileStore) vetThere(none error) error {
 	switch {
 	case s.folderIsGone():
 		return errMissing
-	case !errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errMissing), !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return cmp.Or(s.missing(), none)
+	return none
 }
