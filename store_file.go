@@ -178,7 +178,7 @@ func (missingError) Error() string {
 		`to begin anew otherwise, end all programs, and remove the folder of the same name with ".locks" behind it`
 }
 
-func (missingError) Is(target error) bool { return target == fs.ErrNotExist } //nolint:errorlint // it is Is
+func (missingError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // checkPlace returns what is wrong with the place of the file and was not told yet. s.mu is held.
 func (s *FileStore) checkPlace() (wrong []error) {
