@@ -163,15 +163,14 @@ func (x *exchange) underLock(ctx context.Context, h Holding) outcome {
 	if err := x.m.refuses(h); err != nil {
 		return outcome{err: fmt.Errorf("reauth: refresh %s: %w", x.m, err)}
 	}
-	if t := x.m.tokens.Load(); x.satisfies(t.entry()) {
-		return outcome{current: t}
-	}
-	held := x.m.entry()
+	t, held := x.m.tokens.Load(), x.m.entry()
 	order := 1
 	if h.Found {
 		order = compareEntries(&held, &h.Entry, x.m.livesIn(h.Identity))
 	}
 	switch {
+	case order >= 0 && x.satisfies(t.entry()):
+		return outcome{current: t}
 	case !h.Found, h.Entry.Removed && order > 0:
 		absent := held.over(h)
 		return outcome{absent: &absent}
