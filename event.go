@@ -24,7 +24,9 @@ const (
 	PutAside EventType = "put-aside"
 	// RefreshFailed: Err tells why. The pool keeps the tokens that it has.
 	RefreshFailed EventType = "refresh-failed"
-	// StoreFailed: the pool could not read or write the store. Err tells why.
+	// StoreFailed: the pool could not read or write the store, and Reason is load, claim, mark or
+	// persist. Or the store cannot be relied upon: a record cannot be read (record), something is wrong
+	// with its place (place), it went back (behind), or it is another one (other-store). Err tells why.
 	StoreFailed EventType = "store-failed"
 	// NotDurable: the pool lives in memory, so a rotated pair is lost when the process exits.
 	NotDurable EventType = "not-durable"

@@ -187,6 +187,16 @@ func (g *group) tombstones(identity string) (ids []string) {
 	return ids
 }
 
+// rememberSpent remembers the spent list of a removal as it is stored.
+func (g *group) rememberSpent(stored Entry) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t, ok := g.removed[stored.Credential.ID]; ok && t.entry.Login.Equal(stored.Login) {
+		t.entry.Spent = stored.Spent
+		g.removed[stored.Credential.ID] = t
+	}
+}
+
 // tombstone returns the removal of the ID that this pool knows of.
 func (g *group) tombstone(id string) (tombstone, bool) {
 	g.mu.Lock()

@@ -33,10 +33,12 @@ func (m *member) refuses(h Holding) error {
 // removed takes the member out of the pool for a removal that was found in the store, unless a person
 // has logged in anew meanwhile.
 func (m *member) removed(e Entry) {
-	if held := m.entry(); compareEntries(&held, &e, true) > 0 {
+	held := m.entry()
+	if compareEntries(&held, &e, true) > 0 {
 		m.group.pool.view.noteAhead(m)
 		return
 	}
+	e.Spent = withSpent(e.Spent, held.Spent...) // whoever has removed it may not have known this login
 	m.group.drop(m)
 	m.group.bury(e, 0, m.group.pool.view.current())
 }

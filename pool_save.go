@@ -110,7 +110,7 @@ func (p *Pool) writeRemoval(ctx context.Context, key credentialKey) error {
 	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
 	var found Holding
-	_, err := p.store.Update(claim, key.provider, key.id, func(h Holding) (Entry, error) {
+	stored, err := p.store.Update(claim, key.provider, key.id, func(h Holding) (Entry, error) {
 		switch {
 		case h.Missing != nil:
 			return Entry{}, h.Missing
@@ -122,11 +122,14 @@ func (p *Pool) writeRemoval(ctx context.Context, key credentialKey) error {
 		removal.Spent = withSpent(h.Entry.Spent, removal.Spent...) // its own pair was not rotated away
 		return removal, nil
 	})
-	if !errors.Is(err, errStoredAlready) {
-		return err
+	switch {
+	case errors.Is(err, errStoredAlready):
+		p.takeAgain(found)
+		return nil
+	case err == nil:
+		p.groupOf(key.provider).rememberSpent(stored)
 	}
-	p.takeAgain(found)
-	return nil
+	return err
 }
 
 // takeAgain takes in a login that was found in the place of a removal, which is older.

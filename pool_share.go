@@ -248,6 +248,7 @@ func (g *merging) takeKnown(m *member, e Entry) {
 		m.setHome(g.identity)
 		if !e.Removed {
 			m.group.movePlace(m, e.Credential)
+			m.mergeMarks(e.Marks)
 		}
 		g.pool.view.noteAhead(m)
 		return

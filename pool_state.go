@@ -45,7 +45,7 @@ type Pool struct {
 
 // storeView is what a pool knows of its store.
 type storeView struct {
-	changes atomic.Int64         // changes of tokens in this pool; see Pool.merge
+	changes atomic.Int64         // changes of tokens in this pool; see merging
 	checked atomic.Int64         // when the store was last checked; unix nanoseconds
 	busy    atomic.Bool          // a background check is under way
 	look    atomic.Pointer[look] // the last one that was begun
@@ -133,7 +133,7 @@ type group struct {
 // tombstone is a removal that a pool knows of.
 type tombstone struct {
 	entry  Entry
-	change int64  // of the pool; see Pool.merge
+	change int64  // of the pool; see merging
 	home   string // identity of the store in which the credential was removed; empty: not known
 }
 
@@ -181,7 +181,7 @@ type member struct {
 	history   *history   // nil: none
 	queue     *markQueue // nil: empty
 	unsaved   bool       // an exchange brought the tokens, and the store could not take them so far
-	change    int64      // number of the last change of the tokens; see Pool.merge
+	change    int64      // number of the last change of the tokens; see merging
 	home      string     // identity of the store that has the record; empty: not known
 
 	// twin is the next member with the same access token in a ring; nil: there is none. It and sends,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/fixturetest"
+	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // complete is the README's program.
@@ -70,17 +71,39 @@ func TestReadmeSharing(t *testing.T) {
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-// All lines of each Go block in the README stand, in the same order, in a file that is compiled.
+// newMyStore and TestMyStore are the example of docs/stores.md, with a store that keeps its word.
+
+var myStores = make(map[string]reauth.Store)
+
+func newMyStore(path string) reauth.Store {
+	if myStores[path] == nil {
+		myStores[path] = reauth.NewMemStore()
+	}
+	return myStores[path]
+}
+
+func TestMyStore(t *testing.T) {
+	folder := t.TempDir()
+	reauthtest.TestStore(t, func(_ *testing.T, place string) reauth.Store {
+		return newMyStore(filepath.Join(folder, place))
+	})
+}
+
+// All lines of each Go block in the documents stand, in the same order, in a file that is compiled.
 func TestReadmeCodeIsCompiled(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
+	var text strings.Builder
+	for _, page := range []string{"README.md", "docs/stores.md"} {
+		content, err := os.ReadFile(page)
+		require.NoError(t, err)
+		text.Write(content)
+	}
 	var compiled []string
 	for _, file := range []string{"readme_test.go", "example_test.go"} {
 		src, err := os.ReadFile(file)
 		require.NoError(t, err)
 		compiled = append(compiled, flat(string(src)))
 	}
-	blocks := goBlock.FindAllStringSubmatch(string(readme), -1)
+	blocks := goBlock.FindAllStringSubmatch(text.String(), -1)
 	require.GreaterOrEqual(t, len(blocks), 3)
 	for _, b := range blocks {
 		found := false

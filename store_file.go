@@ -30,7 +30,8 @@ import (
 // Beside the file are "<name>.lock" and "<name>.locks/". The folder has a lock and a note for each
 // credential: the note tells which exchange is under way, and whether the file was put back to an
 // older state. It also knows the identity of the store, so that a file that is gone is not taken
-// for an empty store. Do not remove them while a process uses the store.
+// for an empty store. Do not remove them while a process uses the store. A file that was copied has
+// the identity of its original, unless NewIdentity gives it another, and spends the same tokens.
 //
 // A symbolic link is followed at each look, so that a file may be swapped by its links. The file
 // must be on a file system of this host, because the locks of network file systems cannot be relied
@@ -162,7 +163,8 @@ func (s *FileStore) missing() error {
 }
 
 var errMissing = errors.New("the file was there and is gone; nothing is taken for removed. Put it back, or mount its " +
-	"folder again. Only adding a credential makes a new file, without what was in the old one")
+	"folder again. Adding a credential in a program that still runs makes a new file, without what was in the old one; " +
+	`to begin anew otherwise, end all programs, and remove the folder of the same name with ".locks" behind it`)
 
 // checkPlace returns what is wrong with the place of the file and was not told yet. s.mu is held.
 func (s *FileStore) checkPlace() (wrong []error) {

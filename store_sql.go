@@ -30,7 +30,7 @@ import (
 //
 // A database that was put back to an older state does not know that it held newer records: pools
 // that hold them write them again, and Holding.Behind is never set. A database that was copied has
-// the identity of its original, and spends the same tokens.
+// the identity of its original, unless NewIdentity gives it another, and spends the same tokens.
 //
 // Tokens are in the clear in the table reauth_records: whoever may read it holds the accounts.
 type SQLStore struct {

@@ -35,7 +35,8 @@ type newIdentityCmd struct {
 // Help implements kong.HelpProvider.
 func (*newIdentityCmd) Help() string {
 	return `A store that was copied, for staging say, has the identity of its original. A program that held the original's logins takes the copy
-for the original, and writes into it what it holds. After this command it takes the copy for another store.
+for the original, and writes into it what the copy lacks: logins that were added since, and removals. After this command it takes
+the copy for another store, and does not.
 
 The logins stay in the copy, and both spend the same refresh tokens: the second use of one logs both out. So log in anew in the copy
 (reauth login), or remove what it does not need (reauth remove), before a program uses it.

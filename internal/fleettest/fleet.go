@@ -24,7 +24,14 @@ type Fleet struct {
 	Provider *Provider
 	Job      Job          // what the jobs of all workers have in common
 	Store    reauth.Store // the store as the test opens it
+	Workers  *Account     // as whom workers run; nil: as the test
 	pool     *reauth.Pool
+}
+
+// Account is another user, as whom workers run, and a copy of this binary that the user may run.
+type Account struct {
+	UID, GID int
+	Binary   string
 }
 
 // New makes a fleet without workers. This process shares its store. Login adds credentials.
@@ -81,15 +88,26 @@ const patience = 60 * time.Second
 
 // Start starts a worker and waits until it has opened its pool. Any goroutine may call it.
 func (f *Fleet) Start(job Job) (*Worker, error) {
+	w, err := f.launch(job)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Next("ready"); err != nil {
+		return nil, errors.Join(err, w.Kill())
+	}
+	return w, nil
+}
+
+// launch starts a worker.
+func (f *Fleet) launch(job Job) (*Worker, error) {
 	text, err := json.Marshal(job)
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
+	process, err := f.command()
 	if err != nil {
 		return nil, err
 	}
-	process := exec.Command(self)
 	w := &Worker{Name: job.Worker, Reports: make(chan Report, 100), process: process, stderr: new(bytes.Buffer)}
 	w.process.Env = append(os.Environ(), jobVariable+"="+string(text),
 		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")) // the race detector waits a second at each exit
@@ -115,10 +133,19 @@ func (f *Fleet) Start(job Job) (*Worker, error) {
 			}
 		}
 	})
-	if _, err := w.Next("ready"); err != nil {
-		return nil, errors.Join(err, w.Kill())
-	}
 	return w, nil
+}
+
+// command returns the command that starts a worker.
+func (f *Fleet) command() (*exec.Cmd, error) {
+	if f.Workers != nil {
+		return f.Workers.command(), nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return exec.Command(self), nil
 }
 
 // MustStart starts a worker with that name and credential. The worker stops at a step of its

@@ -40,6 +40,8 @@ type Grant struct {
 	Arrived time.Time
 	Spent   string // the refresh token of the request
 	Issued  string // the refresh token of the answer; empty if refused or not answered yet
+	Access  string // the access token of the answer
+	Reuse   bool   // it was refused, and ended the login, because the refresh token had been used before
 }
 
 // workerHeader is the header that names the worker in its token requests.
@@ -109,13 +111,14 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	answer := httptest.NewRecorder() // so that Issued is known before the worker gets the answer
 	p.Provider.ServeHTTP(answer, r)
 	var pair struct {
+		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
 	}
-	if answer.Code == http.StatusOK && json.Unmarshal(answer.Body.Bytes(), &pair) == nil {
-		p.mu.Lock()
-		g.Issued = pair.RefreshToken
-		p.mu.Unlock()
-	}
+	_ = json.Unmarshal(answer.Body.Bytes(), &pair) // a refusal has none
+	p.mu.Lock()
+	g.Issued, g.Access = pair.RefreshToken, pair.AccessToken
+	g.Reuse = strings.Contains(answer.Body.String(), "reuse detected")
+	p.mu.Unlock()
 	if hold != nil && hold.granted && !hold.wait(r.Context()) {
 		panic(http.ErrAbortHandler) // the worker has died, and the answer is lost
 	}
@@ -133,6 +136,19 @@ func (p *Provider) Grants() []Grant {
 		list = append(list, *g)
 	}
 	return list
+}
+
+// Newest returns the tokens of the newest pair of a login, and whether a request was served with
+// that access token. access and refresh are a pair of it.
+func (p *Provider) Newest(access, refresh string) (newestAccess, newestRefresh string, served bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := 0; i < len(p.grants); i++ {
+		if g := p.grants[i]; g.Issued != "" && g.Spent == refresh {
+			access, refresh = g.Access, g.Issued
+		}
+	}
+	return access, refresh, p.served[access]
 }
 
 // Hold makes one token request wait.

@@ -4,6 +4,9 @@ package fleettest
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
 	"syscall"
 )
 
@@ -30,3 +33,27 @@ func (w *Worker) Suspend() error {
 
 // Continue lets a suspended process go on.
 func (w *Worker) Continue() error { return syscall.Kill(w.process.Process.Pid, syscall.SIGCONT) }
+
+// command returns a command that runs the binary as the user.
+func (a *Account) command() *exec.Cmd {
+	process := exec.Command(a.Binary)
+	process.SysProcAttr = &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)},
+	}
+	process.Dir = string(os.PathSeparator)
+	return process
+}
+
+// limitFiles bounds the size of the files that this process may write, in bytes, so that writing
+// fails as on a full disk. A negative size ends that.
+func limitFiles(size int64) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	if limit.Cur = limit.Max; size >= 0 {
+		limit.Cur = uint64(size)
+	}
+	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit)
+}

@@ -28,7 +28,9 @@ type Job struct {
 	ID       string        // of the credential with which it sends, and which it refreshes
 	Pace     time.Duration // time from one request of a sender to its next
 	Senders  int
-	StopAt   string // the step of a refresh at which the worker waits for "go"; see stepStore
+	StopAt   string   // the step of a refresh at which the worker waits for "go"; see stepStore
+	Soak     []string // IDs of the credentials of a Soak; nil: the worker is of none
+	Limit    int64    // of a Soak, the largest file that the worker may write at its start, in bytes
 }
 
 // Report is a message of a worker, one line of JSON.
@@ -39,6 +41,7 @@ type Report struct {
 	Err    string
 	Lost   bool   // whether a new login is needed
 	Counts Counts // if Did is done
+	Note   *Note  `json:",omitempty"` // if Did is note
 }
 
 // Counts is what happened in a worker.
@@ -94,6 +97,9 @@ func work(text string, open Open) (err error) {
 		return err
 	}
 	ctx := context.Background()
+	if w.job.Soak != nil {
+		return w.soak(ctx, open)
+	}
 	store, shut, err := open(ctx, w.job)
 	if err != nil {
 		return err

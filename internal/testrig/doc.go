@@ -27,18 +27,23 @@
 // remove, the store is put back to older states, processes die in the middle of a step. It judges
 // whether a login, a removal or a mark was lost.
 //
+// Beside these worlds, internal/recordtest plays random schedules over a real store: pools that are
+// suspended and die, and a store that is put back, away or deleted. It judges what is left.
+//
 // reauthtest.TestStore tests the promises of a store, without a pool. Every implementation of
 // reauth.Store runs it.
 //
 // # Sizes
 //
-// Some tests repeat something: kills, seconds of service, random choreographies. A smaller size
-// skips nothing, it only repeats less:
+// Some tests repeat something: kills, seconds of service, random choreographies and schedules. A
+// smaller size repeats less. With -short reauthtest.TestStore skips what writes a thousand records,
+// too:
 //
 //	go test -short ./...                                        the fewest
 //	go test ./...                                               what the gate runs
 //	go test ./internal/fleettest -fleet=full                    1,000 kills, 20 seconds of service
 //	go test ./internal/stress -stress.seeds=5000                5,000 choreographies
+//	go test ./internal/recordtest -record=full                  13,000 schedules
 //	go test ./internal/recordtest -record=full                  10,000 schedules in memory, 3,000 in a file
 //	(cd integration && go test . -fleet=full)                   the same on databases
 package testrig
