@@ -188,7 +188,7 @@ func (w *world) judgeMarks(f *last) {
 	newest := make(map[string]*mark)
 	stands := v.statements[f.Login.UnixNano()]
 	for _, m := range v.marks {
-		if stands == nil || m.made.Before(stands.said) { // the statement ends it
+		if stands == nil || m.sent.Before(stands.said) { // the statement ends it
 			continue
 		}
 		unsure := m.told.IsZero() || v.faulted.Before(m.told) // whether the store had it before it was swapped

@@ -52,7 +52,6 @@ type mark struct {
 	reauth.Mark
 	key    string
 	by     *process
-	made   time.Time // when, by the right clock
 	stored time.Time // when
 	told   time.Time // when its writer was told so; zero: not yet
 	sent   time.Time // when the request left that it is about
@@ -236,10 +235,10 @@ func (v *truth) marked(p *process, key string, m reauth.Mark) (told func()) {
 		}
 	}
 	k := &mark{Mark: m, key: key, by: p, stored: time.Now(), known: map[*process]bool{p: true}}
-	k.made = m.At.Add(-p.skew)
-	k.sent = k.made
+	made := m.At.Add(-p.skew)
+	k.sent = made
 	for _, r := range v.refusals {
-		if r.by == p && !r.answered.After(k.made) {
+		if r.by == p && !r.answered.After(made) {
 			k.sent = r.sent
 		}
 	}
