@@ -28,7 +28,7 @@ func soakSQL(t *testing.T, d database, account *fleettest.Account, dsn string, w
 	t.Helper()
 	f := fleet(t, d, claimTime, 30*time.Millisecond)
 	f.Job.Store, f.Workers = d.driver+" "+dsn, account
-	what.Lasts = fleettest.SoakTime(2*time.Second, 5*time.Second)
+	what.Lasts = fleettest.SoakTime(2*time.Second, 4*time.Second)
 	what.Longest, what.Within, what.Claim = 2*claimTime, 90*time.Second, claimTime
 	f.Soak(t, what)
 	assert.Zero(t, number(t, d.open(t), `SELECT count(*) FROM reauth_claims WHERE until > $1`,
