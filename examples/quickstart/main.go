@@ -55,7 +55,7 @@ func run(out io.Writer) error {
 	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
 	p := &program{client: client, url: server.URL + "/v1/chat/completions", fake: fake, story: story}
 
-	err = errors.Join(p.completion(), p.stream(), p.storm(500), p.switching(pool))
+	err = errors.Join(p.completion(), p.stream(), p.storm(100), p.switching(pool))
 	client.CloseIdleConnections()
 	return errors.Join(err, pool.Close())
 }

@@ -14,7 +14,7 @@ func TestQuickstartTellsTheWholeStory(t *testing.T) {
 	for _, want := range []string{
 		`request sent with "you": 403`, "verdict: rejected:xai:bad-credentials", `refreshed "you": one exchange`,
 		`request replayed with "you": 200`, `the program sees 200: …"Hello from the fake provider."…`,
-		"a stream of 7 events", "answers by status: map[200:500], exchanges: 1",
+		"a stream of 7 events", "answers by status: map[200:100], exchanges: 1",
 		"verdict: exhausted:xai:spending-limit:billing", `switched to "spare key"`,
 	} {
 		assert.Contains(t, out.String(), want)
