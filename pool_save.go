@@ -125,11 +125,13 @@ func (p *Pool) writeRemoval(ctx context.Context, key credentialKey) error {
 	switch {
 	case errors.Is(err, errStoredAlready):
 		p.takeAgain(found)
-		return nil
-	case err == nil:
+	case err != nil:
+		return err
+	default:
 		p.groupOf(key.provider).rememberSpent(stored)
 	}
-	return err
+	p.noteWritten(key)
+	return nil
 }
 
 // takeAgain takes in a login that was found in the place of a removal, which is older.
