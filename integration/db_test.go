@@ -89,8 +89,15 @@ func postgres(t testing.TB) database {
 
 // sqlite returns a new file for SQLite.
 func sqlite(t testing.TB) database {
-	return database{"sqlite", "file:" + filepath.Join(t.TempDir(), "reauth.db")}
+	return sqliteIn(filepath.Join(t.TempDir(), "reauth.db"))
 }
+
+// sqliteIn returns the SQLite database in a file.
+func sqliteIn(path string) database { return database{"sqlite", sqliteURI(path)} }
+
+// sqliteURI is the URI of a file for SQLite. A # in a path, as in that of a test which runs twice,
+// would end the path.
+func sqliteURI(path string) string { return (&url.URL{Scheme: "file", Path: path}).String() }
 
 // databases are the databases that a store may live in. Each call makes a new one.
 var databases = map[string]func(testing.TB) database{"PostgreSQL": postgres, "SQLite": sqlite}

@@ -56,7 +56,7 @@ func (p *modelPlace) Open(testing.TB) recordtest.Handle {
 
 // onConn runs f on a connection of the driver itself.
 func (p *modelPlace) onConn(f func(conn any) error) {
-	db, err := sql.Open("sqlite", "file:"+p.path)
+	db, err := sql.Open("sqlite", sqliteURI(p.path))
 	if err != nil {
 		panic(err)
 	}
@@ -90,7 +90,7 @@ func (p *modelPlace) PutBack(snapshot any) {
 		for {
 			b, err := conn.(interface {
 				NewRestore(string) (*sqlitedriver.Backup, error)
-			}).NewRestore("file:" + snapshot.(string))
+			}).NewRestore(sqliteURI(snapshot.(string)))
 			if err != nil {
 				return err
 			}
@@ -198,7 +198,7 @@ func (c modelConnector) Connect(context.Context) (driver.Conn, error) {
 	if err := c.h.refuse(""); err != nil {
 		return nil, err
 	}
-	conn, err := c.Driver().Open("file:" + c.h.place.path)
+	conn, err := c.Driver().Open(sqliteURI(c.h.place.path))
 	if err != nil {
 		return nil, err
 	}

@@ -200,7 +200,7 @@ func TestSoakOnSQLite(t *testing.T) {
 	root, account := fleettest.SoakFolder(t)
 	s := &soakSQLite{root: root, dir: filepath.Join(root, "store")}
 	require.NoError(t, os.Mkdir(s.dir, 0o700))
-	d := database{"sqlite", "file:" + filepath.Join(s.dir, "reauth.db")}
+	d := sqliteIn(filepath.Join(s.dir, "reauth.db"))
 	d.store(t)
 	s.db = d.open(t)
 	require.NoError(t, account.Own(s.dir, filepath.Join(s.dir, "reauth.db")))

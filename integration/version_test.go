@@ -150,7 +150,7 @@ func byTool(t *testing.T, d database) func() database {
 	file := filepath.Join(t.TempDir(), "backup")
 	if d.driver == "sqlite" {
 		mustExec(t, d.open(t), `VACUUM INTO '`+file+`'`)
-		return func() database { return database{"sqlite", "file:" + file} }
+		return func() database { return sqliteIn(file) }
 	}
 	root := needEnv(t, "REAUTH_TEST_POSTGRES")
 	schema := text(t, d.open(t), `SELECT current_schema()`)
