@@ -164,7 +164,7 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 		return err
 	}
 	var tomb Entry
-	tomb, err = p.store.Update(ctx, m.group.name, m.id, func(h Holding) (Entry, error) {
+	stored, err := p.store.Update(ctx, m.group.name, m.id, func(h Holding) (Entry, error) {
 		held := m.entry()
 		tomb = Entry{
 			Credential: Credential{Provider: m.group.name, ID: m.id}, Removed: true, Login: laterLogin(h, held),
@@ -179,13 +179,10 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 		return fmt.Errorf("reauth: remove %s: %w", m, err)
 	}
 	if err == nil {
+		tomb = stored
 		p.noteWritten(m.key())
 	}
-	if held := m.entry(); compareEntries(&held, &tomb, true) > 0 {
-		return nil // a person has logged in anew since
-	}
-	m.group.drop(m)
-	m.group.bury(tomb, p.view.nextChange(), p.view.current())
+	m.removed(tomb)
 	return nil
 }
 

@@ -41,9 +41,7 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	}
 	m.setHome(home)
 	p.noteWritten(m.key())
-	if len(m.mergeMarks(stored.Marks)) > 0 {
-		p.view.noteAhead(m)
-	}
+	m.takeMarks(stored.Marks)
 	if !p.shared && provider.Refresher != nil && c.RefreshToken != "" {
 		p.warnNotDurable(ctx, m)
 	}

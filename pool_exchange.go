@@ -86,13 +86,17 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 		m.removed(*out.newer)
 		return nil, errGone
 	case out.newer != nil:
-		return x.adopt(f, *out.newer)
+		t, adopted := m.takeNewer(*out.newer)
+		if adopted {
+			f.tell = append(f.tell, Event{Type: Adopted})
+		}
+		return t, nil
 	case out.minted != nil && err != nil:
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err})
 		return x.publish(ctx, f, *out.minted, out, true)
 	case out.minted != nil:
 		m.group.pool.noteWritten(m.key())
-		defer m.mergeMarks(stored.Marks) // what it lacks is written by the next look
+		defer m.takeMarks(stored.Marks)
 		return x.publish(ctx, f, stored, out, false)
 	case out.err != nil:
 		return m.afterRefusal(ctx, f, out.err)
@@ -101,22 +105,6 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 	}
 	f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "claim", Err: err}) // no lock, no exchange
 	return nil, fmt.Errorf("reauth: refresh %s: no claim on the credential: %w", m, err)
-}
-
-// adopt takes the record that was found in the store.
-func (x *exchange) adopt(f *flight, e Entry) (*tokens, error) {
-	m := x.m
-	t, adopted := m.adoptNewer(e, true)
-	if !adopted {
-		m.group.pool.view.noteAhead(m)
-		return t, nil
-	}
-	f.tell = append(f.tell, Event{Type: Adopted})
-	m.group.pool.noteWritten(m.key())
-	if len(m.mergeMarks(e.Marks)) > 0 {
-		m.group.pool.view.noteAhead(m)
-	}
-	return t, nil
 }
 
 // toStore is what the function given to Store.Update returns.

@@ -153,9 +153,11 @@ func (g *group) twins(m *member) (list []*member) {
 	return list
 }
 
-// bury remembers a removal, at that change of the pool where this pool has made it: a store that was
-// read before, and one that went back, must not bring the credential back. Of too many the oldest go.
-func (g *group) bury(e Entry, change int64, home string) {
+// bury remembers a removal: a store that was read before, and one that went back, must not bring the
+// credential back. Of too many the oldest go.
+func (g *group) bury(e Entry) {
+	view := &g.pool.view
+	change, home := view.nextChange(), view.current()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.removed == nil {

@@ -18,12 +18,10 @@ func (m *member) pardon(now time.Time) (writes []queuedMark) {
 	if t.minted {
 		t.accepted.Store(true) // it may be refreshed again at once
 	}
-	for _, key := range append([]string{tokenMark, loginMark}, s.keys()...) {
-		if slices.ContainsFunc(writes, func(q queuedMark) bool { return q.key == key }) {
-			continue
-		}
-		lifted := m.lift(key, loginOf(t.login.time()), now) // also of tokens that others hold
-		writes = append(writes, lifted)
+	keys := append(s.keys(), tokenMark, loginMark)
+	slices.Sort(keys)
+	for _, key := range slices.Compact(keys) {
+		writes = append(writes, m.lift(key, loginOf(t.login.time()), now)) // also of tokens that others hold
 	}
 	if m.queue != nil {
 		m.queue.list = nil
@@ -211,6 +209,13 @@ func (m *member) mergeMarks(stored map[string]Mark) (writes []queuedMark) {
 	}
 	m.group.standingChanged()
 	return writes
+}
+
+// takeMarks is mergeMarks for marks of which the next look may tell the store.
+func (m *member) takeMarks(stored map[string]Mark) {
+	if len(m.mergeMarks(stored)) > 0 {
+		m.group.pool.view.noteAhead(m)
+	}
 }
 
 // mergeMark returns the newer of the mark that is known under a key, if there is one, and the one

@@ -30,8 +30,8 @@ func (m *member) refuses(h Holding) error {
 	return nil
 }
 
-// removed takes the member out of the pool for a removal that was found in the store, unless a person
-// has logged in anew meanwhile.
+// removed takes the member out of the pool for a removal in the store, unless a person has logged in
+// anew meanwhile.
 func (m *member) removed(e Entry) {
 	held := m.entry()
 	if compareEntries(&held, &e, true) > 0 {
@@ -40,7 +40,20 @@ func (m *member) removed(e Entry) {
 	}
 	e.Spent = withSpent(e.Spent, held.Spent...) // whoever has removed it may not have known this login
 	m.group.drop(m)
-	m.group.bury(e, 0, m.group.pool.view.current())
+	m.group.bury(e)
+}
+
+// takeNewer adopts a record that was found under the claim, unless the pool has got a newer one
+// meanwhile. It returns the tokens that are held then.
+func (m *member) takeNewer(e Entry) (t *tokens, adopted bool) {
+	t, adopted = m.adoptNewer(e, true)
+	if !adopted { // an exchange, or a person, has been quicker
+		m.group.pool.view.noteAhead(m)
+		return t, false
+	}
+	m.group.pool.noteWritten(m.key())
+	m.takeMarks(e.Marks)
+	return t, true
 }
 
 // over returns the record e, which a pool holds, as it is written over the one that is stored: with

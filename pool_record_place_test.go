@@ -319,3 +319,29 @@ func TestAddMakesAMissingStoreAnew(t *testing.T) {
 		assert.Zero(t, r.fake.Reuses())
 	})
 }
+
+// Another store came in the place of the one that has the credential. Removing the credential ends
+// its service here, makes no record there, and reaches its own store when that is back.
+func TestRemoveOfWhatOnlyAnotherStoreHas(t *testing.T) {
+	atPlace(t, 1, func(t *testing.T, p *oddPlace, rigs []*rig) {
+		r := rigs[0]
+		r.login(t, "only there")
+		r.key(t, "other", "key-other")
+		r.look(t)
+		own, other := p.now().store, reauth.NewMemStore()
+		loginElsewhere(t, other, r.fake, "here")
+		p.change(func(p *oddPlace) { p.store = other })
+		r.look(t)
+		require.True(t, r.has("only there"))
+		require.NoError(t, r.pool.Remove(t.Context(), "xai", "only there"))
+		assert.False(t, r.has("only there"))
+		r.look(t)
+		assert.Zero(t, reauth.Record(t, other, "xai-oauth", "only there"))
+
+		p.change(func(p *oddPlace) { p.store = own })
+		r.look(t)
+		r.look(t)
+		assert.False(t, r.has("only there"))
+		assert.True(t, reauth.Record(t, own, "xai-oauth", "only there").Removed)
+	})
+}

@@ -81,24 +81,19 @@ func (m *member) write(ctx context.Context) error {
 	return nil
 }
 
-// takeFound adopts a record that was found under the claim, and is no older than the one held.
+// takeFound takes in a record that was found under the claim, and is no older than the one held.
 func (m *member) takeFound(ctx context.Context, e Entry) {
-	held := m.entry()
-	switch {
+	switch held := m.entry(); {
 	case e.Removed:
 		m.removed(e)
-		return
-	case !sameTokens(held.Credential, e.Credential):
-		if _, adopted := m.adoptNewer(e, true); !adopted {
-			m.group.pool.view.noteAhead(m) // an exchange, or a person, has been quicker
-			return
-		}
-		m.group.pool.noteWritten(m.key())
-		m.emit(ctx, Event{Type: Adopted})
-	default:
+	case sameTokens(held.Credential, e.Credential):
 		m.saved(e)
+		m.shareMarks(ctx, m.mergeMarks(e.Marks))
+	default:
+		if _, adopted := m.takeNewer(e); adopted {
+			m.emit(ctx, Event{Type: Adopted})
+		}
 	}
-	m.shareMarks(ctx, m.mergeMarks(e.Marks))
 }
 
 // writeRemoval writes a tombstone over an older record.
@@ -141,7 +136,7 @@ func (p *Pool) takeAgain(h Holding) {
 	}
 	if m := p.groupOf(h.Entry.Credential.Provider).addStored(h.Entry, false); m != nil {
 		m.setHome(h.Identity)
-		m.mergeMarks(h.Entry.Marks)
+		m.takeMarks(h.Entry.Marks)
 	}
 }
 

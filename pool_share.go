@@ -69,27 +69,17 @@ func (p *Pool) lookAround(ctx context.Context) {
 // for it. What a look finds missing meanwhile is written afterwards.
 func (p *Pool) writeSoon(ctx context.Context) {
 	v := &p.view
-	if !v.lacks() {
-		return
-	}
-	v.more.Store(true)
-	if v.writing.Swap(true) {
+	if !v.beginWriting() {
 		return
 	}
 	detached := context.WithoutCancel(ctx)
 	started := p.work.startFromWorker(func() {
-		for v.more.Load() {
-			for v.more.Swap(false) {
-				p.writeForward(detached)
-			}
-			v.writing.Store(false)
-			if !v.more.Load() || v.writing.Swap(true) {
-				return
-			}
+		for v.goOnWriting() {
+			p.writeForward(detached)
 		}
 	})
-	if !started {
-		v.writing.Store(false)
+	if !started { // the pool is closed
+		v.endWriting()
 	}
 }
 
@@ -227,12 +217,12 @@ func (g *merging) take(e Entry) {
 	case known && compareEntries(&tomb.entry, &e, true) > 0:
 		g.pool.view.noteRemoval(credentialKey{c.Provider, c.ID}) // an older record has been put back
 	case e.Removed:
-		group.bury(e, 0, g.identity)
+		group.bury(e)
 	default:
 		m := group.addNew(e)
 		m.setHome(g.identity)
 		g.there[m] = true
-		m.mergeMarks(e.Marks)
+		m.takeMarks(e.Marks)
 	}
 }
 
@@ -248,7 +238,7 @@ func (g *merging) takeKnown(m *member, e Entry) {
 		m.setHome(g.identity)
 		if !e.Removed {
 			m.group.movePlace(m, e.Credential)
-			m.mergeMarks(e.Marks)
+			m.takeMarks(e.Marks)
 		}
 		g.pool.view.noteAhead(m)
 		return
@@ -260,9 +250,7 @@ func (g *merging) takeKnown(m *member, e Entry) {
 	}
 	m.setHome(g.identity)
 	m.group.movePlace(m, e.Credential)
-	if len(m.mergeMarks(e.Marks)) > 0 {
-		g.pool.view.noteAhead(m)
-	}
+	m.takeMarks(e.Marks)
 }
 
 // adopt takes over a record that is newer than the one held.

@@ -49,8 +49,6 @@ type storeView struct {
 	checked atomic.Int64         // when the store was last checked; unix nanoseconds
 	busy    atomic.Bool          // a background check is under way
 	look    atomic.Pointer[look] // the last one that was begun
-	writing atomic.Bool          // what the store lacks is being written
-	more    atomic.Bool          // a look has found more of that since
 	loading chan struct{}        // of size one: a lock, which respects a context, on loading the store
 	version string               // the store's version that was last merged; guarded by loading
 
@@ -62,6 +60,8 @@ type storeView struct {
 	written  map[credentialKey]bool // records that this pool has written, or adopted under a claim, since the last merge
 	ahead    map[*member]bool       // of whose records this pool knows newer ones than the store
 	removals map[credentialKey]bool // tombstones that the store lacks
+	writing  bool                   // what the store lacks is being written
+	more     bool                   // a look has found more of that since
 	unsaved  map[savedElsewhere]Entry
 	later    []Event         // that nobody could be told so far
 	told     map[string]bool // troubles of the store that events have told

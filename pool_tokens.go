@@ -164,12 +164,18 @@ func (t *tokens) age(now time.Time) time.Duration {
 	return max(now.Sub(t.received), now.Round(0).Sub(t.received.Round(0)))
 }
 
+// isOlder reports whether the tokens are older than d, and than the clock alone must leave them.
+func (t *tokens) isOlder(now time.Time, d time.Duration) bool {
+	age := t.age(now)
+	return age > d && age >= t.notBefore
+}
+
 // expired reports whether the clock says that the access token is useless.
 func (t *tokens) expired(now time.Time) bool {
 	if t.cred.AccessToken == "" {
 		return true
 	}
-	return t.expiresAfter != never && t.age(now) > t.expiresAfter && t.age(now) >= t.notBefore
+	return t.expiresAfter != never && t.isOlder(now, t.expiresAfter)
 }
 
 // due reports whether the access token should be renewed before a provider refuses it.
@@ -177,7 +183,7 @@ func (t *tokens) due(now time.Time) bool {
 	if t.header[0] == "" {
 		return true
 	}
-	return t.renewAfter != never && t.age(now) > t.renewAfter && t.age(now) >= t.notBefore
+	return t.renewAfter != never && t.isOlder(now, t.renewAfter)
 }
 
 // unproven reports whether the tokens came from an exchange and no provider has accepted them:

@@ -62,11 +62,34 @@ func (v *storeView) noteRemoval(key credentialKey) {
 	v.removals[key] = true
 }
 
-// lacks reports whether this pool knows what the store lacks.
-func (v *storeView) lacks() bool {
+// beginWriting reports whether the caller is to write what the store lacks: there is such, and nobody
+// writes it. Whoever writes goes on for it.
+func (v *storeView) beginWriting() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return len(v.ahead)+len(v.removals) > 0
+	if len(v.ahead)+len(v.removals) == 0 {
+		return false
+	}
+	v.more = true
+	begins := !v.writing
+	v.writing = true
+	return begins
+}
+
+// goOnWriting reports whether a look has found something missing since the writer was asked last.
+// If none has, the writing is over.
+func (v *storeView) goOnWriting() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.writing, v.more = v.more, false
+	return v.writing
+}
+
+// endWriting ends writing that has not begun.
+func (v *storeView) endWriting() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.writing = false
 }
 
 // toWrite returns what the store lacks so far, and forgets it: what cannot be written is to be noted

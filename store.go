@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,16 +87,27 @@ var ErrNotStored = errors.New("reauth: not stored")
 // stored where stands is by then; nil: nothing is there. The error matches ErrNotStored when e is
 // older, or out of bounds. It is for those who write a Store. It shares nothing with its arguments.
 func (e Entry) StoredOver(stands *Entry) (Entry, error) {
-	if err := e.check(); err != nil {
+	got, err := e.storedOver(stands)
+	if err != nil {
 		return e, fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
-	if stands == nil {
-		stands = &Entry{Removed: true}
-	} else if !mayReplace(&e, stands) {
-		return e, fmt.Errorf("%w: %w: the store has a newer record", ErrNotStored, errOvertaken)
+	return got, nil
+}
+
+// storedOver is StoredOver with the cause alone as its error.
+func (e Entry) storedOver(stands *Entry) (Entry, error) {
+	if err := e.check(); err != nil {
+		return e, err
+	}
+	var marks map[string]Mark
+	if stands != nil {
+		if !mayReplace(&e, stands) {
+			return e, fmt.Errorf("%w: the store has a newer record", errOvertaken)
+		}
+		marks = stands.Marks
 	}
 	e = e.clone()
-	e.Marks, e.Spending = stands.Marks, Spending{}
+	e.Marks, e.Spending = marks, Spending{}
 	e.Marks = e.boundMarks()
 	return e, nil
 }
@@ -104,13 +116,16 @@ func (e Entry) StoredOver(stands *Entry) (Entry, error) {
 // nothing. The error matches ErrMarked when another mark stands than the writer has seen. It is for
 // those who write a Store. It shares nothing with e but what neither changes.
 func (e Entry) Marked(key string, m Mark, seen time.Time) (Entry, error) {
-	if err := checkMark(key, m); err != nil {
-		return e, err
-	}
-	switch err := e.mayMark(key, m.Of, seen); {
-	case errors.Is(err, errVoidMark):
+	marked, err := e.marked(key, m, seen)
+	if errors.Is(err, errVoidMark) {
 		return e, nil
-	case err != nil:
+	}
+	return marked, err
+}
+
+// marked is Marked, but that a void mark is errVoidMark.
+func (e Entry) marked(key string, m Mark, seen time.Time) (Entry, error) {
+	if err := cmp.Or(checkMark(key, m), e.mayMark(key, m.Of, seen)); err != nil {
 		return e, err
 	}
 	e.Marks = e.withMark(key, m)

@@ -157,12 +157,10 @@ func (now fileRecordNow) next(h Holding, got Entry) (Entry, error) {
 		return got, fmt.Errorf("%w: the file is there again", errOvertaken)
 	case h.Identity != "" && now.identity != "" && h.Identity != now.identity:
 		return got, fmt.Errorf("%w: another store is in its place", errOvertaken)
-	case now.found && !mayReplace(&got, &now.entry):
-		return got, fmt.Errorf("%w: a newer record is there", errOvertaken)
+	case now.found:
+		return got.storedOver(&now.entry)
 	}
-	got.Marks, got.Spending = now.entry.Marks, Spending{}
-	got.Marks = got.boundMarks()
-	return got, nil
+	return got.storedOver(nil)
 }
 
 // Mark implements Store. It waits for the file's lock only.
@@ -180,11 +178,7 @@ func (s *FileStore) Mark(ctx context.Context, provider, id, key string, m Mark, 
 			case !now.found:
 				return Entry{}, errVoidMark
 			}
-			if err := now.entry.mayMark(key, m.Of, seen); err != nil {
-				return Entry{}, err
-			}
-			now.entry.Marks = now.entry.withMark(key, m)
-			return now.entry, nil
+			return now.entry.marked(key, m, seen)
 		})
 	}
 	if errors.Is(err, errVoidMark) {

@@ -218,8 +218,11 @@ func (s *memStore) Mark(_ context.Context, provider, id, key string, m Mark, see
 	if r == nil || !r.present {
 		return nil
 	}
-	marked, err := r.entry.Marked(key, m, seen)
-	if err != nil {
+	marked, err := r.entry.marked(key, m, seen)
+	switch {
+	case errors.Is(err, errVoidMark):
+		return nil
+	case err != nil:
 		return err
 	}
 	r.entry = marked
