@@ -2,43 +2,18 @@ package fleettest
 
 import (
 	"flag"
-	"fmt"
-	"slices"
-	"testing"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// sizes are the values of the flag -fleet, smallest first.
-var sizes = []string{"short", "gate", "full"} //nolint:gochecknoglobals // a table
+// size is the flag -fleet.
+//
+//nolint:gochecknoglobals // a flag of the test binary
+var size = testrig.NewSize("fleet", "how much the tests of processes repeat")
 
-// size is the value of the flag -fleet, or "" if the flag is not set.
-var size = sizeFlag() //nolint:gochecknoglobals // a flag of the test binary
-
-func sizeFlag() *string {
-	given := new(string)
-	const usage = "how much the tests of processes repeat: `size` short, gate (default) or full"
-	flag.Func("fleet", usage, func(s string) error {
-		if !slices.Contains(sizes, s) {
-			return fmt.Errorf("it is none of %v", sizes)
-		}
-		*given = s
-		return nil
-	})
-	return given
-}
-
-// Sized returns how much a test has to do. It returns full with -fleet=full, which is for releases,
-// and short with -fleet=short or go test -short. Otherwise it returns gate, which is what the gate
-// runs. A test makes all its assertions with any size.
-func Sized[T any](short, gate, full T) T {
-	switch {
-	case *size == "full":
-		return full
-	case *size == "short", *size == "" && testing.Short():
-		return short
-	}
-	return gate
-}
+// Sized is testrig.Sized with the flag -fleet.
+func Sized[T any](short, gate, full T) T { return testrig.Sized(size, short, gate, full) }
 
 // soakTime is the value of the flag -soak.
 var soakTime = flag.Duration("soak", 0, //nolint:gochecknoglobals // a flag of the test binary
