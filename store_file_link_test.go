@@ -82,15 +82,22 @@ func TestFileStoreInALinkedFolder(t *testing.T) {
 		namesIn(t, filepath.Join(dir, "private")))
 }
 
-// Somebody swaps the link while others wait for the claim. Whoever gets it has that of the file to
-// which the link leads by then, and one of those that use the link is inside at a time.
-func TestFileStoreWhoseLinkIsSwappedUnderWaiters(t *testing.T) {
+// linkedCopy returns the name of a link to the first of two files, of which the second is a copy.
+func linkedCopy(t testing.TB) (name, first, second string) {
+	t.Helper()
 	dir := t.TempDir()
-	name := filepath.Join(dir, "link.json")
-	first, second := filepath.Join(dir, "1", "auth.json"), filepath.Join(dir, "2", "auth.json")
+	name = filepath.Join(dir, "link.json")
+	first, second = filepath.Join(dir, "1", "auth.json"), filepath.Join(dir, "2", "auth.json")
 	put(t, reauth.NewFileStore(first), login("a", "1"))
 	write(t, second, readString(t, first))
 	link(t, first, name)
+	return name, first, second
+}
+
+// Somebody swaps the link while others wait for the claim. Whoever gets it has that of the file to
+// which the link leads by then, and one of those that use the link is inside at a time.
+func TestFileStoreWhoseLinkIsSwappedUnderWaiters(t *testing.T) {
+	name, first, second := linkedCopy(t)
 	s := reauth.NewFileStore(name)
 	got := make(chan reauth.Holding)
 	_, err := s.Update(t.Context(), "xai", "a", func(h reauth.Holding) (reauth.Entry, error) {
@@ -122,12 +129,7 @@ func TestFileStoreWhoseLinkIsSwappedUnderWaiters(t *testing.T) {
 
 // A link is swapped to an older copy of the file.
 func TestFileStoreKnowsThatALinkLeadsToAnOlderCopy(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "link.json")
-	first, second := filepath.Join(dir, "1", "auth.json"), filepath.Join(dir, "2", "auth.json")
-	put(t, reauth.NewFileStore(first), login("a", "1"))
-	write(t, second, readString(t, first))
-	link(t, first, name)
+	name, _, second := linkedCopy(t)
 	s := reauth.NewFileStore(name)
 	_, err := exchange(s, "a", "2", func() {})
 	require.NoError(t, err)
@@ -140,12 +142,7 @@ func TestFileStoreKnowsThatALinkLeadsToAnOlderCopy(t *testing.T) {
 // A link is swapped while the result of an exchange waits to be stored. The result goes to where the
 // link leads, and the claim is that of the new file.
 func TestFileStoreKeepsAClaimOverASwap(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "link.json")
-	first, second := filepath.Join(dir, "1", "auth.json"), filepath.Join(dir, "2", "auth.json")
-	put(t, reauth.NewFileStore(first), login("a", "1"))
-	write(t, second, readString(t, first))
-	link(t, first, name)
+	name, first, second := linkedCopy(t)
 	s := reauth.NewFileStore(name)
 	_, err := exchange(s, "a", "2", func() { block(t, first) })
 	require.ErrorIs(t, err, reauth.ErrNotStored)

@@ -46,8 +46,14 @@ func TestManyOpenAnEmptyDatabaseAtOnce(t *testing.T) {
 
 func TestManyOpenAnEmptyDatabaseAtOnceUnderSerializable(t *testing.T) {
 	d := postgres(t).with(t, "default_transaction_isolation", "serializable")
+	openAtOnce(t, d, 30)
+}
+
+// openAtOnce opens n stores in a database at once.
+func openAtOnce(t *testing.T, d database, n int) {
+	t.Helper()
 	var all sync.WaitGroup
-	for range 30 {
+	for range n {
 		db := d.open(t)
 		all.Go(func() {
 			_, err := reauth.NewSQLStore(bounded(t), db)

@@ -211,15 +211,7 @@ func TestManyUpgradeAtOnceUnderAnySetting(t *testing.T) {
 		t.Run(settings[1], func(t *testing.T) {
 			d := postgres(t).with(t, settings...)
 			format1(t, d)
-			var all sync.WaitGroup
-			for range 10 {
-				db := d.open(t)
-				all.Go(func() {
-					_, err := reauth.NewSQLStore(bounded(t), db)
-					assert.NoError(t, err)
-				})
-			}
-			all.Wait()
+			openAtOnce(t, d, 10)
 			checkUpgraded(t, d)
 		})
 	}
