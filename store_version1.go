@@ -49,7 +49,7 @@ func upgradeEntry(e Entry, standing json.RawMessage) (Entry, error) {
 // restore says in the words of version 2 how a credential stood.
 func (s *oldStanding) restore(e *Entry) {
 	e.LastRefresh = s.LastRefresh
-	if s.Spending != "" {
+	if s.Spending != "" && s.Spending == digest(e.Credential.RefreshToken) {
 		e.Spending = Spending{Of: s.Spending, Since: s.At}
 	}
 	until := s.AsideUntil
