@@ -67,6 +67,7 @@ func newComposed(t testing.TB, base http.RoundTripper, token string, hosts ...st
 type arrival struct {
 	Token, Body, Proto string
 	Header             http.Header
+	From               string // the client's end of the connection
 }
 
 // origin is the server of a provider. It refuses every token but the live one, and calls serve for
@@ -83,7 +84,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		body = append(body, " and then "+err.Error()...)
 	}
-	a := arrival{strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), string(body), r.Proto, r.Header.Clone()}
+	a := arrival{strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), string(body), r.Proto, r.Header.Clone(), r.RemoteAddr}
 	o.mu.Lock()
 	o.got = append(o.got, a)
 	o.mu.Unlock()
