@@ -16,10 +16,10 @@ func TestBothClocks(t *testing.T) {
 		later time.Time
 		gone  time.Duration
 	}{
-		"awake":       {now.Add(time.Minute), time.Minute},
-		"asleep":      {clock.Asleep(now.Add(time.Minute), time.Hour), time.Hour + time.Minute},
-		"set back":    {clock.Asleep(now.Add(time.Minute), -time.Hour), time.Minute},
-		"one clock":   {now.Add(time.Minute).Round(0), time.Minute},
+		"awake":     {now.Add(time.Minute), time.Minute},
+		"asleep":    {clock.Asleep(now.Add(time.Minute), time.Hour), time.Hour + time.Minute},
+		"set back":  {clock.Asleep(now.Add(time.Minute), -time.Hour), time.Minute},
+		"one clock": {now.Add(time.Minute).Round(0), time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			assert.Equal(t, c.gone, wait.Since(now, c.later))
