@@ -7,6 +7,9 @@ import (
 	"strconv"
 )
 
+// text is a JSON text, or a part of one.
+type text interface{ ~string | ~[]byte }
+
 // Object returns the members of the object that b begins with. What follows it does not matter. It
 // returns false if b begins with anything else than a whole object.
 func Object(b []byte) (members map[string]json.RawMessage, ok bool) {
@@ -15,24 +18,37 @@ func Object(b []byte) (members map[string]json.RawMessage, ok bool) {
 }
 
 // Text returns the string that raw is, or "" if raw is anything else.
-func Text(raw json.RawMessage) string {
-	var s string
-	_ = json.Unmarshal(raw, &s) // not a string: empty
+func Text[T text](raw T) string {
+	s, _ := only(string(raw), KindString)
 	return s
 }
 
-// Number returns the number that raw is, or that raw holds as a string: servers send both.
-func Number(raw json.RawMessage) (n float64, ok bool) {
-	if json.Unmarshal(raw, &n) == nil && len(raw) > 0 && string(raw) != "null" {
-		return n, true
+// only returns the value that raw is, if it is of that kind.
+func only(raw string, k Kind) (s string, ok bool) {
+	w := scanner{text: raw, visit: func(_, _ string, depth int, v Value) {
+		if v.Kind == k && depth == 0 {
+			s, ok = v.Text, true
+		}
+	}}
+	if w.value("", "", 0) != nil || w.next() != 0 || w.at < len(raw) {
+		return "", false
 	}
-	n, err := strconv.ParseFloat(Text(raw), 64)
+	return s, ok
+}
+
+// Number returns the number that raw is, or that raw holds as a string: servers send both.
+func Number[T text](raw T) (n float64, ok bool) {
+	s, ok := only(string(raw), KindNumber)
+	if !ok {
+		s = Text(raw)
+	}
+	n, err := strconv.ParseFloat(s, 64)
 	return n, err == nil && !math.IsNaN(n)
 }
 
 // Present reports whether raw says something: it is neither missing nor null, and no empty string,
 // object or array.
-func Present(raw json.RawMessage) bool {
+func Present[T text](raw T) bool {
 	switch string(raw) {
 	case "", "null", `""`, "{}", "[]":
 		return false

@@ -4,18 +4,41 @@
 package loosejson
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 )
 
-// MaxDepth is how deep Walk follows arrays and objects, the root included.
+// MaxDepth is how deep Walk and Scan follow arrays and objects, the root included.
 const MaxDepth = 24
 
-var errTooDeep = errors.New("loosejson: arrays and objects are nested too deep")
+var (
+	errTooDeep = errors.New("loosejson: arrays and objects are nested too deep")
+	errSyntax  = errors.New("loosejson: the text is cut off or malformed")
+)
 
 // Name is the token of a member's name. Walk passes it to visit before the member's value.
 type Name struct{}
+
+// Kind is the kind of what Scan visits.
+type Kind uint8
+
+// The kinds of what Scan visits.
+const (
+	KindName Kind = iota // of a member; its value follows
+	KindString
+	KindNumber
+	KindBool
+	KindNull
+)
+
+// Value is one name or value of a JSON text.
+type Value struct {
+	Kind Kind
+	// Text is a string without its quotes and escapes, and else the value as it is written. It is
+	// "" for a name: visit gets that as the key.
+	Text string
+}
 
 // Walk calls visit for each member's name and for each string, number, bool and null in the first
 // JSON value of b, in the order of the text. What stands before a cut is visited too.
@@ -23,57 +46,52 @@ type Name struct{}
 // key is the name of the member that holds the value; elements of an array have the array's key.
 // within is the key of the object that the member belongs to. Both are "" at the root. depth counts
 // the arrays and objects around the value. tok is a Name, or what json.Decoder.Token returns;
-// numbers are of type json.Number.
+// numbers are of type json.Number. A string in tok is a copy, which may be kept.
 //
 // Walk returns how many bytes of b it has read. It returns an error if the value is cut off,
 // malformed, or nested deeper than MaxDepth.
 func Walk(b []byte, visit func(within, key string, depth int, tok json.Token)) (read int, err error) {
-	w := walker{dec: json.NewDecoder(bytes.NewReader(b)), visit: visit}
-	w.dec.UseNumber()
+	return Scan(string(b), func(within, key string, depth int, v Value) {
+		visit(within, key, depth, v.token())
+	})
+}
+
+// token returns v as json.Decoder.Token has it.
+func (v Value) token() json.Token {
+	switch v.Kind {
+	case KindName:
+		return Name{}
+	case KindString:
+		return strings.Clone(v.Text)
+	case KindNumber:
+		return json.Number(strings.Clone(v.Text))
+	case KindBool:
+		return v.Text == "true"
+	}
+	return nil
+}
+
+// Scan is Walk for a reader that must be quick. It takes memory only for strings with escapes. The
+// others are parts of s: whoever keeps one keeps all of s.
+func Scan(s string, visit func(within, key string, depth int, v Value)) (read int, err error) {
+	w := scanner{text: s, visit: visit, maxDepth: MaxDepth}
 	err = w.value("", "", 0)
-	return min(int(w.dec.InputOffset()), len(b)), err
+	return w.at, err
 }
 
-type walker struct {
-	dec   *json.Decoder
-	visit func(within, key string, depth int, tok json.Token)
-}
-
-// value reads one value, with all that is in it.
-func (w *walker) value(within, key string, depth int) error {
-	tok, err := w.dec.Token()
-	if err != nil {
-		return err
+// Members calls visit for each member of the object that s begins with: its name, and its value as
+// it is written. What follows the object does not matter. Members returns false if s begins with
+// anything else than a whole object; visit may have been called by then.
+func Members(s string, visit func(name, raw string)) bool {
+	w := scanner{text: s, maxDepth: maxSkip}
+	if w.next() != '{' {
+		return false
 	}
-	open, ok := tok.(json.Delim)
-	if !ok {
-		w.visit(within, key, depth, tok)
-		return nil
-	}
-	if depth > MaxDepth {
-		return errTooDeep
-	}
-	for w.dec.More() {
-		if open == '{' {
-			err = w.member(key, depth+1)
-		} else {
-			err = w.value(within, key, depth+1)
+	return w.elements('{', func() error {
+		name, begin, err := w.raw()
+		if err == nil {
+			visit(name, s[begin:w.at])
 		}
-		if err != nil {
-			return err
-		}
-	}
-	_, err = w.dec.Token() // the closing delimiter
-	return err
-}
-
-// member reads a member's name and its value.
-func (w *walker) member(within string, depth int) error {
-	tok, err := w.dec.Token()
-	if err != nil {
 		return err
-	}
-	key, _ := tok.(string) // the decoder accepts nothing else there
-	w.visit(within, key, depth, Name{})
-	return w.value(within, key, depth)
+	}) == nil
 }
