@@ -11,6 +11,7 @@ import (
 	"iter"
 	"mime"
 	"net/http"
+	"strings"
 )
 
 // IsStream reports whether resp is an event stream whose bytes can be read as they are.
@@ -24,9 +25,10 @@ func IsStream(resp *http.Response) bool {
 
 // Begins reports whether b begins as an event stream does, for bodies whose header does not say
 // what they are.
-func Begins(b []byte) bool {
-	for _, field := range []string{"data:", "event:", ":", "id:", "retry:"} {
-		if bytes.HasPrefix(b, []byte(field)) {
+func Begins[T string | []byte](b T) bool {
+	begin := string(b[:min(len(b), len("event:"))])
+	for _, field := range [...]string{"data:", "event:", ":", "id:", "retry:"} {
+		if strings.HasPrefix(begin, field) {
 			return true
 		}
 	}

@@ -3,11 +3,8 @@ package verdict
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/reauth-go/reauth/internal/loosejson"
@@ -28,6 +25,12 @@ type evidence struct {
 
 	texts []string // the messages that fold makes text of
 	nest  int      // JSON texts inside JSON texts
+	known knownKey // the key that was looked up last
+
+	// Most answers fit into these, so that no memory is taken for the lists.
+	someCodes  [8]string
+	someTexts  [4]string
+	someFields [8]field
 }
 
 // field is one value of the body under its folded key.
@@ -42,6 +45,8 @@ const (
 // readEvidence collects what the response says. body is the decoded beginning of its body.
 func readEvidence(p Provider, status int, header http.Header, body []byte) *evidence {
 	e := &evidence{provider: p, status: status, header: header}
+	e.codes, e.texts, e.fields = e.someCodes[:0], e.someTexts[:0], e.someFields[:0]
+	e.known = lookUpKey("")
 	if e.header == nil {
 		e.header = http.Header{}
 	}
@@ -53,25 +58,6 @@ func readEvidence(p Provider, status int, header http.Header, body []byte) *evid
 	}
 	return e
 }
-
-// dropEchoes removes quotations from the message: a provider explains a bad request in the words of
-// the request. A message that names a parameter, or begins with the path of a field, is about the
-// request as a whole.
-func (e *evidence) dropEchoes() {
-	if name, ok := e.field("param"); ok && name != "" {
-		e.code("names-param")
-	}
-	if fieldPath.MatchString(e.text) {
-		e.code("field-path")
-	}
-	e.text = quoted.ReplaceAllString(e.text, "$1…$2")
-}
-
-var (
-	fieldPath = regexp.MustCompile(`^[a-z_]+(\.([0-9]+|[a-z_]+))+: `) // messages.0.content.1.text: …
-	quoted    = regexp.MustCompile(
-		"(^|[\\s(\\[:=,])(?:'[^']{1,400}'|\"[^\"]{1,400}\"|`[^`]{1,400}`)([\\s.,;:!?)\\]]|$)")
-)
 
 // readHeader collects what headers say. Bearer challenges become codes that begin with
 // "challenge:".
@@ -85,18 +71,17 @@ func (e *evidence) readHeader() {
 	if code := e.header.Get("X-Openai-Authorization-Error"); isCode(code) {
 		e.code(code)
 	}
-	if b, err := base64.StdEncoding.DecodeString(e.header.Get("X-Error-Json")); err == nil && len(b) > 0 {
-		e.readBody(b[:min(len(b), maxText)])
+	if s := e.header.Get("X-Error-Json"); s != "" {
+		if b, err := base64.StdEncoding.DecodeString(s); err == nil && len(b) > 0 {
+			e.readBody(b[:min(len(b), maxText)])
+		}
 	}
-	for _, challenge := range e.header.Values("WWW-Authenticate") {
-		for _, m := range challengeError.FindAllStringSubmatch(challenge, -1) {
-			e.code("challenge:" + m[1])
+	for _, challenge := range e.header["Www-Authenticate"] {
+		for code := range challengeErrors(challenge) {
+			e.code("challenge:" + code)
 		}
 	}
 }
-
-// challengeError finds RFC 6750 §3's error attribute, quoted or not.
-var challengeError = regexp.MustCompile(`(?i)(?:^|[\s,])error\s*=\s*"?([a-z_]+)`)
 
 func (e *evidence) readBody(body []byte) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))) // a byte order mark
@@ -110,7 +95,7 @@ func (e *evidence) readBody(body []byte) {
 		e.readBody(payload)
 		e.nest--
 	case looksLikeJSON(body):
-		e.readJSON(body)
+		e.readJSON(string(body))
 	default:
 		e.readText(string(body))
 	}
@@ -118,54 +103,63 @@ func (e *evidence) readBody(body []byte) {
 
 // looksLikeJSON tells an object, a string, and an array of anything but numbers from prose in
 // brackets, such as "[1308][Usage …]". b is not empty.
-func looksLikeJSON(b []byte) bool {
-	rest := bytes.TrimLeft(b[1:], " \t\r\n")
+func looksLikeJSON[T string | []byte](b T) bool {
+	next := byte(0)
+	for i := 1; i < len(b) && next == 0; i++ {
+		if c := b[i]; c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+			next = c
+		}
+	}
 	switch b[0] {
 	case '"':
 		return true
 	case '{':
-		return len(rest) == 0 || rest[0] == '"' || rest[0] == '}'
+		return next == 0 || next == '"' || next == '}'
 	case '[':
-		return len(rest) == 0 || bytes.IndexByte([]byte(`{["]`), rest[0]) >= 0
+		return next == 0 || next == '{' || next == '[' || next == '"' || next == ']'
 	}
 	return false
 }
 
 // readJSON reads the first JSON value of body. The rest of a value that is cut off or malformed
 // counts as text.
-func (e *evidence) readJSON(body []byte) {
-	read, err := loosejson.Walk(body, e.visit)
+func (e *evidence) readJSON(body string) {
+	read, err := loosejson.Scan(body, e.visit)
 	if err != nil {
-		e.addText(strings.Map(spaceForPunctuation, string(body[read:])))
+		rest := strings.TrimLeft(body[read:], punctuation+" \t\r\n")
+		e.addText(strings.Map(spaceForPunctuation, rest[:min(len(rest), maxText)]))
 		return
 	}
-	if sse.Begins(bytes.TrimSpace(body[read:])) {
+	if sse.Begins(strings.TrimSpace(body[read:])) {
 		e.code("json-then-event") // a gateway that had begun to stream its upstream's answer
 	}
 }
 
+// punctuation is that of JSON.
+const punctuation = `"\{}[]`
+
 // spaceForPunctuation takes JSON's punctuation out of the tail of a truncated document.
 func spaceForPunctuation(r rune) rune {
-	if strings.ContainsRune(`"\{}[]`, r) {
+	if strings.ContainsRune(punctuation, r) {
 		return ' '
 	}
 	return r
 }
 
 // visit files one name or value of a JSON text.
-func (e *evidence) visit(_, key string, _ int, tok json.Token) {
-	key = foldKey(key)
-	switch v := tok.(type) {
-	case loosejson.Name:
-		if tellingKeys[key] {
-			e.code("has:" + key)
+func (e *evidence) visit(_, key string, _ int, v loosejson.Value) {
+	if key != e.known.written {
+		e.known = lookUpKey(key)
+	}
+	switch v.Kind {
+	case loosejson.KindName:
+		if e.known.tells != "" {
+			e.code(e.known.tells)
 		}
-	case string:
-		e.leaf(key, v)
-	case json.Number:
-		e.leaf(key, v.String())
-	case bool:
-		e.addField(key, strconv.FormatBool(v))
+	case loosejson.KindString, loosejson.KindNumber:
+		e.leaf(e.known, v.Text)
+	case loosejson.KindBool:
+		e.addField(e.known.name, v.Text)
 	}
 }
 
@@ -174,7 +168,7 @@ func (e *evidence) readText(s string) {
 	if i := strings.Index(s, `{"`); i >= 0 && e.nest < maxNest {
 		e.addText(s[:i])
 		e.nest++
-		e.readJSON([]byte(s[i:]))
+		e.readJSON(s[i:])
 		e.nest--
 		return
 	}
@@ -183,79 +177,44 @@ func (e *evidence) readText(s string) {
 
 // readMarkup tells a page from the XML error of an API: Amazon's and Google's storage dialects.
 func (e *evidence) readMarkup(s string) {
-	found := xmlError.FindAllStringSubmatch(s, 8)
-	if found != nil && !strings.Contains(strings.ToLower(s[:min(len(s), 512)]), "<html") {
-		for _, m := range found {
-			e.leaf(strings.ToLower(m[1]), m[2])
+	if !strings.Contains(strings.ToLower(s[:min(len(s), 512)]), "<html") {
+		found := 0
+		for name, value := range xmlErrors(s) {
+			e.leaf(lookUpKey(name), value)
+			if found++; found == 8 {
+				break
+			}
 		}
-		return
-	}
-	e.page = strings.ToLower(s)
-}
-
-var xmlError = regexp.MustCompile(`(?i)<(code|message|details)>([^<]{1,512})</`)
-
-// foldKey makes error_code, errorCode, error-code and Error.Code one key.
-func foldKey(k string) string {
-	if len(k) > 64 {
-		return ""
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		case r == '_' || r == '-' || r == '.' || r == ' ':
-			return -1
+		if found > 0 {
+			return
 		}
-		return r
-	}, k)
-}
-
-// Keys under which providers put a code, and keys under which they put words for people. Anything
-// else may be an echo of the user's own input and is not looked at.
-var (
-	codeKeys = keySet("code type errortype errorcode errcode status reason error errors subcode limitsource limitname" +
-		" notificationid statuscode quotaid ratelimittype")
-	textKeys = keySet("message msg error errors detail details description errordescription errormessage errmsg" +
-		" statusmsg statusmessage title reason code type")
-)
-
-// tellingKeys are the members whose mere presence tells something: OpenRouter's notes on an input
-// that was flagged, and Cloudflare's own error object.
-var tellingKeys = keySet("flaggedinput cloudflareerror reasons")
-
-func keySet(s string) map[string]bool {
-	set := make(map[string]bool)
-	for k := range strings.FieldsSeq(s) {
-		set[k] = true
 	}
-	return set
+	e.page = strings.ToLower(s[:min(len(s), maxText)])
 }
 
-// leaf files one string or number of the body under its folded key.
-func (e *evidence) leaf(key, value string) {
+// leaf files one string or number of the body under its key.
+func (e *evidence) leaf(key knownKey, value string) {
 	value = strings.TrimSpace(value)
 	if value == "" {
 		return
 	}
-	e.addField(key, value)
-	if codeKeys[key] && isCode(value) {
+	e.addField(key.name, value)
+	if key.holds&forCode != 0 && isCode(value) {
 		e.code(value)
-		if key == "code" || key == "type" {
+		if key.name == "code" || key.name == "type" {
 			return
 		}
 	}
-	if key != "" && !textKeys[key] {
+	if key.holds&forWords == 0 || len(e.texts) >= maxText/2 { // of more, fold would take none
 		return
 	}
-	switch {
-	case e.nest < maxNest && value[0] != '"' && looksLikeJSON([]byte(value)):
+	if e.nest < maxNest && value[0] != '"' && looksLikeJSON(value) {
 		e.nest++
-		e.readJSON([]byte(value))
+		e.readJSON(value)
 		e.nest--
-	default:
-		e.readText(value)
+		return
 	}
+	e.readText(value)
 }
 
 func (e *evidence) addField(key, value string) {
@@ -276,10 +235,15 @@ func (e *evidence) field(key string) (string, bool) {
 
 // isCode tells a code from a sentence: some providers put prose into a field named code.
 func isCode(s string) bool {
-	return len(s) <= 96 && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
-			!strings.ContainsRune("_-.:/#", r)
-	})
+	if len(s) > 96 {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !isWordByte(c) && strings.IndexByte("-.:/#", c) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // code adds a code, without the namespace that Amazon puts before it:
@@ -299,13 +263,6 @@ func (e *evidence) addText(s string) {
 	}
 }
 
-// spokenCode finds codes that stand in a sentence: in xAI's and Z.ai's brackets, and in MiniMax's
-// parentheses.
-var spokenCode = regexp.MustCompile(`\[wke=([a-z0-9:_.-]+)\]|\[(\d{4})\]|\((\d{4})\)`)
-
-// plainMarks takes typography out of a message.
-var plainMarks = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "\u00a0", " ")
-
 // fold makes one searchable text of all messages.
 func (e *evidence) fold() {
 	s := strings.Join(e.texts, "\n")
@@ -317,8 +274,12 @@ func (e *evidence) fold() {
 			s = strings.ReplaceAll(s, "%20", " ")
 		}
 	}
-	e.text = strings.Join(strings.Fields(strings.ToLower(plainMarks.Replace(s))), " ")
-	for _, m := range spokenCode.FindAllStringSubmatch(e.text, 8) {
-		e.code(m[1] + m[2] + m[3])
+	e.text = foldText(s)
+	spoken := 0
+	for code := range spokenCodes(e.text) {
+		if e.code(code); spoken == 7 {
+			break
+		}
+		spoken++
 	}
 }

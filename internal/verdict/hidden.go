@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,8 +23,8 @@ func readHidden(p Provider, header http.Header, body []byte) (*evidence, bool) {
 	if stream {
 		event, payload = tellingEvent(body)
 	}
-	members, ok := loosejson.Object(payload)
-	if !ok || !tellsFailure(event, stream, members) && !p.tellsRefusal(members) {
+	v, ok := readEnvelope(payload)
+	if !ok || !v.tellsFailure(event, stream) && !v.tellsRefusal(p.Hides) {
 		return nil, false
 	}
 	e := readEvidence(p, 0, header, payload)
@@ -45,32 +44,66 @@ func (e *evidence) number(key string) int {
 	return n
 }
 
-// tellsFailure reports whether an object is a failure in the forms that no success has with any
-// provider. event is the name of the event that holds it.
-func tellsFailure(event string, stream bool, members map[string]json.RawMessage) bool {
-	kind := loosejson.Text(members["type"])
-	switch {
-	case event == "error", kind == "error", kind == "response.failed", kind == "response.error":
-		return true
-	}
-	return stream && loosejson.Present(members["error"])
+// envelope holds the members of an object that tell a refusal from a success, as they are written.
+type envelope struct {
+	kind, error, baseResp, success, code, message, output, choices string
 }
 
-// tellsRefusal reports whether an object is a refusal in the form that this provider hides in a
-// 200.
-func (p Provider) tellsRefusal(members map[string]json.RawMessage) bool {
-	switch p.Hides {
-	case vendors.HidesInBaseResp:
-		var base struct {
-			StatusCode json.Number `json:"status_code"`
+// readEnvelope returns false if the body does not begin with a whole object.
+func readEnvelope(body []byte) (v envelope, ok bool) {
+	if len(body) == 0 || body[0] != '{' {
+		return v, false
+	}
+	ok = loosejson.Members(string(body), func(name, raw string) {
+		switch name {
+		case "type":
+			v.kind = loosejson.Text(raw)
+		case "error":
+			v.error = raw
+		case "base_resp":
+			v.baseResp = raw
+		case "success":
+			v.success = raw
+		case "code":
+			v.code = raw
+		case "message":
+			v.message = raw
+		case "output":
+			v.output = raw
+		case "choices":
+			v.choices = raw
 		}
-		return loosejson.Present(members["base_resp"]) &&
-			json.Unmarshal(members["base_resp"], &base) == nil && base.StatusCode != "" && base.StatusCode != "0"
+	})
+	return v, ok
+}
+
+// tellsFailure reports whether an object is a failure in the forms that no success has with any
+// provider. event is the name of the event that holds it.
+func (v *envelope) tellsFailure(event string, stream bool) bool {
+	switch {
+	case event == "error", v.kind == "error", v.kind == "response.failed", v.kind == "response.error":
+		return true
+	}
+	return stream && loosejson.Present(v.error)
+}
+
+// tellsRefusal reports whether an object is a refusal in the form that a provider hides in a 200.
+func (v *envelope) tellsRefusal(hides vendors.Hides) bool {
+	switch hides {
+	case vendors.HidesInBaseResp:
+		failed := false
+		loosejson.Members(v.baseResp, func(name, raw string) {
+			if name == "status_code" {
+				n, ok := loosejson.Number(raw)
+				failed = ok && n != 0
+			}
+		})
+		return failed
 	case vendors.HidesInSuccess:
-		return string(members["success"]) == "false" && loosejson.Present(members["code"])
+		return v.success == "false" && loosejson.Present(v.code)
 	case vendors.HidesInCode:
-		return !loosejson.Present(members["output"]) && !loosejson.Present(members["choices"]) &&
-			loosejson.Text(members["code"]) != "" && loosejson.Present(members["message"])
+		return !loosejson.Present(v.output) && !loosejson.Present(v.choices) &&
+			loosejson.Text(v.code) != "" && loosejson.Present(v.message)
 	}
 	return false
 }
@@ -81,8 +114,10 @@ var preludes = []string{"response.created", "response.in_progress", "response.qu
 // tellingEvent returns the name and the data of the first event of a stream that is no prelude.
 func tellingEvent(stream []byte) (string, []byte) {
 	for name, data := range sse.Events(stream) {
-		members, _ := loosejson.Object(data) // no object: no type
-		if !slices.Contains(preludes, name) && !slices.Contains(preludes, loosejson.Text(members["type"])) {
+		if slices.Contains(preludes, name) {
+			continue
+		}
+		if v, _ := readEnvelope(data); !slices.Contains(preludes, v.kind) { // no object: no type
 			return name, data
 		}
 	}

@@ -110,6 +110,17 @@ func resetOfWindow(e *evidence, c resetClock) time.Time {
 	return latest
 }
 
+// windowHeaders are the headers of windows that an event inside a stream repeats in its body.
+var windowHeaders = [...]string{
+	"X-Codex-Primary-Used-Percent", "X-Codex-Primary-Reset-At", "X-Codex-Primary-Reset-After-Seconds",
+	"X-Codex-Secondary-Used-Percent", "X-Codex-Secondary-Reset-At", "X-Codex-Secondary-Reset-After-Seconds",
+	"Anthropic-Ratelimit-Unified-Reset",
+	"Anthropic-Ratelimit-Unified-5h-Status", "Anthropic-Ratelimit-Unified-5h-Reset",
+	"Anthropic-Ratelimit-Unified-7d-Status", "Anthropic-Ratelimit-Unified-7d-Reset",
+	"Anthropic-Ratelimit-Unified-7d_opus-Status", "Anthropic-Ratelimit-Unified-7d_opus-Reset",
+	"Anthropic-Ratelimit-Unified-7d_sonnet-Status", "Anthropic-Ratelimit-Unified-7d_sonnet-Reset",
+}
+
 // codexWindows returns the name of each of Codex's windows that is used up: X-Codex-Primary,
 // X-Codex-Other-Secondary, ….
 func (e *evidence) codexWindows() (names []string) {
