@@ -49,8 +49,8 @@ var knownKeys = sync.OnceValue(func() map[string]knownKey {
 	for _, b := range bodyResets {
 		add(b.key, 0)
 	}
-	for _, h := range windowHeaders {
-		add(foldKey(h), 0)
+	for _, k := range windowKeys() {
+		add(k, 0)
 	}
 	return m
 })

@@ -3,7 +3,6 @@ package verdict
 import (
 	"cmp"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -14,13 +13,13 @@ const MaxReset = 35 * 24 * time.Hour
 
 // reset returns when the limit that the response speaks of ends, or zero. The most precise
 // statement wins: an instant or a length that the body names, the provider's own headers,
-// Retry-After, a sentence, and last the name of a period, which counts as its length. reason is
-// that of the rule that decided.
+// Retry-After, a sentence, a header that must be guessed among several, and last the name of a
+// period, which counts as its length. reason is that of the rule that decided.
 func (e *evidence) reset(now time.Time, reason string) time.Time {
 	c := newResetClock(now, e.header.Get("Date"))
 	c.daily = e.namesDailyQuota()
-	for _, find := range []func(*evidence, resetClock) time.Time{
-		resetInBody, resetOfWindow, resetInHeader, resetInText,
+	for _, find := range [...]func(*evidence, resetClock) time.Time{
+		resetInBody, resetOfWindow, resetInHeader, resetInText, resetInHeaders,
 	} {
 		if t := find(e, c); !t.IsZero() {
 			return c.capped(t)
@@ -44,7 +43,7 @@ func (e *evidence) namesDailyQuota() bool {
 
 // bodyResets are the members of a body that name an instant or a length, the most credible first.
 // Keys are folded.
-var bodyResets = []struct {
+var bodyResets = [...]struct {
 	key  string
 	unit time.Duration
 }{
@@ -67,11 +66,18 @@ var bodyResets = []struct {
 }
 
 func resetInBody(e *evidence, c resetClock) time.Time {
-	for _, b := range bodyResets {
+	if len(e.fields) == 0 {
+		return time.Time{}
+	}
+	for i := range bodyResets {
+		b := &bodyResets[i]
 		if b.key == "retrydelay" && c.daily {
 			continue
 		}
-		v, _ := e.field(b.key)
+		v, ok := e.field(b.key)
+		if !ok {
+			continue
+		}
 		t := c.value(v, b.unit)
 		if strings.HasPrefix(b.key, "retry") && t.Equal(c.from) {
 			continue // a retry after 0 says that waiting is no use, not that the limit is over
@@ -99,44 +105,66 @@ func resetOfWindow(e *evidence, c resetClock) time.Time {
 		}
 		add(at)
 	}
-	if at := c.value(e.headerOrField("Anthropic-Ratelimit-Unified-Reset"), time.Second); !at.IsZero() {
+	if at := c.value(e.headerOrField(anthropicReset), time.Second); !at.IsZero() {
 		return at
 	}
-	for _, w := range []string{"5h", "7d", "7d_opus", "7d_sonnet"} {
-		if e.headerOrField("Anthropic-Ratelimit-Unified-"+w+"-Status") == "rejected" {
-			add(c.value(e.headerOrField("Anthropic-Ratelimit-Unified-"+w+"-Reset"), time.Second))
+	for i := range anthropicWindows {
+		w := &anthropicWindows[i]
+		if e.headerOrField(w.status) == "rejected" {
+			add(c.value(e.headerOrField(w.reset), time.Second))
 		}
 	}
 	return latest
 }
 
-// windowHeaders are the headers of windows that an event inside a stream repeats in its body.
-var windowHeaders = [...]string{
-	"X-Codex-Primary-Used-Percent", "X-Codex-Primary-Reset-At", "X-Codex-Primary-Reset-After-Seconds",
-	"X-Codex-Secondary-Used-Percent", "X-Codex-Secondary-Reset-At", "X-Codex-Secondary-Reset-After-Seconds",
-	"Anthropic-Ratelimit-Unified-Reset",
-	"Anthropic-Ratelimit-Unified-5h-Status", "Anthropic-Ratelimit-Unified-5h-Reset",
-	"Anthropic-Ratelimit-Unified-7d-Status", "Anthropic-Ratelimit-Unified-7d-Reset",
-	"Anthropic-Ratelimit-Unified-7d_opus-Status", "Anthropic-Ratelimit-Unified-7d_opus-Reset",
-	"Anthropic-Ratelimit-Unified-7d_sonnet-Status", "Anthropic-Ratelimit-Unified-7d_sonnet-Reset",
+const anthropicReset = "Anthropic-Ratelimit-Unified-Reset"
+
+// anthropicWindows are the headers of Anthropic's windows.
+var anthropicWindows = [...]struct{ status, reset string }{
+	{"Anthropic-Ratelimit-Unified-5h-Status", "Anthropic-Ratelimit-Unified-5h-Reset"},
+	{"Anthropic-Ratelimit-Unified-7d-Status", "Anthropic-Ratelimit-Unified-7d-Reset"},
+	{"Anthropic-Ratelimit-Unified-7d_opus-Status", "Anthropic-Ratelimit-Unified-7d_opus-Reset"},
+	{"Anthropic-Ratelimit-Unified-7d_sonnet-Status", "Anthropic-Ratelimit-Unified-7d_sonnet-Reset"},
+}
+
+// codexInBody are the windows of Codex that an event inside a stream tells in its body.
+var codexInBody = [...]string{"X-Codex-Primary", "X-Codex-Secondary"}
+
+const usedPercent = "-Used-Percent"
+
+// windowKeys returns the keys of the members that repeat a header of a window.
+func windowKeys() []string {
+	names := []string{anthropicReset}
+	for _, w := range anthropicWindows {
+		names = append(names, w.status, w.reset)
+	}
+	for _, w := range codexInBody {
+		names = append(names, w+usedPercent, w+"-Reset-At", w+"-Reset-After-Seconds")
+	}
+	for i, name := range names {
+		names[i] = foldKey(name)
+	}
+	return names
 }
 
 // codexWindows returns the name of each of Codex's windows that is used up: X-Codex-Primary,
 // X-Codex-Other-Secondary, ….
 func (e *evidence) codexWindows() (names []string) {
-	const percent = "-Used-Percent"
 	full := func(v string) bool {
 		used, err := strconv.ParseFloat(v, 64)
 		return err == nil && used >= 100
 	}
 	for name, values := range e.header {
-		w, ok := strings.CutSuffix(http.CanonicalHeaderKey(name), percent)
-		if ok && strings.HasPrefix(w, "X-Codex-") && len(values) > 0 && full(values[0]) {
+		if len(name) <= len(usedPercent) || !strings.EqualFold(name[len(name)-len(usedPercent):], usedPercent) {
+			continue
+		}
+		w := strings.TrimSuffix(http.CanonicalHeaderKey(name), usedPercent)
+		if strings.HasPrefix(w, "X-Codex-") && len(values) > 0 && full(values[0]) {
 			names = append(names, w)
 		}
 	}
-	for _, w := range []string{"X-Codex-Primary", "X-Codex-Secondary"} {
-		if v, ok := e.field(foldKey(w + percent)); ok && full(v) {
+	for _, w := range codexInBody {
+		if v := e.fieldOfHeader(w + usedPercent); v != "" && full(v) {
 			names = append(names, w)
 		}
 	}
@@ -149,10 +177,20 @@ func (e *evidence) headerOrField(name string) string {
 	if v := e.header.Get(name); v != "" {
 		return v
 	}
-	v, _ := e.field(foldKey(name))
+	return e.fieldOfHeader(name)
+}
+
+// fieldOfHeader returns the value of the member with the header's name.
+func (e *evidence) fieldOfHeader(name string) string {
+	if len(e.fields) == 0 {
+		return ""
+	}
+	var buf [maxKey]byte
+	v, _ := e.field(string(appendFolded(buf[:0], name)))
 	return v
 }
 
+// resetInHeader reads the headers that tell nothing but when to come back.
 func resetInHeader(e *evidence, c resetClock) time.Time {
 	if t := c.value(e.header.Get("Retry-After-Ms"), time.Millisecond); !t.IsZero() && !t.Equal(c.from) {
 		return t
@@ -160,28 +198,43 @@ func resetInHeader(e *evidence, c resetClock) time.Time {
 	if t := c.value(e.header.Get("Retry-After"), time.Second); !t.IsZero() && !t.Equal(c.from) {
 		return t
 	}
-	if m := rateLimitField.FindStringSubmatch(e.header.Get("RateLimit")); m != nil {
-		return c.value(m[1], time.Second)
+	if t := rateLimitField(e.header.Get("Ratelimit")); t != "" {
+		return c.value(t, time.Second)
 	}
-	// A sentence is more precise than a family of headers of which one must be guessed.
-	if t := resetInText(e, c); !t.IsZero() {
-		return t
-	}
-	return e.rateLimitHeader(c)
+	return time.Time{}
 }
 
-// rateLimitField finds an item without remainder in the structured field of
+// rateLimitField returns the seconds of the first item without remainder in the structured field of
 // draft-ietf-httpapi-ratelimit-headers: "policy";r=0;t=55.
-var rateLimitField = regexp.MustCompile(`;\s*r=0\b.*;\s*t=(\d+)`)
+func rateLimitField(field string) string {
+	for item := range strings.SplitSeq(field, ",") {
+		seconds, empty := "", false
+		for parameter := range strings.SplitSeq(item, ";") {
+			switch name, value, _ := strings.Cut(strings.TrimSpace(parameter), "="); name {
+			case "r":
+				empty = value == "0"
+			case "t":
+				seconds = value
+			}
+		}
+		if empty && isNumber(seconds) {
+			return seconds
+		}
+	}
+	return ""
+}
 
-// rateLimitHeader chooses among a family of headers, such as X-RateLimit-Reset-Requests-Day beside
+// resetInHeaders chooses among a family of headers, such as X-RateLimit-Reset-Requests-Day beside
 // X-RateLimit-Reset-Tokens-Minute: the one whose remainder is zero, else the one whose period the
-// message names, else the one that ends first.
-func (e *evidence) rateLimitHeader(c resetClock) time.Time {
+// message names, else the one that ends first. A sentence is more precise than that.
+func resetInHeaders(e *evidence, c resetClock) time.Time {
 	var empty, named, first time.Time
 	for name, values := range e.header {
+		if len(name) < len("RateLimit-Reset") || len(values) == 0 {
+			continue
+		}
 		low := strings.ToLower(name)
-		if !strings.Contains(low, "ratelimit") || !strings.Contains(low, "reset") || len(values) == 0 {
+		if !strings.Contains(low, "ratelimit") || !strings.Contains(low, "reset") {
 			continue
 		}
 		t := c.value(values[0], time.Second)
@@ -192,7 +245,7 @@ func (e *evidence) rateLimitHeader(c resetClock) time.Time {
 		if e.header.Get(strings.Replace(low, "reset", "remaining", 1)) == "0" && t.After(empty) {
 			empty = t
 		}
-		for _, period := range []string{"second", "minute", "hour", "day", "month"} {
+		for _, period := range [...]string{"second", "minute", "hour", "day", "month"} {
 			if strings.HasSuffix(low, period) && strings.Contains(e.text, "per "+period) {
 				named = earlier(named, t)
 			}
@@ -207,91 +260,4 @@ func earlier(old, t time.Time) time.Time {
 		return t
 	}
 	return old
-}
-
-// A word that announces the end of a limit, then at most 28 characters that are no digit, then the
-// length or the stamp.
-var (
-	spokenLength = regexp.MustCompile(
-		`(?:again|retry|reset|wait|renew|refresh|recover|unlock|available|quotaresetdelay)[^\d\n]{0,28}?` +
-			`(\d[\d.]*\s*[a-z]+)`)
-	spokenStamp = regexp.MustCompile(
-		`(?:again|retry|reset|until|after|available|refresh|renew|regain|recover|将在)[^\d\n]{0,28}?` +
-			`(\d{4}-\d\d-\d\d(?:[t ]| at )\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?: ?(?:z|utc|gmt|[+-]\d\d:?\d\d))?)`)
-	spokenSpan = regexp.MustCompile( // .NET's TimeSpan: 3.01:02:03 is 3 days, 1 hour, 2 minutes and 3 seconds
-		`(?:retry|reset|replenished|available)[^\d\n]{0,28}?(?:(\d{1,2})\.)?(\d\d):(\d\d):(\d\d)\b`)
-	spokenEpoch = regexp.MustCompile(`\|(\d{10})\b`) // "usage limit reached|1746388800"
-)
-
-func resetInText(e *evidence, c resetClock) time.Time {
-	if m := spokenStamp.FindStringSubmatch(e.text); m != nil {
-		if t := parseStamp(strings.ToUpper(m[1]), cmp.Or(e.provider.Zone, time.UTC)); !t.IsZero() {
-			return t
-		}
-	}
-	if m := spokenEpoch.FindStringSubmatch(e.text); m != nil {
-		return c.value(m[1], time.Second)
-	}
-	if c.daily {
-		return time.Time{}
-	}
-	if m := spokenSpan.FindStringSubmatch(e.text); m != nil {
-		return c.after(parseSpan(m))
-	}
-	if m := spokenLength.FindStringSubmatchIndex(e.text); m != nil {
-		if d, _ := parseLength(e.text[m[2]:]); d > 0 {
-			return c.after(d.Seconds())
-		}
-	}
-	return time.Time{}
-}
-
-var (
-	// spokenWindow finds "24-hour window", "week allocated quota", "limit reached for the past 5
-	// hours".
-	spokenWindow = regexp.MustCompile(
-		`(\d+)[ -]?(hour|hr|h|day|week)s?\b(?:[a-z ,-]{0,12})\b(?:window|limit|quota|period)` +
-			`|()\b(hour|day|week|month) (?:allocated )?quota` +
-			`|limit (?:reached |exceeded )?for (?:the )?(?:past |last )?(\d+) ?(hour|day|week)`)
-	namedPeriods = []struct {
-		length time.Duration
-		words  []string
-	}{
-		{time.Second, []string{"per second", "persecond"}},
-		{time.Minute, []string{"per minute", "per min ", "perminute"}},
-		{time.Hour, []string{"hourly", "per hour", "perhour"}},
-		{24 * time.Hour, []string{"daily", "per day", "per-day", "perday"}},
-		{7 * 24 * time.Hour, []string{"weekly", "per week", "perweek"}},
-		{30 * 24 * time.Hour, []string{"monthly", "per month", "permonth"}},
-	}
-)
-
-// namedPeriod returns the length of the shortest period that a limit is named after, or 0. A
-// billing reason has none: what is unpaid comes back with the money, not with the month.
-func (e *evidence) namedPeriod(reason string) time.Duration {
-	if strings.Contains(reason, "billing") {
-		return 0
-	}
-	if m := spokenWindow.FindStringSubmatch(e.text); m != nil {
-		return min(max(windowLength(m[1]+m[5], m[2]+m[4]+m[6]), 0), MaxReset)
-	}
-	words := e.text + " " + strings.Join(e.codes, " ")
-	for _, p := range namedPeriods {
-		if containsPhrase(words, p.words) {
-			return p.length
-		}
-	}
-	return 0
-}
-
-// windowLength is number units, or one unit if number is "".
-func windowLength(number, unit string) time.Duration {
-	if number == "" {
-		number = "1"
-	}
-	if unit == "month" {
-		number, unit = "30", "day"
-	}
-	d, _ := parseLength(number + unit)
-	return d
 }
