@@ -64,12 +64,10 @@ var periodWords = sync.OnceValue(func() map[string]periodSet {
 // periodsIn returns the periods that a text or a code names.
 func periodsIn(text string) (found periodSet) {
 	before := "" // the word before, if nothing but a space or a hyphen stands between
-	ascii := true
 	for i := 0; i < len(text); {
 		n := letters(text[i:])
 		if n == 0 {
 			r, size := utf8.DecodeRuneInString(text[i:])
-			ascii = ascii && r < utf8.RuneSelf
 			if r != ' ' && r != '_' && r != '-' {
 				before = ""
 			}
@@ -77,7 +75,6 @@ func periodsIn(text string) (found periodSet) {
 			continue
 		}
 		word := text[i : i+n]
-		ascii = ascii && word[0] < utf8.RuneSelf
 		if isPer(before) {
 			found |= periodOfUnit(word)
 		}
@@ -85,10 +82,19 @@ func periodsIn(text string) (found periodSet) {
 		before = word
 		i += n
 	}
-	if !ascii {
+	if !isASCII(text) {
 		found |= periodsElsewhere(text)
 	}
 	return found
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // isPer reports whether a word before a unit says that a limit is one per such unit.
@@ -182,7 +188,7 @@ func windowAt(text string, i int) time.Duration {
 // limits reports whether a word for a limit stands behind a unit, near enough.
 func limits(text string) bool {
 	const gap = 13
-	if r, _ := utf8.DecodeRuneInString(text); isUnspaced(r) {
+	if isUnspacedText(strings.TrimLeft(text, " ")) {
 		text = text[:min(len(text), 24)]
 		for _, w := range [...]string{"限", "额", "額", "窗口", "用量", "枠", "한도", "제한"} {
 			if strings.Contains(text, w) {

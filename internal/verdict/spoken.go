@@ -176,13 +176,19 @@ func (s *spoken) readMidnight() {
 // a limit and the statement.
 const maxAnnounced = 28
 
-// before returns the text that may hold such a word before i.
+// before returns the text of the same sentence that may hold such a word before i.
 func (s *spoken) before(i int) string {
 	begin := i
 	for begin > 0 && begin > i-maxAnnounced-24 && !isDigit(s.text[begin-1]) {
 		begin--
 	}
-	return s.text[begin:i]
+	before := s.text[begin:i]
+	for _, end := range [...]string{". ", "。"} {
+		if n := strings.LastIndex(before, end); n >= 0 {
+			before = before[n+len(end):]
+		}
+	}
+	return before
 }
 
 // announced reports whether one of the words stands before i, near enough.
