@@ -76,6 +76,9 @@ func decodeValue(dec *json.Decoder, within, key string, depth int, see func(stri
 
 // compareMembers compares Members with encoding/json, and the readers of members too.
 func compareMembers(t *testing.T, s string) {
+	if strings.Count(s, "{")+strings.Count(s, "[") > maxSkip {
+		return
+	}
 	want, ok := Object([]byte(s))
 	got := make(map[string]json.RawMessage)
 	whole := Members(s, func(name, raw string) { got[name] = json.RawMessage(raw) })

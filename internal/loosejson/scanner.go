@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxSkip is how deep values are followed that nobody looks into, as in encoding/json.
-const maxSkip = 10000
+// maxSkip is how deep values are followed that nobody looks into. It bounds the stack.
+const maxSkip = 256
 
 // scanner reads one JSON text. After an error, at is where the token begins that could not be read.
 type scanner struct {

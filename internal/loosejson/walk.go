@@ -81,7 +81,8 @@ func Scan(s string, visit func(within, key string, depth int, v Value)) (read in
 
 // Members calls visit for each member of the object that s begins with: its name, and its value as
 // it is written. What follows the object does not matter. Members returns false if s begins with
-// anything else than a whole object; visit may have been called by then.
+// anything else than a whole object, and if values are nested deeper than 256; visit may have been
+// called by then.
 func Members(s string, visit func(name, raw string)) bool {
 	w := scanner{text: s, maxDepth: maxSkip}
 	if w.next() != '{' {
