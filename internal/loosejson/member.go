@@ -19,30 +19,29 @@ func Object(b []byte) (members map[string]json.RawMessage, ok bool) {
 
 // Text returns the string that raw is, or "" if raw is anything else.
 func Text[T text](raw T) string {
-	s, _ := only(string(raw), KindString)
-	return s
-}
-
-// only returns the value that raw is, if it is of that kind.
-func only(raw string, k Kind) (s string, ok bool) {
-	w := scanner{text: raw, visit: func(_, _ string, depth int, v Value) {
-		if v.Kind == k && depth == 0 {
-			s, ok = v.Text, true
-		}
-	}}
-	if w.value("", "", 0) != nil || w.next() != 0 || w.at < len(raw) {
-		return "", false
+	w := scanner{text: string(raw)}
+	if w.next() != '"' {
+		return ""
 	}
-	return s, ok
+	s, err := w.string()
+	if err != nil || w.rest() {
+		return ""
+	}
+	return s
 }
 
 // Number returns the number that raw is, or that raw holds as a string: servers send both.
 func Number[T text](raw T) (n float64, ok bool) {
-	s, ok := only(string(raw), KindNumber)
-	if !ok {
+	w := scanner{text: string(raw)}
+	w.next()
+	s, err := w.number()
+	if err != nil || w.rest() {
 		s = Text(raw)
 	}
-	n, err := strconv.ParseFloat(s, 64)
+	if s == "" {
+		return 0, false
+	}
+	n, err = strconv.ParseFloat(s, 64)
 	return n, err == nil && !math.IsNaN(n)
 }
 

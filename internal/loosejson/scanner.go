@@ -27,6 +27,12 @@ func (w *scanner) next() byte {
 	return 0
 }
 
+// rest reports whether anything but white space follows.
+func (w *scanner) rest() bool {
+	w.next()
+	return w.at < len(w.text)
+}
+
 // value reads one value, with all that is in it.
 func (w *scanner) value(within, key string, depth int) error {
 	v := Value{}

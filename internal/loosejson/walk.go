@@ -88,11 +88,16 @@ func Members(s string, visit func(name, raw string)) bool {
 	if w.next() != '{' {
 		return false
 	}
-	return w.elements('{', func() error {
-		name, begin, err := w.raw()
-		if err == nil {
-			visit(name, s[begin:w.at])
+	w.at++
+	for first := true; w.next() != '}'; first = false {
+		if !first && w.skip(',') != nil {
+			return false
 		}
-		return err
-	}) == nil
+		name, begin, err := w.raw()
+		if err != nil {
+			return false
+		}
+		visit(name, s[begin:w.at])
+	}
+	return true
 }

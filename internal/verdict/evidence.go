@@ -17,7 +17,7 @@ import (
 type evidence struct {
 	provider Provider
 	status   int         // of the response, or the one in an event inside a 2xx; 0: an event that carries none
-	header   http.Header // never nil
+	header   http.Header // may be nil
 	codes    []string    // codes, types and reasons, in lower case
 	text     string      // messages, in lower case, white space folded
 	fields   []field     // values that may tell a reset time
@@ -26,6 +26,7 @@ type evidence struct {
 	texts []string // the messages that fold makes text of
 	nest  int      // JSON texts inside JSON texts
 	known knownKey // the key that was looked up last
+	see   func(within, key string, depth int, v loosejson.Value)
 
 	// Most answers fit into these, so that no memory is taken for the lists.
 	someCodes  [8]string
@@ -46,10 +47,7 @@ const (
 func readEvidence(p Provider, status int, header http.Header, body []byte) *evidence {
 	e := &evidence{provider: p, status: status, header: header}
 	e.codes, e.texts, e.fields = e.someCodes[:0], e.someTexts[:0], e.someFields[:0]
-	e.known = lookUpKey("")
-	if e.header == nil {
-		e.header = http.Header{}
-	}
+	e.known, e.see = lookUpKey(""), e.visit
 	e.readHeader()
 	e.readBody(body)
 	e.fold()
@@ -64,6 +62,9 @@ func readEvidence(p Provider, status int, header http.Header, body []byte) *evid
 func (e *evidence) readHeader() {
 	// The header of Amazon's REST JSON protocol carries the error's name, sometimes followed by
 	// ":<namespace>".
+	if len(e.header) == 0 {
+		return
+	}
 	if name, _, _ := strings.Cut(e.header.Get("X-Amzn-Errortype"), ":"); name != "" {
 		e.code(name)
 	}
@@ -124,7 +125,7 @@ func looksLikeJSON[T string | []byte](b T) bool {
 // readJSON reads the first JSON value of body. The rest of a value that is cut off or malformed
 // counts as text.
 func (e *evidence) readJSON(body string) {
-	read, err := loosejson.Scan(body, e.visit)
+	read, err := loosejson.Scan(body, e.see)
 	if err != nil {
 		rest := strings.TrimLeft(body[read:], punctuation+" \t\r\n")
 		e.addText(strings.Map(spaceForPunctuation, rest[:min(len(rest), maxText)]))

@@ -12,41 +12,57 @@ import (
 func foldText(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
-	space := false
+	var buf [128]byte // the builder takes memory in pieces: a call per byte costs more than all the rest
+	part := buf[:0]
+	space, begun := false, false
 	for i := 0; i < len(s); {
 		r, size := rune(s[i]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(s[i:])
 		}
 		i += size
-		if unicode.IsSpace(r) {
-			space = b.Len() > 0
+		if isSpace(r) {
+			space = begun
 			continue
 		}
+		if len(part) > len(buf)-1-utf8.UTFMax {
+			b.Write(part)
+			part = buf[:0]
+		}
 		if space {
-			b.WriteByte(' ')
+			part = append(part, ' ')
 			space = false
 		}
+		begun = true
 		if r = foldRune(r); r < utf8.RuneSelf {
-			b.WriteByte(byte(r))
+			part = append(part, byte(r))
 		} else {
-			b.WriteRune(r)
+			part = utf8.AppendRune(part, r)
 		}
 	}
+	b.Write(part)
 	return b.String()
+}
+
+func isSpace(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r == ' ' || r >= '\t' && r <= '\r'
+	}
+	return unicode.IsSpace(r)
 }
 
 // foldRune takes typography out of a message.
 func foldRune(r rune) rune {
-	switch {
-	case r < utf8.RuneSelf:
+	if r < utf8.RuneSelf {
 		if r >= 'A' && r <= 'Z' {
 			r += 'a' - 'A'
 		}
 		return r
-	case r == '’' || r == '‘':
+	}
+	switch r {
+	case '’', '‘':
 		return '\''
-	case r == '“' || r == '”':
+	case '“', '”':
 		return '"'
 	}
 	return unicode.ToLower(r)

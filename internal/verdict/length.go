@@ -133,17 +133,17 @@ func withoutAnd(s string) string {
 
 // readNumber reads digits with a point among them. n is 0 if s begins with no number.
 func readNumber(s string) (number float64, n int) {
-	points, digits := 0, 0
+	points, figures := 0, 0
 	for n < len(s) && (isDigit(s[n]) || s[n] == '.') {
 		if s[n] == '.' {
 			points++
 		} else {
-			digits++
+			figures++
 		}
 		n++
 	}
 	text := strings.TrimRight(s[:n], ".")
-	if digits == 0 || points > 1 && len(text) == n {
+	if figures == 0 || points > 1 && len(text) == n {
 		return 0, 0
 	}
 	number, err := strconv.ParseFloat(text, 64)
@@ -231,6 +231,16 @@ func parseSpan(s string) (d time.Duration, n int) {
 		return 0, 0
 	}
 	return d, n
+}
+
+// digits returns how many digits s begins with.
+func digits(s string) int {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return i
+		}
+	}
+	return len(s)
 }
 
 // readInt reads an integer of at most that many digits. n is 0 if s begins with none, or with a

@@ -16,21 +16,20 @@ type spoken struct {
 	epoch  time.Time      // "usage limit reached|1746388800"
 	hour   time.Time      // a time of the day
 	length time.Duration  // 0: none
+	seen   int            // how many times the text names, of whatever meaning
 }
 
 // resetInText returns when a sentence says that the limit ends. An instant is more precise than a
 // length.
 func resetInText(e *evidence, c resetClock) time.Time {
 	s := spoken{text: e.text, clock: c, zone: cmp.Or(e.provider.Zone, time.UTC)}
-	for i := 0; i < len(s.text) && s.stamp.IsZero(); {
+	for i := 0; i < len(s.text) && s.stamp.IsZero() && s.seen < maxSpoken; {
 		if !isDigit(s.text[i]) {
 			i++
 			continue
 		}
-		n := s.readAt(i)
-		for i += max(n, 1); i < len(s.text) && isDigit(s.text[i]); { // behind a number, not inside of it
-			i++
-		}
+		n := digits(s.text[i:])
+		i += max(n, s.readAt(i, n))
 	}
 	s.readMidnight()
 	switch t := cmp.Or(s.stamp, s.epoch, s.hour); {
@@ -42,35 +41,73 @@ func resetInText(e *evidence, c resetClock) time.Time {
 	return time.Time{}
 }
 
-// readAt reads the statement whose first digit stands at i, and returns the length of what it has
-// read behind i.
-func (s *spoken) readAt(i int) (n int) {
-	rest := s.text[i:]
-	if i > 0 && s.text[i-1] == '|' {
-		if _, size := readInt(rest, 10); size == 10 && (len(rest) == size || !isWordByte(rest[size])) {
-			s.epoch = cmp.Or(s.epoch, s.clock.value(rest[:size], time.Second))
-			return size
-		}
+// maxSpoken is how many times a text may name before it counts as one that speaks of something else.
+const maxSpoken = 64
+
+// readAt reads the statement whose first number stands at i, with that many digits, and returns the
+// length of what it has read behind i.
+func (s *spoken) readAt(i, digits int) (n int) {
+	if digits == 10 && s.readEpoch(i) {
+		return digits
 	}
 	if begin := isoBegin(s.text, i); begin < i {
 		d, size := parseISO(s.text[begin:])
 		s.addLength(d, begin, begin+size)
 		return max(begin+size-i, 0)
 	}
-	if !standsFree(s.text[:i]) {
+	if !mayBeTime(s.text, i, i+digits) {
 		return 0
 	}
-	for _, read := range [...]func(*spoken, int) int{(*spoken).readStamp, (*spoken).readNamed, (*spoken).readClock} {
-		if n := read(s, i); n > 0 {
+	defer func() {
+		if n > 0 {
+			s.seen++
+		}
+	}()
+	for _, read := range [...]func(*spoken, int) int{
+		(*spoken).readStamp, (*spoken).readNamed, (*spoken).readClock, (*spoken).readSpan, (*spoken).readLength,
+	} {
+		if n = read(s, i); n > 0 {
 			return n
 		}
 	}
-	if d, size := parseSpan(rest); size > 0 {
-		s.addLength(d, i, i+size)
-		return size
+	return 0
+}
+
+// mayBeTime reports whether the number between begin and end may be a part of a time: it stands
+// free, and a unit, another number of a date or a clock, or the name of a month stands beside it.
+func mayBeTime(text string, begin, end int) bool {
+	if !standsFree(text[:begin]) {
+		return false
 	}
-	d, behind := parseLength(rest)
-	n = len(rest) - len(behind)
+	for end < len(text) && (text[end] == '.' || text[end] == ' ' || isDigit(text[end]) && text[end-1] == '.') {
+		end++
+	}
+	if end < len(text) && (isLetter(text[end]) || text[end] >= utf8.RuneSelf || strings.IndexByte(":-/", text[end]) >= 0) {
+		return true
+	}
+	before := strings.TrimRight(text[:begin], " ")
+	return before != "" && len(before) < begin && (isLetter(before[len(before)-1]) || before[len(before)-1] == '.')
+}
+
+// readEpoch reads an instant in seconds behind a bar.
+func (s *spoken) readEpoch(i int) bool {
+	end := i + 10
+	if i == 0 || s.text[i-1] != '|' || end < len(s.text) && isWordByte(s.text[end]) {
+		return false
+	}
+	s.epoch = cmp.Or(s.epoch, s.clock.value(s.text[i:end], time.Second))
+	return true
+}
+
+func (s *spoken) readSpan(i int) (n int) {
+	d, n := parseSpan(s.text[i:])
+	s.addLength(d, i, i+n)
+	return n
+}
+
+func (s *spoken) readLength(i int) (n int) {
+	d, rest := parseLength(s.text[i:])
+	n = len(s.text) - i - len(rest)
 	s.addLength(d, i, i+n)
 	return n
 }
@@ -194,6 +231,9 @@ func (s *spoken) before(i int) string {
 // announced reports whether one of the words stands before i, near enough.
 func (s *spoken) announced(i int, words func() []string) bool {
 	before := s.before(i)
+	if len(before) < len("в") {
+		return false
+	}
 	for _, w := range words() {
 		if strings.Contains(before[max(len(before)-maxAnnounced-len(w), 0):], w) {
 			return true

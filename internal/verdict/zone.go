@@ -96,17 +96,14 @@ func readOffset(s string) (seconds, n int) {
 	if s == "" || s[0] != '+' && s[0] != '-' {
 		return 0, 0
 	}
-	digits := 0
-	for 1+digits < len(s) && isDigit(s[1+digits]) {
-		digits++
-	}
+	figures := digits(s[1:])
 	minute := 0
-	n = 1 + digits
+	n = 1 + figures
 	hour, _ := readInt(s[1:n], 4)
 	switch {
-	case digits == 4:
+	case figures == 4:
 		hour, minute = hour/100, hour%100
-	case digits == 0 || digits > 2:
+	case figures == 0 || figures > 2:
 		return 0, 0
 	case n < len(s) && s[n] == ':':
 		m, size := readInt(s[n+1:], 2)
