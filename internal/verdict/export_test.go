@@ -3,24 +3,7 @@ package verdict
 import (
 	"net/http"
 	"slices"
-	"strings"
 )
-
-// Judge is Of without its memory of the last refusal.
-var Judge = judge
-
-// Consulted are the headers that tell remembered refusals apart.
-func Consulted() []string { return consulted[:] }
-
-// RuleHeaders are the headers that rules name.
-func RuleHeaders() (names []string) {
-	for _, r := range allRules() {
-		if name, _, _ := strings.Cut(r.header, ": "); name != "" {
-			names = append(names, http.CanonicalHeaderKey(name))
-		}
-	}
-	return names
-}
 
 // Reasoned reports whether a rule has that kind and reason.
 func Reasoned(k Kind, reason string) bool {

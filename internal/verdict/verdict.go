@@ -62,18 +62,7 @@ func Of(p Provider, resp *http.Response, body []byte) Verdict {
 	if resp == nil {
 		return Verdict{}
 	}
-	body = body[:min(len(body), MaxBody)]
-	if v, ok := lastJudged.Load().recall(p, resp, body); ok {
-		return v
-	}
-	v := judge(p, resp, body)
-	remember(p, resp, body, v)
-	return v
-}
-
-// judge is Of without its memory.
-func judge(p Provider, resp *http.Response, body []byte) Verdict {
-	e, ok := examine(p, resp, body)
+	e, ok := examine(p, resp, body[:min(len(body), MaxBody)])
 	if !ok {
 		return Verdict{}
 	}
