@@ -217,48 +217,46 @@ func (w *scanner) string() (string, error) {
 // unescape returns the text between the quotes of a string: without its escapes, and with U+FFFD for
 // each byte that is no UTF-8. It returns false for an escape that JSON does not have.
 func unescape(s string) (string, bool) {
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); {
-		if s[i] != '\\' {
-			n := strings.IndexByte(s[i:], '\\')
-			if n < 0 {
-				n = len(s) - i
-			}
-			b = appendValid(b, s[i:i+n])
-			i += n
-			continue
+	var b strings.Builder
+	b.Grow(len(s))
+	for {
+		n := strings.IndexByte(s, '\\')
+		if n < 0 {
+			writeValid(&b, s)
+			return b.String(), true
 		}
-		if i+1 == len(s) {
+		writeValid(&b, s[:n])
+		s = s[n:]
+		if len(s) == 1 {
 			return "", false
 		}
-		if s[i+1] != 'u' {
-			c := plainEscape(s[i+1])
+		if s[1] != 'u' {
+			c := plainEscape(s[1])
 			if c == 0 {
 				return "", false
 			}
-			b = append(b, c)
-			i += 2
+			b.WriteByte(c)
+			s = s[2:]
 			continue
 		}
-		r, size := unicodeEscape(s[i:])
+		r, size := unicodeEscape(s)
 		if size == 0 {
 			return "", false
 		}
-		b = utf8.AppendRune(b, r)
-		i += size
+		b.WriteRune(r)
+		s = s[size:]
 	}
-	return string(b), true
 }
 
-// appendValid appends s to b, with U+FFFD for each byte that is no UTF-8.
-func appendValid(b []byte, s string) []byte {
+// writeValid writes s to b, with U+FFFD for each byte that is no UTF-8.
+func writeValid(b *strings.Builder, s string) {
 	if utf8.ValidString(s) {
-		return append(b, s...)
+		b.WriteString(s)
+		return
 	}
 	for _, r := range s {
-		b = utf8.AppendRune(b, r)
+		b.WriteRune(r)
 	}
-	return b
 }
 
 // plainEscape returns the character that stands behind a backslash for another one, or 0.

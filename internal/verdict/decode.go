@@ -6,7 +6,9 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // Decode undoes a Content-Encoding as far as the beginning b of the body allows, up to MaxBody
@@ -28,13 +30,20 @@ func Decode(encoding string, b []byte) []byte {
 	return nil
 }
 
+// gzipReaders keeps readers for the next answer: each works in 40 KiB.
+var gzipReaders sync.Pool
+
 // decodeMagic decodes b if it announces itself as gzip.
 func decodeMagic(b []byte) []byte {
 	if !bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
 		return b
 	}
-	r, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
+	r, ok := gzipReaders.Get().(*gzip.Reader)
+	if !ok {
+		r = new(gzip.Reader)
+	}
+	defer gzipReaders.Put(r)
+	if r.Reset(bytes.NewReader(b)) != nil {
 		return nil
 	}
 	return readPrefix(r)
@@ -42,6 +51,14 @@ func decodeMagic(b []byte) []byte {
 
 // readPrefix reads what a truncated or hostile compressed text yields, up to MaxBody bytes.
 func readPrefix(r io.Reader) []byte {
-	b, _ := io.ReadAll(io.LimitReader(r, MaxBody)) // an error leaves what came before it
+	b := make([]byte, 0, 2<<10)
+	for len(b) < MaxBody {
+		b = slices.Grow(b, min(len(b), MaxBody-len(b)))
+		n, err := r.Read(b[len(b):min(cap(b), MaxBody)])
+		b = b[:len(b)+n]
+		if err != nil { // it leaves what came before it
+			break
+		}
+	}
 	return b
 }
