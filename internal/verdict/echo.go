@@ -65,7 +65,8 @@ func withoutQuotations(text string) string {
 	b.Grow(len(text))
 	kept := 0
 	for i := 0; i < len(text); i++ {
-		if c := text[i]; c != '\'' && c != '"' && c != '`' {
+		c := text[i]
+		if c != '\'' && c != '"' && c != '`' || kept > 0 && i == kept+1 { // in "msg":"text", the text is none
 			continue
 		}
 		if n := quotation(text, i); n > 0 {

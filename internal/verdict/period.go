@@ -106,8 +106,12 @@ func isPer(word string) bool {
 	return false
 }
 
+// periodOfUnit returns the period of a unit's length. A letter alone may be anything.
 func periodOfUnit(word string) periodSet {
 	unit, n := readUnit(word)
+	if n < 2 {
+		return 0
+	}
 	for i := range periods {
 		if n == len(word) && periods[i].length == unit {
 			return 1 << i
