@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -53,4 +54,23 @@ func TestStreamInsideAStreamIsNotFollowedForEver(t *testing.T) {
 	body := []byte(strings.Repeat("data:", MaxBody/5) + `{"error":{"code":"invalid_api_key"}}`)
 	allocs := testing.AllocsPerRun(1, func() { readEvidence(Provider{}, 401, nil, body) })
 	assert.Less(t, allocs, 200.0)
+}
+
+func TestJudgingTakesLittleMemory(t *testing.T) {
+	for name, c := range typical {
+		resp := &http.Response{StatusCode: c.status, Header: c.header}
+		Of(Provider{}, resp, []byte(c.body)) // builds the tables
+		allocs := testing.AllocsPerRun(20, func() { Of(Provider{}, resp, []byte(c.body)) })
+		assert.LessOrEqual(t, allocs, 20.0, name)
+	}
+}
+
+// A body must not make the classifier take memory out of proportion.
+func TestWorstBodiesTakeBoundedMemory(t *testing.T) {
+	for name, body := range worstBodies(t) {
+		for _, resp := range worstAnswers() {
+			allocs := testing.AllocsPerRun(1, func() { Of(Provider{}, resp, body) })
+			assert.Less(t, allocs, 8000.0, name)
+		}
+	}
 }
