@@ -141,7 +141,7 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	a := &tokenAnswer{status: resp.StatusCode, header: resp.Header}
-	a.read(body)
+	a.read(body, g.cfg.Permanent...)
 	if g.read != nil {
 		g.read(a)
 	}
