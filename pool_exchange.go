@@ -196,10 +196,11 @@ func (x *exchange) satisfies(e Entry) bool {
 // When a process has died while doing so before, an error says it.
 func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outcome {
 	of := digest(from.Credential.RefreshToken)
-	if err := x.mark(ctx, h, Spending{Of: of, Since: cmp.Or(h.Now, time.Now()), Holder: holderName()}); err != nil {
+	spending := Spending{Of: of, Since: cmp.Or(h.Now, time.Now()), Holder: holderName()}
+	if err := x.mark(ctx, h, spending); err != nil {
 		return outcome{unmarked: err, err: fmt.Errorf("reauth: refresh %s: the store takes no mark: %w", x.m, err)}
 	}
-	out := x.spend(ctx, from)
+	out := x.spend(x.mayRepeat(ctx, h, spending), from)
 	if out.minted == nil {
 		out.unmarked = x.mark(ctx, h, Spending{}) // the token is not being exchanged any more
 	} else {
@@ -209,6 +210,19 @@ func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outco
 		out.err = &deathError{died, out.err}
 	}
 	return out
+}
+
+// mayRepeat says in a context how the refresher may repeat an exchange whose answer is lost: when
+// the user asks for the renewal of a token that lives, not at all. Before it does, the claim is
+// confirmed.
+func (x *exchange) mayRepeat(ctx context.Context, h Holding, s Spending) context.Context {
+	useless := x.why == rejected || x.m.isUseless(time.Now())
+	if x.why == forced && !useless {
+		return ctx
+	}
+	return context.WithValue(ctx, repetitionKey{}, &repetition{
+		silent: useless, claimed: func(ctx context.Context) error { return x.mark(ctx, h, s) },
+	})
 }
 
 // mark writes Spending.
@@ -279,9 +293,6 @@ func (x *exchange) spend(ctx context.Context, from Entry) outcome {
 func (x *exchange) call(ctx context.Context, c Credential) (Credential, error) {
 	ctx, stop := context.WithTimeout(ctx, exchangeTimeout)
 	defer stop()
-	if x.why == rejected {
-		ctx = context.WithValue(ctx, refusedKey{}, true)
-	}
 	got, err := x.m.group.provider.Load().Refresher.Refresh(ctx, c.clone())
 	if token := strings.TrimSpace(got.AccessToken); strings.ContainsFunc(token, unicode.IsControl) {
 		got.AccessToken = "" // net/http would refuse every request with it

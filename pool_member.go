@@ -184,6 +184,12 @@ func (m *member) countRejection(t *tokens, again bool) (inARow int) {
 	return int(count.Add(1))
 }
 
+// isUseless reports whether the access token serves no request: by the clock, or because a provider
+// has refused it.
+func (m *member) isUseless(now time.Time) bool {
+	return m.tokens.Load().expired(now) || m.marks.Load().get(tokenMark).mark.holds(now)
+}
+
 // landed ends the flight f. A failure rests, unless the tokens have been replaced meanwhile.
 func (m *member) landed(f *flight, why cause) {
 	m.mu.Lock()

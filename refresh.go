@@ -89,11 +89,6 @@ func isPermanent(err error) bool {
 	return errors.As(err, &re) && re.Permanent
 }
 
-// refusedKey marks the context of an exchange for an access token that the provider has refused
-// already. If an answer is lost then, the refresher may repeat the exchange: the old token is worth
-// nothing any more.
-type refusedKey struct{}
-
 // OAuth2Config describes a token endpoint. The zero value of a field is the default;
 // BuiltinRefresher has the provider's.
 type OAuth2Config struct {
