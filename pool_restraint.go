@@ -36,6 +36,7 @@ const (
 	futileRest = 10 * time.Second // doubling, at most longestRest
 	failedRest = time.Second      // doubling, at most failedMost
 	failedMost = time.Minute
+	unsentMost = 5 * time.Second  // of one whose request was provably not sent: the network may be back any time
 	earlyRest  = 30 * time.Second // doubling, at most longestRest
 
 	longestRest  = 5 * time.Minute
@@ -94,7 +95,8 @@ func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) 
 }
 
 // fail notes that a renewal of t brought no new tokens. The rest doubles with each failure of the
-// same tokens, and is no shorter than the token endpoint asks for.
+// same tokens, and is no shorter than the token endpoint asks for. It is short when the request was
+// not sent.
 func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now time.Time) {
 	times := int32(0)
 	if r.failed.of == t && r.failed.exchange == exchange {
@@ -108,6 +110,9 @@ func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now tim
 	var re *RefreshError
 	if errors.As(err, &re) {
 		d = max(d, min(re.RetryAfter, longestAsked))
+	}
+	if isUnsent(err) {
+		d = min(d, unsentMost)
 	}
 	r.failed = rest{of: t, err: err, times: times + 1, until: now.Add(d), exchange: exchange, early: why == early}
 	r.notRefreshable = r.notRefreshable || errors.Is(err, ErrNotRefreshable)

@@ -2,6 +2,7 @@ package reauth
 
 import (
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -16,6 +17,8 @@ func TestRestraintDecides(t *testing.T) {
 		refused = errors.New("the token endpoint is away")
 		dead    = &RefreshError{Code: "invalid_grant", Permanent: true}
 		busy    = &RefreshError{Status: 429, RetryAfter: 90 * time.Second}
+		away    = &RefreshError{Err: newRedactedError(&unsentError{errors.New("no route to host")})}
+		noName  = &net.DNSError{Err: "no such host"}
 		pair    = func() *tokens {
 			return newTokens(Entry{Credential: Credential{AccessToken: "a", RefreshToken: "r"}}, fromLogin, start)
 		}
@@ -149,6 +152,27 @@ func TestRestraintDecides(t *testing.T) {
 		{
 			name:   "failed, and the endpoint's wait is over",
 			tokens: pair, before: failed(rejected, busy), why: rejected, after: 90 * time.Second,
+			exchange: true,
+		},
+		{
+			name:   "not sent, often: 5 s at most",
+			tokens: pair, before: func(r *restraint, x *tokens) {
+				for range 40 {
+					r.fail(x, true, expired, away, start)
+				}
+			}, why: expired, after: 5 * time.Second, exchange: true,
+		},
+		{
+			name:   "not sent, often: it rests all the same",
+			tokens: pair, before: func(r *restraint, x *tokens) {
+				for range 40 {
+					r.fail(x, true, expired, away, start)
+				}
+			}, why: expired, after: 5*time.Second - 1, exchange: true, rests: away,
+		},
+		{
+			name:   "not sent by a program's refresher",
+			tokens: pair, before: failed(early, noName), why: early, after: 5 * time.Second,
 			exchange: true,
 		},
 		{

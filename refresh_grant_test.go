@@ -296,6 +296,51 @@ func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
 	}
 }
 
+// The network is away for ten minutes, and a program asks every 3 s. Nothing was sent meanwhile, so
+// the token is had within 5 s of the network's return, whatever failed, and whichever refresher.
+func TestNetworkThatIsAwayDelaysLittle(t *testing.T) {
+	failures := map[string]error{
+		"dial": &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ENETUNREACH},
+		"DNS":  &net.DNSError{Err: "no such host", Name: "auth.example.com"},
+	}
+	for name, failure := range failures {
+		for who, refresher := range map[string]func(*http.Client) reauth.Refresher{
+			"ours": func(c *http.Client) reauth.Refresher {
+				return reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: exampleTokenURL, HTTPClient: c})
+			},
+			"a program's": func(c *http.Client) reauth.Refresher {
+				return reauth.RefresherFunc(func(_ context.Context, old reauth.Credential) (reauth.Credential, error) {
+					resp, err := c.Post(exampleTokenURL, "", nil)
+					if err != nil {
+						return reauth.Credential{}, err
+					}
+					return reauth.Credential{AccessToken: old.AccessToken + "+"}, resp.Body.Close()
+				})
+			},
+		} {
+			onFakeClock(t, name+", "+who, func(t *testing.T) {
+				back := time.Now().Add(10 * time.Minute)
+				dial := func(context.Context, string, string) (net.Conn, error) { return nil, failure }
+				away := &http.Transport{DialContext: dial}
+				client := &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					if time.Now().Before(back) {
+						return away.RoundTrip(req)
+					}
+					return says(200, newPair)(req)
+				})}
+				login := exampleLogin()
+				login.Expiry = time.Now().Add(-time.Hour)
+				pool := loginPool(t, refresher(client), login)
+				for heldBy(t, pool, login).AccessToken == oldTokens[0] {
+					require.Less(t, time.Since(back), 5*time.Second)
+					time.Sleep(3 * time.Second)
+				}
+				assert.False(t, time.Now().Before(back))
+			})
+		}
+	}
+}
+
 // The connection to the token endpoint breaks while a request waits for new tokens.
 func TestRefusedRequestSurvivesAnExchangeCutOff(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
