@@ -14,6 +14,8 @@ const (
 	Sent EventType = "sent"
 	// Judged: an answer was classified. Reason begins with the kind of the verdict.
 	Judged EventType = "judged"
+	// Refreshing: an exchange begins. Reason is early, expired, rejected or forced.
+	Refreshing EventType = "refreshing"
 	// Refreshed: an exchange brought new tokens. Duration is the time that the exchange took.
 	Refreshed EventType = "refreshed"
 	// Adopted: the pool took newer tokens from the store, without an exchange.
@@ -62,7 +64,7 @@ func (e Event) level() slog.Level {
 		return slog.LevelWarn
 	case StoreFailed:
 		return slog.LevelError
-	case Refreshed, Adopted, Switched, PutAside:
+	case Refreshing, Refreshed, Adopted, Switched, PutAside:
 	}
 	return slog.LevelInfo
 }

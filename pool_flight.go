@@ -28,6 +28,9 @@ const (
 	forced                // Pool.Refresh was called
 )
 
+// String is the reason that Refreshing gives.
+func (c cause) String() string { return [...]string{"early", "expired", "rejected", "forced"}[c] }
+
 // flight is one renewal, for all callers that wait for it. It belongs to none of them.
 type flight struct {
 	of       *tokens // the tokens that it replaces
@@ -38,6 +41,8 @@ type flight struct {
 	tokens *tokens // new ones; nil with err
 	err    error
 	tell   []Event // for the observer, which may call the pool: told when the flight is over
+
+	announced <-chan struct{} // closed when the observer knows that the exchange has begun; nil: nobody is told
 }
 
 func newFlight(of *tokens, exchange bool) *flight {

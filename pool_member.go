@@ -194,10 +194,23 @@ func (m *member) isUseless(now time.Time) bool {
 func (m *member) landed(f *flight, why cause) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.flight = nil
+	if m.flight == f {
+		m.flight = nil
+	}
+	if f.exchange && m.restraint != nil {
+		m.restraint.goingOn = nil
+	}
 	if current := m.tokens.Load(); f.err != nil && current.digest == f.of.digest {
 		m.restrained().fail(current, f.exchange, why, f.err, time.Now())
 	}
+}
+
+// goesOn ends the flight f, whose refresher goes on. Until it returns there is no further exchange.
+func (m *member) goesOn(f *flight) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.flight = nil
+	m.restrained().goingOn = f.err
 }
 
 // noteFutile notes that t was refused to the request whose exchange had brought it.

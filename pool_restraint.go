@@ -14,6 +14,10 @@ type restraint struct {
 	futile rest // an exchange brought tokens that were refused to the request that had asked for them
 
 	notRefreshable bool // the refresher called the present tokens a static key
+
+	// goingOn is why those who waited for an exchange were let go while its refresher goes on; nil: no
+	// refresher does. One at a time is called for a credential, whatever its tokens are by now.
+	goingOn error
 }
 
 // rest is one reason why renewals rest: of which tokens, why, how often in a row, and until when.
@@ -57,12 +61,13 @@ func (r *restraint) decide(t *tokens, hasRefresher bool, why cause, now time.Tim
 // mayExchange is the first half of decide:
 //
 //	no refresher, no refresh token, or a static key   no
+//	the refresher of an earlier exchange goes on      no
 //	refused, unproven                                 10 min after the exchange that brought t
 //	refused, and the last exchange was futile         when the rest of that is over
 //	otherwise                                         yes
 func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now time.Time) bool {
 	switch {
-	case !hasRefresher || !t.refreshable() || r.notRefreshable:
+	case !hasRefresher || !t.refreshable() || r.notRefreshable || r.goingOn != nil:
 		return false
 	case why == rejected && t.unproven():
 		return now.Sub(t.received) >= unprovenRest
@@ -135,9 +140,23 @@ func (r *restraint) endFutile() { r.futile.times, r.futile.until = 0, time.Time{
 // replaced forgets what was about the tokens before.
 func (r *restraint) replaced() { r.failed, r.notRefreshable = rest{}, false }
 
+// pardoned returns what is left when a person lifts all restraint.
+func (r *restraint) pardoned() *restraint {
+	if r == nil || r.goingOn == nil {
+		return nil
+	}
+	return &restraint{goingOn: r.goingOn}
+}
+
 // whyNot explains a renewal that cannot spend the refresh token and has nowhere else to look.
 func (r *restraint) whyNot(t *tokens, hasRefresher bool) error {
-	if !hasRefresher || !t.refreshable() || r != nil && r.notRefreshable {
+	if r == nil {
+		r = new(restraint)
+	}
+	switch {
+	case r.goingOn != nil:
+		return r.goingOn
+	case !hasRefresher || !t.refreshable() || r.notRefreshable:
 		return ErrNotRefreshable
 	}
 	return errUnproven

@@ -19,6 +19,7 @@ func TestRestraintDecides(t *testing.T) {
 		busy    = &RefreshError{Status: 429, RetryAfter: 90 * time.Second}
 		away    = &RefreshError{Err: newRedactedError(&unsentError{errors.New("no route to host")})}
 		noName  = &net.DNSError{Err: "no such host"}
+		hangs   = errors.New("the refresher hangs")
 		pair    = func() *tokens {
 			return newTokens(Entry{Credential: Credential{AccessToken: "a", RefreshToken: "r"}}, fromLogin, start)
 		}
@@ -174,6 +175,17 @@ func TestRestraintDecides(t *testing.T) {
 			name:   "not sent by a program's refresher",
 			tokens: pair, before: failed(early, noName), why: early, after: 5 * time.Second,
 			exchange: true,
+		},
+		{
+			name: "the refresher of an earlier exchange goes on", tokens: pair, why: forced,
+			before: func(r *restraint, _ *tokens) { r.goingOn = hangs },
+		},
+		{
+			name: "it goes on, and the tokens are new", tokens: pair, why: expired,
+			before: func(r *restraint, _ *tokens) {
+				r.goingOn = hangs
+				r.replaced()
+			},
 		},
 		{
 			name:   "failed early, early again",
