@@ -32,7 +32,9 @@ const (
 	StoreFailed EventType = "store-failed"
 	// NotDurable: the pool lives in memory, so a rotated pair is lost when the process exits.
 	NotDurable EventType = "not-durable"
-	// GaveUp: the caller got the refusal.
+	// GaveUp: the caller got the refusal of the credential ID. Where that was rejected, Err tells why it
+	// could not be renewed, or why the request was not sent again. Reason is short for a renewal that
+	// failed, else it is that of the verdict.
 	GaveUp EventType = "gave-up"
 )
 

@@ -17,7 +17,8 @@ func (m *member) renew(ctx context.Context, t *tokens, why cause) (*tokens, erro
 
 // ready returns tokens to send instead of ones that are due: those in hand while they serve, with a
 // renewal in the background, and new ones when they have expired. When none can be had just now it
-// returns the expired ones: the provider decides, not our clock. Its error is a callerError.
+// returns the expired ones, with the error that tells why: the provider decides, not our clock. A
+// callerError comes alone.
 func (m *member) ready(ctx context.Context, t *tokens, now time.Time) (*tokens, error) {
 	if !t.due(now) {
 		return t, nil
@@ -33,7 +34,7 @@ func (m *member) ready(ctx context.Context, t *tokens, now time.Time) (*tokens, 
 	case isCallerError(err):
 		return nil, err
 	}
-	return m.tokens.Load(), nil
+	return m.tokens.Load(), err
 }
 
 // join returns the flight that brings tokens other than t: one under way, a new one, or a landed

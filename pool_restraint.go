@@ -156,7 +156,13 @@ func (r *restraint) whyNot(t *tokens, hasRefresher bool) error {
 	switch {
 	case r.goingOn != nil:
 		return r.goingOn
-	case !hasRefresher || !t.refreshable() || r.notRefreshable:
+	case r.failed.of == t && isPermanent(r.failed.err):
+		return r.failed.err
+	case !t.refreshable():
+		return errNoRefreshToken
+	case !hasRefresher:
+		return errNoRefresher
+	case r.notRefreshable:
 		return ErrNotRefreshable
 	}
 	return errUnproven

@@ -243,3 +243,30 @@ func TestRestraintDecides(t *testing.T) {
 		})
 	}
 }
+
+// Each row is one reason why nothing can be exchanged; of two the more telling one is given.
+func TestRestraintSaysWhyNot(t *testing.T) {
+	key := newTokens(Entry{Credential: Credential{AccessToken: "k"}}, fromLogin, time.Now())
+	pair := newTokens(Entry{Credential: Credential{AccessToken: "a", RefreshToken: "r"}}, fromLogin, time.Now())
+	hangs, dead := errors.New("the refresher hangs"), &RefreshError{Code: "invalid_grant", Permanent: true}
+	for _, c := range []struct {
+		r           *restraint
+		t           *tokens
+		noRefresher bool
+		want        error
+	}{
+		{nil, key, false, errNoRefreshToken},
+		{nil, key, true, errNoRefreshToken},
+		{nil, pair, true, errNoRefresher},
+		{nil, pair, false, errUnproven},
+		{&restraint{notRefreshable: true}, pair, false, ErrNotRefreshable},
+		{&restraint{failed: rest{of: pair, err: dead}}, pair, false, dead},
+		{&restraint{failed: rest{of: key, err: dead}}, pair, false, errUnproven},
+		{&restraint{failed: rest{of: pair, err: dead}, goingOn: hangs}, pair, false, hangs},
+	} {
+		require.Equal(t, c.want, c.r.whyNot(c.t, !c.noRefresher))
+	}
+	require.Nil(t, (*restraint)(nil).pardoned())
+	require.Nil(t, (&restraint{failed: rest{of: pair, err: dead}}).pardoned())
+	require.Equal(t, &restraint{goingOn: hangs}, (&restraint{goingOn: hangs, failed: rest{of: pair, err: dead}}).pardoned())
+}

@@ -77,6 +77,8 @@ func TestRefresherThatIgnoresItsContext(t *testing.T) {
 			require.NoError(t, r.pool.Reset(t.Context(), r.provider, "me"))
 			assert.Zero(t, time.Since(begin), "nobody waits any more")
 		}
+		gaveUp := r.events.all(reauth.GaveUp)
+		wantHangs(t, gaveUp[len(gaveUp)-1].Err)
 		assert.Equal(t, 1, d.calls)
 		require.Len(t, r.events.all(reauth.RefreshFailed), 1, "it is told once")
 
