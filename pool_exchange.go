@@ -209,7 +209,7 @@ func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outco
 	r := x.m.startRun(x.mayRepeat(ctx, h, spending), from.Credential)
 	if !x.await(ctx, r) {
 		x.handOver(ctx, r, from)
-		return outcome{err: x.m.hangs()} // the token stays marked: nobody knows whether it is spent
+		return outcome{err: x.m.hangs(r)} // the token stays marked: nobody knows whether it is spent
 	}
 	out := x.brought(r, from)
 	if out.minted == nil {
@@ -227,7 +227,7 @@ func (x *exchange) await(ctx context.Context, r *run) bool {
 	if r.endsWithin(exchangeTimeout + lateAnswer) {
 		return true
 	}
-	x.f = x.m.letGo(ctx, x.f)
+	x.f = x.m.letGo(ctx, x.f, x.m.hangs(r))
 	return r.endsWithin(lateClaim)
 }
 

@@ -17,11 +17,11 @@ func (m *member) land(ctx context.Context, f *flight, why cause) {
 	m.tell(ctx, f)
 }
 
-// letGo ends a flight whose refresher goes on after its deadline. Nothing is exchanged until it has
-// returned; what it brings belongs to the flight that is returned, for which nobody waits. The
-// claim is held meanwhile, for which an observer may wait: it is told from elsewhere.
-func (m *member) letGo(ctx context.Context, f *flight) (rest *flight) {
-	f.err = m.hangs()
+// letGo ends a flight with err whose refresher goes on after its deadline. Nothing is exchanged until
+// it has returned; what it brings belongs to the flight that is returned, for which nobody waits.
+// The claim is held meanwhile, for which an observer may wait: it is told from elsewhere.
+func (m *member) letGo(ctx context.Context, f *flight, err error) (rest *flight) {
+	f.err = err
 	m.goesOn(f)
 	m.group.pool.work.startFromWorker(func() { m.tell(ctx, f) })
 	return newFlight(f.of, true)

@@ -82,6 +82,8 @@ func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now tim
 //	no failure, or one of other tokens or of the other way   nil
 //	the grant is dead                                        its error, until the tokens change
 //	forced by the user                                       nil
+//	this one is early, and the failed one got no answer      its error: the refresh token may be spent,
+//	                                                         and the access token lives
 //	the failed one was early, this one is not                nil: more is at stake now
 //	otherwise                                                its error, until the rest is over
 func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) error {
@@ -90,6 +92,8 @@ func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) 
 	case last.err == nil || last.of != t || last.exchange != exchange:
 		return nil
 	case isPermanent(last.err):
+		return last.err
+	case why == early && isSilent(last.err):
 		return last.err
 	case why == forced, last.early && why != early:
 		return nil

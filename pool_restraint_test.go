@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"context"
 	"errors"
 	"net"
 	"testing"
@@ -20,6 +21,7 @@ func TestRestraintDecides(t *testing.T) {
 		away    = &RefreshError{Err: newRedactedError(&unsentError{errors.New("no route to host")})}
 		noName  = &net.DNSError{Err: "no such host"}
 		hangs   = errors.New("the refresher hangs")
+		silent  = &RefreshError{Err: newRedactedError(context.DeadlineExceeded)}
 		pair    = func() *tokens {
 			return newTokens(Entry{Credential: Credential{AccessToken: "a", RefreshToken: "r"}}, fromLogin, start)
 		}
@@ -175,6 +177,19 @@ func TestRestraintDecides(t *testing.T) {
 			name:   "not sent by a program's refresher",
 			tokens: pair, before: failed(early, noName), why: early, after: 5 * time.Second,
 			exchange: true,
+		},
+		{
+			name:   "no answer, early",
+			tokens: pair, before: failed(early, silent), why: early, after: time.Hour,
+			exchange: true, rests: silent,
+		},
+		{name: "no answer, expired", tokens: pair, before: failed(early, silent), why: expired, exchange: true},
+		{name: "no answer, rejected", tokens: pair, before: failed(early, silent), why: rejected, exchange: true},
+		{name: "no answer, forced", tokens: pair, before: failed(early, silent), why: forced, exchange: true},
+		{
+			name:   "no answer to one that was forced, early",
+			tokens: pair, before: failed(forced, silent), why: early, after: time.Hour,
+			exchange: true, rests: silent,
 		},
 		{
 			name: "the refresher of an earlier exchange goes on", tokens: pair, why: forced,

@@ -12,7 +12,8 @@ import (
 // run is one call of a refresher, in a goroutine of its own: a refresher may ignore the end of its
 // context, and nobody must wait for it for ever.
 type run struct {
-	done chan struct{}
+	refresher Refresher
+	done      chan struct{}
 
 	// What follows is set before done is closed.
 	got  Credential
@@ -33,7 +34,8 @@ const (
 // startRun calls the refresher of the member's provider. The call's context ends at the deadline of
 // an exchange.
 func (m *member) startRun(ctx context.Context, c Credential) *run {
-	r, refresher, began := &run{done: make(chan struct{})}, m.refresher(), time.Now()
+	r := &run{refresher: m.group.provider.Load().Refresher, done: make(chan struct{})}
+	began := time.Now()
 	ctx, stop := context.WithTimeout(ctx, exchangeTimeout)
 	started := m.group.pool.work.startFromWorker(func() {
 		ended := false
@@ -45,7 +47,7 @@ func (m *member) startRun(ctx context.Context, c Credential) *run {
 			stop()
 			close(r.done)
 		}()
-		r.got, r.err = refresher.Refresh(ctx, c.clone())
+		r.got, r.err = r.refresher.Refresh(ctx, c.clone())
 		ended = true
 	})
 	if !started {
@@ -55,9 +57,6 @@ func (m *member) startRun(ctx context.Context, c Credential) *run {
 	}
 	return r
 }
-
-// refresher returns the refresher of the member's provider, which has one.
-func (m *member) refresher() Refresher { return m.group.provider.Load().Refresher }
 
 // endsWithin waits for the end of the run, for d at most, and reports whether it has ended.
 func (r *run) endsWithin(d time.Duration) bool {
@@ -81,12 +80,12 @@ func (m *member) crashed(ctx context.Context, v any) error {
 	return fmt.Errorf("reauth: refresh %s: the refresher panicked: %v", m, redactPanic(v))
 }
 
-// hangs is the error of those who wait for a refresher that ignores the end of its context.
-func (m *member) hangs() error {
+// hangs is the error of those who wait for a run whose refresher ignores the end of its context.
+func (m *member) hangs(r *run) error {
 	return &RefreshError{
 		Provider: m.group.name, Code: "refresher_hangs", Err: context.DeadlineExceeded,
 		Description: fmt.Sprintf("the refresher %s has not returned %s after it was called for %q; it must return when "+
-			"its context ends, and until it returns it is not called again", nameOf(m.refresher()), exchangeTimeout, m.id),
+			"its context ends, and until it returns it is not called again", nameOf(r.refresher), exchangeTimeout, m.id),
 	}
 }
 

@@ -141,3 +141,10 @@ func isUnsent(err error) bool {
 	var name *net.DNSError
 	return errors.Is(err, errUnsent) || errors.As(err, &op) && op.Op == "dial" || errors.As(err, &name)
 }
+
+// isSilent reports whether err says that there was no answer in time to a request that may have been
+// sent.
+func isSilent(err error) bool {
+	var slow interface{ Timeout() bool }
+	return !isUnsent(err) && errors.As(err, &slow) && slow.Timeout()
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/reauth-go/reauth/internal/wait"
@@ -80,16 +79,15 @@ func (r *repetition) claimLost(ctx context.Context) error {
 	return r.claimed(ctx)
 }
 
-// follows reports whether an exchange that ended with err is repeated. A time-out is silence.
+// follows reports whether an exchange that ended with err is repeated.
 func (r *repetition) follows(ctx context.Context, err error) bool {
-	var slow net.Error
 	switch {
 	case ctx.Err() != nil:
 		return false
 	case errors.Is(err, errWoke), errors.Is(err, errSilent):
 		return true
 	}
-	return r.silent || !errors.As(err, &slow) || !slow.Timeout()
+	return r.silent || !isSilent(err)
 }
 
 // watch returns a context for the first try, which ends when the exchange is to be repeated: on

@@ -253,6 +253,25 @@ func TestLostAnswerLosesNoLoginThatIsForgiven(t *testing.T) {
 	}
 }
 
+// There is no answer to an early renewal. The token still lives, and the refresh token may be spent:
+// it is not sent again before the token has expired.
+func TestSilenceIsNotRepeatedWhileTheTokenLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTokenWire(inTurn(silent, says(200, newPair)))
+		login := exampleLogin()
+		login.Expiry = time.Now().Add(time.Hour)
+		pool := loginPool(t, exampleRefresher(w, reauth.OAuth2Config{}), login)
+		for range 3598 {
+			time.Sleep(time.Second)
+			assert.Equal(t, oldTokens, tokensIn(t, pool))
+		}
+		assert.Len(t, w.sent(), 1)
+		time.Sleep(3 * time.Second)
+		assert.Equal(t, newTokens, tokensIn(t, pool))
+		assert.Len(t, w.sent(), 2)
+	})
+}
+
 // A user asks for the renewal of a token that a provider has refused: it lives no more.
 func TestForcedRenewalOfARefusedTokenIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
