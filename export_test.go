@@ -98,3 +98,6 @@ func WithRepetition(ctx context.Context, silent bool, slept func(time.Time) time
 	r := &repetition{silent: silent, slept: slept, claimed: func(context.Context) error { return lost }}
 	return context.WithValue(ctx, repetitionKey{}, r)
 }
+
+// HeldBodies is how many bytes the bodies take up that the transport keeps for a replay.
+func (t *RecoveringTransport) HeldBodies() int64 { return t.kept.Held() }
