@@ -101,3 +101,6 @@ func WithRepetition(ctx context.Context, silent bool, slept func(time.Time) time
 
 // HeldBodies is how many bytes the bodies take up that the transport keeps for a replay.
 func (t *RecoveringTransport) HeldBodies() int64 { return t.kept.Held() }
+
+// SleptBetween is how long a machine has slept, by its two clocks.
+var SleptBetween = sleptBetween

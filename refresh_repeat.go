@@ -128,9 +128,11 @@ func (r *repetition) isOver(began time.Time) error {
 	return nil
 }
 
-// sleptSince is by how much the clock of the wall has gone ahead of the monotonic one, which stands
+// sleptSince is how long the machine has slept since then.
+func sleptSince(began time.Time) time.Duration { return sleptBetween(began, time.Now()) }
+
+// sleptBetween is by how much the clock of the wall has gone ahead of the monotonic one, which stands
 // still while a machine sleeps.
-func sleptSince(began time.Time) time.Duration {
-	now := time.Now()
+func sleptBetween(began, now time.Time) time.Duration {
 	return now.Round(0).Sub(began.Round(0)) - now.Sub(began)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig/clock"
 )
 
 // late gives an answer after a delay, unless the request ends before.
@@ -182,6 +183,15 @@ func TestWakingUpCountsAsALostConnection(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestSleepShowsInTheClocks(t *testing.T) {
+	began := time.Now()
+	now := began.Add(time.Minute)
+	assert.Zero(t, reauth.SleptBetween(began, now))
+	assert.Equal(t, time.Hour, reauth.SleptBetween(began, clock.Asleep(now, time.Hour)))
+	assert.Equal(t, -time.Hour, reauth.SleptBetween(began, clock.Asleep(now, -time.Hour)), "the clock was set back")
+	assert.Zero(t, reauth.SleptBetween(began.Round(0), clock.Asleep(now, time.Hour)), "one clock alone tells nothing")
 }
 
 // While a laptop sleeps its claim runs out, and another process may spend the refresh token. So the
