@@ -21,15 +21,10 @@ type run struct {
 	took time.Duration
 }
 
-const (
-	// lateAnswer is how much later than the end of its context a refresher may return, so that an
-	// answer which comes in that moment counts.
-	lateAnswer = 100 * time.Millisecond
-	// lateClaim is how long the claim is kept for a refresher that does not return in time: while it
-	// goes on, the refresh token may be spent, and its successor on the way. It ends within the
-	// longest claim of a SQL store, and before others stop waiting for it.
-	lateClaim = 10 * time.Second
-)
+// lateClaim is how long the claim is kept for a refresher that does not return in time: while it goes
+// on, the refresh token may be spent, and its successor on the way. It ends within the longest claim
+// of a SQL store, and before others stop waiting for it.
+const lateClaim = 10 * time.Second
 
 // startRun calls the refresher of the member's provider. The call's context ends at the deadline of
 // an exchange.

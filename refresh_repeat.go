@@ -30,8 +30,11 @@ type repetition struct {
 type repetitionKey struct{}
 
 const (
-	silence   = 20 * time.Second // without an answer, after which the exchange is repeated
-	wakeEvery = time.Second      // how often it is checked whether the machine has slept
+	silence = 20 * time.Second // without an answer, after which the exchange is repeated
+	// lateAnswer is how much later than a time limit an answer may come, so that one which comes in
+	// that moment counts.
+	lateAnswer = 100 * time.Millisecond
+	wakeEvery  = time.Second // how often it is checked whether the machine has slept
 	// shortSleep is a sleep that connections survive. A correction of the clock may look like one.
 	shortSleep = 3 * time.Second
 )
@@ -93,18 +96,19 @@ func (r *repetition) follows(ctx context.Context, err error) bool {
 // watch returns a context for the first try, which ends when the exchange is to be repeated: on
 // silence, and when the machine woke. abandon ends it at last, and tells which of them it was.
 func (r *repetition) watch(ctx context.Context) (first context.Context, abandon func() error) {
-	first, cancel := context.WithCancelCause(ctx)
-	began, over := time.Now(), make(chan struct{})
+	limited, stop := ctx, context.CancelFunc(func() {})
+	if r.silent {
+		limited, stop = context.WithTimeoutCause(ctx, silence+lateAnswer, errSilent)
+	}
+	first, cancel := context.WithCancelCause(limited)
+	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		for wait.For(first, wakeEvery) {
-			if why := r.isOver(began); why != nil {
-				cancel(why)
-			}
-		}
+		r.awaitWaking(first, cancel)
 	}()
 	return first, func() error {
 		cancel(nil)
+		stop()
 		<-over
 		if why := context.Cause(first); errors.Is(why, errSilent) || errors.Is(why, errWoke) {
 			return why
@@ -113,19 +117,17 @@ func (r *repetition) watch(ctx context.Context) (first context.Context, abandon 
 	}
 }
 
-// isOver tells why a first try that began then is over; nil: it is not.
-func (r *repetition) isOver(began time.Time) error {
-	slept := r.slept
+// awaitWaking ends ctx by cancel when the machine has slept.
+func (r *repetition) awaitWaking(ctx context.Context, cancel context.CancelCauseFunc) {
+	slept, began := r.slept, time.Now()
 	if slept == nil {
 		slept = sleptSince
 	}
-	switch {
-	case slept(began) > shortSleep:
-		return errWoke
-	case r.silent && time.Since(began) >= silence:
-		return errSilent
+	for wait.For(ctx, wakeEvery) {
+		if slept(began) > shortSleep {
+			cancel(errWoke)
+		}
 	}
-	return nil
 }
 
 // sleptSince is how long the machine has slept since then.

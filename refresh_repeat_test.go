@@ -80,9 +80,9 @@ func TestLostAnswerIsAskedForOnceMore(t *testing.T) {
 		"cut, then dead":        {inOrder{lost, dead}, ms(0, 0), ms(0, 0), ms(0), false, true},
 		"unavailable":           {inOrder{says(503, ``)}, ms(0, 0), ms(0, 0), ms(0), false, false},
 		"5xx, then not":         {inOrder{says(503, ``, "Retry-After", "60"), good}, ms(0, 0), ms(0, 0), ms(0), true, false},
-		"silence":               {inOrder{silent}, ms(0, 20_000), ms(0), ms(0), false, false},
-		"silence, then not":     {inOrder{silent, good}, ms(0, 20_000), ms(0), ms(0), true, false},
-		"an answer after 29 s":  {inOrder{late(29*time.Second, good)}, ms(0, 20_000), ms(0), ms(0), false, false},
+		"silence":               {inOrder{silent}, ms(0, 20_100), ms(0), ms(0), false, false},
+		"silence, then not":     {inOrder{silent, good}, ms(0, 20_100), ms(0), ms(0), true, false},
+		"an answer after 29 s":  {inOrder{late(29*time.Second, good)}, ms(0, 20_100), ms(0), ms(0), false, false},
 		"cut, then silence":     {inOrder{lost, silent}, ms(0, 0), ms(0, 0), ms(0), false, false},
 		"a dead grant":          {inOrder{dead}, ms(0), ms(0), ms(0), false, true},
 		"a page":                {inOrder{says(200, `<html>`)}, ms(0), ms(0), ms(0), false, false},
@@ -135,7 +135,7 @@ func TestLostAnswerOfATokenSource(t *testing.T) {
 		first httpmock.Responder
 		want  []time.Duration
 	}{
-		"cut": {lost, ms(0, 0)}, "5xx": {says(502, `<html>`), ms(0, 0)}, "silence": {silent, ms(0, 20_000)},
+		"cut": {lost, ms(0, 0)}, "5xx": {says(502, `<html>`), ms(0, 0)}, "silence": {silent, ms(0, 20_100)},
 		"dead": {says(400, `{"error":"invalid_grant"}`), ms(0)}, "no token": {says(200, `{}`), ms(0)},
 	} {
 		onFakeClock(t, name, func(t *testing.T) {
