@@ -20,11 +20,11 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("reauth: add credential: %w", err)
 	}
-	g := p.group(c.Provider)
-	provider := g.provider.Load()
-	if provider == nil {
-		return "", fmt.Errorf("reauth: add credential: provider %q is unknown; Register it first", c.Provider)
+	g := p.known(c.Provider)
+	if g == nil || g.provider.Load() == nil {
+		return "", fmt.Errorf("reauth: add credential: %w", p.unknown(c.Provider))
 	}
+	provider := g.provider.Load()
 	newLogin, home := false, ""
 	stored, err := p.store.Update(ctx, c.Provider, c.ID, func(h Holding) (Entry, error) {
 		var merged Entry

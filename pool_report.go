@@ -32,8 +32,11 @@ func (p *Pool) Refresh(ctx context.Context, provider, id string) error {
 // background when it is about to expire, and before Token returns when it has expired. A pin or an
 // affinity in ctx is honoured. Tell the pool with Report what came of it.
 func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
-	name := vendors.Canonical(provider)
-	g := p.group(name)
+	g := p.known(vendors.Canonical(provider))
+	if g == nil {
+		return Credential{}, fmt.Errorf("reauth: token: %w", p.unknown(vendors.Canonical(provider)))
+	}
+	route := routingFrom(ctx)
 	var tried []*member
 	for {
 		now := time.Now()
@@ -41,9 +44,9 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 		if g.size.Load() == 0 {
 			p.awaitLook(ctx, now)
 		}
-		m := g.choose(nil, now, routingFrom(ctx), tried)
+		m := g.choose(nil, now, route, tried)
 		if m == nil {
-			return Credential{}, fmt.Errorf("reauth: token: the pool has no usable credential of %s; Add one", name)
+			return Credential{}, fmt.Errorf("reauth: token: %w", p.explain(g.lack(route, tried), nil, tried))
 		}
 		t, err := m.ready(ctx, m.tokens.Load(), now)
 		if err != nil {

@@ -36,6 +36,7 @@ type Pool struct {
 	groups sync.Map                        // provider name → *group
 	added  atomic.Int64                    // credentials ever taken in; their order
 	view   storeView
+	told   toldLacks
 	work   workers
 
 	mu         sync.Mutex // guards what follows
