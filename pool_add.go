@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool
 	case known && base.Removed && base.rotatedAway(c.RefreshToken):
 		return Entry{}, false, errors.New("the credential was removed, and this pair had been rotated away before: " +
 			"its refresh token is spent; log in again")
-	case known && !base.Removed && isStale(&base, c):
+	case known && !base.Removed && len(base.unfit) == 0 && isStale(&base, c):
 		base.Credential.Priority, base.Credential.Hosts = c.Priority, c.Hosts
 		if c.ClientID != "" {
 			base.Credential.ClientID = c.ClientID
@@ -157,9 +158,8 @@ func (c Credential) normalized() (Credential, error) {
 	for _, f := range []struct{ name, value string }{
 		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
 	} {
-		if strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; "+
-				"it cannot be sent in a header", f.name)
+		if err := checkText(f.name, f.value, math.MaxInt); err != nil {
+			return c, err
 		}
 	}
 	return c, checkHosts(c)

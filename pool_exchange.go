@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/reauth-go/reauth/internal/wait"
 )
@@ -41,6 +40,7 @@ type outcome struct {
 	took     time.Duration // of the call of the refresher
 	err      error         // why there is no new access token
 	unmarked error         // writing Spending failed
+	unfit    error         // what of the new values cannot be sent, and was left out
 }
 
 // exchange claims the credential and obtains new tokens, unless the store holds newer ones.
@@ -80,6 +80,10 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 	m := x.m
 	if out.unmarked != nil {
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "mark", Err: out.unmarked})
+	}
+	if out.unfit != nil {
+		err := x.failure("bad_token", "a new value is left out: "+out.unfit.Error(), nil)
+		f.tell = append(f.tell, Event{Type: RefreshFailed, Reason: failureReason(err), Err: err})
 	}
 	switch {
 	case out.newer != nil && out.newer.Removed:
@@ -246,8 +250,8 @@ var holderName = sync.OnceValue(func() string {
 func (x *exchange) spend(ctx context.Context, from Entry) outcome {
 	c := from.Credential
 	begin := time.Now()
-	got, err := x.call(ctx, c)
-	out := outcome{took: time.Since(begin)}
+	got, unfit, err := x.call(ctx, c)
+	out := outcome{took: time.Since(begin), unfit: unfit}
 	merged := mergeTokens(c, got)
 	rotated := merged.RefreshToken != c.RefreshToken
 	fresh := merged.AccessToken != "" && merged.AccessToken != c.AccessToken
@@ -275,19 +279,26 @@ func (x *exchange) spend(ctx context.Context, from Entry) outcome {
 	return out
 }
 
-// call asks the refresher. Only the exchange's own deadline ends the call.
-func (x *exchange) call(ctx context.Context, c Credential) (Credential, error) {
+// call asks the refresher. Only the exchange's own deadline ends the call. unfit says what of the
+// result cannot be used, and is left out.
+func (x *exchange) call(ctx context.Context, c Credential) (got Credential, unfit, err error) {
 	ctx, stop := context.WithTimeout(ctx, exchangeTimeout)
 	defer stop()
 	if x.why == rejected {
 		ctx = context.WithValue(ctx, refusedKey{}, true)
 	}
-	got, err := x.m.group.provider.Load().Refresher.Refresh(ctx, c.clone())
-	if token := strings.TrimSpace(got.AccessToken); strings.ContainsFunc(token, unicode.IsControl) {
-		got.AccessToken = "" // net/http would refuse every request with it
-		err = x.failure("bad_token", "the new access token holds a control character", err)
+	got, err = x.m.group.provider.Load().Refresher.Refresh(ctx, c.clone())
+	got.AccessToken, got.RefreshToken = strings.TrimSpace(got.AccessToken), strings.TrimSpace(got.RefreshToken)
+	got.AccountID = strings.TrimSpace(got.AccountID)
+	hadToken := got.AccessToken != ""
+	unfit = unfitError(got.dropUnfit())
+	if hadToken && got.AccessToken == "" {
+		return got, nil, x.failure("bad_token", unfit.Error(), err)
 	}
-	return got, err
+	if bad := checkMetadata(got.Metadata); bad != nil { // the store could not keep the tokens with it
+		got.Metadata, unfit = nil, cmp.Or(unfit, bad)
+	}
+	return got, unfit, err
 }
 
 // failure is the error of an exchange whose answer is of no use.

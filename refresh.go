@@ -18,6 +18,9 @@ import (
 // request's. Meanwhile the credential is claimed in the store, so a Refresher must not call the
 // pool.
 //
+// A token or an account that cannot be sent (with a control character, or no valid UTF-8) counts as
+// absent; RefreshFailed tells it.
+//
 // An error that is not a *RefreshError counts as temporary. The pool looks at a credential returned
 // beside an error too: it keeps a refresh token there that differs from the one given, because the
 // provider has rotated it.
