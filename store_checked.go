@@ -34,5 +34,8 @@ func (e *Entry) trouble() error {
 	if e.Removed {
 		return nil
 	}
-	return unfitError(e.unfit)
+	if err := unfitError(e.unfit); err != nil {
+		return err
+	}
+	return checkRecord(e.Credential)
 }
