@@ -188,7 +188,7 @@ func TestPassedThroughWithoutARefresher(t *testing.T) {
 	assert.Equal(t, "no-token", told[0].Reason)
 	assert.ErrorContains(t, told[0].Err, "own/me: it has no access token, and its provider has no way to get one")
 	_, err = pool.Token(t.Context(), "own")
-	require.ErrorContains(t, err, "reauth: token: no credential of own has an access token: own/me: it has no")
+	require.ErrorContains(t, err, "reauth: token: no credential of own has an access token: \"me\": reauth: not refreshable")
 	require.NoError(t, pool.Close())
 }
 

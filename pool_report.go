@@ -57,8 +57,7 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 		m := g.choose(nil, now, route, tried)
 		switch {
 		case m == nil && len(why) > 0:
-			return Credential{}, fmt.Errorf("reauth: token: no credential of %s has an access token: %w; "+
-				"log in again, or Add one that has", g.name, joined(why))
+			return Credential{}, fmt.Errorf("reauth: token: no credential of %s has an access token: %w", g.name, joined(why))
 		case m == nil:
 			return Credential{}, fmt.Errorf("reauth: token: %w", p.explain(g.lack(route, tried), nil, tried))
 		}
