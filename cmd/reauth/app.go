@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -136,6 +135,13 @@ func (a *app) pool() (*reauth.Pool, error) {
 	return p, nil
 }
 
+// doubt prints why a credential that was added probably cannot work. It is the observer of a pool.
+func (a *app) doubt(_ context.Context, e reauth.Event) {
+	if e.Type == reauth.Doubtful {
+		a.notef("%s\n", e.Err)
+	}
+}
+
 // close closes what the command has opened, in reverse order. It returns exitFailed if a close
 // fails, because the last writes may then be lost.
 func (a *app) close() int {
@@ -196,18 +202,9 @@ func (a *app) exit(err error) int {
 func lookup(name string) (reauth.Provider, error) {
 	pr, ok := reauth.LookupProvider(name)
 	if !ok {
-		return pr, usagef("provider %s is unknown; the known ones are listed by: reauth providers", quoted(name))
+		return pr, usagef("%s", vendors.Unknown(name, "the known ones are listed by: reauth providers"))
 	}
 	return pr, nil
-}
-
-// quoted returns an argument in quotes for a message. It hides one that is longer than any
-// provider's name, because that may be a key in the wrong place.
-func quoted(arg string) string {
-	if len(arg) > 24 {
-		return "(not repeated, it may be a secret)"
-	}
-	return strconv.Quote(arg)
 }
 
 // wayIn returns the command that gets a credential of the provider into the store.
