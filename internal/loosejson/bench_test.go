@@ -12,8 +12,11 @@ func BenchmarkScan(b *testing.B) {
 	fill := func(s string) string { return "[" + strings.Repeat(s+",", (64<<10)/(len(s)+1)-1) + s + "]" }
 	for _, c := range []struct{ name, text string }{
 		{"typical", `{"error":{"message":"Your authentication token has expired.","type":"invalid_request_error","param":null,"code":"token_expired"}}`},
-		{"tokens", fill("1")}, {"members", fill(`{"a":""}`)}, {"escapes", fill(strings.Repeat(`"\u0041\n"`, 1))},
-		{"string", `"` + strings.Repeat("x", 64<<10-2) + `"`}, {"foreign", `"` + strings.Repeat("余", 21<<10) + `"`},
+		{"tokens", fill("1")},
+		{"members", fill(`{"a":""}`)},
+		{"escapes", fill(`"\u0041\n"`)},
+		{"string", `"` + strings.Repeat("x", 64<<10-2) + `"`},
+		{"foreign", `"` + strings.Repeat("余", 21<<10) + `"`},
 	} {
 		b.Run(c.name+"/scan", func(b *testing.B) {
 			b.ReportAllocs()

@@ -67,6 +67,7 @@ func (v Value) token() json.Token {
 		return json.Number(strings.Clone(v.Text))
 	case KindBool:
 		return v.Text == "true"
+	case KindNull:
 	}
 	return nil
 }

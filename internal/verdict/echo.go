@@ -58,7 +58,7 @@ const maxQuotation = 400
 
 // withoutQuotations returns text with … for each quotation.
 func withoutQuotations(text string) string {
-	if strings.IndexAny(text, "'\"`") < 0 {
+	if !strings.ContainsAny(text, "'\"`") {
 		return text
 	}
 	var b strings.Builder

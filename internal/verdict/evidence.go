@@ -161,6 +161,7 @@ func (e *evidence) visit(_, key string, _ int, v loosejson.Value) {
 		e.leaf(e.known, v.Text)
 	case loosejson.KindBool:
 		e.addField(e.known.name, v.Text)
+	case loosejson.KindNull:
 	}
 }
 

@@ -34,11 +34,7 @@ func foldText(s string) string {
 			space = false
 		}
 		begun = true
-		if r = foldRune(r); r < utf8.RuneSelf {
-			part = append(part, byte(r))
-		} else {
-			part = utf8.AppendRune(part, r)
-		}
+		part = utf8.AppendRune(part, foldRune(r))
 	}
 	b.Write(part)
 	return b.String()

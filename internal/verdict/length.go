@@ -43,17 +43,44 @@ var unspacedUnits = [...]struct {
 	word string
 	unit time.Duration
 }{
-	{"毫秒", time.Millisecond}, {"ミリ秒", time.Millisecond}, {"밀리초", time.Millisecond},
-	{"秒钟", time.Second}, {"秒鐘", time.Second}, {"秒間", time.Second}, {"秒", time.Second}, {"초", time.Second},
-	{"分钟", time.Minute}, {"分鐘", time.Minute}, {"分間", time.Minute}, {"分", time.Minute}, {"분", time.Minute},
-	{"个小时", time.Hour}, {"個小時", time.Hour}, {"小时", time.Hour}, {"小時", time.Hour}, {"時間", time.Hour},
+	{"毫秒", time.Millisecond},
+	{"ミリ秒", time.Millisecond},
+	{"밀리초", time.Millisecond},
+	{"秒钟", time.Second},
+	{"秒鐘", time.Second},
+	{"秒間", time.Second},
+	{"秒", time.Second},
+	{"초", time.Second},
+	{"分钟", time.Minute},
+	{"分鐘", time.Minute},
+	{"分間", time.Minute},
+	{"分", time.Minute},
+	{"분", time.Minute},
+	{"个小时", time.Hour},
+	{"個小時", time.Hour},
+	{"小时", time.Hour},
+	{"小時", time.Hour},
+	{"時間", time.Hour},
 	{"시간", time.Hour},
-	{"天", day}, {"日間", day}, {"日", day}, {"일", day},
-	{"个星期", week}, {"個星期", week}, {"星期", week}, {"週間", week}, {"周", week}, {"週", week}, {"주", week},
-	{"个月", month}, {"個月", month}, {"か月", month}, {"ヶ月", month}, {"개월", month},
+	{"天", day},
+	{"日間", day},
+	{"日", day},
+	{"일", day},
+	{"个星期", week},
+	{"個星期", week},
+	{"星期", week},
+	{"週間", week},
+	{"周", week},
+	{"週", week},
+	{"주", week},
+	{"个月", month},
+	{"個月", month},
+	{"か月", month},
+	{"ヶ月", month},
+	{"개월", month},
 }
 
-// unspaced reports whether a script does without spaces between words, or with few.
+// isUnspaced reports whether a script does without spaces between words, or with few.
 func isUnspaced(r rune) bool { return r >= 0x2e80 }
 
 // readUnit reads the unit that s begins with and returns its length in s, which is 0 if there is
@@ -88,7 +115,7 @@ func readUnit(s string) (unit time.Duration, n int) {
 // letters returns the length of the letters that s begins with, of a script with spaces.
 func letters(s string) int {
 	for i, r := range s {
-		if r < utf8.RuneSelf && !isLetter(byte(r)) || r >= utf8.RuneSelf && (isUnspaced(r) || !unicode.IsLetter(r)) {
+		if !unicode.IsLetter(r) || isUnspaced(r) {
 			return i
 		}
 	}

@@ -67,6 +67,7 @@ func (r *rule) matchesStatus(status int) bool {
 func (r *rule) names(code string) bool {
 	for _, c := range r.code {
 		switch {
+		case c[0] != '*' && c[0] != code[0]: // most of them
 		case c == code:
 			return true
 		case strings.HasSuffix(c, "*") && strings.HasPrefix(code, c[:len(c)-1]):

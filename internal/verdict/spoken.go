@@ -118,10 +118,10 @@ func standsFree(text string) bool {
 	if text == "" {
 		return true
 	}
-	r, _ := utf8.DecodeLastRuneInString(text)
-	if r < utf8.RuneSelf {
-		return !isWordByte(byte(r)) && strings.IndexByte("-+.,#/$@", byte(r)) < 0
+	if c := text[len(text)-1]; c < utf8.RuneSelf {
+		return !isWordByte(c) && strings.IndexByte("-+.,#/$@", c) < 0
 	}
+	r, _ := utf8.DecodeLastRuneInString(text)
 	return !strings.ContainsRune("€£¥￥＄₽₩–", r)
 }
 
@@ -189,7 +189,8 @@ func (s *spoken) readClock(i int) (n int) {
 		return 0
 	}
 	zone, size := readZone(s.text[i+n:], s.zoneBefore(i))
-	if w.sure || size > 0 || s.hasPreposition(i) && !(strings.Count(s.text[i:i+n], ":") > 1 && s.endsWith(i, "after")) {
+	isSpan := strings.Count(s.text[i:i+n], ":") > 1 && s.endsWith(i, "after") // retry after 00:00:30
+	if w.sure || size > 0 || s.hasPreposition(i) && !isSpan {
 		if s.hour.IsZero() && s.announced(i, stampAnnouncers) {
 			s.hour = nextTime(w, zone, s.clock.now)
 		}
