@@ -43,6 +43,9 @@ func (r *rule) appliesTo(provider string) bool {
 	if r.in == "" {
 		return true
 	}
+	if provider == "" || !strings.Contains(r.in, provider) {
+		return false
+	}
 	for name := range strings.FieldsSeq(r.in) {
 		if name == provider {
 			return true
