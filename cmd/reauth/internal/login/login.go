@@ -105,6 +105,9 @@ func (l Login) run(ctx context.Context) (reauth.Credential, error) {
 		return reauth.Credential{}, err
 	}
 	c.Provider, c.ClientID = row.Name, l.ClientID
+	if !s.own {
+		s.note(&c, vendors.IssuerNote, s.issuer) // the library's refreshers send the tokens nowhere else
+	}
 	return c, nil
 }
 
