@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -162,7 +163,24 @@ func (c Credential) normalized() (Credential, error) {
 				"it cannot be sent in a header", f.name)
 		}
 	}
+	if err := checkNames(c); err != nil {
+		return c, err
+	}
 	return c, checkHosts(c)
+}
+
+// checkNames refuses an ID or an account that a terminal shows otherwise than it is: one with a
+// control character, or with one that changes the direction of the text around it.
+func checkNames(c Credential) error {
+	for _, f := range []struct{ name, value string }{{"ID", c.ID}, {"AccountID", c.AccountID}} {
+		for _, r := range f.value {
+			if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+				return fmt.Errorf("%[1]s holds the character %[2]U, which changes how a terminal shows it; "+
+					"set Credential.%[1]s to a text without it", f.name, r)
+			}
+		}
+	}
+	return nil
 }
 
 // checkHosts makes sure that a credential bound to hosts names good ones, and that one which must
