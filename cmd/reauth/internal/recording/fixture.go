@@ -8,7 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 )
 
 // Fixture is what a fixture file says about its response, in lines that begin with Fixture-.
@@ -41,7 +42,7 @@ func (r *Response) Redacted() (clean *Response, dropped []string) {
 			continue
 		}
 		for _, v := range values {
-			clean.Header.Add(name, redactHeader(name, oneLine(v)))
+			clean.Header.Add(name, redactHeader(name, printable.Line(v)))
 		}
 	}
 	slices.Sort(dropped)
@@ -66,16 +67,6 @@ func redactHeader(name, value string) string {
 	return Redact(value)
 }
 
-// oneLine replaces control characters by spaces: a line break would begin another header line.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
 // File returns the content of the fixture file: a status line, the notes, the header sorted by
 // name, an empty line and the body. r must have come from Redacted.
 func (r *Response) File(f Fixture) []byte {
@@ -83,7 +74,7 @@ func (r *Response) File(f Fixture) []byte {
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", r.Status, http.StatusText(r.Status))
 	note := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "Fixture-%s: %s\n", name, oneLine(value))
+			fmt.Fprintf(&b, "Fixture-%s: %s\n", name, printable.Line(value))
 		}
 	}
 	note("Source", f.Source)
