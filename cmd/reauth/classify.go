@@ -293,12 +293,13 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 }
 
 // create writes a new file and the folders above it. O_EXCL makes an existing file an error, also
-// when another process has created it just now. Fixtures are public, hence the modes.
+// when another process has created it just now. Until a person has read it, the file may hold what is
+// nobody else's to know, hence the modes.
 func create(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // for everybody to read
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("reauth: classify: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // for everybody to read
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("reauth: classify: %s is there already and was not touched; "+
 			"give the new one another --name", path)

@@ -64,7 +64,7 @@ func redactHeader(name, value string) string {
 		}
 		return base64.StdEncoding.EncodeToString([]byte(Redact(string(b))))
 	}
-	return Redact(value)
+	return Redact(hide(name, value))
 }
 
 // File returns the content of the fixture file: a status line, the notes, the header sorted by
@@ -74,7 +74,7 @@ func (r *Response) File(f Fixture) []byte {
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", r.Status, http.StatusText(r.Status))
 	note := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "Fixture-%s: %s\n", name, printable.Line(value))
+			fmt.Fprintf(&b, "Fixture-%s: %s\n", name, printable.Line(Redact(value)))
 		}
 	}
 	note("Source", f.Source)
