@@ -107,7 +107,11 @@ func TestPathsOfStores(t *testing.T) {
 // file. Each way to name one costs a process, so a command takes every third stranger only.
 func TestPasswordOfADatabaseInCommands(t *testing.T) {
 	commands := [][]string{
-		{"status"}, {"status", "--json"}, {"watch"}, {"refresh", "xai"}, {"add", "openrouter", "--key-stdin"},
+		{"status"},
+		{"status", "--json"},
+		{"watch"},
+		{"refresh", "xai"},
+		{"add", "openrouter", "--key-stdin"},
 		{"store", "new-identity", "--yes"},
 	}
 	for i, text := range append(slices.Clone(databases), strangers...) {

@@ -74,13 +74,13 @@ func (r *Response) File(f Fixture) []byte {
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", r.Status, http.StatusText(r.Status))
 	note := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "Fixture-%s: %s\n", name, printable.Line(Redact(value)))
+			fmt.Fprintf(&b, "Fixture-%s: %s\n", name, printable.Line(value))
 		}
 	}
-	note("Source", f.Source)
+	note("Source", Redact(f.Source))
 	// "verbatim" means that the response was really seen. Others are written from documentation.
 	note("Seen", "verbatim")
-	note("Host", f.Host)
+	note("Host", Redact(f.Host))
 	note("Reset", f.Reset)
 	if r.Encoding == "gzip" || r.Encoding == "x-gzip" {
 		// The loader of the fixtures compresses the body again when this note says gzip. It knows

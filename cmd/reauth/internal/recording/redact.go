@@ -197,8 +197,10 @@ var specific = []replacement{ //nolint:gochecknoglobals // a table
 	{regexp.MustCompile(`(?i)\b(?:sk|pk|rk|xai|gsk|hf|nvapi|tgp|tgp_v1|csk|fw|r8|pplx|gh[opusr]|github_pat|glpat|xox[a-z])` +
 		`[-_][a-z0-9*_.-]{3,}`), keyed},
 	// Parameters of a URL's query that are about somebody.
-	{regexp.MustCompile(`(?i)([?&;](?:[a-z_-]*(?:email|user|account|org|team|project)[a-z_-]*)=)[^&\s"'<>\\]+`),
-		func(m string) string { return m[:strings.IndexByte(m, '=')+1] + "EXAMPLE" }},
+	{
+		regexp.MustCompile(`(?i)([?&;](?:[a-z_-]*(?:email|user|account|org|team|project)[a-z_-]*)=)[^&\s"'<>\\]+`),
+		func(m string) string { return m[:strings.IndexByte(m, '=')+1] + "EXAMPLE" },
+	},
 	{cookie, submatches(cookie, func(_, value string) string { return unlessWords(value, 0) })},
 }
 
@@ -236,6 +238,9 @@ var general = []replacement{ //nolint:gochecknoglobals // a table
 // Redact returns text without secrets and without what identifies somebody. It works by patterns: a
 // person must check the result before it is published.
 func Redact(text string) string {
+	if text == "" {
+		return ""
+	}
 	text, breaks := withoutBreaks(text)
 	text = members(text)
 	for _, r := range specific {

@@ -7,15 +7,16 @@ import (
 	"unicode"
 )
 
-// Names, folded: in lower case, without anything but letters and digits.
+// secretWords are what the folded name of a secret holds.
+var secretWords = []string{ //nolint:gochecknoglobals // a table
+	"secret", "token", "key", "verifier", "passw", "passphrase", "passcode", "pwd", "credential", "cookie",
+	"authorization", "signature", "assertion", "jwt", "session", "challenge",
+}
+
 var (
-	secretWords = []string{
-		"secret", "token", "key", "verifier", "passw", "passphrase", "passcode", "pwd", "credential", "cookie",
-		"authorization", "signature", "assertion", "jwt", "session", "challenge",
-	}
-	// noSecret are words that hold one of those, and mean something else: counts of tokens, and Codex.
-	noSecret = strings.NewReplacer("tokens", "", "codex", "", "keyword", "")
-	// errorCode matches the names under which providers put codes of errors.
+	// noSecret matches words that hold one of those, or "code", and mean something else.
+	noSecret = regexp.MustCompile(`tokens|codex|keyword`)
+	// errorCode matches the folded names under which providers put codes of errors.
 	errorCode = regexp.MustCompile(`^(?:error|err|status|sub|http|ret|result|biz|business|reason|exit|inner|provider|` +
 		`upstream|response|api|grpc)*code$`)
 	// duration matches how headers and bodies write when a limit ends.
@@ -27,7 +28,7 @@ func isSecretName(folded string) bool {
 	if folded == "tokens" || folded == "sig" {
 		return true
 	}
-	folded = noSecret.Replace(folded)
+	folded = noSecret.ReplaceAllString(folded, "")
 	return strings.HasSuffix(folded, "code") || slices.ContainsFunc(secretWords, func(word string) bool {
 		return strings.Contains(folded, word)
 	})
@@ -173,12 +174,14 @@ const (
 // withoutBreaks returns a text with a character of private use for each escaped line break, and the
 // breaks in their order.
 func withoutBreaks(text string) (plain string, breaks []string) {
+	next := rune(firstBreak)
 	plain = escapedBreak.ReplaceAllStringFunc(text, func(m string) string {
 		if len(breaks) == mostBreaks {
 			return " "
 		}
 		breaks = append(breaks, m)
-		return string(rune(firstBreak + len(breaks) - 1))
+		next++
+		return string(next - 1)
 	})
 	return plain, breaks
 }
