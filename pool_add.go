@@ -202,5 +202,8 @@ func (c Credential) normalized() (Credential, error) {
 			return c, err
 		}
 	}
+	if err := checkNames(c); err != nil {
+		return c, err
+	}
 	return c, checkHosts(c)
 }
