@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -148,4 +149,18 @@ func foreignTo(provider, key string) (owner, prefix string) {
 		return "", "" // a gateway of somebody's own may take any key
 	}
 	return row.Foreign(key)
+}
+
+// checkNames refuses an ID or an account that a terminal shows otherwise than it is: one with a
+// control character, or with one that changes the direction of the text around it.
+func checkNames(c Credential) error {
+	for _, f := range []struct{ name, value string }{{"ID", c.ID}, {"AccountID", c.AccountID}} {
+		for _, r := range f.value {
+			if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+				return fmt.Errorf("%[1]s holds the character %[2]U, which changes how a terminal shows it; "+
+					"set Credential.%[1]s to a text without it", f.name, r)
+			}
+		}
+	}
+	return nil
 }

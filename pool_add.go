@@ -195,6 +195,9 @@ func (c Credential) normalized() (Credential, error) {
 	if c.ID == "" {
 		c.ID = c.derivedID()
 	}
+	if err := checkNames(c); err != nil {
+		return c, err
+	}
 	for _, f := range []struct{ name, value string }{
 		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
 	} {

@@ -22,6 +22,11 @@ import (
 // BuiltinRefresher returns the refresher of a built-in provider, by name or alias. Each field of
 // cfg that is not its zero value replaces the provider's setting. The provider's quirks, such as a
 // header for the refresh token, stay.
+//
+// A login at another authorization server than the provider's own, as "reauth login --issuer" makes
+// it, names that server in its Metadata. This refresher and OAuth2Refresher send the tokens of such
+// a login to that server only: unless TokenURL is there, a refresh is an error of the code
+// "issuer_mismatch", and nothing is sent.
 func BuiltinRefresher(name string, cfg OAuth2Config) (Refresher, error) {
 	row := vendors.Of(name)
 	const wayOut = "use OAuth2Refresher or static keys"

@@ -168,6 +168,10 @@ type Auth struct {
 	Mints  bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
 }
 
+// IssuerNote is the name under which the metadata of a credential keeps the authorization server of
+// its login, when that was another one than the provider's own. Only that server gets its tokens.
+const IssuerNote = "reauth-issuer"
+
 // TokenPath is the path of TokenURL: at another issuer the endpoint has the same one.
 func (a *Auth) TokenPath() string {
 	u, err := url.Parse(a.TokenURL)

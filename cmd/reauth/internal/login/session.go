@@ -15,10 +15,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -115,18 +115,10 @@ func (s *session) hide(secrets ...string) {
 	}
 }
 
-// tell returns a server's text in a form that can be shown: only printable characters, the hidden
-// secrets replaced, at most 300 bytes and an ellipsis.
+// tell returns a server's text in a form that can be shown: one line, the hidden secrets replaced, at
+// most 300 bytes and an ellipsis.
 func (s *session) tell(text string) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t':
-			return ' '
-		case !unicode.IsPrint(r), r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, text)
+	text = printable.Line(text)
 	for _, secret := range s.hidden {
 		text = strings.ReplaceAll(text, secret, "[redacted]")
 	}
