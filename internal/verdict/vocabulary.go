@@ -1,5 +1,7 @@
 package verdict
 
+import "strings"
+
 // Vocabulary returns the texts that the rules look for: their codes, phrases and headers, and the
 // names of the members that tell something. A text of their words alone says something of a refusal,
 // and nothing of a person.
@@ -12,16 +14,13 @@ func Vocabulary() (texts []string) {
 			}
 		}
 	}
-	for _, keys := range []map[string]bool{codeKeys, textKeys, tellingKeys} {
-		for key := range keys {
-			texts = append(texts, key)
-		}
-	}
+	texts = append(texts, strings.Fields(codeKeys+" "+textKeys+" "+tellingKeys)...)
 	for _, b := range bodyResets {
 		texts = append(texts, b.key)
 	}
-	for _, p := range namedPeriods {
-		texts = append(texts, p.words...)
+	for _, p := range periods {
+		texts = append(texts, "per "+p.name, "per"+p.name)
+		texts = append(texts, strings.Fields(p.words)...)
 	}
 	return texts
 }
