@@ -33,6 +33,7 @@ var table = []Vendor{
 		Name: "ai-gateway", Aliases: []string{"vercel-ai-gateway"}, Hosts: []string{"ai-gateway.vercel.sh"},
 		Header: HeaderAsAsked,
 		API:    API{Origin: "https://ai-gateway.vercel.sh", OpenAI: "/v1", Claude: "/"},
+		Keys:   []string{"vck_"},
 		Probe:  Probe{Method: "GET", Path: "/credits"},
 	},
 	{
@@ -56,6 +57,7 @@ var table = []Vendor{
 		Name: "anthropic", Aliases: []string{"claude", "claude-code"}, Hosts: []string{"api.anthropic.com"},
 		Header: HeaderAnthropic, Objects: []string{"files", "batches", "skills"},
 		API:   API{Origin: "https://api.anthropic.com", Claude: "/"},
+		Keys:  []string{"sk-ant-", "sk-ant-api03-", "sk-ant-admin01-", "sk-ant-oat01-", "sk-ant-ort01-"},
 		Probe: Probe{Method: "GET", Path: "/models", Header: "Anthropic-Version: 2023-06-01", Root: "/v1"},
 		Auth: &Auth{
 			Dialect: Anthropic, Issuer: "https://claude.ai", JSON: true,
@@ -91,11 +93,13 @@ var table = []Vendor{
 		},
 		// The origin is for the probe; it has no dialect, because customers have other regions.
 		API:   API{Origin: "https://bedrock-runtime.us-east-1.amazonaws.com"},
+		Keys:  []string{"ABSK", "bedrock-api-key-"},
 		Probe: Probe{Method: "POST", Path: "/model/amazon.nova-micro-v1:0/converse", Root: "/"},
 	},
 	{
 		Name: "cerebras", Hosts: []string{"api.cerebras.ai"},
 		API:   API{Origin: "https://api.cerebras.ai", OpenAI: "/v1"},
+		Keys:  []string{"csk-"},
 		Probe: models,
 	},
 	{
@@ -112,6 +116,7 @@ var table = []Vendor{
 		Name: "copilot", Aliases: []string{"github", "github-copilot", "github-model"},
 		Hosts: []string{"*.githubcopilot.com", "api.*.githubcopilot.com", "copilot-api.*.ghe.com"},
 		API:   API{Origin: "https://api.githubcopilot.com", OpenAI: "/"},
+		Keys:  []string{"gho_", "ghu_", "ghp_", "ghs_", "ghr_", "github_pat_"},
 		Probe: models, KeyPrefix: "gho_", // a token of an OAuth app
 		Auth: &Auth{
 			Dialect: Copilot, Issuer: "https://github.com", Scopes: "read:user", Flows: []Flow{{Name: FlowDevice}},
@@ -137,6 +142,7 @@ var table = []Vendor{
 	{
 		Name: "fireworks", Hosts: []string{"api.fireworks.ai"}, Objects: hostedObjects,
 		API:   API{Origin: "https://api.fireworks.ai", OpenAI: "/inference/v1"},
+		Keys:  []string{"fw_"},
 		Probe: models,
 	},
 	{
@@ -148,6 +154,7 @@ var table = []Vendor{
 			"files", "cachedContents", "batches", "tunedModels", "corpora", "fileSearchStores", "operations",
 		},
 		API:   API{Origin: "https://generativelanguage.googleapis.com", OpenAI: "/v1beta/openai", Native: "/"},
+		Keys:  []string{"AIza", "ya29.", "1//0"},
 		Probe: Probe{Method: "GET", Path: "/models", Root: "/v1beta"},
 	},
 	{
@@ -158,11 +165,13 @@ var table = []Vendor{
 	{
 		Name: "groq", Hosts: []string{"api.groq.com"}, Objects: hostedObjects,
 		API:   API{Origin: "https://api.groq.com", OpenAI: "/openai/v1"},
+		Keys:  []string{"gsk_"},
 		Probe: models,
 	},
 	{
 		Name: "huggingface", Hosts: []string{"router.huggingface.co", "api-inference.huggingface.co"},
 		API:   API{Origin: "https://router.huggingface.co", OpenAI: "/v1"},
+		Keys:  []string{"hf_"},
 		Probe: empty,
 	},
 	{
@@ -238,6 +247,7 @@ var table = []Vendor{
 	{
 		Name: "nvidia", Aliases: []string{"nvidia-nim"}, Hosts: []string{"integrate.api.nvidia.com"},
 		API:   API{Origin: "https://integrate.api.nvidia.com", OpenAI: "/v1"},
+		Keys:  []string{"nvapi-"},
 		Probe: empty,
 	},
 	{
@@ -249,6 +259,7 @@ var table = []Vendor{
 		Name: "openai-api", Aliases: []string{"openai"}, Hosts: []string{"api.openai.com", "*.api.openai.com"},
 		Objects: openAIObjects,
 		API:     API{Origin: "https://api.openai.com", OpenAI: "/v1"},
+		Keys:    []string{"sk-", "sk-proj-", "sk-svcacct-", "sk-admin-"},
 		Probe:   models,
 	},
 	{
@@ -276,11 +287,13 @@ var table = []Vendor{
 	{
 		Name: "openrouter", Hosts: []string{"openrouter.ai/api"},
 		API:   API{Origin: "https://openrouter.ai", OpenAI: "/api/v1", Claude: "/api"},
+		Keys:  []string{"sk-or-", "sk-or-v1-"},
 		Probe: Probe{Method: "GET", Path: "/key"},
 	},
 	{
 		Name: "perplexity", Hosts: []string{"api.perplexity.ai"},
 		API:   API{Origin: "https://api.perplexity.ai", OpenAI: "/"},
+		Keys:  []string{"pplx-"},
 		Probe: empty,
 	},
 	{
@@ -308,6 +321,7 @@ var table = []Vendor{
 	{
 		Name: "together", Hosts: []string{"api.together.xyz", "api.together.ai"}, Objects: hostedObjects,
 		API:   API{Origin: "https://api.together.xyz", OpenAI: "/v1"},
+		Keys:  []string{"tgp_v1_"},
 		Probe: models,
 	},
 	{
@@ -334,6 +348,7 @@ var table = []Vendor{
 		Hosts:   []string{"api.x.ai", "*.api.x.ai", "cli-chat-proxy.grok.com"},
 		Objects: []string{"files", "batches", "collections", "deferred-completion", "responses/*", "videos/*"},
 		API:     API{Origin: "https://api.x.ai", OpenAI: "/v1"},
+		Keys:    []string{"xai-"},
 		Probe:   models,
 		Auth: &Auth{
 			Dialect: XAI, Issuer: "https://auth.x.ai", Domain: "x.ai",

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,14 +36,46 @@ type Vendor struct {
 	Instead string // the provider to use where this one does not speak HTTP
 	Probe   Probe  // no Method: the provider cannot be probed
 
-	Auth      *Auth  // nil: API keys only
-	KeyPrefix string // of the tokens that IsKey reports; empty: there are none
+	Auth      *Auth    // nil: API keys only
+	KeyPrefix string   // of the tokens that IsKey reports; empty: there are none
+	Keys      []string // with what its keys and tokens begin, which is no secret; empty: with nothing of their own
 }
 
 // IsKey reports whether a refresh token cannot be exchanged because the API takes it as it is.
 func (v Vendor) IsKey(refreshToken string) bool {
 	return v.KeyPrefix != "" && strings.HasPrefix(refreshToken, v.KeyPrefix)
 }
+
+// PublicPrefix returns the longest of Prefixes with which a secret begins, and of a JWT (RFC 7519)
+// its header. It is empty when the secret begins with none: then all of it is secret.
+func PublicPrefix(secret string) string {
+	best := ""
+	for _, p := range Prefixes() {
+		if len(p) > len(best) && strings.HasPrefix(secret, p) {
+			best = p
+		}
+	}
+	if best == jwtPrefix {
+		if header, _, ok := strings.Cut(secret, "."); ok {
+			return header + "."
+		}
+	}
+	return best
+}
+
+// jwtPrefix is the Base64 of {" with which each JWT begins.
+const jwtPrefix = "eyJ"
+
+// Prefixes returns with what the keys and tokens of all vendors begin, and each JWT.
+//
+//nolint:gochecknoglobals // made once for the process
+var Prefixes = sync.OnceValue(func() []string {
+	list := []string{jwtPrefix}
+	for _, v := range table {
+		list = append(list, v.Keys...)
+	}
+	return list
+})
 
 // Header names a way to put a credential on a request. The functions are in the root's
 // provider_authorize.go.
