@@ -25,7 +25,7 @@ func OpenPool(ctx context.Context, s Store) (*Pool, error) {
 	if s == nil {
 		return nil, errors.New("reauth: open pool: the store is nil; use NewPool for a pool in memory")
 	}
-	p := &Pool{store: s, shared: true}
+	p := &Pool{store: guardedStore{s}, shared: true}
 	p.setup()
 	if err := p.load(ctx); err != nil {
 		return nil, fmt.Errorf("reauth: open pool: %w", err)

@@ -258,7 +258,7 @@ func (x *exchange) spend(ctx context.Context, from Entry) outcome {
 		err = x.failure("same_token", "the token endpoint gave the same access token again", nil)
 	}
 	if err != nil {
-		out.err = withoutTokens(err, c)
+		out.err = x.redacted(err, c, got)
 	}
 	if err != nil && !rotated {
 		return out
@@ -350,21 +350,12 @@ func mergeTokens(c, got Credential) Credential {
 	return m
 }
 
-// withoutTokens returns err, or, when a user's refresher has put a token into it, what may be told
-// of it.
-func withoutTokens(err error, c Credential) error {
-	secrets := secretsOf(c)
-	if !holdsSecret(err.Error(), secrets...) {
+// redacted returns what may be told of an error of the refresher, which exchanged c and returned got
+// beside the error.
+func (x *exchange) redacted(err error, c, got Credential) error {
+	if err == ErrNotRefreshable { //nolint:errorlint // it is ours, and holds nothing
 		return err
 	}
-	var re *RefreshError
-	if !errors.As(err, &re) {
-		return newRedactedError(err, secrets...)
-	}
-	clean := *re
-	clean.Code, clean.Description = redact(re.Code, secrets...), redact(re.Description, secrets...)
-	if re.Err != nil {
-		clean.Err = newRedactedError(re.Err, secrets...)
-	}
-	return &clean
+	secrets := secretsOf(x.m.tokens.Load().cred, secretsOf(x.old.cred, secretsOf(c, secretsOf(got)...)...)...)
+	return newRedactedError(err, secrets...)
 }

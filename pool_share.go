@@ -366,7 +366,7 @@ func (m *member) rereadStore(ctx context.Context, f *flight) (*tokens, error) {
 func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 	other, err := m.adoptFromProgram(program)
 	if err != nil {
-		return nil, &followedError{program, err}
+		return nil, &followedError{program, newRedactedError(err, secretsOf(f.of.cred, m.tokens.Load().cred.AccessToken)...)}
 	}
 	if other {
 		f.tell = append(f.tell, Event{Type: Adopted})

@@ -40,8 +40,8 @@ const exchangeTimeout = 30 * time.Second
 // does not ask it again for that credential.
 var ErrNotRefreshable = errors.New("reauth: not refreshable")
 
-// RefreshError is what a token endpoint answered, or why it did not. Its texts are bounded,
-// printable and without tokens.
+// RefreshError is what a token endpoint answered, or why it did not. In what the pool returns and
+// tells, its texts are bounded, printable and without tokens.
 type RefreshError struct {
 	Provider    string
 	Code        string        // RFC 6749 §5.2's error, or the provider's own code
@@ -82,6 +82,14 @@ func (e *RefreshError) Error() string {
 
 // Unwrap returns Err.
 func (e *RefreshError) Unwrap() error { return e.Err }
+
+// redacted is e without those secrets.
+func (e *RefreshError) redacted(secrets []string) error {
+	clean := *e
+	clean.Code, clean.Description = redact(e.Code, secrets...), redact(e.Description, secrets...)
+	clean.Err = newRedactedError(e.Err, secrets...)
+	return &clean
+}
 
 // isPermanent reports whether err says that the grant is dead.
 func isPermanent(err error) bool {

@@ -150,13 +150,18 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 
 // do sends a request with our headers. It may be sent again, as checkRetry says.
 func (g *grant) do(req *http.Request) (*http.Response, error) {
-	g.once.Do(func() { g.client = newTokenClient(g.cfg) })
 	g.setHeaders(req)
 	r, err := retryablehttp.FromRequest(req)
 	if err != nil {
 		return nil, err
 	}
-	return g.client.Do(r)
+	return g.tokenClient().Do(r)
+}
+
+// tokenClient returns the client, made if need be.
+func (g *grant) tokenClient() *retryablehttp.Client {
+	g.once.Do(func() { g.client = newTokenClient(g.cfg) })
+	return g.client
 }
 
 // setHeaders sets our User-Agent, and the headers that the configuration adds or replaces.
@@ -170,8 +175,20 @@ func (g *grant) setHeaders(req *http.Request) {
 // rules are how the endpoint's answers are read.
 func (g *grant) rules() answerRules {
 	return answerRules{
-		provider: g.provider, clientSecret: g.cfg.ClientSecret, permanent: g.isPermanent, temporary: g.temporary,
+		provider: g.provider, secrets: g.secrets(), permanent: g.isPermanent, temporary: g.temporary,
 	}
+}
+
+// secrets are those of the configuration.
+func (g *grant) secrets() []string {
+	list := append(secretsInHeader(g.cfg.Header), g.cfg.ClientSecret)
+	for _, endpoint := range g.endpoints {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, endpoint, http.NoBody)
+		if err == nil {
+			list = append(list, secretsOfProxy(g.tokenClient().HTTPClient.Transport, req)...)
+		}
+	}
+	return list
 }
 
 // isPermanent reports whether an answer without a known code says that the grant is dead: to the
@@ -196,7 +213,7 @@ func (g *grant) failure(c Credential, err error) error {
 	if errors.As(err, &u) {
 		err = fmt.Errorf("%s: %w", u.Op, u.Err)
 	}
-	secrets := secretsOf(c, g.cfg.ClientSecret)
+	secrets := secretsOf(c, g.secrets()...)
 	return &RefreshError{Provider: cmp.Or(g.provider, c.Provider), Err: newRedactedError(err, secrets...)}
 }
 

@@ -143,6 +143,11 @@ func (e *RecordError) Error() string {
 	return fmt.Sprintf("reauth: record %s/%s: %v", e.Provider, e.ID, e.Err)
 }
 
+// redacted is e without those secrets.
+func (e *RecordError) redacted(secrets []string) error {
+	return &RecordError{Provider: e.Provider, ID: e.ID, Err: newRedactedError(e.Err, secrets...)}
+}
+
 // Unwrap returns the cause.
 func (e *RecordError) Unwrap() error { return e.Err }
 

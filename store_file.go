@@ -224,7 +224,7 @@ func (s *FileStore) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("reauth: file store %s: %w", s.path, err)
+	return fmt.Errorf("reauth: file store %s: %w", s.path, newRedactedError(err))
 }
 
 // vet refuses a file that is not the store's before anything is made beside it.

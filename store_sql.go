@@ -106,9 +106,9 @@ func (s *SQLStore) load(ctx context.Context, version string) (Snapshot, error) {
 func wrapSQL(err error) error {
 	if isPrepareTrouble(err) {
 		return fmt.Errorf("reauth: sql store: a pooler is in between that shares connections; "+
-			"the driver must not prepare statements, with pgx set default_query_exec_mode=exec: %w", err)
+			"the driver must not prepare statements, with pgx set default_query_exec_mode=exec: %w", newRedactedError(err))
 	}
-	return fmt.Errorf("reauth: sql store: %w", err)
+	return fmt.Errorf("reauth: sql store: %w", newRedactedError(err))
 }
 
 // fail is wrapSQL for a store that was open: its tables must not be missing. A broken record
@@ -122,7 +122,7 @@ func (s *SQLStore) fail(err error) error {
 		return err
 	case isMissing(err):
 		return fmt.Errorf("reauth: sql store: its tables were there and are gone; put a backup of them back, "+
-			"or start the program anew to begin with an empty store: %w", err)
+			"or start the program anew to begin with an empty store: %w", newRedactedError(err))
 	}
 	return wrapSQL(err)
 }

@@ -105,15 +105,21 @@ func (r *recovery) classify(ref *refusal) Verdict {
 	body := ref.decoded()
 	if judge := r.t.Classifier; judge != nil {
 		if v, ok := judge(r.group.name, detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
-			return v
+			return r.bounded(v)
 		}
 	}
 	if judge := r.provider.Classify; judge != nil {
 		if v, ok := judge(detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
-			return v
+			return r.bounded(v)
 		}
 	}
 	return classify(r.group.name, ref.resp, body)
+}
+
+// bounded is the verdict of a program's own classifier, whose reason may repeat what the answer said.
+func (r *recovery) bounded(v Verdict) Verdict {
+	v.Reason = label(redact(v.Reason, secretsOf(r.now.tokens.cred)...))
+	return v
 }
 
 // detached is a copy of resp for a classifier, which may read the copy's body.
@@ -346,7 +352,8 @@ func (r *recovery) failed(err error) (*http.Response, error) {
 	if r.kept == nil || callerLeft(r.req) {
 		r.kept.discard(r.ctx)
 		if ended := r.req.Context().Err(); ended != nil && !errors.Is(err, ended) {
-			err = &callerError{"replaying", err, ended} // a base may call the end of the context by another name
+			// A base may call the end of the context by another name.
+			err = &callerError{"replaying", r.redacted(err), ended}
 		}
 		return nil, err
 	}
@@ -354,6 +361,14 @@ func (r *recovery) failed(err error) (*http.Response, error) {
 	r.emit(Event{Type: GaveUp, Status: ref.resp.StatusCode, Reason: "base-failed", Err: err})
 	ref.release()
 	return ref.resp, nil
+}
+
+// redacted returns what may be told of an error of the base: it has had the tokens of the present turn.
+func (r *recovery) redacted(err error) error {
+	if err == nil || r.now.tokens == nil || isCallerError(err) {
+		return err
+	}
+	return newRedactedError(err, secretsOf(r.now.tokens.cred, secretsOfProxy(r.t.base(), r.req)...)...)
 }
 
 // end is called when the request has its answer.
@@ -372,5 +387,6 @@ func (r *recovery) emit(e Event) {
 	if r.now.member != nil {
 		e.ID = r.now.member.id
 	}
+	e.Err = r.redacted(e.Err)
 	r.t.Pool.emit(r.req.Context(), e)
 }
