@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -110,6 +112,21 @@ func (e *redactedError) Unwrap() error { return e.ours }
 // Timeout reports whether the error is one.
 func (e *redactedError) Timeout() bool { return e.timeout }
 
+// newPanicError is the panic of a function with the value r. It is called while the panic is being
+// recovered, for the stack.
+func newPanicError(what string, r any, secrets ...string) *panicError {
+	return &panicError{what: what, text: redact(textOfPanic(r), secrets...), stack: string(debug.Stack())}
+}
+
+// textOfPanic is the text of a run-time error. Of any other value only the type is told: a refresher's
+// may be about a token that nobody has seen yet.
+func textOfPanic(r any) string {
+	if err, ok := r.(runtime.Error); ok {
+		return textOf(err)
+	}
+	return fmt.Sprintf("a value of type %T", r)
+}
+
 // secretsInHeader returns the values that a configured header keeps secret, without their scheme.
 func secretsInHeader(h http.Header) (list []string) {
 	for name, values := range h {
@@ -127,7 +144,8 @@ func secretsInHeader(h http.Header) (list []string) {
 
 // secretsOfProxy returns the user information of the proxy by which rt would send req: its password,
 // or the user where that is all there is. None can be told of a RoundTripper that is no *http.Transport.
-func secretsOfProxy(rt http.RoundTripper, req *http.Request) []string {
+func secretsOfProxy(rt http.RoundTripper, req *http.Request) (list []string) {
+	defer func() { _ = recover() }() // it is the program's function; the transport meets the same panic
 	t, ok := rt.(*http.Transport)
 	if !ok || t == nil || t.Proxy == nil {
 		return nil

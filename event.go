@@ -32,6 +32,11 @@ const (
 	NotDurable EventType = "not-durable"
 	// GaveUp: the caller got the refusal.
 	GaveUp EventType = "gave-up"
+	// Panicked: a function that the program has given panicked, and counts as failed. Reason names
+	// it: observer, logger, store, refresher, classifier, provider-classify, may-refuse, authorize or
+	// get-body; body when that was the Read of a body, worker when it was none of them. Err tells
+	// with what, and the log has the stack.
+	Panicked EventType = "panicked"
 )
 
 // Retired is an EventType and a State: the credential is unused until it gets new tokens, is
@@ -60,7 +65,7 @@ func (e Event) level() slog.Level {
 		return slog.LevelDebug
 	case RefreshFailed, NotDurable, GaveUp, Retired:
 		return slog.LevelWarn
-	case StoreFailed:
+	case StoreFailed, Panicked:
 		return slog.LevelError
 	case Refreshed, Adopted, Switched, PutAside:
 	}
@@ -91,5 +96,17 @@ func (e Event) attrs() []slog.Attr {
 	if e.Err != nil {
 		attrs = append(attrs, slog.String("err", e.Err.Error()))
 	}
+	if p, ok := e.Err.(*panicError); ok { //nolint:errorlint // of this event, not of one that was caused by it
+		attrs = append(attrs, slog.String("stack", p.stack))
+	}
 	return attrs
 }
+
+// panicError is the panic of a function that the program has given.
+type panicError struct {
+	what  string // the function, as Panicked has it
+	text  string // the panic's value, redacted
+	stack string
+}
+
+func (e *panicError) Error() string { return "reauth: the " + e.what + " panicked: " + e.text }

@@ -25,7 +25,8 @@ func OpenPool(ctx context.Context, s Store) (*Pool, error) {
 	if s == nil {
 		return nil, errors.New("reauth: open pool: the store is nil; use NewPool for a pool in memory")
 	}
-	p := &Pool{store: guardedStore{s}, shared: true}
+	p := &Pool{shared: true}
+	p.store = guardedStore{s, p.crashed}
 	p.setup()
 	if err := p.load(ctx); err != nil {
 		return nil, fmt.Errorf("reauth: open pool: %w", err)
@@ -40,6 +41,9 @@ func (p *Pool) setup() {
 			p.store = newMemStore()
 		}
 		p.work.stop = make(chan struct{})
+		p.work.crashed = func(r any) {
+			_ = p.crashed(context.Background(), credentialKey{}, "worker", r) // told
+		}
 		p.view.loading = make(chan struct{}, 1)
 		for row := range vendors.All() {
 			r := newRegistered(builtinProvider(row))

@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -22,11 +23,30 @@ func (g *group) bind(
 	if p.TrackObjects <= 0 {
 		return route, nil
 	}
-	account, body := g.objects.MentionedBy(req)
+	guarded := *req
+	if req.GetBody != nil {
+		guarded.GetBody = guardGetBody(g.pool, req)
+	}
+	account, body := g.objects.MentionedBy(&guarded)
 	if m := g.find(account); m != nil && m.serves(d) {
 		route.account = m
 	}
 	return route, body
+}
+
+// guardGetBody returns the GetBody of req, whose panic is an error.
+func guardGetBody(p *Pool, req *http.Request) func() (io.ReadCloser, error) {
+	return func() (body io.ReadCloser, err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				body, err = nil, p.crashed(req.Context(), credentialKey{}, "get-body", r)
+			}
+		}()
+		if body, err = req.GetBody(); err == nil && body == nil {
+			err = errors.New("it returned no body")
+		}
+		return body, err
+	}
 }
 
 // track learns from a successful answer which objects belong to m. It wraps the answer's body,

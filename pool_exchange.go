@@ -282,12 +282,22 @@ func (x *exchange) call(ctx context.Context, c Credential) (Credential, error) {
 	if x.why == rejected {
 		ctx = context.WithValue(ctx, refusedKey{}, true)
 	}
-	got, err := x.m.group.provider.Load().Refresher.Refresh(ctx, c.clone())
+	got, err := x.refresh(ctx, c)
 	if token := strings.TrimSpace(got.AccessToken); strings.ContainsFunc(token, unicode.IsControl) {
 		got.AccessToken = "" // net/http would refuse every request with it
 		err = x.failure("bad_token", "the new access token holds a control character", err)
 	}
 	return got, err
+}
+
+// refresh calls the refresher. Its panic is an error.
+func (x *exchange) refresh(ctx context.Context, c Credential) (got Credential, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			got, err = Credential{}, x.m.crashed(ctx, "refresher", r, secretsOf(c)...)
+		}
+	}()
+	return x.m.group.provider.Load().Refresher.Refresh(ctx, c.clone())
 }
 
 // failure is the error of an exchange whose answer is of no use.
@@ -356,6 +366,5 @@ func (x *exchange) redacted(err error, c, got Credential) error {
 	if err == ErrNotRefreshable { //nolint:errorlint // it is ours, and holds nothing
 		return err
 	}
-	secrets := secretsOf(x.m.tokens.Load().cred, secretsOf(x.old.cred, secretsOf(c, secretsOf(got)...)...)...)
-	return newRedactedError(err, secrets...)
+	return newRedactedError(err, x.m.secrets(secretsOf(x.old.cred, secretsOf(c, secretsOf(got)...)...)...)...)
 }

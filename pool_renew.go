@@ -100,7 +100,7 @@ func (m *member) fly(ctx context.Context, f *flight, why cause) {
 	ended := false
 	defer func() { // also after a panic, or runtime.Goexit, in a refresher or a store
 		if !ended {
-			f.tokens, f.err = nil, m.crashed(ctx, recover())
+			f.tokens, f.err = nil, m.endedBy(ctx, recover())
 		}
 		m.settle(ctx, f, why)
 	}()
@@ -112,13 +112,13 @@ func (m *member) fly(ctx context.Context, f *flight, why cause) {
 	ended = true
 }
 
-// crashed is the error of a flight that a panic with the value r ended, or runtime.Goexit with nil.
-func (m *member) crashed(ctx context.Context, r any) error {
+// endedBy is the error of a flight that a panic of ours with the value r ended, or runtime.Goexit with
+// nil.
+func (m *member) endedBy(ctx context.Context, r any) error {
 	if r == nil {
 		return fmt.Errorf("reauth: refresh %s: the refresher ended its goroutine", m)
 	}
-	m.group.pool.logPanic(ctx, m)
-	return fmt.Errorf("reauth: refresh %s: the refresher panicked: %v", m, redactPanic(r))
+	return fmt.Errorf("reauth: refresh %s: %w", m, m.crashed(ctx, "worker", r))
 }
 
 // settle ends a flight: all callers that wait get its outcome, and the observer is told.

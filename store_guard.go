@@ -6,14 +6,19 @@ import (
 	"time"
 )
 
-// guardedStore is the store of a program as a pool calls it: what its errors say is foreign text.
-type guardedStore struct{ store Store }
+// guardedStore is the store of a program as a pool calls it. What its errors say is foreign text, and
+// its panic is an error.
+type guardedStore struct {
+	store   Store
+	crashed func(ctx context.Context, key credentialKey, what string, r any, secrets ...string) error
+}
 
 var _ Store = guardedStore{}
 
 // Load implements Store. A store of many credentials may repeat a secret of any.
-func (g guardedStore) Load(ctx context.Context, version string) (Snapshot, error) {
-	snap, err := g.store.Load(ctx, version)
+func (g guardedStore) Load(ctx context.Context, version string) (snap Snapshot, err error) {
+	defer g.recover(ctx, credentialKey{}, nil, &err)
+	snap, err = g.store.Load(ctx, version)
 	for i, broken := range snap.Broken {
 		snap.Broken[i] = newRedactedError(broken)
 	}
@@ -23,14 +28,13 @@ func (g guardedStore) Load(ctx context.Context, version string) (Snapshot, error
 // Update implements Store. An error of fn is ours, and returned as it is.
 func (g guardedStore) Update(
 	ctx context.Context, provider, id string, fn func(Holding) (Entry, error),
-) (Entry, error) {
+) (e Entry, err error) {
 	var secrets []string
 	var own error
-	e, err := g.store.Update(ctx, provider, id, func(h Holding) (Entry, error) {
+	defer g.recover(ctx, credentialKey{provider, id}, &secrets, &err)
+	e, err = g.store.Update(ctx, provider, id, func(h Holding) (made Entry, _ error) {
 		secrets = secretsOf(h.Entry.Credential, secrets...)
-		spend := h.Spend
-		h.Spend = func(ctx context.Context, s Spending) error { return newRedactedError(spend(ctx, s), secrets...) }
-		var made Entry
+		h.Spend = g.spend(h.Spend, credentialKey{provider, id}, secrets)
 		made, own = fn(h)
 		secrets = secretsOf(made.Credential, secrets...)
 		return made, own
@@ -41,7 +45,33 @@ func (g guardedStore) Update(
 	return e, newRedactedError(err, secrets...)
 }
 
+// spend is the Holding's Spend, guarded.
+func (g guardedStore) spend(
+	spend func(context.Context, Spending) error, key credentialKey, secrets []string,
+) func(context.Context, Spending) error {
+	return func(ctx context.Context, s Spending) (err error) {
+		defer g.recover(ctx, key, &secrets, &err)
+		return newRedactedError(spend(ctx, s), secrets...)
+	}
+}
+
 // Mark implements Store.
-func (g guardedStore) Mark(ctx context.Context, provider, id, key string, m Mark, seen time.Time) error {
+func (g guardedStore) Mark(
+	ctx context.Context, provider, id, key string, m Mark, seen time.Time,
+) (err error) {
+	defer g.recover(ctx, credentialKey{provider, id}, nil, &err)
 	return newRedactedError(g.store.Mark(ctx, provider, id, key, m, seen))
+}
+
+// recover makes a panic the error of a deferring method.
+func (g guardedStore) recover(ctx context.Context, key credentialKey, secrets *[]string, err *error) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	var known []string
+	if secrets != nil {
+		known = *secrets
+	}
+	*err = g.crashed(ctx, key, "store", r, known...)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,7 +45,8 @@ type SQLStore struct {
 
 	db      sqlDB
 	dialect sqlDialect
-	claims  sync.Map // credentialKey → *sqlClaim
+	claims  sync.Map                   // credentialKey → *sqlClaim
+	crash   atomic.Pointer[panicError] // of a driver, in a goroutine of the store; Load tells it
 }
 
 // NewSQLStore returns a store in db. It makes the tables if they are not there, upgrades those of
@@ -71,6 +73,9 @@ var _ Store = (*SQLStore)(nil)
 // records that it reads.
 func (s *SQLStore) Load(ctx context.Context, version string) (Snapshot, error) {
 	snap, err := s.load(ctx, version)
+	if crash := s.crash.Swap(nil); crash != nil && err == nil {
+		snap.Broken = append(snap.Broken, s.fail(crash))
+	}
 	return snap, s.fail(err)
 }
 

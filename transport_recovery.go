@@ -55,11 +55,34 @@ const (
 
 // run takes an answer and goes on until there is one for the caller.
 func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
+	over := false
+	defer func() {
+		if !over {
+			r.abandon(resp)
+		}
+	}()
+	answer, err := r.answer(&resp, err)
+	over = true
+	return answer, err
+}
+
+// abandon gives up what the recovery has in hand, when a panic of the base, or runtime.Goexit in a
+// function of the program, goes through it.
+func (r *recovery) abandon(resp *http.Response) {
+	if resp != nil && resp.Body != nil {
+		_ = resp.Body.Close() // nobody is left who would be told
+	}
+	r.kept.discard(r.ctx)
+}
+
+// answer is run. It keeps the latest answer in resp.
+func (r *recovery) answer(latest **http.Response, err error) (*http.Response, error) {
 	for {
+		resp := *latest
 		if err != nil {
 			return r.failed(err)
 		}
-		if !r.provider.mayRefuse(resp) {
+		if !r.now.member.mayRefuse(r.req.Context(), r.provider, resp) {
 			return r.success(resp), nil
 		}
 		ref := r.look(resp)
@@ -74,7 +97,8 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 		if next == giveUp || !r.prepare(ref) {
 			return r.refuse(), nil
 		}
-		resp, err = r.send()
+		*latest = nil // the refusal is kept
+		*latest, err = r.send()
 	}
 }
 
@@ -86,6 +110,9 @@ func (r *recovery) look(resp *http.Response) *refusal {
 		ref = peekEvent(r.ctx, resp, r.provider.FirstEvent)
 	} else {
 		ref = peek(r.ctx, resp)
+	}
+	if ref.rest != nil {
+		r.now.member.tellBody(r.req.Context(), ref.rest.Err())
 	}
 	ref.verdict = r.classify(ref)
 	r.emit(Event{Type: Sent, Status: resp.StatusCode, Duration: time.Since(r.sent)})
@@ -104,22 +131,20 @@ func (r *recovery) send() (*http.Response, error) {
 func (r *recovery) classify(ref *refusal) Verdict {
 	body := ref.decoded()
 	if judge := r.t.Classifier; judge != nil {
-		if v, ok := judge(r.group.name, detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
-			return r.bounded(v)
+		if v, ok := r.now.member.judge(r.req.Context(), "classifier", func() (Verdict, bool) {
+			return judge(r.group.name, detached(ref.resp, body), body)
+		}); ok {
+			return v
 		}
 	}
 	if judge := r.provider.Classify; judge != nil {
-		if v, ok := judge(detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
-			return r.bounded(v)
+		if v, ok := r.now.member.judge(r.req.Context(), "provider-classify", func() (Verdict, bool) {
+			return judge(detached(ref.resp, body), body)
+		}); ok {
+			return v
 		}
 	}
 	return classify(r.group.name, ref.resp, body)
-}
-
-// bounded is the verdict of a program's own classifier, whose reason may repeat what the answer said.
-func (r *recovery) bounded(v Verdict) Verdict {
-	v.Reason = label(redact(v.Reason, secretsOf(r.now.tokens.cred)...))
-	return v
 }
 
 // detached is a copy of resp for a classifier, which may read the copy's body.
@@ -346,7 +371,8 @@ func isFinal(v Verdict) bool {
 // context is the request's error; no other error is a reason to withhold a refusal that was
 // obtained.
 func (r *recovery) failed(err error) (*http.Response, error) {
-	if !isCallerError(err) {
+	if !isCallerError(err) && !isPanic(err) {
+		r.now.member.tellBody(r.req.Context(), err)
 		r.emit(Event{Type: Sent, Err: err, Duration: time.Since(r.sent)})
 	}
 	if r.kept == nil || callerLeft(r.req) {
