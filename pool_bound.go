@@ -34,7 +34,7 @@ func (g *group) bind(
 	return route, body
 }
 
-// guardGetBody returns the GetBody of req, whose panic is an error.
+// guardGetBody returns the GetBody of req. Its panic is an error, and so is one in a Read of the body.
 func guardGetBody(p *Pool, req *http.Request) func() (io.ReadCloser, error) {
 	return func() (body io.ReadCloser, err error) {
 		defer func() {
@@ -42,11 +42,30 @@ func guardGetBody(p *Pool, req *http.Request) func() (io.ReadCloser, error) {
 				body, err = nil, p.crashed(req.Context(), credentialKey{}, "get-body", r)
 			}
 		}()
-		if body, err = req.GetBody(); err == nil && body == nil {
+		body, err = req.GetBody()
+		if err == nil && body == nil {
 			err = errors.New("it returned no body")
 		}
-		return body, err
+		if err != nil {
+			return nil, err
+		}
+		return guardedBody{body, func(r any) error { return p.crashed(req.Context(), credentialKey{}, "body", r) }}, nil
 	}
+}
+
+// guardedBody is a body whose panic in a Read is an error.
+type guardedBody struct {
+	io.ReadCloser
+	crashed func(r any) error
+}
+
+func (b guardedBody) Read(p []byte) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = 0, b.crashed(r)
+		}
+	}()
+	return b.ReadCloser.Read(p)
 }
 
 // track learns from a successful answer which objects belong to m. It wraps the answer's body,

@@ -365,3 +365,29 @@ func TestObserverThatEndsTheSavingStopsNoSaving(t *testing.T) {
 		assert.Equal(t, []string{access, refresh}, tokens(stored))
 	})
 }
+
+// A request's body is looked through for objects by the caller's goroutine. A panic in it costs the
+// account that the object belongs to, and nothing else.
+func TestPanicWhileTheBodyIsLookedThrough(t *testing.T) {
+	r := trackingRig(t, 100, map[string]string{"POST /v1/responses": `{"id":"resp_%d","object":"response"}`})
+	r.send(t, "POST", "/v1/responses", `{"model":"example"}`)
+	breaks := &program{rig: r}
+	breaks.breaks.Store("request body")
+	for function, getBody := range map[string]func() (io.ReadCloser, error){
+		"get-body": func() (io.ReadCloser, error) { panic(newToken) },
+		"body": func() (io.ReadCloser, error) {
+			return &breakingBody{ReadCloser: io.NopCloser(strings.NewReader("{}")), p: breaks, name: "request body"}, nil
+		},
+	} {
+		req, err := http.NewRequest(http.MethodPost, "https://api.openai.com/v1/responses", strings.NewReader(`{"a":"resp_1"}`))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/json")
+		req.GetBody = getBody
+		_, _, _ = r.do(req) // the body that is sent may be the broken one
+		told := r.events.all(reauth.Panicked)
+		require.NotEmpty(t, told)
+		assert.Equal(t, function, told[len(told)-1].Reason)
+	}
+	status, _ := r.send(t, "POST", "/v1/responses", `{"model":"example"}`)
+	assert.Equal(t, 200, status)
+}
