@@ -3,7 +3,6 @@ package reauth
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -94,9 +93,7 @@ func (e onlyError) Error() string { return e.err.Error() }
 func (e *redactedError) Error() string { return e.text }
 
 // Format prints the text under any verb.
-func (e *redactedError) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, e.text) // fmt.State reports write errors itself
-}
+func (e *redactedError) Format(f fmt.State, _ rune) { show(f, e.text) }
 
 // Is finds what the error wraps, without handing out its text.
 func (e *redactedError) Is(target error) bool { return e.is(target) }

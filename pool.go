@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"time"
@@ -53,6 +54,25 @@ func (p *Pool) setup() {
 		p.rebuildHosts()
 	})
 }
+
+// String tells how many credentials the pool has, and nothing of them.
+func (p *Pool) String() string {
+	n := int64(0)
+	p.groups.Range(func(_, g any) bool {
+		n += g.(*group).size.Load()
+		return true
+	})
+	if n == 1 {
+		return "reauth.Pool(1 credential)"
+	}
+	return fmt.Sprintf("reauth.Pool(%d credentials)", n)
+}
+
+// Format prints String under any verb and flag.
+func (p *Pool) Format(f fmt.State, _ rune) { show(f, p.String()) }
+
+// LogValue is what slog shows.
+func (p *Pool) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // table returns the one table of hosts.
 func (p *Pool) table() *hostMap[*group] {

@@ -56,14 +56,14 @@ type storeView struct {
 	mu       sync.Mutex // guards what follows
 	identity string     // of the store that was last merged; empty: none yet
 	failure  lookFailure
-	written  map[credentialKey]bool // records that this pool has written, or adopted under a claim, since the last merge
-	ahead    map[*member]bool       // of whose records this pool knows newer ones than the store
-	removals map[credentialKey]bool // tombstones that the store lacks
-	writing  bool                   // what the store lacks is being written
-	more     bool                   // a look has found more of that since
-	unsaved  map[savedElsewhere]Entry
-	later    []Event         // that nobody could be told so far
-	told     map[string]bool // troubles of the store that events have told
+	written  map[credentialKey]bool          // records that this pool has written, or adopted under a claim, since the last merge
+	ahead    map[*member]bool                // of whose records this pool knows newer ones than the store
+	removals map[credentialKey]bool          // tombstones that the store lacks
+	writing  bool                            // what the store lacks is being written
+	more     bool                            // a look has found more of that since
+	unsaved  map[savedElsewhere]func() Entry // fmt shows the address of a function, whatever the verb
+	later    []Event                         // that nobody could be told so far
+	told     map[string]bool                 // troubles of the store that events have told
 }
 
 // look is one check of the store in the background.

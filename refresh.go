@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -130,9 +129,7 @@ func (c OAuth2Config) String() string {
 }
 
 // Format prints String under any verb and flag.
-func (c OAuth2Config) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, c.String()) // fmt.State reports write errors itself
-}
+func (c OAuth2Config) Format(f fmt.State, _ rune) { show(f, c.String()) }
 
 // LogValue is what slog shows.
 func (c OAuth2Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,14 +36,14 @@ const version = "0.1.0"
 // exchange spends a rotating refresh token twice. Answers are bounded at 1 MiB and redirects
 // refused.
 func OAuth2Refresher(cfg OAuth2Config) Refresher {
-	return &grant{cfg: cfg, endpoints: []string{cfg.TokenURL}}
+	return &grant{cfg: &cfg, endpoints: []string{cfg.TokenURL}}
 }
 
 // grant exchanges refresh tokens at the token endpoint of one provider: RFC 6749 §6, and how the
 // provider differs.
 type grant struct {
 	provider string
-	cfg      OAuth2Config
+	cfg      *OAuth2Config // behind a pointer, of which fmt shows the address where it cannot call Format
 	// endpoints are asked in turn. The next is asked only if nothing was spent at the one before:
 	// it answered 404, or the request was provably not sent.
 	endpoints []string
@@ -60,9 +61,12 @@ type grant struct {
 }
 
 // Format keeps the client's secret out of a dump of a Provider.
-func (g *grant) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, "reauth.Refresher("+g.cfg.String()+")") // fmt.State reports write errors itself
-}
+func (g *grant) Format(f fmt.State, _ rune) { show(f, g.String()) }
+
+func (g *grant) String() string { return "reauth.Refresher(" + g.cfg.String() + ")" }
+
+// LogValue is what slog shows.
+func (g *grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
 
 // Refresh implements Refresher.
 func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
@@ -123,7 +127,7 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 		build = buildGrant
 	}
 	trace := new(sendTrace)
-	req, err := build(trace.context(ctx), endpoint, c, g.cfg)
+	req, err := build(trace.context(ctx), endpoint, c, *g.cfg)
 	if err != nil {
 		return nil, &unsentError{err}
 	}
@@ -160,7 +164,7 @@ func (g *grant) do(req *http.Request) (*http.Response, error) {
 
 // tokenClient returns the client, made if need be.
 func (g *grant) tokenClient() *retryablehttp.Client {
-	g.once.Do(func() { g.client = newTokenClient(g.cfg) })
+	g.once.Do(func() { g.client = newTokenClient(*g.cfg) })
 	return g.client
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,6 +68,15 @@ func NewSQLStore(ctx context.Context, db *sql.DB) (*SQLStore, error) {
 }
 
 var _ Store = (*SQLStore)(nil)
+
+// String says nothing of the content.
+func (s *SQLStore) String() string { return "reauth.SQLStore" }
+
+// Format prints String under any verb and flag.
+func (s *SQLStore) Format(f fmt.State, _ rune) { show(f, s.String()) }
+
+// LogValue is what slog shows.
+func (s *SQLStore) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Load returns what has changed since version. While nothing has changed, it costs reading one row;
 // what has changed costs the same however many records there are. Broken has the broken ones of the

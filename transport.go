@@ -55,6 +55,8 @@
 package reauth
 
 import (
+	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 )
@@ -94,6 +96,20 @@ func NewRecoveringTransport(base http.RoundTripper, pool *Pool) *RecoveringTrans
 }
 
 var _ http.RoundTripper = (*RecoveringTransport)(nil)
+
+// String names the transport and its pool.
+func (t *RecoveringTransport) String() string {
+	if t.Pool == nil {
+		return "reauth.RecoveringTransport"
+	}
+	return "reauth.RecoveringTransport(" + t.Pool.String() + ")"
+}
+
+// Format prints String under any verb and flag.
+func (t *RecoveringTransport) Format(f fmt.State, _ rune) { show(f, t.String()) }
+
+// LogValue is what slog shows.
+func (t *RecoveringTransport) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // base resolves the default of Base.
 func (t *RecoveringTransport) base() http.RoundTripper {
