@@ -109,7 +109,9 @@ func fromBase64(v view) (list []view) {
 			for j < len(v.text) && sextet(v.text[j]) >= 0 && (j == i || v.at[j].gap != ' ') {
 				j++
 			}
-			raw.addBase64(v, i+skip, j)
+			if 6*(j-i-skip) >= 8*shortest {
+				raw.addBase64(v, i+skip, j)
+			}
 			i = max(j, i+1)
 		}
 		list = append(list, raw.readable(shortest))
@@ -184,8 +186,10 @@ func hexRuns(v view) (runs [][]int) {
 			digits = digits[:n-1]
 		case hexDigit(b) >= 0:
 			digits = append(digits, i)
-		default:
+		case n >= 2*shortest:
 			runs, digits = append(runs, digits), nil
+		default:
+			digits = digits[:0]
 		}
 	}
 	return append(runs, digits)
