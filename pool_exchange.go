@@ -227,7 +227,7 @@ type deathError struct {
 // Error tells the refusal and its likely cause.
 func (e *deathError) Error() string {
 	return fmt.Sprintf("%v; a process (%s) died, or was cut off, while it exchanged this token at %s",
-		e.err, e.spending.Holder, e.spending.Since.UTC().Format(time.RFC3339))
+		e.err, redact(e.spending.Holder), e.spending.Since.UTC().Format(time.RFC3339))
 }
 
 // Unwrap returns the refusal.
