@@ -115,7 +115,7 @@ func TestNoVerbShowsASecret(t *testing.T) {
 		"[]Entry":              []reauth.Entry{entry},
 		"Pool":                 reflect.ValueOf(pool).Elem(),
 		"*Pool":                pool,
-		"RecoveringTransport":  *transport,
+		"RecoveringTransport":  reflect.ValueOf(transport).Elem(),
 		"*RecoveringTransport": transport,
 		"http.Client":          http.Client{Transport: transport},
 		"[]CredentialStatus":   pool.Status(),

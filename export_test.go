@@ -91,3 +91,6 @@ func LoginOf(login time.Time) string { return loginOf(login) }
 
 // Forever is the end of a mark that retires.
 var Forever = forever
+
+// HeldBodies is how many bytes the bodies take up that the transport keeps for a replay.
+func (t *RecoveringTransport) HeldBodies() int64 { return t.kept.Held() }

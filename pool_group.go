@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 	"slices"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // groupOf returns the group of a canonical provider name, made if need be: a store may hold
@@ -243,7 +245,7 @@ func (g *group) candidates(now time.Time) *candidates {
 }
 
 func (g *group) valid(c *candidates, now time.Time) bool {
-	return c != nil && c.version == g.version.Load() && (c.wake.IsZero() || now.Before(c.wake))
+	return c != nil && c.version == g.version.Load() && (c.wake.IsZero() || wait.Ahead(c.wake, now))
 }
 
 // fill sorts the members by their standing.
@@ -275,7 +277,7 @@ func (c *candidates) addMarked(m *member, k *mark, now time.Time) {
 	if at == 0 {
 		return
 	}
-	if due := time.Unix(0, at); due.After(now) {
+	if due := time.Unix(0, at); due.After(now) && due.Sub(now) <= probeEvery { // further ahead: the clock was set back
 		c.wakeAt(due)
 		return
 	}

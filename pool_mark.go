@@ -28,7 +28,7 @@ const probeEvery = time.Hour
 // newMark makes a mark about the tokens or the login of that name. One that ends more than an hour
 // ahead is probed.
 func newMark(until time.Time, retired bool, reason string, at time.Time, of string) *mark {
-	k := &mark{until: until, retired: retired, reason: reason, of: of, at: at, since: at}
+	k := &mark{until: wait.ByBoth(until, at), retired: retired, reason: reason, of: of, at: at, since: at}
 	if until.Sub(at) > probeEvery && !retired {
 		k.probe.Store(at.Add(probeEvery).UnixNano())
 	}
@@ -43,12 +43,15 @@ func readMark(s Mark, now time.Time) *mark {
 	}
 	k := newMark(until, s.retires(), s.Reason, at, s.Of)
 	k.at = s.At
+	if !k.retired {
+		k.until = wait.ByBoth(until, now)
+	}
 	return k
 }
 
 // stored returns the mark as a store keeps it.
 func (k *mark) stored() Mark {
-	m := Mark{Until: k.until, At: k.at, Reason: k.reason, Of: k.of}
+	m := Mark{Until: k.until.Round(0), At: k.at, Reason: k.reason, Of: k.of}
 	if k.retired {
 		m.Until = forever
 	}
@@ -58,8 +61,8 @@ func (k *mark) stored() Mark {
 // lifts reports whether the mark says that another one was lifted.
 func (k *mark) lifts() bool { return !k.retired && k.until.IsZero() }
 
-// holds reports whether the mark is in force.
-func (k *mark) holds(now time.Time) bool { return k != nil && (k.retired || now.Before(k.until)) }
+// holds reports whether the mark is in force, by both clocks.
+func (k *mark) holds(now time.Time) bool { return k != nil && (k.retired || wait.Ahead(k.until, now)) }
 
 // recovers is when the mark ends. A retired credential comes last.
 func (k *mark) recovers() time.Time {

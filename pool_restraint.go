@@ -64,9 +64,9 @@ func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now tim
 	case !hasRefresher || !t.refreshable() || r.notRefreshable:
 		return false
 	case why == rejected && t.unproven():
-		return now.Sub(t.received) >= unprovenRest
+		return t.age(now) >= unprovenRest
 	case why == rejected:
-		return !now.Before(r.futile.until)
+		return !wait.Ahead(r.futile.until, now)
 	}
 	return true
 }
@@ -87,7 +87,7 @@ func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) 
 		return last.err
 	case why == forced, last.early && why != early:
 		return nil
-	case now.Before(last.until):
+	case wait.Ahead(last.until, now):
 		return last.err
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 // once a second. Otherwise it costs one atomic load.
 func (p *Pool) checkStore(ctx context.Context, now time.Time) {
 	v := &p.view
-	if !p.shared && !v.followed.Load() || now.UnixNano()-v.checked.Load() < int64(checkEvery) || v.busy.Swap(true) {
+	if !p.shared && !v.followed.Load() || v.seenLately(now) || v.busy.Swap(true) {
 		return
 	}
 	v.checked.Store(now.UnixNano())

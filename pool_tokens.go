@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // tokens is one generation of a credential's tokens and what is known of them: its record, but for
@@ -158,11 +160,8 @@ func (t *tokens) bearer() []string {
 	return t.header[:]
 }
 
-// age is how long ago the tokens were received, by the clock that says longer: the monotonic one
-// stands still while a laptop sleeps, and that of the wall may be set.
-func (t *tokens) age(now time.Time) time.Duration {
-	return max(now.Sub(t.received), now.Round(0).Sub(t.received.Round(0)))
-}
+// age is how long ago the tokens were received, by the clock that says longer.
+func (t *tokens) age(now time.Time) time.Duration { return wait.Since(t.received, now) }
 
 // isOlder reports whether the tokens are older than d, and than the clock alone must leave them.
 func (t *tokens) isOlder(now time.Time, d time.Duration) bool {

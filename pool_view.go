@@ -11,6 +11,13 @@ import (
 // lookSoon makes the next request look at the store.
 func (v *storeView) lookSoon() { v.checked.Store(0) }
 
+// seenLately reports whether the store was checked less than checkEvery ago. A check that lies ahead
+// was before somebody set the clock back.
+func (v *storeView) seenLately(now time.Time) bool {
+	ago := now.UnixNano() - v.checked.Load()
+	return 0 <= ago && ago < int64(checkEvery)
+}
+
 // noteWritten notes that this pool has written a record, or adopted it under a claim, since the
 // store was merged last. The next merge must find it changed: else the store went back.
 func (p *Pool) noteWritten(key credentialKey) {

@@ -3,8 +3,10 @@ package reauth_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,20 +19,33 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/fixturetest"
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// complete is the README's program.
-func complete(accessToken, refreshToken string) error {
-	ctx := context.Background()
-	pool := reauth.NewPool()
-	defer pool.Close()
-	_, err := pool.Add(ctx, reauth.Credential{Provider: "xai-oauth", AccessToken: accessToken, RefreshToken: refreshToken})
-	if err != nil {
-		return err
-	}
-	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
+// openPool and complete are the README's program.
 
+// openPool returns a pool over the file of the command reauth, which keeps the newest tokens.
+func openPool(ctx context.Context, accessToken, refreshToken string) (*reauth.Pool, error) {
+	path, err := reauth.DefaultStorePath()
+	if err != nil {
+		return nil, err
+	}
+	pool, err := reauth.OpenPool(ctx, reauth.NewFileStore(path))
+	if err != nil {
+		return nil, err
+	}
+	pool.Logger = slog.Default()
+	// A pair that the file has seen before changes nothing: what has replaced it since is in use.
+	_, err = pool.Add(ctx, reauth.Credential{Provider: "xai-oauth", AccessToken: accessToken, RefreshToken: refreshToken})
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return pool, nil
+}
+
+func complete(pool *reauth.Pool) error {
+	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
 	resp, err := client.Post("https://api.x.ai/v1/chat/completions", "application/json",
 		strings.NewReader(`{"model":"grok-4","messages":[{"role":"user","content":"Hello"}]}`))
 	if err != nil {
@@ -41,7 +56,39 @@ func complete(accessToken, refreshToken string) error {
 	return err
 }
 
-var _ = complete // it needs an account, so the test is only that it compiles
+// A program that gets its login from its environment starts three times with the same pair, as the
+// README's program does. The provider revokes a login whose refresh token is used twice.
+func TestReadmeProgramKeepsItsLogin(t *testing.T) {
+	fake := reauthtest.New(reauthtest.XAI)
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	network, output, logger := http.DefaultTransport, os.Stdout, slog.Default()
+	t.Cleanup(func() { http.DefaultTransport, os.Stdout = network, output; slog.SetDefault(logger) })
+	http.DefaultTransport = fake.Transport()
+	var log strings.Builder
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	access, refresh := fake.Login()
+	for range 3 {
+		pool, err := openPool(t.Context(), access, refresh)
+		require.NoError(t, err)
+		testrig.Register(t, pool, "xai-oauth", func(p *reauth.Provider) {
+			p.Refresher = testrig.RefresherAt(t, "xai-oauth", fake.Transport())
+		})
+		token, err := pool.Token(t.Context(), "xai-oauth")
+		require.NoError(t, err)
+		fake.Expire(token.AccessToken)
+		answer, err := os.CreateTemp(t.TempDir(), "")
+		require.NoError(t, err)
+		os.Stdout = answer
+		require.NoError(t, complete(pool))
+		os.Stdout = output
+		require.NoError(t, answer.Close())
+		got, err := os.ReadFile(answer.Name())
+		require.NoError(t, err)
+		assert.Contains(t, string(got), "choices")
+		require.NoError(t, pool.Close())
+	}
+	assert.Equal(t, 3, strings.Count(log.String(), "reason=persisted")+strings.Count(log.String(), "refreshed"), log.String())
+}
 
 // openOnHost and openOnFleet are the README's two ways to share a pool.
 

@@ -9,6 +9,7 @@ import (
 	"hash/maphash"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -51,6 +52,20 @@ type FileStore struct {
 	known bool            // the file was there once; guarded by mu
 	swept bool            // guarded by mu
 	told  map[string]bool // what was told of the place; guarded by mu
+}
+
+// DefaultStorePath returns the path of the file in which the command reauth keeps its logins:
+// reauth/auth.json in $XDG_CONFIG_HOME, else in os.UserConfigDir. A relative $XDG_CONFIG_HOME counts
+// as none. It creates nothing, and fails where the system names no such folder.
+func DefaultStorePath() (string, error) {
+	dir := os.Getenv("XDG_CONFIG_HOME") // it counts on macOS and Windows too, where UserConfigDir ignores it
+	if !filepath.IsAbs(dir) {
+		var err error
+		if dir, err = os.UserConfigDir(); err != nil {
+			return "", fmt.Errorf("reauth: there is no folder for settings: %w; name the file of the store", err)
+		}
+	}
+	return filepath.Join(dir, "reauth", "auth.json"), nil
 }
 
 // NewFileStore returns a store in the file at path. Nothing is read or created before it is used:

@@ -59,11 +59,13 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/rewind"
 )
 
 // RecoveringTransport is an http.RoundTripper that adds credentials and recovers from their
 // refusal. Its fields must not change after first use; the zero value passes everything through to
-// http.DefaultTransport. It is safe for concurrent use.
+// http.DefaultTransport. It is safe for concurrent use, and must not be copied after first use.
 type RecoveringTransport struct {
 	Base http.RoundTripper // nil: http.DefaultTransport
 	Pool *Pool             // nil: everything passes through
@@ -78,6 +80,12 @@ type RecoveringTransport struct {
 	// credential refreshed for the next request. 0: 32 MiB, negative: never keep.
 	MaxBodyBuffer int64
 
+	// MaxBodyMemory is how many bytes all bodies together take up that are kept for a replay. A body
+	// that does not fit is sent all the same and cannot be replayed, like one that is too long. Large
+	// bodies that are uploaded side by side would otherwise take up MaxBodyBuffer each. 0: 256 MiB,
+	// negative: never keep.
+	MaxBodyMemory int64
+
 	// MaxAttempts bounds the sends per request, replays included. 0: each credential in good
 	// standing once, and once more after its refresh, at most 32. 1: never replay; a refresh still
 	// happens for the next request.
@@ -87,6 +95,8 @@ type RecoveringTransport struct {
 	// forbidden, rejected beyond refresh, exhausted without a reset within a minute. The official
 	// SDKs of OpenAI and Anthropic obey it.
 	MarkFinal bool
+
+	kept rewind.Budget // of the bodies that are kept now
 }
 
 // NewRecoveringTransport returns a transport over base with the credentials of pool. Either may be
@@ -121,6 +131,7 @@ func (t *RecoveringTransport) base() http.RoundTripper {
 
 const (
 	defaultBodyBuffer = 32 << 20
+	defaultBodyMemory = 256 << 20
 	defaultAttempts   = 32
 )
 
@@ -130,6 +141,14 @@ func (t *RecoveringTransport) maxBodyBuffer() int64 {
 		return defaultBodyBuffer
 	}
 	return t.MaxBodyBuffer
+}
+
+// maxBodyMemory resolves the default of MaxBodyMemory, in bytes.
+func (t *RecoveringTransport) maxBodyMemory() int64 {
+	if t.MaxBodyMemory == 0 {
+		return defaultBodyMemory
+	}
+	return t.MaxBodyMemory
 }
 
 // maxAttempts resolves the default of MaxAttempts.
@@ -234,7 +253,7 @@ func (c *call) newAttempt() *attempt {
 	if c.req.Response != nil {
 		header = c.t.Pool.headerFor(header, &c.dest)
 	}
-	return newAttempt(c.req, header, c.t.maxBodyBuffer())
+	return newAttempt(c.req, header, bounds{c.t.maxBodyBuffer(), c.t.maxBodyMemory(), &c.t.kept})
 }
 
 // ready is member.ready for the request, whose body is closed when its caller has gone.

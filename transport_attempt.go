@@ -28,9 +28,16 @@ type attempt struct {
 	sends  int
 }
 
-// newAttempt makes a request ready to be sent with those headers. It keeps up to limit bytes of a
-// body without GetBody.
-func newAttempt(req *http.Request, header http.Header, limit int64) *attempt {
+// bounds are those of the bodies without GetBody that are kept.
+type bounds struct {
+	body   int64          // bytes of one; not positive: none is kept
+	memory int64          // bytes of all together; not positive: none is kept
+	kept   *rewind.Budget // what all take up now
+}
+
+// newAttempt makes a request ready to be sent with those headers. It keeps a body without GetBody,
+// within bounds.
+func newAttempt(req *http.Request, header http.Header, b bounds) *attempt {
 	a := &attempt{caller: req, header: header, next: req.Body, again: req.GetBody}
 	a.out = *req // Host, Trailer, TransferEncoding, Close, Cancel, the context and the URL stay
 	switch {
@@ -40,8 +47,8 @@ func newAttempt(req *http.Request, header http.Header, limit int64) *attempt {
 		a.out.Body = &a.first
 		a.latest.Store(&a.first)
 		a.again = a.getBody
-	case limit > 0:
-		a.kept = rewind.NewKeptBody(req.Body, req.ContentLength, limit)
+	case b.body > 0 && b.memory > 0:
+		a.kept = rewind.NewKeptBody(req.Body, req.ContentLength, b.body, b.kept, b.memory)
 		a.out.Body, _ = a.kept.Rewind() // the first call cannot fail
 		a.again = a.kept.Rewind         // HTTP/2 calls it after GOAWAY
 	}

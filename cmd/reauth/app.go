@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -52,18 +50,11 @@ const storeInWords = "reauth/auth.json in $$XDG_CONFIG_HOME, or in the system's 
 
 // defaultStore returns the path of the file that is used when the user names no store.
 func defaultStore() (string, error) {
-	// XDG_CONFIG_HOME counts on every system, also on macOS and Windows, where os.UserConfigDir
-	// ignores it. A relative path is left to os.UserConfigDir, which rejects it on the other
-	// systems.
-	dir := os.Getenv("XDG_CONFIG_HOME")
-	if !filepath.IsAbs(dir) {
-		var err error
-		if dir, err = os.UserConfigDir(); err != nil {
-			return "", fmt.Errorf("reauth: there is no folder for settings (%w); "+
-				"name the store with --store or REAUTH_STORE", err)
-		}
+	path, err := reauth.DefaultStorePath()
+	if err != nil {
+		return "", fmt.Errorf("%w with --store or REAUTH_STORE", err)
 	}
-	return filepath.Join(dir, "reauth", "auth.json"), nil
+	return path, nil
 }
 
 // printf writes to standard output. It ignores errors: when the output cannot be written, for

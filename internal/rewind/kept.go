@@ -17,9 +17,11 @@ type KeptBody struct {
 }
 
 // NewKeptBody returns a KeptBody of body, which has length bytes (not positive: unknown). A body of
-// more than limit bytes cannot be rewound.
-func NewKeptBody(body io.ReadCloser, length, limit int64) *KeptBody {
-	return &KeptBody{tape: NewTape(body, length, limit)}
+// more than limit bytes cannot be rewound, nor can one with which budget would hold more than most.
+func NewKeptBody(body io.ReadCloser, length, limit int64, budget *Budget, most int64) *KeptBody {
+	t := NewTape(body, length, limit)
+	t.budget, t.most = budget, most
+	return &KeptBody{tape: t}
 }
 
 // Rewind returns a reader of the body from its beginning, and ends the reader before it, if any.
@@ -54,9 +56,15 @@ func (k *KeptBody) readerClosed(r *Reader) error {
 	over := k.released && !k.open
 	k.mu.Unlock()
 	if over {
-		return k.tape.Close()
+		return k.end()
 	}
 	return nil
+}
+
+// end closes the caller's body and lets go of what was kept.
+func (k *KeptBody) end() error {
+	k.tape.Drop()
+	return k.tape.Close()
 }
 
 // Release says that there will be no further Rewind. The bytes need not be kept from here on, and
@@ -68,6 +76,6 @@ func (k *KeptBody) Release() {
 	over := !k.open
 	k.mu.Unlock()
 	if over {
-		_ = k.tape.Close() // the transport has its answer, so nobody is left to be told
+		_ = k.end() // the transport has its answer, so nobody is left to be told
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 func TestKeptBodyIsRewound(t *testing.T) {
 	src := &source{Reader: iotest.OneByteReader(strings.NewReader("0123456789"))}
-	k := rewind.NewKeptBody(src, -1, 10)
+	k := rewind.NewKeptBody(src, -1, 10, nil, 0)
 	first, err := k.Rewind()
 	require.NoError(t, err)
 	_, err = io.ReadFull(first, make([]byte, 4))
@@ -47,7 +47,7 @@ func TestKeptBodyIsRewound(t *testing.T) {
 
 func TestKeptBodyBeyondItsLimitIsNotRewound(t *testing.T) {
 	src := &source{Reader: iotest.OneByteReader(strings.NewReader("0123456789"))}
-	k := rewind.NewKeptBody(src, -1, 4)
+	k := rewind.NewKeptBody(src, -1, 4, nil, 0)
 	first, err := k.Rewind()
 	require.NoError(t, err)
 	_, err = io.ReadFull(first, make([]byte, 5))
@@ -61,7 +61,7 @@ func TestKeptBodyBeyondItsLimitIsNotRewound(t *testing.T) {
 
 func TestKeptBodyReleasedWhenItIsClosed(t *testing.T) {
 	src := &source{Reader: strings.NewReader("body")}
-	k := rewind.NewKeptBody(src, 4, 10)
+	k := rewind.NewKeptBody(src, 4, 10, nil, 0)
 	first, err := k.Rewind()
 	require.NoError(t, err)
 	require.NoError(t, first.Close())
@@ -74,7 +74,7 @@ func TestKeptBodyReleasedWhenItIsClosed(t *testing.T) {
 func TestKeptBodyRewoundDuringARead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipe, w := io.Pipe()
-		k := rewind.NewKeptBody(pipe, -1, 10)
+		k := rewind.NewKeptBody(pipe, -1, 10, nil, 0)
 		first, err := k.Rewind()
 		require.NoError(t, err)
 		ended := make(chan error)

@@ -14,8 +14,8 @@ import (
 )
 
 // ErrNotKept is the error of a body that cannot be rewound.
-var ErrNotKept = errors.New("reauth: the body cannot be sent again: " +
-	"it has no GetBody and is larger than MaxBodyBuffer, or was given up half read")
+var ErrNotKept = errors.New("reauth: the body cannot be sent again: it has no GetBody, " +
+	"and is larger than MaxBodyBuffer, did not fit into MaxBodyMemory, or was given up half read")
 
 var (
 	errClosed = errors.New("reauth: read of a closed body")

@@ -18,14 +18,20 @@ type Tape struct {
 	limit int64 // bytes kept at most; beyond it the tape forgets the beginning
 	hint  int64 // the expected length of the source; not positive: unknown
 
+	budget *Budget // of all tapes like this one; nil: none
+	most   int64   // bytes that the budget holds at most
+
 	mu       sync.Mutex
 	chunks   [][]byte // the bytes [start, size) of the source
 	start    int64
 	size     int64
+	at       int64         // where the present reader is
+	charged  int64         // bytes taken from the budget
 	err      error         // what the source ended with
 	reading  chan struct{} // not nil while the source is being read; closed after that
 	released bool          // nothing need be kept any more
 	direct   bool          // the reader may read the source itself
+	dropped  bool          // no reader is left
 	closed   bool
 }
 
@@ -56,11 +62,12 @@ func (t *Tape) take(p []byte, off int64) (n int, reading <-chan struct{}, err er
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case off < t.start:
+	case off < t.start, t.dropped:
 		return 0, nil, ErrNotKept
 	case off < t.size:
 		n = t.copyAt(p, off)
-		t.forget(off + int64(n))
+		t.at = off + int64(n)
+		t.forget()
 		return n, nil, nil
 	case t.err != nil:
 		return 0, nil, t.err
@@ -89,19 +96,22 @@ func (t *Tape) copyAt(p []byte, off int64) (n int) {
 	return n
 }
 
-// forget drops the chunks before off if they need not be kept. t.mu is held.
-func (t *Tape) forget(off int64) {
+// forget drops the chunks that the reader has read, if they need not be kept. t.mu is held.
+func (t *Tape) forget() {
 	if t.size > t.limit {
 		t.released = true
 	}
 	if !t.released {
 		return
 	}
-	for len(t.chunks) > 0 && t.start+int64(len(t.chunks[0])) <= off {
+	t.pay(0) // what is left is one chunk or two, whatever the length of the body
+	for len(t.chunks) > 0 && t.start+int64(len(t.chunks[0])) <= t.at {
 		first := t.chunks[0]
 		switch {
 		case len(t.chunks) > 1:
 			t.chunks = t.chunks[1:]
+		case t.err != nil:
+			t.chunks = nil
 		case t.reading == nil:
 			t.chunks[0] = first[:0] // its memory serves the next read
 		default:
@@ -112,6 +122,35 @@ func (t *Tape) forget(off int64) {
 			return
 		}
 	}
+}
+
+// reserve pays for a chunk of n bytes that is to be kept. The first one pays for the whole body where
+// the length is known: of many bodies that do not fit together some are then kept as a whole, instead
+// of the beginning of each. t.mu is held.
+func (t *Tape) reserve(n int64) bool {
+	held := n
+	for _, c := range t.chunks {
+		held += int64(cap(c))
+	}
+	if t.hint <= t.limit {
+		held = max(held, t.hint)
+	}
+	return t.pay(max(held, t.charged))
+}
+
+// pay brings what the tape has taken from the budget to n bytes. It returns false, and leaves what
+// was, when the budget does not have them. t.mu is held.
+func (t *Tape) pay(n int64) bool {
+	switch {
+	case t.budget == nil || n == t.charged:
+		return true
+	case n < t.charged:
+		t.budget.give(t.charged - n)
+	case !t.budget.take(n-t.charged, t.most):
+		return false
+	}
+	t.charged = n
+	return true
 }
 
 // The sizes of chunks, in bytes. Without a known length each chunk doubles the whole.
@@ -132,6 +171,10 @@ func (t *Tape) space() []byte {
 	if left := t.hint - t.size; t.hint > 0 && left >= 0 {
 		n = min(max(left, minChunk), maxChunk)
 	}
+	if !t.released && !t.reserve(n) {
+		t.limit = 0 // sent, but not kept
+		t.forget()
+	}
 	c := make([]byte, 0, n)
 	t.chunks = append(t.chunks, c)
 	return c[:n]
@@ -142,12 +185,16 @@ func (t *Tape) fill(space []byte) {
 	n, err := readGuarded(t.src, space)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer func() {
+		close(t.reading)
+		t.reading = nil
+	}()
+	if t.err = err; t.dropped {
+		return
+	}
 	last := len(t.chunks) - 1
 	t.chunks[last] = t.chunks[last][:len(t.chunks[last])+n]
 	t.size += int64(n)
-	t.err = err
-	close(t.reading)
-	t.reading = nil
 }
 
 // PanicError is the panic of a source, which was read in a goroutine of the tape: it must not end the
@@ -214,6 +261,16 @@ func (t *Tape) Release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.released = true
+	t.forget()
+}
+
+// Drop says that nobody will read the tape any more.
+func (t *Tape) Drop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.released, t.dropped = true, true
+	t.chunks, t.start = nil, t.size
+	t.pay(0)
 }
 
 // Direct is Release for a source whose Close ends a waiting Read, as that of a response body does.
@@ -256,6 +313,9 @@ type Reader struct {
 
 // NewReader returns a reader whose Close calls onClose, once, and returns its error.
 func (t *Tape) NewReader(onClose func() error) *Reader {
+	t.mu.Lock()
+	t.at = 0
+	t.mu.Unlock()
 	return &Reader{tape: t, stop: make(chan struct{}), onClose: onClose}
 }
 
