@@ -109,4 +109,4 @@ type panicError struct {
 	stack string
 }
 
-func (e *panicError) Error() string { return "reauth: the " + e.what + " panicked: " + e.text }
+func (e *panicError) Error() string { return "reauth: " + e.what + " panicked: " + e.text }

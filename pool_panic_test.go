@@ -218,41 +218,51 @@ func TestPanicOfEachFunctionOfTheProgram(t *testing.T) {
 		"classifier":              {function: "classifier", act: refused, status: 200},
 		"Provider.Classify":       {function: "provider-classify", act: refused, status: 200},
 		"MayRefuse":               {function: "may-refuse", act: refused, status: 200},
-		"Authorize":               {function: "authorize", act: refused, err: "reauth: authorize xai-oauth/me: reauth: the authorize panicked"},
+		"Authorize":               {function: "authorize", act: refused, err: "reauth: authorize xai-oauth/me: reauth: authorize panicked"},
 		"GetBody":                 {function: "get-body", act: withGetBody, status: 403},
 		"Refresher, of a request": {function: "refresher", act: refused, status: 403},
-		"Refresher, of Refresh":   {function: "refresher", act: refresh, err: "the refresher panicked"},
+		"Refresher, of Refresh":   {function: "refresher", act: refresh, err: "reauth: refresher panicked"},
 		"body of an answer":       {function: "body", act: refused, status: 403, err: "the Read of the body panicked"},
 		"body of a request":       {function: "request body", reason: "body", act: uploading, err: "the Read of the body panicked"},
 		"Store.Update, of a request": {
 			function: "store update", reason: "store", act: refused, status: 403,
 		},
 		"Store.Update, at its end": {function: "store persist", reason: "store", act: refused, status: 200},
-		"Spend":                    {function: "store spend", reason: "store", act: refresh, err: "the store panicked"},
-		"Store.Update, of Add": {function: "store update", reason: "store", err: "the store panicked",
+		"Spend":                    {function: "store spend", reason: "store", act: refresh, err: "reauth: store panicked"},
+		"Store.Update, of Add": {
+			function: "store update", reason: "store", err: "reauth: store panicked",
 			act: func(_ *testing.T, p *program) (int, error) {
 				_, err := p.pool.Add(ctx, reauth.Credential{Provider: p.provider, ID: "new", AccessToken: "key-new"})
 				return 0, err
-			}},
-		"Store.Update, of Remove": {function: "store update", reason: "store", err: "the store panicked",
-			act: func(_ *testing.T, p *program) (int, error) { return 0, p.pool.Remove(ctx, p.provider, "me") }},
-		"Store.Load, of Reset": {function: "store load", reason: "store", err: "the store panicked",
-			act: func(_ *testing.T, p *program) (int, error) { return 0, p.pool.Reset(ctx, p.provider, "me") }},
-		"Store.Load, of a look": {function: "store load", reason: "store", status: 200,
+			},
+		},
+		"Store.Update, of Remove": {
+			function: "store update", reason: "store", err: "reauth: store panicked",
+			act: func(_ *testing.T, p *program) (int, error) { return 0, p.pool.Remove(ctx, p.provider, "me") },
+		},
+		"Store.Load, of Reset": {
+			function: "store load", reason: "store", err: "reauth: store panicked",
+			act: func(_ *testing.T, p *program) (int, error) { return 0, p.pool.Reset(ctx, p.provider, "me") },
+		},
+		"Store.Load, of a look": {
+			function: "store load", reason: "store", status: 200,
 			act: func(t *testing.T, p *program) (int, error) {
 				time.Sleep(2 * time.Second)
 				status, _ := p.mustPost(t)
 				synctest.Wait()
 				return status, nil
-			}},
-		"Store.Mark": {function: "store mark", reason: "store", status: 403,
+			},
+		},
+		"Store.Mark": {
+			function: "store mark", reason: "store", status: 403,
 			act: func(t *testing.T, p *program) (int, error) {
 				p.fake.Exhaust(noReset, p.access)
 				status, _ := p.mustPost(t)
 				synctest.Wait()
 				p.fake.Restore(p.access)
 				return status, nil
-			}},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -294,7 +304,7 @@ func (p *program) assertTold(t *testing.T, function, reason string, silent bool)
 	for _, e := range told {
 		assert.Equal(t, reason, e.Reason)
 		assert.NotContains(t, shownChain(e.Err), newToken)
-		require.ErrorContains(t, e.Err, "the "+reason+" panicked")
+		require.ErrorContains(t, e.Err, "reauth: "+reason+" panicked")
 	}
 }
 

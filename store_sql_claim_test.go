@@ -17,6 +17,6 @@ func TestPanicOfADriverInTheBackground(t *testing.T) {
 	assert.True(t, stopped)
 	crash := s.crash.Load()
 	require.NotNil(t, crash)
-	assert.Equal(t, "reauth: the store panicked: a value of type string", crash.Error())
+	assert.Equal(t, "reauth: store panicked: a value of type string", crash.Error())
 	assert.Contains(t, crash.stack, "TestPanicOfADriverInTheBackground")
 }

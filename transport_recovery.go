@@ -132,14 +132,14 @@ func (r *recovery) classify(ref *refusal) Verdict {
 	body := ref.decoded()
 	if judge := r.t.Classifier; judge != nil {
 		if v, ok := r.now.member.judge(r.req.Context(), "classifier", func() (Verdict, bool) {
-			return judge(r.group.name, detached(ref.resp, body), body)
+			return judge(r.group.name, detached(ref.resp, body), body) //nolint:bodyclose // it is in memory
 		}); ok {
 			return v
 		}
 	}
 	if judge := r.provider.Classify; judge != nil {
 		if v, ok := r.now.member.judge(r.req.Context(), "provider-classify", func() (Verdict, bool) {
-			return judge(detached(ref.resp, body), body)
+			return judge(detached(ref.resp, body), body) //nolint:bodyclose // it is in memory
 		}); ok {
 			return v
 		}

@@ -89,12 +89,12 @@ func codeAt(text []byte, first, digits, base int) (decoded string, n int) {
 	if len(text) < first+digits {
 		return "", 0
 	}
-	code, err := strconv.ParseUint(string(text[first:first+digits]), base, 32)
+	code, err := strconv.ParseInt(string(text[first:first+digits]), base, 32)
 	switch {
-	case err != nil:
+	case err != nil || code < 0:
 		return "", 0
 	case digits < 4:
-		return string([]byte{byte(code)}), first + digits
+		return string([]byte{byte(code & 0xff)}), first + digits
 	}
 	return string(rune(code)), first + digits
 }
@@ -133,7 +133,7 @@ func (v *view) addBase64(of view, from, to int) {
 			continue
 		}
 		have -= 8
-		v.add(byte(bits>>have), place{at.from, of.at[i].to, at.gap})
+		v.add(byte(bits>>have&0xff), place{at.from, of.at[i].to, at.gap})
 		bits &= 1<<have - 1
 		at = place{from: of.at[i].from}
 	}
@@ -166,7 +166,7 @@ func fromHex(v view) (list []view) {
 			for i := skip; i+1 < len(digits); i += 2 {
 				high, low := digits[i], digits[i+1]
 				b := hexDigit(v.text[high])<<4 | hexDigit(v.text[low])
-				raw.add(byte(b), place{from: v.at[high].from, to: v.at[low].to})
+				raw.add(byte(b&0xff), place{from: v.at[high].from, to: v.at[low].to})
 			}
 			raw.add(0, place{})
 		}

@@ -93,7 +93,7 @@ func parts(secret string) (list []string) {
 		part := body[i : i+run]
 		list = append(list,
 			part, url.QueryEscape(part), quoted(part), html.EscapeString(part), each(part, `\u%04x`), each(part, "%%%02x"),
-			hexOf(part), strings.ToUpper(hexOf(part)), fmt.Sprintf("% x", part), strings.Trim(fmt.Sprint([]byte(part)), "[]"),
+			hexOf(part), strings.ToUpper(hexOf(part)), fmt.Sprintf("% x", part), strings.Trim(fmt.Sprintf("%d", []byte(part)), "[]"),
 			base64.RawStdEncoding.EncodeToString([]byte(part))[:20])
 	}
 	return list
