@@ -85,6 +85,7 @@ func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, why 
 	detached := context.WithoutCancel(ctx)
 	started := m.group.pool.work.start(func() {
 		defer close(f.done)
+		f.err = errNothingNewer // whatever ends this goroutine
 		<-first.done
 		f.tokens, f.err = m.renew(detached, t, why)
 	})
