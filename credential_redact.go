@@ -28,10 +28,11 @@ func redact(text string, secrets ...string) string {
 	return text
 }
 
-// maxLabel bounds a part of a reason that others have written, in bytes: metrics have it as a label.
+// maxLabel bounds a code, and a part of a reason, that others have written, in bytes: metrics have them
+// as labels.
 const maxLabel = 128
 
-// label is redacted text as a part of a reason.
+// label is redacted text as a code, or as a part of a reason.
 func label(text string) string { return strings.ToValidUTF8(text[:min(len(text), maxLabel)], "") }
 
 // redactedError is somebody else's error without a secret in its text, and without one in itself:

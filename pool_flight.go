@@ -131,7 +131,7 @@ func failureReason(err error) string {
 	case errors.As(err, &followed):
 		return "borrowed:" + followed.follower.kind
 	case errors.As(err, &re) && re.Code != "":
-		return "refresh:" + label(re.Code)
+		return "refresh:" + re.Code
 	case errors.As(err, &re) && re.Status != 0:
 		return fmt.Sprintf("refresh:status-%d", re.Status)
 	case errors.Is(err, ErrNotRefreshable):

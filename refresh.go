@@ -85,7 +85,7 @@ func (e *RefreshError) Unwrap() error { return e.Err }
 // redacted is e without those secrets.
 func (e *RefreshError) redacted(secrets []string) error {
 	clean := *e
-	clean.Code, clean.Description = redact(e.Code, secrets...), redact(e.Description, secrets...)
+	clean.Code, clean.Description = label(redact(e.Code, secrets...)), redact(e.Description, secrets...)
 	clean.Err = newRedactedError(e.Err, secrets...)
 	return &clean
 }

@@ -153,7 +153,7 @@ func (a *tokenAnswer) refusal(c Credential, r answerRules) *RefreshError {
 	secrets := append(secretsOf(c, r.secrets...), a.AccessToken, a.RefreshToken)
 	e := &RefreshError{
 		Provider: cmp.Or(r.provider, c.Provider), Status: a.status, Permanent: a.isDead(r), RetryAfter: a.retryAfter(),
-		Code: redact(a.Code, secrets...), Description: redact(a.Description, secrets...),
+		Code: label(redact(a.Code, secrets...)), Description: redact(a.Description, secrets...),
 	}
 	if a.html && e.Description == "" {
 		e.Description = "the answer is a page, not of the token endpoint"
