@@ -22,11 +22,19 @@ import (
 // BuiltinRefresher returns the refresher of a built-in provider, by name or alias. Each field of
 // cfg that is not its zero value replaces the provider's setting. The provider's quirks, such as a
 // header for the refresh token, stay.
+//
+// A login at another authorization server than the provider's own, as "reauth login --issuer" makes
+// it, names that server in its Metadata. This refresher and OAuth2Refresher send the tokens of such
+// a login to that server only: unless TokenURL is there, a refresh is an error of the code
+// "issuer_mismatch", and nothing is sent.
 func BuiltinRefresher(name string, cfg OAuth2Config) (Refresher, error) {
 	row := vendors.Of(name)
-	if row.Auth == nil {
-		const wayOut = "use OAuth2Refresher or static keys"
-		return nil, fmt.Errorf("reauth: provider %q has no refresher of its own; %s", vendors.Canonical(name), wayOut)
+	const wayOut = "use OAuth2Refresher or static keys"
+	switch {
+	case row.Name == "":
+		return nil, errors.New("reauth: " + vendors.Unknown(vendors.Canonical(name), wayOut))
+	case row.Auth == nil:
+		return nil, fmt.Errorf("reauth: provider %q has no refresher of its own; %s", row.Name, wayOut)
 	}
 	if cfg.TokenURL != "" {
 		if err := checkTokenURL(cfg.TokenURL); err != nil {

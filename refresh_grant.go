@@ -19,6 +19,8 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 
 	"golang.org/x/oauth2"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // version is what token requests give as ours in User-Agent.
@@ -73,6 +75,9 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	if c.RefreshToken == "" {
 		return Credential{}, ErrNotRefreshable
 	}
+	if err := g.checkIssuer(c); err != nil {
+		return Credential{}, err
+	}
 	endpoints := g.endpoints
 	if g.discover != nil {
 		endpoint, err := g.discover(ctx, g.do)
@@ -90,6 +95,44 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 		}
 	}
 	return got, err
+}
+
+// checkIssuer refuses to send a refresh token to another server than the one that gave it. A login at
+// a server that is not the provider's own names that server in its metadata.
+func (g *grant) checkIssuer(c Credential) error {
+	issuer := serverOf(c.Metadata[vendors.IssuerNote])
+	if issuer == "" {
+		return nil
+	}
+	for _, endpoint := range g.endpoints {
+		if at := serverOf(endpoint); at != issuer {
+			return &RefreshError{
+				Provider: cmp.Or(g.provider, c.Provider), Code: "issuer_mismatch",
+				Err: &unsentError{fmt.Errorf("the login is of %s, and this refresher asks %s: nothing was sent there; "+
+					"name the server of the login in OAuth2Config.TokenURL of the provider's Refresher, "+
+					"with the command by --issuer, or log in again", redact(issuer), at)},
+			}
+		}
+	}
+	return nil
+}
+
+// serverOf returns scheme, host and port of a URL. An empty URL has no server; that of a malformed one
+// is no server's that a refresher asks.
+func serverOf(address string) string {
+	if address == "" {
+		return ""
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "a malformed address"
+	}
+	d := newDestination(u)
+	server := strings.ToLower(u.Scheme) + "://" + d.host
+	if d.port != "" {
+		server += ":" + d.port
+	}
+	return server
 }
 
 // exchange asks one endpoint. If elsewhere is true, nothing was spent there and another endpoint

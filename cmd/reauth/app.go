@@ -2,19 +2,17 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/alecthomas/kong"
-	_ "github.com/jackc/pgx/v5/stdlib" // for stores at postgres:// URLs
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -31,8 +29,8 @@ const (
 // app is the environment of a command: its streams, and the store that the command line names.
 type app struct {
 	ctx context.Context //nolint:containedctx // of the process: it ends with Ctrl-C
-	// store is the value of --store or REAUTH_STORE: a path or a URL. It is empty for the default
-	// file.
+	// store is the value of --store or REAUTH_STORE, which may hold a password. It is empty for the
+	// default file. See location.
 	store          string
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -57,67 +55,34 @@ func defaultStore() (string, error) {
 	return path, nil
 }
 
-// printf writes to standard output. It ignores errors: when the output cannot be written, for
-// example to a closed pipe, nobody reads it any more.
-func (a *app) printf(format string, args ...any) { _, _ = fmt.Fprintf(a.stdout, format, args...) }
-
-// notef writes to standard error what is for people and not for pipes: progress, advice and errors.
-func (a *app) notef(format string, args ...any) { _, _ = fmt.Fprintf(a.stderr, format, args...) }
-
-// where returns the path or the URL of the store, and whether it is a database. It rejects a URL of
-// an unknown scheme, which would otherwise be taken for the path of a file.
-func (a *app) where() (place string, database bool, err error) {
-	switch place = a.store; {
-	case place == "":
-		place, err = defaultStore()
-		return place, false, err
-	case strings.HasPrefix(place, "postgres://"), strings.HasPrefix(place, "postgresql://"):
-		return place, true, nil
-	// Only the scheme is repeated: the rest may hold a password.
-	case strings.Contains(place, "://"):
-		scheme, _, _ := strings.Cut(place, "://")
-		return "", false, usagef("the store %s://… is none that is known; name a file, or a postgres:// URL", scheme)
-	}
-	return place, false, nil
+// printf writes to standard output, and makes its arguments printable: see printable.Args. It ignores
+// errors: when the output cannot be written, for example to a closed pipe, nobody reads it any more.
+func (a *app) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.stdout, format, printable.Args(args)...)
 }
 
-// storeName returns the location of the store for messages: a path, or a URL without its password.
-// It also drops the URL's query, since pgx reads a password from there too.
-func (a *app) storeName() string {
-	place, database, err := a.where()
-	switch {
-	case err != nil:
-		return "no store"
-	case !database:
-		return place
-	}
-	u, err := url.Parse(place)
-	if err != nil {
-		return "the database"
-	}
-	u.RawQuery = ""
-	return u.Redacted()
+// notef writes to standard error what is for people and not for pipes: progress, advice and errors.
+// It makes its arguments printable, as printf does.
+func (a *app) notef(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.stderr, format, printable.Args(args)...)
 }
 
 // open opens the store. A file need not exist yet: the first credential that is added creates it. A
 // database must be reachable now, as NewSQLStore creates its tables.
 func (a *app) open() (reauth.Store, error) {
-	place, database, err := a.where()
+	at, err := a.where()
 	if err != nil {
 		return nil, err
 	}
-	if !database {
-		return reauth.NewFileStore(place), nil
+	if at.database == nil {
+		return reauth.NewFileStore(at.file), nil
 	}
-	db, err := sql.Open("pgx", place)
-	if err != nil {
-		return nil, fmt.Errorf("reauth: open the store: %w", withoutPassword(err, place))
-	}
+	db := stdlib.OpenDB(*at.database)
 	a.closers = append(a.closers, db.Close)
-	// sql.Open has not connected yet. This is the first error of an unreachable database.
+	// OpenDB has not connected yet. This is the first error of an unreachable database.
 	s, err := reauth.NewSQLStore(a.ctx, db)
 	if err != nil {
-		return nil, withoutPassword(err, place)
+		return nil, at.withoutPassword(err)
 	}
 	return s, nil
 }
@@ -134,6 +99,13 @@ func (a *app) pool() (*reauth.Pool, error) {
 	}
 	a.closers = append(a.closers, p.Close)
 	return p, nil
+}
+
+// doubt prints why a credential that was added probably cannot work. It is the observer of a pool.
+func (a *app) doubt(_ context.Context, e reauth.Event) {
+	if e.Type == reauth.Doubtful {
+		a.notef("%s\n", e.Err)
+	}
 }
 
 // close closes what the command has opened, in reverse order. It returns exitFailed if a close
@@ -196,16 +168,19 @@ func (a *app) exit(err error) int {
 func lookup(name string) (reauth.Provider, error) {
 	pr, ok := reauth.LookupProvider(name)
 	if !ok {
-		return pr, usagef("provider %s is unknown; the known ones are listed by: reauth providers", quoted(name))
+		return pr, usagef("%s", vendors.Unknown(name, "the known ones are listed by: reauth providers"))
 	}
 	return pr, nil
 }
+
+// notRepeated stands for an argument that may be a secret.
+const notRepeated = "(not repeated, it may be a secret)"
 
 // quoted returns an argument in quotes for a message. It hides one that is longer than any
 // provider's name, because that may be a key in the wrong place.
 func quoted(arg string) string {
 	if len(arg) > 24 {
-		return "(not repeated, it may be a secret)"
+		return notRepeated
 	}
 	return strconv.Quote(arg)
 }
@@ -220,32 +195,4 @@ func wayIn(provider string) string {
 		hosts = " --hosts " + row.Own.Host()
 	}
 	return "add a key with: reauth add " + provider + " --key-stdin" + hosts
-}
-
-// withoutPassword returns err without the password of the database URL at where. The error of a
-// driver may quote that URL, or parts of it.
-func withoutPassword(err error, where string) error {
-	u, bad := url.Parse(where)
-	if bad != nil {
-		return errors.New("the URL of the store is malformed; it is not repeated here, as it may hold a password")
-	}
-	// The password can stand in the query, and in the user part, where it appears decoded or
-	// escaped.
-	secrets := []string{u.Query().Get("password")}
-	if u.User != nil {
-		password, _ := u.User.Password()
-		_, escaped, _ := strings.Cut(u.User.String(), ":")
-		secrets = append(secrets, password, escaped)
-	}
-	text := err.Error()
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "xxxxx")
-		}
-	}
-	// Only an unchanged error keeps its chain: an unwrapped one would print the password again.
-	if text == err.Error() {
-		return err
-	}
-	return errors.New(text)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
 )
 
@@ -137,7 +137,7 @@ func (c *classifyCmd) guess(j *judged) {
 func (j *judged) write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	// The tabwriter only buffers here. Flush returns the errors of w.
-	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s:\t%s\n", name, value) }
+	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s:\t%s\n", name, printable.Line(value)) }
 	status := cmp.Or(http.StatusText(j.resp.Status), "(no standard status)")
 	row("answer", fmt.Sprintf("%d %s", j.resp.Status, status)+j.remarks())
 	row("provider", cmp.Or(j.provider, "not named: the generic rules alone"))
@@ -158,7 +158,7 @@ func (j *judged) remarks() string {
 		s += fmt.Sprintf(", the last of %d answers", j.resp.Skipped+1)
 	}
 	if j.resp.Encoding != "" && j.resp.Encoding != "identity" {
-		s += ", " + printable(j.resp.Encoding)
+		s += ", " + j.resp.Encoding
 	}
 	if j.resp.Opaque {
 		s += "; the body cannot be decoded, so status and header decide"
@@ -250,9 +250,7 @@ func (j *judged) writeJSON(w io.Writer) error {
 		r = r.UTC().Truncate(time.Second)
 		doc.Reset = &r
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(doc)
+	return writeJSON(w, doc)
 }
 
 // notInName matches what the file name of a fixture must not contain.
@@ -287,7 +285,7 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	}
 	a.printf("\nfixture:    %s\n", path)
 	if len(dropped) > 0 {
-		a.printf("left out:   %s\n", printable(strings.Join(dropped, ", ")))
+		a.printf("left out:   %s\n", strings.Join(dropped, ", "))
 	}
 	// The redaction works by patterns. Only a person recognizes a name in a sentence.
 	a.printf("Read it before you publish it: a name inside a sentence is not recognized.\n")
@@ -295,12 +293,13 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 }
 
 // create writes a new file and the folders above it. O_EXCL makes an existing file an error, also
-// when another process has created it just now. Fixtures are public, hence the modes.
+// when another process has created it just now. Until a person has read it, the file may hold what is
+// nobody else's to know, hence the modes.
 func create(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // for everybody to read
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("reauth: classify: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // for everybody to read
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("reauth: classify: %s is there already and was not touched; "+
 			"give the new one another --name", path)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -124,11 +125,21 @@ func TestClassifyWritesAFixture(t *testing.T) {
 		assert.NotContains(t, string(b), gone)
 	}
 	compareGolden(t, "fixture-http", string(b))
+	if runtime.GOOS != "windows" { // there a file has the permissions of its folder
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "nobody has read it yet")
+	}
 
 	assert.Contains(t, s.run(raw, args...).fails(exitFailed), "is there already and was not touched")
 	s.run(raw, append(args, "--name", "Another one!", "--dir", "more")...).ok()
 	assert.FileExists(t, filepath.Join(s.home, "more", "exhausted", "openai-api-429-another-one.http"))
 	s.run(raw, append(args, "--name", "!")...).fails(exitUsage)
+	s.run(raw, append(args[:4], "--name", "source", "--source", "https://jane:"+marker+"@git.example/i/7?token="+marker)...).ok()
+	b, err = os.ReadFile(filepath.Join(s.home, "fixtures", "exhausted", "openai-api-429-source.http"))
+	require.NoError(t, err)
+	assert.Contains(t, string(b), "Fixture-Source: https://git.example/i/7?token=EXAMPLE\n")
+	checkSecrets(t, "the fixture", string(b))
 
 	// The command can read the fixture that it has written.
 	again := s.run("", "classify", path).ok()

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 )
 
 // completionCmd prints the script that makes a shell ask this command for completions.
@@ -29,8 +31,8 @@ Examples:
 
 // Run implements the command.
 func (c *completionCmd) Run(a *app) error {
-	a.printf("%s", completionScripts[c.Shell])
-	return nil
+	_, err := io.WriteString(a.stdout, completionScripts[c.Shell])
+	return err
 }
 
 // completionScripts has a script for each shell. Each passes the words up to the cursor to "reauth
@@ -76,7 +78,7 @@ func (c *completeCmd) Run(a *app) error {
 	for _, found := range a.candidates(words) {
 		word, _, _ := strings.Cut(found, "\t")
 		if strings.HasPrefix(word, last) && (last != "" || !strings.HasPrefix(word, "-")) {
-			a.printf("%s\n", found)
+			_, _ = fmt.Fprintln(a.stdout, found) // nobody reads what cannot be written
 		}
 	}
 	return nil
@@ -174,7 +176,7 @@ func (a *app) knownIDs(provider string) []string {
 	list, _ := only(p.Status(), provider, "")
 	ids := make([]string, 0, len(list))
 	for _, s := range list {
-		ids = append(ids, fmt.Sprintf("%s\t%s", printable(s.ID), s.State))
+		ids = append(ids, fmt.Sprintf("%s\t%s", printable.Line(s.ID), s.State))
 	}
 	return ids
 }

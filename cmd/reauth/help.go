@@ -42,8 +42,8 @@ func (c *manCmd) Run(a *app) error {
 	if c.Output != "" {
 		return os.WriteFile(c.Output, []byte(b.String()), 0o644) //nolint:gosec // a page for everybody
 	}
-	a.printf("%s", b.String())
-	return nil
+	_, err := io.WriteString(a.stdout, b.String())
+	return err
 }
 
 // writeMan writes the manual page: Markdown with the sections that man-pages(7) names.
@@ -90,7 +90,9 @@ func writeMan(w io.Writer, model *kong.Application) {
 tokens in the clear, has mode 0600, and is refused when others can read it. Beside it are its locks, auth.json.lock and
 auth.json.locks/, with notes that tell which exchange is under way, whether the file was put back to an older state, and
 which store it is. Do not remove them while a program uses the store. [stores.md](stores.md) tells more.`)
-	p("\n## Environment\n\n- `REAUTH_STORE`: the store, as `--store` names it. " +
+	p("\n## Environment\n\n- `REAUTH_STORE`: the store, as `--store` names it: a file, a `postgres://` URL, or " +
+		"PostgreSQL's keywords, as in `host=… dbname=…`. " +
+		"The name of a file that looks like one of those begins with `./`. " +
 		"A database's password is safer here than among the arguments.\n")
 }
 

@@ -92,6 +92,11 @@ func TestKeysAmongTheArgumentsAreNotRepeated(t *testing.T) {
 		{"add", "openrouter", "--key=sk-or-" + marker + "0123456789"},
 		{"status", "--store", "postgres://u:" + marker + "@127.0.0.1:1/x?password=" + marker + "2"},
 		{"status", "--store", "postgres://u:" + marker + "@[::1:1/x"},
+		{"postgres://u:" + marker + "@127.0.0.1:1/x", "status"},
+		{"password=" + marker, "status"},
+		{"watch", "--interval", "sk-or-" + marker + "01234567890123456789"},
+		{"login", "openai-codex", "--flow", "sk-or-" + marker + "01234567890123456789"},
+		{"login", "openai-codex", "--port", "sk-or-" + marker + "01234567890123456789"},
 	} {
 		r := s.run("", args...)
 		assert.NotZero(t, r.code, "%v", args)

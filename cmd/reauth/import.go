@@ -43,7 +43,7 @@ func (c *importCmd) Run(a *app) error {
 	}
 	a.printf("%s keeps its logins in %s\n", program.Name, path)
 	for _, s := range found.Skipped {
-		a.printf("  skipped  %s: %s\n", printable(s.Name), printable(s.Why))
+		a.printf("  skipped  %s: %s\n", s.Name, s.Why)
 	}
 	if len(found.Logins) == 0 {
 		return loginf("import: %s holds no login that could be used; log in there first", path)
@@ -78,6 +78,7 @@ func (c *importCmd) importer(a *app, program logins.Program, path string) (*impo
 	if err != nil {
 		return nil, err
 	}
+	pool.Observe = a.doubt
 	im := &importer{app: a, pool: pool, program: program, copies: c.TakeOver}
 	if c.Path != "" {
 		im.path, err = filepath.Abs(path)
@@ -269,5 +270,5 @@ func outcomeOf(before, after []reauth.CredentialStatus, provider, id, done strin
 
 // say prints a line about a login: the outcome, the login's name in the program's file, and more.
 func (im *importer) say(what string, l logins.Login, more string) {
-	im.app.printf("  %s  %s: %s\n", what, printable(l.Name), more)
+	im.app.printf("  %s  %s: %s\n", what, l.Name, more)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 )
 
 // loginCmd logs in at a provider with a person's consent and stores the tokens. The package login
@@ -25,7 +26,7 @@ type loginCmd struct {
 	ClientID string   `name:"client-id" help:"Your own OAuth client instead of the public one of the vendor's program." placeholder:"ID"`
 	Scope    string   `help:"Ask for this, space-separated, instead of the provider's default." placeholder:"SCOPES"`
 	Issuer   string   `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback." placeholder:"URL"`
-	Port     int      `help:"With --flow browser: listen on this port of 127.0.0.1. The provider must know it for your client." placeholder:"N"`
+	Port     int      `help:"With --flow browser: listen on this port of 127.0.0.1 and ::1. The provider must know it for your client." placeholder:"N"`
 	Header   []string `help:"Add this header to the requests of the login, such as an editor's version that the provider asks for." placeholder:"NAME:VALUE" sep:"none"`
 	ID       string   `name:"id" help:"The name of the credential; by default one made of the account." placeholder:"ID"`
 	Priority int      `help:"Lower is preferred."`
@@ -104,11 +105,11 @@ func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 		a.printf(", the access token is good for %s and is refreshed when it is used", left.Round(unit))
 	}
 	a.printf("\n")
-	// The store does not record the issuer, so the built-in refresher would send the refresh token
-	// to the provider's own authorization server.
+	// The built-in refresher sends no token of this login to the provider's own server. The person
+	// learns it now, not when the access token expires.
 	if c.Issuer != "" {
-		a.notef("Its tokens are of %s: name that by --issuer, or in your program's Refresher, "+
-			"wherever they are refreshed.\n", c.Issuer)
+		a.notef("Its tokens are of %s and are refreshed only there: name that by --issuer, "+
+			"or in your program's Refresher, wherever they are refreshed.\n", c.Issuer)
 	}
 	return nil
 }
@@ -195,7 +196,7 @@ func (t *terminal) draw(text string) {
 // say removes the countdown and prints text. The next Waiting draws the countdown below it.
 func (t *terminal) say(text string) {
 	t.done()
-	t.app.notef("%s\n", text)
+	t.app.notef("%s\n", printable.Prose(text))
 }
 
 // done removes the countdown. It may be called more than once.

@@ -65,6 +65,7 @@ func TestLogin(t *testing.T) {
 		"store cannot be written":       loginIntoADirectoryThatIsNone,
 		"what the user sets":            loginWithSettings,
 		"again":                         loginAgain,
+		"issuer is remembered":          loginRemembersTheIssuer,
 		"usage":                         loginUsage,
 		"help says what is allowed":     loginHelp,
 	} {
@@ -76,7 +77,7 @@ func TestLogin(t *testing.T) {
 }
 
 const loginNote = `Waiting for your consent, for 15m0s at most.
-Its tokens are of http://SERVER: name that by --issuer, or in your program's Refresher, wherever they are refreshed.
+Its tokens are of http://SERVER and are refreshed only there: name that by --issuer, or in your program's Refresher, wherever they are refreshed.
 `
 
 func openThis(path string) string {
@@ -155,7 +156,7 @@ func loginByPaste(t *testing.T, w *loginWorld) {
 
 After you consent, the page shows a code. Paste it here, with all that follows the #.
 That is not it: it has no state, so nobody knows to which login it belongs; paste all of it.
-Its tokens are of http://SERVER: name that by --issuer, or in your program's Refresher, wherever they are refreshed.
+Its tokens are of http://SERVER and are refreshed only there: name that by --issuer, or in your program's Refresher, wherever they are refreshed.
 `, regexp.MustCompile(`127.0.0.1%3A\d+`).ReplaceAllString(w.normal(got.stderr), "127.0.0.1%3APORT"))
 	w.works("anthropic", "/v1/oauth/token")
 	w.scan(got)
@@ -361,6 +362,29 @@ func loginAgain(t *testing.T, w *loginWorld) {
 	}
 	first := token()
 	assert.NotEqual(t, first, token())
+}
+
+// loginRemembersTheIssuer refreshes a login without and with the flag that names its server. Without
+// it, nothing is sent to the provider's own server.
+func loginRemembersTheIssuer(t *testing.T, w *loginWorld) {
+	w.fake.ApproveAfter = time.Millisecond
+	require.Zero(t, w.run("", "login", "nous", "--issuer", w.server.URL).code)
+	for _, args := range [][]string{
+		{"refresh", "nous"},
+		{"refresh", "nous", "--issuer", "http://127.0.0.1:1"},
+	} {
+		got := w.run("", args...)
+		assert.Equal(t, 1, got.code, got.stderr)
+		assert.Contains(t, got.stderr, "the login is of "+w.server.URL+", and this refresher asks http")
+		assert.Contains(t, got.stderr, "the tokens are kept; name the server of the login by --issuer\n")
+	}
+	assert.Zero(t, w.fake.Exchanges())
+	for range 2 {
+		got := w.run("", "refresh", "nous", "--issuer", w.server.URL)
+		assert.Zero(t, got.code, got.stderr)
+	}
+	assert.Equal(t, 2, w.fake.Exchanges())
+	assert.Zero(t, w.run("", "probe", "nous", "--issuer", w.server.URL, "--base-url", w.server.URL+"/v1").code)
 }
 
 func loginUsage(t *testing.T, w *loginWorld) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -163,8 +164,8 @@ func (c *probeCmd) conclude(
 	}
 	err := fmt.Errorf("reauth: probe %s: %d, %s (%s)%s", pr.Name, resp.StatusCode, kind, v.Reason, said)
 	switch {
-	case v.Kind == reauth.Rejected && story.temporary():
-		return fmt.Errorf("%w\nthe tokens are kept; try again later", err)
+	case v.Kind == reauth.Rejected && story.temporary() != nil:
+		return fmt.Errorf("%w\n%s", err, afterFailure(story.temporary()))
 	case v.Kind == reauth.Rejected, v.Kind == reauth.Dead:
 		return &exitError{exitLogin, fmt.Errorf("%w\n%s", err, wayOut(p, pr.Name, story.last()))}
 	}
@@ -213,7 +214,7 @@ func (w *witness) remove(body []byte) []byte {
 // excerpt returns a colon and the first 300 characters of a provider's answer, without secrets and
 // names of accounts. It returns "" for an empty answer.
 func excerpt(body []byte) string {
-	text := strings.Join(strings.Fields(printable(recording.Redact(strings.ToValidUTF8(string(body), "")))), " ")
+	text := strings.Join(strings.Fields(printable.Line(recording.Redact(string(body)))), " ")
 	if text == "" {
 		return ""
 	}
@@ -277,6 +278,8 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 		s.line("retired %q: %s", e.ID, e.Reason)
 	case reauth.GaveUp:
 		s.line("the refusal goes back to the caller: %s", e.Reason)
+	case reauth.PassedThrough:
+		s.line("request sent without a credential (%s): %v", e.Reason, e.Err)
 	case reauth.RefreshFailed:
 		s.failed, s.id = e.Err, e.ID
 		s.line("refresh of %q failed: %v", e.ID, e.Err)
@@ -299,12 +302,15 @@ func (s *story) sent() bool {
 	return s.sends > 0
 }
 
-// temporary reports whether a refresh failed with an error that a later try may not meet.
-func (s *story) temporary() bool {
+// temporary returns the error of the failed refresh, if a later try may not meet it, and else nil.
+func (s *story) temporary() *reauth.RefreshError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refused *reauth.RefreshError
-	return errors.As(s.failed, &refused) && !refused.Permanent
+	if errors.As(s.failed, &refused) && !refused.Permanent {
+		return refused
+	}
+	return nil
 }
 
 // unsent returns the error of the failed refresh that left no token to send. It returns nil if a

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 )
 
 // refreshCmd refreshes one credential, or all of a provider, without waiting for a request to need
@@ -109,13 +110,24 @@ func afterRefresh(s reauth.CredentialStatus, err error) error {
 	var refused *reauth.RefreshError
 	switch {
 	case errors.As(err, &refused) && refused.Permanent:
-		return &exitError{exitLogin, fmt.Errorf("%w\n%s/%s: %s", err, s.Provider, s.ID, wayIn(s.Provider))}
+		return &exitError{exitLogin, fmt.Errorf("%w\n%s: %s", err, nameOf(s), wayIn(s.Provider))}
 	case errors.As(err, &refused):
-		return fmt.Errorf("%w\n%s/%s: the tokens are kept; try again later", err, s.Provider, s.ID)
+		return fmt.Errorf("%w\n%s: %s", err, nameOf(s), afterFailure(refused))
 	case errors.Is(err, reauth.ErrNotRefreshable) && s.Follows == "":
-		return fmt.Errorf("reauth: %s/%s is a key: there is nothing to refresh", s.Provider, s.ID)
+		return fmt.Errorf("reauth: %s is a key: there is nothing to refresh", nameOf(s))
 	}
 	return err
+}
+
+// nameOf returns the name of a credential on one line, for an error that has several.
+func nameOf(s reauth.CredentialStatus) string { return printable.Line(s.Provider + "/" + s.ID) }
+
+// afterFailure says what the user can do about a refresh that has failed, but not for good.
+func afterFailure(err *reauth.RefreshError) string {
+	if err.Code == "issuer_mismatch" {
+		return "the tokens are kept; name the server of the login by --issuer"
+	}
+	return "the tokens are kept; try again later"
 }
 
 // worse returns that one of two errors that determines the exit code, and prints the other. An

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 )
 
 // statusCmd prints how the credentials of the store stand.
@@ -119,7 +119,7 @@ func writeStatus(w io.Writer, list []reauth.CredentialStatus, now time.Time) err
 	row := func(cells ...string) {
 		// An empty cell would be hard to see, and awk would miscount the columns.
 		for i := range cells {
-			cells[i] = cmp.Or(printable(cells[i]), "-")
+			cells[i] = cmp.Or(printable.Line(cells[i]), "-")
 		}
 		// The tabwriter only buffers here. Flush returns the errors of w.
 		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t"))
@@ -134,17 +134,6 @@ func writeStatus(w io.Writer, list []reauth.CredentialStatus, now time.Time) err
 		row(s.Provider, s.ID, account, s.Fingerprint, ago(s.LastRefresh, now), stateOf(s, now))
 	}
 	return t.Flush()
-}
-
-// printable drops what is not printable, such as escape sequences. IDs and reasons come from a
-// store that other programs write, and must not take over a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // stateOf describes in words how a credential stands, such as "put aside until 15:04 (in 2h00m),
@@ -256,9 +245,19 @@ func writeStatusJSON(w io.Writer, store string, list []reauth.CredentialStatus) 
 			Expiry: stamp(s.Expiry), AsideUntil: stamp(s.AsideUntil), LastRefresh: stamp(s.LastRefresh),
 		})
 	}
-	enc := json.NewEncoder(w)
-	// The output goes to programs and terminals, not into a page: & stays readable.
+	return writeJSON(w, doc)
+}
+
+// writeJSON writes v as indented JSON that is fit for programs and for a terminal.
+func writeJSON(w io.Writer, v any) error {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	// The output goes into no page: & stays readable.
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(doc)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, printable.JSON(b.String()))
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 )
 
 // storeCmd has the commands for the store as a whole.
@@ -80,7 +81,7 @@ func (c *newIdentityCmd) Run(a *app) error {
 	for _, e := range snap.Entries {
 		if isLogin(e) {
 			a.printf("  %s/%s still spends the same refresh token as the original; in a copy, %s\n",
-				printable(e.Credential.Provider), printable(e.Credential.ID), wayIn(e.Credential.Provider))
+				e.Credential.Provider, e.Credential.ID, wayIn(e.Credential.Provider))
 		}
 	}
 	return nil
@@ -108,7 +109,7 @@ func (a *app) confirm(question string) error {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return usagef("nobody can be asked without a terminal; say --yes")
 	}
-	a.notef("%s [y/N] ", question)
+	a.notef("%s [y/N] ", printable.Prose(question))
 	answer, err := readLine(a.ctx, f)
 	if err != nil {
 		return err

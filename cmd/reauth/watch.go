@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 )
 
 // watchCmd prints the status again and again until the user interrupts it.
@@ -56,7 +57,7 @@ func (c *watchCmd) Run(a *app) error {
 	}
 	var show display = &printer{out: a.stdout}
 	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		show = &screen{out: a.stdout, fd: int(f.Fd()), title: "reauth watch  " + a.storeName()}
+		show = &screen{out: a.stdout, fd: int(f.Fd()), title: "reauth watch  " + printable.Line(a.storeName())}
 	}
 	defer show.end()
 	tick := time.NewTicker(c.Interval)
@@ -86,7 +87,7 @@ func table(list []reauth.CredentialStatus, err error, now time.Time) []string {
 	var b bytes.Buffer
 	switch {
 	case err != nil:
-		b.WriteString(printable(err.Error()))
+		b.WriteString(printable.Line(err.Error()))
 	case len(list) == 0:
 		b.WriteString("there is no credential")
 	default:

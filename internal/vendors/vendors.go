@@ -36,9 +36,11 @@ type Vendor struct {
 	Instead string // the provider to use where this one does not speak HTTP
 	Probe   Probe  // no Method: the provider cannot be probed
 
-	Auth      *Auth    // nil: API keys only
-	KeyPrefix string   // of the tokens that IsKey reports; empty: there are none
-	Keys      []string // with what its keys and tokens begin, which is no secret; empty: with nothing of their own
+	Auth      *Auth  // nil: API keys only
+	KeyPrefix string // of the tokens that IsKey reports; empty: there are none
+
+	Prefixes []string // how keys begin that only this provider has, or the few that name the same prefix
+	AnyKey   bool     // its API takes keys of other providers, which it passes on
 }
 
 // IsKey reports whether a refresh token cannot be exchanged because the API takes it as it is.
@@ -66,16 +68,40 @@ func PublicPrefix(secret string) string {
 // jwtPrefix is the Base64 of {" with which each JWT begins.
 const jwtPrefix = "eyJ"
 
-// Prefixes returns with what the keys and tokens of all vendors begin, and each JWT.
+// commonPrefixes are public beginnings that tell no provider, and longer ones of those that do.
+//
+//nolint:gochecknoglobals // never changed
+var commonPrefixes = []string{
+	jwtPrefix, "sk-", "sk-ant-api03-", "sk-ant-admin01-", "sk-ant-oat01-", "sk-ant-ort01-", "sk-or-v1-", "ghs_", "ghr_",
+	"1//0", "bedrock-api-key-",
+}
+
+// Prefixes returns the public beginnings of keys and tokens, whoever's they are.
 //
 //nolint:gochecknoglobals // made once for the process
 var Prefixes = sync.OnceValue(func() []string {
-	list := []string{jwtPrefix}
+	list := slices.Clone(commonPrefixes)
 	for _, v := range table {
-		list = append(list, v.Keys...)
+		list = append(list, v.Prefixes...)
 	}
 	return list
 })
+
+// Foreign returns which provider's keys begin as the key does, and how they begin, when those are not
+// this provider's.
+func (v Vendor) Foreign(key string) (owner, prefix string) {
+	for row := range All() {
+		for _, p := range row.Prefixes {
+			if len(p) > len(prefix) && strings.HasPrefix(key, p) {
+				owner, prefix = row.Name, p
+			}
+		}
+	}
+	if prefix == "" || slices.Contains(v.Prefixes, prefix) {
+		return "", ""
+	}
+	return owner, prefix
+}
 
 // Header names a way to put a credential on a request. The functions are in the root's
 // provider_authorize.go.
@@ -181,6 +207,10 @@ type Auth struct {
 	JSON   bool // tokens are renewed by a JSON object instead of a form
 	Mints  bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
 }
+
+// IssuerNote is the name under which the metadata of a credential keeps the authorization server of
+// its login, when that was another one than the provider's own. Only that server gets its tokens.
+const IssuerNote = "reauth-issuer"
 
 // TokenPath is the path of TokenURL: at another issuer the endpoint has the same one.
 func (a *Auth) TokenPath() string {

@@ -181,11 +181,17 @@ func port(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// browse sends a request to the loopback server, checks the headers of the page, and returns status
-// and page.
+// browse sends a request to the loopback server at 127.0.0.1, checks the headers of the page, and
+// returns status and page.
 func browse(t *testing.T, method, address string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequest(method, strings.Replace(address, "//localhost:", "//127.0.0.1:", 1), http.NoBody)
+	return browseAt(t, "127.0.0.1", method, address)
+}
+
+// browseAt is browse where localhost is the given address.
+func browseAt(t *testing.T, host, method, address string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, strings.Replace(address, "//localhost:", "//"+host+":", 1), http.NoBody)
 	require.NoError(t, err)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	resp, err := client.Do(req)
@@ -230,6 +236,43 @@ func TestBrowserComesBack(t *testing.T) {
 			<-visited
 			assert.True(t, r.fake.Current(got.RefreshToken))
 			_, err = net.DialTimeout("tcp4", "127.0.0.1:"+strconv.Itoa(r.login.Port), time.Second)
+			require.Error(t, err, "the listener is closed")
+		})
+	}
+}
+
+// A browser may resolve localhost to ::1. A host without ::1, and one where another program has the
+// port there, are served at 127.0.0.1.
+func TestBrowserComesBackToEitherAddress(t *testing.T) {
+	hosts := map[string]string{"IPv4": "127.0.0.1"}
+	if l, err := net.Listen("tcp6", "[::1]:0"); err == nil {
+		require.NoError(t, l.Close())
+		hosts["IPv6"], hosts["IPv4, the other is taken"] = "[::1]", "127.0.0.1"
+	}
+	for name, host := range hosts {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, "openai-codex")
+			r.login.Flow, r.login.Port, r.login.Issuer = login.Browser, port(t), "https://auth.corp.example"
+			if strings.HasSuffix(name, "is taken") {
+				other, err := net.Listen("tcp6", "[::1]:"+strconv.Itoa(r.login.Port))
+				require.NoError(t, err)
+				defer other.Close()
+			}
+			visited := make(chan struct{})
+			r.person.visit = func(address, _ string) {
+				go func() {
+					defer close(visited)
+					status, _ := browseAt(t, host, http.MethodGet, consents(t, r.fake, address, "approve").String())
+					assert.Equal(t, 200, status)
+				}()
+			}
+			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+			defer stop()
+			got, err := r.login.Run(ctx)
+			require.NoError(t, err)
+			<-visited
+			assert.True(t, r.fake.Current(got.RefreshToken))
+			_, err = net.DialTimeout("tcp", host+":"+strconv.Itoa(r.login.Port), time.Second)
 			require.Error(t, err, "the listener is closed")
 		})
 	}

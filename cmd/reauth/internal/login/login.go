@@ -105,6 +105,9 @@ func (l Login) run(ctx context.Context) (reauth.Credential, error) {
 		return reauth.Credential{}, err
 	}
 	c.Provider, c.ClientID = row.Name, l.ClientID
+	if !s.own {
+		s.note(&c, vendors.IssuerNote, s.issuer) // the library's refreshers send the tokens nowhere else
+	}
 	return c, nil
 }
 
@@ -165,9 +168,21 @@ func await[T any](ctx context.Context, s *session, ch <-chan T, until time.Time)
 var errTooLate = errors.New(
 	"nobody consented in time and the code has expired; nothing was stored. Run the command again for a new one")
 
-// listen listens on a port of 127.0.0.1. It does not use the name localhost, which a host may
-// resolve to an address that others can reach (RFC 8252 §8.3).
-func listen(ctx context.Context, port int) (net.Listener, error) {
+// listen listens on a port of 127.0.0.1, and of ::1 if it can: a browser may resolve localhost to
+// either. It does not use the name localhost, which a host may resolve to an address that others can
+// reach (RFC 8252 §8.3). Many hosts have no ::1, so only a failure of 127.0.0.1 is an error.
+func listen(ctx context.Context, port int) ([]net.Listener, error) {
 	var c net.ListenConfig
-	return c.Listen(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	first, err := c.Listen(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, err
+	}
+	listeners := []net.Listener{first}
+	if second, err := c.Listen(ctx, "tcp6", fmt.Sprintf("[::1]:%d", portOf(first))); err == nil {
+		listeners = append(listeners, second)
+	}
+	return listeners, nil
 }
+
+// portOf returns the port of a TCP listener.
+func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }

@@ -9,17 +9,18 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
 // loopback is the server that the browser brings the code to (RFC 8252 §7.3). It listens on a port
-// of 127.0.0.1 until the login ends. It answers on one path, and takes only a response with the
+// of this host until the login ends. It answers on one path, and takes only a response with the
 // state of this login.
 type loopback struct {
-	listener net.Listener
-	path     string
-	server   *http.Server
-	done     chan struct{} // closed when server has ended
+	listeners []net.Listener // on the same port; the first is on 127.0.0.1
+	path      string
+	server    *http.Server
+	serving   sync.WaitGroup
 }
 
 // listen listens on the port that the user has named, or on the first free one of ports, which the
@@ -32,7 +33,7 @@ func (s *session) listen(ctx context.Context, path string, ports ...int) (*loopb
 	for _, port := range ports {
 		l, err := listen(ctx, port)
 		if err == nil {
-			return &loopback{listener: l, path: path, done: make(chan struct{})}, nil
+			return &loopback{listeners: l, path: path}, nil
 		}
 		var op *net.OpError
 		if errors.As(err, &op) {
@@ -51,7 +52,7 @@ func (s *session) listen(ctx context.Context, path string, ports ...int) (*loopb
 // redirect returns the address that the browser is sent to. Its host is localhost, not 127.0.0.1,
 // since the providers have registered it so.
 func (l *loopback) redirect() string {
-	return fmt.Sprintf("http://localhost:%d%s", l.listener.Addr().(*net.TCPAddr).Port, l.path)
+	return fmt.Sprintf("http://localhost:%d%s", portOf(l.listeners[0]), l.path)
 }
 
 // wait sends the person to the consent page, and returns the code that the browser brings.
@@ -89,10 +90,11 @@ func (l *loopback) wait(ctx context.Context, s *session, r codeRequest) (string,
 			}
 		}),
 	}
-	go func() {
-		defer close(l.done)
-		_ = l.server.Serve(l.listener) // Serve always returns an error, here ErrServerClosed
-	}()
+	for _, listener := range l.listeners {
+		l.serving.Go(func() {
+			_ = l.server.Serve(listener) // Serve always returns an error, here ErrServerClosed
+		})
+	}
 	s.Person.Visit(r.address(), "")
 	got, err := await(ctx, s, ch, time.Now().Add(defaultLife))
 	if err != nil {
@@ -106,10 +108,12 @@ func (l *loopback) wait(ctx context.Context, s *session, r codeRequest) (string,
 	return got.code, got.err
 }
 
-// close ends the listener. It waits up to two seconds until the browser has got its page.
+// close ends the listeners. It waits up to two seconds until the browser has got its page.
 func (l *loopback) close() {
-	if l.server == nil {
-		_ = l.listener.Close() // wait was not called
+	if l.server == nil { // wait was not called
+		for _, listener := range l.listeners {
+			_ = listener.Close() // nobody has connected
+		}
 		return
 	}
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
@@ -117,7 +121,7 @@ func (l *loopback) close() {
 	if l.server.Shutdown(ctx) != nil {
 		_ = l.server.Close() // the browser still holds a connection
 	}
-	<-l.done
+	l.serving.Wait()
 }
 
 // answerPage answers a request with a page that shows text. No cache may keep the page, and nothing

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/mask"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -108,10 +109,11 @@ func (i introduction) CloseIdleConnections() {
 // hide keeps secrets out of every later text of tell.
 func (s *session) hide(secrets ...string) { s.hidden = append(s.hidden, secrets...) }
 
-// tell returns a server's text in a form that can be shown: only printable characters, the hidden
-// secrets replaced, at most 300 bytes and an ellipsis.
+// tell returns a server's text in a form that can be shown: one line, the hidden secrets replaced, at
+// most 300 bytes and an ellipsis.
 func (s *session) tell(text string) string {
 	text, _ = mask.Text(text, s.hidden...)
+	text = printable.Line(text)
 	if len(text) > 300 {
 		text = strings.ToValidUTF8(text[:300], "") + "…"
 	}

@@ -8,7 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 )
 
 // Fixture is what a fixture file says about its response, in lines that begin with Fixture-.
@@ -41,7 +42,7 @@ func (r *Response) Redacted() (clean *Response, dropped []string) {
 			continue
 		}
 		for _, v := range values {
-			clean.Header.Add(name, redactHeader(name, oneLine(v)))
+			clean.Header.Add(name, redactHeader(name, printable.Line(v)))
 		}
 	}
 	slices.Sort(dropped)
@@ -63,17 +64,7 @@ func redactHeader(name, value string) string {
 		}
 		return base64.StdEncoding.EncodeToString([]byte(Redact(string(b))))
 	}
-	return Redact(value)
-}
-
-// oneLine replaces control characters by spaces: a line break would begin another header line.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
+	return Redact(hide(name, value))
 }
 
 // File returns the content of the fixture file: a status line, the notes, the header sorted by
@@ -83,13 +74,13 @@ func (r *Response) File(f Fixture) []byte {
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", r.Status, http.StatusText(r.Status))
 	note := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "Fixture-%s: %s\n", name, oneLine(value))
+			fmt.Fprintf(&b, "Fixture-%s: %s\n", name, printable.Line(value))
 		}
 	}
-	note("Source", f.Source)
+	note("Source", Redact(f.Source))
 	// "verbatim" means that the response was really seen. Others are written from documentation.
 	note("Seen", "verbatim")
-	note("Host", f.Host)
+	note("Host", Redact(f.Host))
 	note("Reset", f.Reset)
 	if r.Encoding == "gzip" || r.Encoding == "x-gzip" {
 		// The loader of the fixtures compresses the body again when this note says gzip. It knows

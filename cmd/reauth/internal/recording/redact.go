@@ -2,14 +2,17 @@ package recording
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
 
 // The redaction replaces whatever identifies somebody, or gives access, by a text that is obviously
-// not real: EXAMPLE, example.com (RFC 2606), 192.0.2.1 (RFC 5737), 2001:db8::1 (RFC 3849). It keeps
-// words, because the rules read words. It does not recognize a name inside a sentence, so a person
-// must read the result.
+// not real: EXAMPLE, example.com (RFC 2606), 192.0.2.1 (RFC 5737), 2001:db8::1 (RFC 3849).
+//
+// What follows the name of a secret, a scheme of authorization or the prefix of a key is replaced
+// whatever it looks like, and so is what is long. The vocabulary stays, because the rules read words.
+// The redaction does not recognize a name inside a sentence, so a person must read the result.
 
 // replacement replaces one kind of text. find matches it, and with returns what to write for a
 // match; that can be the match itself.
@@ -21,15 +24,30 @@ type replacement struct {
 // with returns a function that replaces every match by s.
 func with(s string) func(string) string { return func(string) string { return s } }
 
-// prefixed replaces an id or a key but keeps its prefix, such as "sk-", which tells people what it
-// was. It keeps everything if the rest is a word, as in "user-agent".
+// keyed replaces what follows the prefix of a key, such as "sk-", which tells people what it was. It
+// keeps words, as in "xai-oauth".
+func keyed(match string) string {
+	i := strings.IndexAny(match, "-_") + 1
+	return match[:i] + unlessWords(match[i:], 0)
+}
+
+// prefixed replaces an id but keeps its prefix. It keeps everything if the rest is a word, as in
+// "user-agent".
 func prefixed(match string) string {
-	// The pattern also takes the full stop that ends a sentence.
-	match, dots := strings.TrimRight(match, "."), match[len(strings.TrimRight(match, ".")):]
-	if i := strings.IndexAny(match, "-_"); random(match[i+1:]) {
-		match = match[:i+1] + "EXAMPLE"
+	id, dots := withoutDots(match)
+	i := strings.IndexAny(id, "-_") + 1
+	rest := id[i:]
+	isSecret := slices.Contains([]string{"sess", "at", "rt", "key", "ak", "ant", "cred"}, strings.ToLower(id[:i-1]))
+	if random(rest) || isSecret && !areWords(rest, 4) {
+		rest = "EXAMPLE"
 	}
-	return match + dots
+	return id[:i] + rest + dots
+}
+
+// withoutDots cuts off the full stop that ends a sentence, which the patterns take too.
+func withoutDots(match string) (text, dots string) {
+	text = strings.TrimRight(match, ".")
+	return text, match[len(text):]
 }
 
 // random reports whether s looks like an id or a key and not like words. It does if s is masked
@@ -70,17 +88,73 @@ func random(s string) bool {
 	return false
 }
 
-// long replaces a long run of characters if a part of it looks random. Model names and paths stay,
-// as do dates, which the search for a reset time reads.
+// long replaces what is random in a long run of characters, and in one of 20 and more everything but
+// words, numbers and dates. Model names and paths stay.
 func long(match string) string {
-	for _, run := range strings.FieldsFunc(match, func(r rune) bool {
-		return r == '-' || r == '_' || r == '/' || r == '.' || r == '=' || r == '+'
-	}) {
+	if duration.MatchString(match) {
+		return match
+	}
+	for _, run := range separators.Split(match, -1) {
 		if len(run) >= 10 && random(run) && !date.MatchString(run) {
 			return "EXAMPLE"
 		}
 	}
-	return match
+	if len(match) < 20 {
+		return match
+	}
+	return mask(match, isNoSecretIn(false))
+}
+
+// address replaces in a URL what is no word. In its host and path it keeps short words of any kind,
+// such as the names of a repository.
+func address(match string) string {
+	path, query, _ := strings.Cut(match, "?")
+	return mask(path, isNoSecretIn(true)) + mask(match[len(path):len(match)-len(query)]+query, isNoSecretIn(false))
+}
+
+// isNoSecretIn returns a function that reports whether a part of a long text is no part of a secret.
+// Its second argument says whether the part before is a word.
+func isNoSecretIn(path bool) func(part string, behindWord bool) bool {
+	return func(part string, behindWord bool) bool {
+		return isWord(part) || date.MatchString(part) ||
+			isNumber(part, 8) && (behindWord || len(part) <= 4) || len(part) <= 3 && behindWord ||
+			path && (isNumber(part, 10) || len(part) <= 15 && pathWord.MatchString(part))
+	}
+}
+
+// pathWord matches a word in the path of a URL: in lower case, or in CamelCase with words of three
+// letters and more.
+var pathWord = regexp.MustCompile(`^(?:[A-Z]?[a-z]{2,})+$`)
+
+// separators are what stands between the parts of a long text.
+var separators = regexp.MustCompile(`%[0-9A-Fa-f]{2}|[^A-Za-z0-9]+`)
+
+// mask replaces the parts of a text that keep does not report, neighbours together.
+func mask(text string, keep func(part string, behindWord bool) bool) string {
+	var b strings.Builder
+	behindWord, masked := false, false
+	gap := "" // between the part before and this one
+	take := func(part string) {
+		switch {
+		case part == "":
+			b.WriteString(gap)
+		case keep(part, behindWord):
+			b.WriteString(gap + part)
+			behindWord, masked = isWord(part), false
+		default:
+			if !masked {
+				b.WriteString(gap + "EXAMPLE")
+			}
+			behindWord, masked = false, true
+		}
+	}
+	begin := 0
+	for _, at := range separators.FindAllStringIndex(text, -1) {
+		take(text[begin:at[0]])
+		gap, begin = text[at[0]:at[1]], at[1]
+	}
+	take(text[begin:])
+	return b.String()
 }
 
 // date matches 20250929, as model names have it, and the beginning of an RFC 3339 time.
@@ -95,9 +169,10 @@ const personal = `e-?mail(?:_?address)?|` +
 	`phone(?:_number)?|ip(?:_address)?|client_ip|cf-ray|ray_?id|` +
 	`access_token|refresh_token|id_token|api_key|apikey|token|secret|password|authorization|cookie`
 
-// replacements are applied in this order, each to the result of the one before. Specific patterns
-// come first, because the last one takes any long run.
-var replacements = []replacement{ //nolint:gochecknoglobals // a table
+// specific are applied first, in this order, each to the result of the one before.
+var specific = []replacement{ //nolint:gochecknoglobals // a table
+	// The user part of a URL is left out. A password may have a slash in it.
+	{regexp.MustCompile(`://(?:[^\s/@"'<>\\]+|[^\s/@"'<>\\]*:[^\s@"'<>\\]*)@`), with("://")},
 	// A personal member with a string.
 	{regexp.MustCompile(`(?i)("(?:` + personal + `)"\s*:\s*)"(?:[^"\\]|\\.)*"`), func(m string) string {
 		i := strings.Index(m, ":")
@@ -118,22 +193,22 @@ var replacements = []replacement{ //nolint:gochecknoglobals // a table
 	{regexp.MustCompile(`(?i)[a-z0-9._%+*-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+`), with("user@example.com")},
 	// UUIDs.
 	{regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), with("EXAMPLE")},
-	// Parameters of a URL's query.
-	{regexp.MustCompile(`(?i)([?&;](?:[a-z_-]*` +
-		`(?:key|token|secret|sig|signature|code|password|email|user|account|org|team|project)` +
-		`[a-z_-]*)=)[^&\s"'<>\\]+`), func(m string) string {
-		return m[:strings.IndexByte(m, '=')+1] + "EXAMPLE"
-	}},
-	// Authorization headers that an error message quotes.
-	{regexp.MustCompile(`(?i)\bbearer\s+[a-z0-9._~+/=*-]{8,}`), func(m string) string {
-		if !random(m[6:]) {
-			return m
-		}
-		return m[:6] + " EXAMPLE"
-	}},
-	// Ids and keys that providers begin with a prefix.
-	{regexp.MustCompile(`(?i)\b(?:` +
-		`sk|pk|rk|xai|gsk|hf|nvapi|tgp|tgp_v1|csk|fw|r8|ghp|gho|ghu|ghs|github_pat|sess|at|rt|key|ak|ant|or|` +
+	// Keys that providers begin with a prefix.
+	{regexp.MustCompile(`(?i)\b(?:sk|pk|rk|xai|gsk|hf|nvapi|tgp|tgp_v1|csk|fw|r8|pplx|gh[opusr]|github_pat|glpat|xox[a-z])` +
+		`[-_][a-z0-9*_.-]{3,}`), keyed},
+	// Parameters of a URL's query that are about somebody.
+	{
+		regexp.MustCompile(`(?i)([?&;](?:[a-z_-]*(?:email|user|account|org|team|project)[a-z_-]*)=)[^&\s"'<>\\]+`),
+		func(m string) string { return m[:strings.IndexByte(m, '=')+1] + "EXAMPLE" },
+	},
+	{cookie, submatches(cookie, func(_, value string) string { return unlessWords(value, 0) })},
+}
+
+// general are applied last, in this order. The last pattern takes any long run.
+var general = []replacement{ //nolint:gochecknoglobals // a table
+	{announced, submatches(announced, func(_, value string) string { return unlessWords(value, 4) })},
+	// Ids that providers begin with a prefix, and keys whose prefix is a word of others too.
+	{regexp.MustCompile(`(?i)\b(?:sess|at|rt|key|ak|ant|or|` +
 		`org|proj|req|acct|account|user|cus|team|ws|wrk|wrkspc|workspace|project|` +
 		`resp|msg|chatcmpl|cmpl|conv|session|sub|tid|cred|ray|gen|run|thread|asst|file|ft|batch` +
 		`)[-_][a-z0-9*_.-]{4,}`), prefixed},
@@ -151,15 +226,29 @@ var replacements = []replacement{ //nolint:gochecknoglobals // a table
 		i := strings.LastIndexAny(m, "/: #=\"'") + 1
 		return m[:i] + "EXAMPLE"
 	}},
-	// Whatever else is long and looks random.
-	{regexp.MustCompile(`[A-Za-z0-9+/_=.-]{16,}`), long},
+	// URLs, and whatever else is long.
+	{regexp.MustCompile(`https?://[^\s"'<>\\)]+|[A-Za-z0-9+/_=.~%-]{16,}`), func(m string) string {
+		if strings.HasPrefix(m, "http") && strings.Contains(m, "://") {
+			return address(m)
+		}
+		return long(m)
+	}},
 }
 
 // Redact returns text without secrets and without what identifies somebody. It works by patterns: a
 // person must check the result before it is published.
 func Redact(text string) string {
-	for _, r := range replacements {
+	if text == "" {
+		return ""
+	}
+	text, breaks := withoutBreaks(text)
+	text = members(text)
+	for _, r := range specific {
 		text = r.find.ReplaceAllStringFunc(text, r.with)
 	}
-	return text
+	text = assignments(text)
+	for _, r := range general {
+		text = r.find.ReplaceAllStringFunc(text, r.with)
+	}
+	return withBreaks(text, breaks)
 }
