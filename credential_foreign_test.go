@@ -128,8 +128,11 @@ func TestForeignTextIsRedactedWhereverItEnters(t *testing.T) {
 			_, err := refresher.Refresh(ctx, reauth.Credential{RefreshToken: "rt"})
 			return err
 		},
-		"store, claim":         failing("claim", refresh),
-		"store, persist":       failing("persist", func(e *echo) error { _ = refresh(e); return e.events.all(reauth.StoreFailed)[0].Err }),
+		"store, claim": failing("claim", refresh),
+		"store, persist": failing("persist", func(e *echo) error {
+			_ = refresh(e) // the pair serves from memory
+			return e.events.all(reauth.StoreFailed)[0].Err
+		}),
 		"store, spending":      failing("mark spending", refresh),
 		"store, load":          failing("load", func(e *echo) error { return e.pool.Reset(ctx, e.provider, "me") }),
 		"store, mark by Reset": failing("mark", func(e *echo) error { return e.pool.Reset(ctx, e.provider, "me") }),
@@ -221,7 +224,8 @@ func TestRedactedErrorStaysWhatItWas(t *testing.T) {
 		assert.Equal(t, c.typed, errors.As(err, &op), name)
 	}
 	wrapped := loginPool(t, reauth.RefresherFunc(func(context.Context, reauth.Credential) (reauth.Credential, error) {
-		return reauth.Credential{}, fmt.Errorf("in a wrapper, %s: %w", refresh, &reauth.RefreshError{Code: "x", Description: refresh, Permanent: true})
+		inner := &reauth.RefreshError{Code: "x", Description: refresh, Permanent: true}
+		return reauth.Credential{}, fmt.Errorf("in a wrapper, %s: %w", refresh, inner)
 	}), reauth.Credential{Provider: "example", ID: "me", AccessToken: "at-EXAMPLE", RefreshToken: refresh})
 	err := wrapped.Refresh(context.Background(), "example", "me")
 	re := refreshError(t, err)

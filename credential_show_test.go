@@ -111,7 +111,9 @@ func keepsInJSON(v any) bool {
 // A value that no method shows, as one in an unexported field, has its secrets behind pointers: fmt
 // shows an address there.
 func TestSecretsAreBehindPointers(t *testing.T) {
-	for _, v := range []any{reauth.Pool{}, reauth.FileStore{}, reauth.SQLStore{}, reauth.RecoveringTransport{}, *reauth.NewMemStore()} {
+	for _, v := range []any{
+		reauth.Pool{}, reauth.FileStore{}, reauth.SQLStore{}, reauth.RecoveringTransport{}, *reauth.NewMemStore(),
+	} {
 		assertBehindPointers(t, reflect.TypeOf(v), reflect.TypeOf(v).String(), make(map[reflect.Type]bool))
 	}
 }

@@ -78,8 +78,8 @@ func ReasonNames() []string {
 		noCredential, unknownHost, plainHTTP, pinUnknown, keyNotForHost, noToken, redirected, // PassedThrough
 		"load", "claim", "mark", "persist", "record", "place", "behind", "other-store", // StoreFailed
 		"refresh", "borrowed", "not-refreshable", // RefreshFailed
-		"observer", "logger", "store", "refresher", "classifier", "provider-classify", "may-refuse", "authorize", // Panicked
-		"get-body", "body", "worker",
+		"observer", "logger", "store", "refresher", "classifier", "provider-classify", // Panicked
+		"may-refuse", "authorize", "get-body", "body", "worker",
 		"suspect-request", "base-failed", "in-memory", foreignPrefix,
 	}
 	for k := verdict.Pass; k <= verdict.Forbidden; k++ { // Judged and GaveUp

@@ -213,12 +213,14 @@ func TestPanicOfEachFunctionOfTheProgram(t *testing.T) {
 		err      string // what the error says; empty: there is none
 		silent   bool   // the observer is what panics
 	}{
-		"observer":                {function: "observer", act: refused, status: 200, silent: true},
-		"logger":                  {function: "logger", act: refused, status: 200},
-		"classifier":              {function: "classifier", act: refused, status: 200},
-		"Provider.Classify":       {function: "provider-classify", act: refused, status: 200},
-		"MayRefuse":               {function: "may-refuse", act: refused, status: 200},
-		"Authorize":               {function: "authorize", act: refused, err: "reauth: authorize xai-oauth/me: reauth: authorize panicked"},
+		"observer":          {function: "observer", act: refused, status: 200, silent: true},
+		"logger":            {function: "logger", act: refused, status: 200},
+		"classifier":        {function: "classifier", act: refused, status: 200},
+		"Provider.Classify": {function: "provider-classify", act: refused, status: 200},
+		"MayRefuse":         {function: "may-refuse", act: refused, status: 200},
+		"Authorize": {
+			function: "authorize", act: refused, err: "reauth: authorize xai-oauth/me: reauth: authorize panicked",
+		},
 		"GetBody":                 {function: "get-body", act: withGetBody, status: 403},
 		"Refresher, of a request": {function: "refresher", act: refused, status: 403},
 		"Refresher, of Refresh":   {function: "refresher", act: refresh, err: "reauth: refresher panicked"},

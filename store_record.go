@@ -38,7 +38,8 @@ type Entry struct {
 
 // String names the record without its secrets.
 func (e Entry) String() string {
-	return fmt.Sprintf("reauth.Entry(%s, login %s, removed %t, generation %d, %d spent, marks %v, spending %v, refreshed %s)",
+	return fmt.Sprintf("reauth.Entry(%s, login %s, removed %t, generation %d, %d spent, marks %v, "+
+		"spending %v, refreshed %s)",
 		e.Credential, e.Login, e.Removed, e.Generation, len(e.Spent), e.Marks, e.Spending, e.LastRefresh)
 }
 
