@@ -14,6 +14,8 @@ const (
 	Sent EventType = "sent"
 	// Judged: an answer was classified. Reason begins with the kind of the verdict.
 	Judged EventType = "judged"
+	// Refreshing: an exchange begins. Reason is early, expired, rejected or forced.
+	Refreshing EventType = "refreshing"
 	// Refreshed: an exchange brought new tokens. Duration is the time that the exchange took.
 	Refreshed EventType = "refreshed"
 	// Adopted: the pool took newer tokens from the store, without an exchange.
@@ -30,7 +32,9 @@ const (
 	StoreFailed EventType = "store-failed"
 	// NotDurable: the pool lives in memory, so a rotated pair is lost when the process exits.
 	NotDurable EventType = "not-durable"
-	// GaveUp: the caller got the refusal.
+	// GaveUp: the caller got the refusal of the credential ID. Where that was rejected, Err tells why it
+	// could not be renewed, or why the request was not sent again. Reason is short for a renewal that
+	// failed, else it is that of the verdict.
 	GaveUp EventType = "gave-up"
 )
 
@@ -62,7 +66,7 @@ func (e Event) level() slog.Level {
 		return slog.LevelWarn
 	case StoreFailed:
 		return slog.LevelError
-	case Refreshed, Adopted, Switched, PutAside:
+	case Refreshing, Refreshed, Adopted, Switched, PutAside:
 	}
 	return slog.LevelInfo
 }

@@ -33,7 +33,7 @@ func TestLogTellsTheEvents(t *testing.T) {
 
 		levels := map[reauth.EventType]string{
 			reauth.Sent: "DEBUG", reauth.Judged: "DEBUG",
-			reauth.Refreshed: "INFO", reauth.Switched: "INFO", reauth.PutAside: "INFO",
+			reauth.Refreshing: "INFO", reauth.Refreshed: "INFO", reauth.Switched: "INFO", reauth.PutAside: "INFO",
 			reauth.Retired: "WARN", reauth.RefreshFailed: "WARN", reauth.NotDurable: "WARN", reauth.GaveUp: "WARN",
 		}
 		lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))

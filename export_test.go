@@ -92,5 +92,15 @@ func LoginOf(login time.Time) string { return loginOf(login) }
 // Forever is the end of a mark that retires.
 var Forever = forever
 
+// WithRepetition returns the context of an exchange that may be repeated: after silence too if silent
+// is set, while the machine has slept for so long, and with a claim that is lost unless lost is nil.
+func WithRepetition(ctx context.Context, silent bool, slept func(time.Time) time.Duration, lost error) context.Context {
+	r := &repetition{silent: silent, slept: slept, claimed: func(context.Context) error { return lost }}
+	return context.WithValue(ctx, repetitionKey{}, r)
+}
+
 // HeldBodies is how many bytes the bodies take up that the transport keeps for a replay.
 func (t *RecoveringTransport) HeldBodies() int64 { return t.kept.Held() }
+
+// SleptBetween is how long a machine has slept, by its two clocks.
+var SleptBetween = sleptBetween

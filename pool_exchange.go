@@ -26,9 +26,13 @@ import (
 // exchange is one attempt to obtain new tokens for a credential.
 type exchange struct {
 	m      *member
+	f      *flight // that it belongs to; another one when those who waited for the first were let go
 	old    *tokens
 	why    cause
 	waited bool // for a holder of the pair that the store has lost
+
+	// handedOver says that the refresher still goes on, and that what it brings is taken up elsewhere.
+	handedOver bool
 }
 
 // outcome is what an exchange brought under the lock.
@@ -43,9 +47,9 @@ type outcome struct {
 	unmarked error         // writing Spending failed
 }
 
-// exchange claims the credential and obtains new tokens, unless the store holds newer ones.
-func (m *member) exchange(ctx context.Context, f *flight, why cause) (*tokens, error) {
-	x := &exchange{m: m, old: f.of, why: why}
+// obtain claims the credential and obtains new tokens, unless the store holds newer ones.
+func (x *exchange) obtain(ctx context.Context) (*tokens, error) {
+	m := x.m
 	for range mostClaims {
 		out, stored, err := x.claim(ctx)
 		switch {
@@ -54,21 +58,21 @@ func (m *member) exchange(ctx context.Context, f *flight, why cause) (*tokens, e
 		case out.absent != nil && err == nil:
 			m.group.pool.noteWritten(m.key())
 		case out.behind:
-			if t := x.waitForHolder(ctx, f); t != nil {
+			if t := x.waitForHolder(ctx); t != nil {
 				return t, nil
 			}
 		default:
-			return x.settle(ctx, f, out, stored, err)
+			return x.settle(ctx, out, stored, err)
 		}
 	}
 	return nil, fmt.Errorf("reauth: refresh %s: the store does not keep what is written to it", m)
 }
 
-// claim does one Update of the store.
+// claim does one Update of the store. What happens under the claim has time limits of its own.
 func (x *exchange) claim(ctx context.Context) (out outcome, stored Entry, err error) {
-	ctx, stop := context.WithTimeout(ctx, claimTimeout)
+	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
-	stored, err = x.m.group.pool.store.Update(ctx, x.m.group.name, x.m.id, func(h Holding) (Entry, error) {
+	stored, err = x.m.group.pool.store.Update(claim, x.m.group.name, x.m.id, func(h Holding) (Entry, error) {
 		out = x.underLock(ctx, h)
 		return out.toStore()
 	})
@@ -76,8 +80,8 @@ func (x *exchange) claim(ctx context.Context) (out outcome, stored Entry, err er
 }
 
 // settle ends an exchange: err is that of the store.
-func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored Entry, err error) (*tokens, error) {
-	m := x.m
+func (x *exchange) settle(ctx context.Context, out outcome, stored Entry, err error) (*tokens, error) {
+	m, f := x.m, x.f
 	if out.unmarked != nil {
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "mark", Err: out.unmarked})
 	}
@@ -93,11 +97,11 @@ func (x *exchange) settle(ctx context.Context, f *flight, out outcome, stored En
 		return t, nil
 	case out.minted != nil && err != nil:
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err})
-		return x.publish(ctx, f, *out.minted, out, true)
+		return x.publish(ctx, *out.minted, out, true)
 	case out.minted != nil:
 		m.group.pool.noteWritten(m.key())
 		defer m.takeMarks(stored.Marks)
-		return x.publish(ctx, f, stored, out, false)
+		return x.publish(ctx, stored, out, false)
 	case out.err != nil:
 		return m.afterRefusal(ctx, f, out.err)
 	case err == nil:
@@ -132,17 +136,17 @@ var errBehind = errors.New("reauth: the store holds an older record than was sav
 
 // waitForHolder waits until another process has written the newer record, and returns its tokens;
 // nil when there are none after holderTimeout.
-func (x *exchange) waitForHolder(ctx context.Context, f *flight) *tokens {
+func (x *exchange) waitForHolder(ctx context.Context) *tokens {
 	for range int(holderTimeout / holderPoll) {
 		if !wait.For(ctx, holderPoll) {
 			break
 		}
-		if t, err := x.m.rereadStore(ctx, f); err == nil {
+		if t, err := x.m.rereadStore(ctx, x.f); err == nil {
 			return t
 		}
 	}
 	x.waited = true
-	f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "behind", Err: errBehind})
+	x.f.tell = append(x.f.tell, Event{Type: StoreFailed, Reason: "behind", Err: errBehind})
 	return nil
 }
 
@@ -196,19 +200,71 @@ func (x *exchange) satisfies(e Entry) bool {
 // When a process has died while doing so before, an error says it.
 func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outcome {
 	of := digest(from.Credential.RefreshToken)
-	if err := x.mark(ctx, h, Spending{Of: of, Since: cmp.Or(h.Now, time.Now()), Holder: holderName()}); err != nil {
+	spending := Spending{Of: of, Since: cmp.Or(h.Now, time.Now()), Holder: holderName()}
+	if err := x.mark(ctx, h, spending); err != nil {
 		return outcome{unmarked: err, err: fmt.Errorf("reauth: refresh %s: the store takes no mark: %w", x.m, err)}
 	}
-	out := x.spend(ctx, from)
+	from.Generation = max(from.Generation, h.Entry.Generation, generationOf(h.Behind))
+	x.m.announce(ctx, x.f, x.why)
+	r := x.m.startRun(x.mayRepeat(ctx, h, spending), from.Credential)
+	if !x.await(ctx, r) {
+		x.handOver(ctx, r, from)
+		return outcome{err: x.m.hangs(r)} // the token stays marked: nobody knows whether it is spent
+	}
+	out := x.brought(r, from)
 	if out.minted == nil {
 		out.unmarked = x.mark(ctx, h, Spending{}) // the token is not being exchanged any more
-	} else {
-		out.minted.Generation = 1 + max(from.Generation, h.Entry.Generation, generationOf(h.Behind))
 	}
 	if died := h.Entry.Spending; died.Of == of && died.Holder != holderName() && isPermanent(out.err) {
 		out.err = &deathError{died, out.err}
 	}
 	return out
+}
+
+// await waits for the refresher. When it goes on after its deadline, those who wait for the flight
+// are let go, and the claim is kept a little longer. await reports whether the refresher returned.
+func (x *exchange) await(ctx context.Context, r *run) bool {
+	if r.endsWithin(exchangeTimeout + lateAnswer) {
+		return true
+	}
+	x.f = x.m.letGo(ctx, x.f, x.m.hangs(r))
+	return r.endsWithin(lateClaim)
+}
+
+// handOver takes up what the refresher brings after the claim was given back. The refresh token may
+// be spent, so the pair that replaces it must be saved, however late it comes. Where another process
+// has exchanged the token meanwhile, the one order of records decides.
+func (x *exchange) handOver(ctx context.Context, r *run, from Entry) {
+	x.handedOver = true
+	late := &exchange{m: x.m, f: x.f, old: x.old, why: x.why}
+	x.m.group.pool.work.startFromWorker(func() {
+		<-r.done
+		late.f.tokens, late.f.err = late.takeUp(ctx, late.brought(r, from))
+		late.m.land(ctx, late.f, late.why)
+	})
+}
+
+// takeUp publishes and saves what was brought without a claim.
+func (x *exchange) takeUp(ctx context.Context, out outcome) (*tokens, error) {
+	if out.minted == nil {
+		return x.m.afterRefusal(ctx, x.f, out.err)
+	}
+	t, err := x.publish(ctx, *out.minted, out, true)
+	_ = x.m.write(ctx) // an event tells an error, and keepSaving goes on trying
+	return t, err
+}
+
+// mayRepeat says in a context how the refresher may repeat an exchange whose answer is lost: when
+// the user asks for the renewal of a token that lives, not at all. Before it does, the claim is
+// confirmed.
+func (x *exchange) mayRepeat(ctx context.Context, h Holding, s Spending) context.Context {
+	useless := x.why == rejected || x.m.isUseless(time.Now())
+	if x.why == forced && !useless {
+		return ctx
+	}
+	return context.WithValue(ctx, repetitionKey{}, &repetition{
+		silent: useless, claimed: func(ctx context.Context) error { return x.mark(ctx, h, s) },
+	})
 }
 
 // mark writes Spending.
@@ -242,12 +298,11 @@ var holderName = sync.OnceValue(func() string {
 	return fmt.Sprintf("%s:%d-%s", host, os.Getpid(), rand.Text()[:6])
 })
 
-// spend exchanges the refresh token of a record.
-func (x *exchange) spend(ctx context.Context, from Entry) outcome {
+// brought is what the refresher has brought for the record from, whose refresh token it was given.
+func (x *exchange) brought(r *run, from Entry) outcome {
 	c := from.Credential
-	begin := time.Now()
-	got, err := x.call(ctx, c)
-	out := outcome{took: time.Since(begin)}
+	got, err := x.sendable(r.got, r.err)
+	out := outcome{took: r.took}
 	merged := mergeTokens(c, got)
 	rotated := merged.RefreshToken != c.RefreshToken
 	fresh := merged.AccessToken != "" && merged.AccessToken != c.AccessToken
@@ -265,6 +320,7 @@ func (x *exchange) spend(ctx context.Context, from Entry) outcome {
 	}
 	minted := from.clone()
 	minted.Credential = merged
+	minted.Generation++
 	if fresh {
 		minted.LastRefresh = time.Now().UTC().Round(0)
 	}
@@ -275,14 +331,8 @@ func (x *exchange) spend(ctx context.Context, from Entry) outcome {
 	return out
 }
 
-// call asks the refresher. Only the exchange's own deadline ends the call.
-func (x *exchange) call(ctx context.Context, c Credential) (Credential, error) {
-	ctx, stop := context.WithTimeout(ctx, exchangeTimeout)
-	defer stop()
-	if x.why == rejected {
-		ctx = context.WithValue(ctx, refusedKey{}, true)
-	}
-	got, err := x.m.group.provider.Load().Refresher.Refresh(ctx, c.clone())
+// sendable takes an access token that no request can carry out of a refresher's result.
+func (x *exchange) sendable(got Credential, err error) (Credential, error) {
 	if token := strings.TrimSpace(got.AccessToken); strings.ContainsFunc(token, unicode.IsControl) {
 		got.AccessToken = "" // net/http would refuse every request with it
 		err = x.failure("bad_token", "the new access token holds a control character", err)
@@ -297,7 +347,7 @@ func (x *exchange) failure(code, description string, err error) error {
 
 // publish makes new tokens the ones that requests are sent with. Where only the refresh token is
 // new the error of the exchange stays.
-func (x *exchange) publish(ctx context.Context, f *flight, e Entry, out outcome, unsaved bool) (*tokens, error) {
+func (x *exchange) publish(ctx context.Context, e Entry, out outcome, unsaved bool) (*tokens, error) {
 	m := x.m
 	t, published := m.publishMinted(x.old, e, unsaved, time.Now())
 	if !published { // a new login came before
@@ -309,7 +359,7 @@ func (x *exchange) publish(ctx context.Context, f *flight, e Entry, out outcome,
 	if t.digest == x.old.digest {
 		return nil, out.err
 	}
-	f.tell = append(f.tell, Event{Type: Refreshed, Duration: out.took})
+	x.f.tell = append(x.f.tell, Event{Type: Refreshed, Duration: out.took})
 	return t, out.err
 }
 

@@ -13,9 +13,16 @@ const (
 
 var (
 	errClosed       = errors.New("reauth: the pool is closed")
+	errRefusedAgain = errors.New("reauth: the tokens of this request's own refresh were refused as well")
 	errGone         = errors.New("reauth: the credential has been removed")
 	errNothingNewer = errors.New("reauth: the store holds nothing newer")
 	errUnproven     = errors.New("reauth: the tokens of the last refresh were refused as well")
+
+	errNoRefreshToken = fmt.Errorf("%w: the credential is a static key, without a refresh token", ErrNotRefreshable)
+	errNoRefresher    = fmt.Errorf("%w: the provider has no Refresher; Register it with one", ErrNotRefreshable)
+
+	// errNotReplayed is why a request gets its refusal although its credential may be good by now.
+	errNotReplayed = errors.New("reauth: the request was not sent again")
 )
 
 // cause is why a caller wants new tokens.
@@ -28,6 +35,9 @@ const (
 	forced                // Pool.Refresh was called
 )
 
+// String is the reason that Refreshing gives.
+func (c cause) String() string { return [...]string{"early", "expired", "rejected", "forced"}[c] }
+
 // flight is one renewal, for all callers that wait for it. It belongs to none of them.
 type flight struct {
 	of       *tokens // the tokens that it replaces
@@ -38,6 +48,8 @@ type flight struct {
 	tokens *tokens // new ones; nil with err
 	err    error
 	tell   []Event // for the observer, which may call the pool: told when the flight is over
+
+	announced <-chan struct{} // closed when the observer knows that the exchange has begun; nil: nobody is told
 }
 
 func newFlight(of *tokens, exchange bool) *flight {
@@ -130,8 +142,12 @@ func failureReason(err error) string {
 		return fmt.Sprintf("refresh:status-%d", re.Status)
 	case errors.Is(err, ErrNotRefreshable):
 		return "not-refreshable"
-	case errors.Is(err, errUnproven):
+	case errors.Is(err, errUnproven), errors.Is(err, errRefusedAgain):
 		return "refresh:useless"
+	case errors.Is(err, errClosed):
+		return "pool-closed"
+	case errors.Is(err, errGone):
+		return "removed"
 	}
 	return "refresh:failed"
 }

@@ -184,14 +184,33 @@ func (m *member) countRejection(t *tokens, again bool) (inARow int) {
 	return int(count.Add(1))
 }
 
+// isUseless reports whether the access token serves no request: by the clock, or because a provider
+// has refused it.
+func (m *member) isUseless(now time.Time) bool {
+	return m.tokens.Load().expired(now) || m.marks.Load().get(tokenMark).mark.holds(now)
+}
+
 // landed ends the flight f. A failure rests, unless the tokens have been replaced meanwhile.
 func (m *member) landed(f *flight, why cause) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.flight = nil
+	if m.flight == f {
+		m.flight = nil
+	}
+	if f.exchange && m.restraint != nil {
+		m.restraint.goingOn = nil
+	}
 	if current := m.tokens.Load(); f.err != nil && current.digest == f.of.digest {
 		m.restrained().fail(current, f.exchange, why, f.err, time.Now())
 	}
+}
+
+// goesOn ends the flight f, whose refresher goes on. Until it returns there is no further exchange.
+func (m *member) goesOn(f *flight) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.flight = nil
+	m.restrained().goingOn = f.err
 }
 
 // noteFutile notes that t was refused to the request whose exchange had brought it.

@@ -12,7 +12,7 @@ import (
 func (m *member) pardon(now time.Time) (writes []queuedMark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.restraint = nil
+	m.restraint = m.restraint.pardoned()
 	m.endRejections()
 	t, s := m.tokens.Load(), m.marks.Load()
 	if t.minted {

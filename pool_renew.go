@@ -2,8 +2,6 @@ package reauth
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -19,7 +17,8 @@ func (m *member) renew(ctx context.Context, t *tokens, why cause) (*tokens, erro
 
 // ready returns tokens to send instead of ones that are due: those in hand while they serve, with a
 // renewal in the background, and new ones when they have expired. When none can be had just now it
-// returns the expired ones: the provider decides, not our clock. Its error is a callerError.
+// returns the expired ones, with the error that tells why: the provider decides, not our clock. A
+// callerError comes alone.
 func (m *member) ready(ctx context.Context, t *tokens, now time.Time) (*tokens, error) {
 	if !t.due(now) {
 		return t, nil
@@ -35,7 +34,7 @@ func (m *member) ready(ctx context.Context, t *tokens, now time.Time) (*tokens, 
 	case isCallerError(err):
 		return nil, err
 	}
-	return m.tokens.Load(), nil
+	return m.tokens.Load(), err
 }
 
 // join returns the flight that brings tokens other than t: one under way, a new one, or a landed
@@ -97,53 +96,23 @@ func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, why 
 
 // fly runs a flight to its end, whatever happens in it.
 func (m *member) fly(ctx context.Context, f *flight, why cause) {
-	ended := false
-	defer func() { // also after a panic, or runtime.Goexit, in a refresher or a store
+	var t *tokens
+	var err error
+	x, ended := &exchange{m: m, f: f, old: f.of, why: why}, false
+	defer func() { // also after a panic, or runtime.Goexit, in a store
 		if !ended {
-			f.tokens, f.err = nil, m.crashed(ctx, recover())
+			t, err = nil, m.crashed(ctx, recover())
 		}
-		m.settle(ctx, f, why)
+		if x.handedOver {
+			return
+		}
+		x.f.tokens, x.f.err = t, err
+		m.land(ctx, x.f, why)
 	}()
 	if f.exchange {
-		f.tokens, f.err = m.exchange(ctx, f, why)
+		t, err = x.obtain(ctx)
 	} else {
-		f.tokens, f.err = m.reread(ctx, f)
+		t, err = m.reread(ctx, f)
 	}
 	ended = true
-}
-
-// crashed is the error of a flight that a panic with the value r ended, or runtime.Goexit with nil.
-func (m *member) crashed(ctx context.Context, r any) error {
-	if r == nil {
-		return fmt.Errorf("reauth: refresh %s: the refresher ended its goroutine", m)
-	}
-	m.group.pool.logPanic(ctx, m)
-	return fmt.Errorf("reauth: refresh %s: the refresher panicked: %v", m, redactPanic(r))
-}
-
-// settle ends a flight: all callers that wait get its outcome, and the observer is told.
-func (m *member) settle(ctx context.Context, f *flight, why cause) {
-	if f.err == nil && f.tokens == nil {
-		f.err = errNothingNewer
-	}
-	m.landed(f, why)
-	// An observer may end the goroutine. It finds no flight under way, and need not wait for this
-	// one.
-	defer close(f.done)
-	if isWorthTelling(f) {
-		f.tell = append(f.tell, Event{Type: RefreshFailed, Reason: failureReason(f.err), Err: f.err})
-	}
-	for _, e := range f.tell {
-		if e.ID == "" {
-			e.Provider, e.ID = m.group.name, m.id
-		}
-		m.group.pool.emit(ctx, e)
-	}
-}
-
-// isWorthTelling reports whether the flight failed in a way that is news: not when a static key was
-// only looked up in the store.
-func isWorthTelling(f *flight) bool {
-	var followed *followedError
-	return f.err != nil && (f.exchange && !errors.Is(f.err, ErrNotRefreshable) || errors.As(f.err, &followed))
 }

@@ -3,8 +3,10 @@ package reauth
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reauth-go/reauth/internal/vendors"
@@ -22,19 +24,27 @@ func (p *Pool) Refresh(ctx context.Context, provider, id string) error {
 		return err
 	}
 	_, err = m.renew(ctx, m.tokens.Load(), forced)
-	if err == ErrNotRefreshable { //nolint:errorlint // one that names the credential is not named again
+	if namesNobody(err) {
 		err = fmt.Errorf("reauth: refresh %s: %w", m, err)
 	}
 	return err
 }
 
+// namesNobody reports whether err calls a credential not refreshable without a name.
+func namesNobody(err error) bool {
+	var followed *followedError
+	return errors.Is(err, ErrNotRefreshable) && !errors.As(err, &followed)
+}
+
 // Token returns a usable credential of the provider, as a request would get it: refreshed in the
 // background when it is about to expire, and before Token returns when it has expired. A pin or an
-// affinity in ctx is honoured. Tell the pool with Report what came of it.
+// affinity in ctx is honoured. Tell the pool with Report what came of it. Where no credential has an
+// access token, its error tells of each why it could not be renewed.
 func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 	name := vendors.Canonical(provider)
 	g := p.group(name)
 	var tried []*member
+	var why []error
 	for {
 		now := time.Now()
 		p.checkStore(ctx, now)
@@ -42,19 +52,35 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 			p.awaitLook(ctx, now)
 		}
 		m := g.choose(nil, now, routingFrom(ctx), tried)
-		if m == nil {
+		switch {
+		case m == nil && len(why) > 0:
+			return Credential{}, fmt.Errorf("reauth: token: no credential of %s has an access token: %w", name, joined(why))
+		case m == nil:
 			return Credential{}, fmt.Errorf("reauth: token: the pool has no usable credential of %s; Add one", name)
 		}
 		t, err := m.ready(ctx, m.tokens.Load(), now)
-		if err != nil {
+		switch {
+		case isCallerError(err):
 			return Credential{}, err
-		}
-		if t.cred.AccessToken != "" {
+		case t.cred.AccessToken != "":
 			return t.cred.clone(), nil
 		}
-		tried = append(tried, m)
+		tried, why = append(tried, m), append(why, fmt.Errorf("%q: %w", m.id, cmp.Or(err, errNothingNewer)))
 	}
 }
+
+// joined is several errors in one line.
+type joined []error
+
+func (j joined) Error() string {
+	texts := make([]string, len(j))
+	for i, err := range j {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (j joined) Unwrap() []error { return j }
 
 // Report tells the pool how a credential got by Token fared, as Classify or ClassifyError judged
 // it. accessToken is the one that was used: when it has been replaced meanwhile, nothing happens. A

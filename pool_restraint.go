@@ -14,6 +14,10 @@ type restraint struct {
 	futile rest // an exchange brought tokens that were refused to the request that had asked for them
 
 	notRefreshable bool // the refresher called the present tokens a static key
+
+	// goingOn is why those who waited for an exchange were let go while its refresher goes on; nil: no
+	// refresher does. One at a time is called for a credential, whatever its tokens are by now.
+	goingOn error
 }
 
 // rest is one reason why renewals rest: of which tokens, why, how often in a row, and until when.
@@ -36,6 +40,7 @@ const (
 	futileRest = 10 * time.Second // doubling, at most longestRest
 	failedRest = time.Second      // doubling, at most failedMost
 	failedMost = time.Minute
+	unsentMost = 5 * time.Second  // of one whose request was provably not sent: the network may be back any time
 	earlyRest  = 30 * time.Second // doubling, at most longestRest
 
 	longestRest  = 5 * time.Minute
@@ -56,12 +61,13 @@ func (r *restraint) decide(t *tokens, hasRefresher bool, why cause, now time.Tim
 // mayExchange is the first half of decide:
 //
 //	no refresher, no refresh token, or a static key   no
+//	the refresher of an earlier exchange goes on      no
 //	refused, unproven                                 10 min after the exchange that brought t
 //	refused, and the last exchange was futile         when the rest of that is over
 //	otherwise                                         yes
 func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now time.Time) bool {
 	switch {
-	case !hasRefresher || !t.refreshable() || r.notRefreshable:
+	case !hasRefresher || !t.refreshable() || r.notRefreshable || r.goingOn != nil:
 		return false
 	case why == rejected && t.unproven():
 		return t.age(now) >= unprovenRest
@@ -76,6 +82,8 @@ func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now tim
 //	no failure, or one of other tokens or of the other way   nil
 //	the grant is dead                                        its error, until the tokens change
 //	forced by the user                                       nil
+//	this one is early, and the failed one got no answer      its error: the refresh token may be spent,
+//	                                                         and the access token lives
 //	the failed one was early, this one is not                nil: more is at stake now
 //	otherwise                                                its error, until the rest is over
 func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) error {
@@ -84,6 +92,8 @@ func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) 
 	case last.err == nil || last.of != t || last.exchange != exchange:
 		return nil
 	case isPermanent(last.err):
+		return last.err
+	case why == early && isSilent(last.err):
 		return last.err
 	case why == forced, last.early && why != early:
 		return nil
@@ -94,7 +104,8 @@ func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) 
 }
 
 // fail notes that a renewal of t brought no new tokens. The rest doubles with each failure of the
-// same tokens, and is no shorter than the token endpoint asks for.
+// same tokens, and is no shorter than the token endpoint asks for. It is short when the request was
+// not sent.
 func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now time.Time) {
 	times := int32(0)
 	if r.failed.of == t && r.failed.exchange == exchange {
@@ -108,6 +119,9 @@ func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now tim
 	var re *RefreshError
 	if errors.As(err, &re) {
 		d = max(d, min(re.RetryAfter, longestAsked))
+	}
+	if isUnsent(err) {
+		d = min(d, unsentMost)
 	}
 	r.failed = rest{of: t, err: err, times: times + 1, until: now.Add(d), exchange: exchange, early: why == early}
 	r.notRefreshable = r.notRefreshable || errors.Is(err, ErrNotRefreshable)
@@ -130,9 +144,29 @@ func (r *restraint) endFutile() { r.futile.times, r.futile.until = 0, time.Time{
 // replaced forgets what was about the tokens before.
 func (r *restraint) replaced() { r.failed, r.notRefreshable = rest{}, false }
 
+// pardoned returns what is left when a person lifts all restraint.
+func (r *restraint) pardoned() *restraint {
+	if r == nil || r.goingOn == nil {
+		return nil
+	}
+	return &restraint{goingOn: r.goingOn}
+}
+
 // whyNot explains a renewal that cannot spend the refresh token and has nowhere else to look.
 func (r *restraint) whyNot(t *tokens, hasRefresher bool) error {
-	if !hasRefresher || !t.refreshable() || r != nil && r.notRefreshable {
+	if r == nil {
+		r = new(restraint)
+	}
+	switch {
+	case r.goingOn != nil:
+		return r.goingOn
+	case r.failed.of == t && isPermanent(r.failed.err):
+		return r.failed.err
+	case !t.refreshable():
+		return errNoRefreshToken
+	case !hasRefresher:
+		return errNoRefresher
+	case r.notRefreshable:
 		return ErrNotRefreshable
 	}
 	return errUnproven

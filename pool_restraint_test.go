@@ -1,7 +1,9 @@
 package reauth
 
 import (
+	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -16,6 +18,10 @@ func TestRestraintDecides(t *testing.T) {
 		refused = errors.New("the token endpoint is away")
 		dead    = &RefreshError{Code: "invalid_grant", Permanent: true}
 		busy    = &RefreshError{Status: 429, RetryAfter: 90 * time.Second}
+		away    = &RefreshError{Err: newRedactedError(&unsentError{errors.New("no route to host")})}
+		noName  = &net.DNSError{Err: "no such host"}
+		hangs   = errors.New("the refresher hangs")
+		silent  = &RefreshError{Err: newRedactedError(context.DeadlineExceeded)}
 		pair    = func() *tokens {
 			return newTokens(Entry{Credential: Credential{AccessToken: "a", RefreshToken: "r"}}, fromLogin, start)
 		}
@@ -152,6 +158,51 @@ func TestRestraintDecides(t *testing.T) {
 			exchange: true,
 		},
 		{
+			name:   "not sent, often: 5 s at most",
+			tokens: pair, before: func(r *restraint, x *tokens) {
+				for range 40 {
+					r.fail(x, true, expired, away, start)
+				}
+			}, why: expired, after: 5 * time.Second, exchange: true,
+		},
+		{
+			name:   "not sent, often: it rests all the same",
+			tokens: pair, before: func(r *restraint, x *tokens) {
+				for range 40 {
+					r.fail(x, true, expired, away, start)
+				}
+			}, why: expired, after: 5*time.Second - 1, exchange: true, rests: away,
+		},
+		{
+			name:   "not sent by a program's refresher",
+			tokens: pair, before: failed(early, noName), why: early, after: 5 * time.Second,
+			exchange: true,
+		},
+		{
+			name:   "no answer, early",
+			tokens: pair, before: failed(early, silent), why: early, after: time.Hour,
+			exchange: true, rests: silent,
+		},
+		{name: "no answer, expired", tokens: pair, before: failed(early, silent), why: expired, exchange: true},
+		{name: "no answer, rejected", tokens: pair, before: failed(early, silent), why: rejected, exchange: true},
+		{name: "no answer, forced", tokens: pair, before: failed(early, silent), why: forced, exchange: true},
+		{
+			name:   "no answer to one that was forced, early",
+			tokens: pair, before: failed(forced, silent), why: early, after: time.Hour,
+			exchange: true, rests: silent,
+		},
+		{
+			name: "the refresher of an earlier exchange goes on", tokens: pair, why: forced,
+			before: func(r *restraint, _ *tokens) { r.goingOn = hangs },
+		},
+		{
+			name: "it goes on, and the tokens are new", tokens: pair, why: expired,
+			before: func(r *restraint, _ *tokens) {
+				r.goingOn = hangs
+				r.replaced()
+			},
+		},
+		{
 			name:   "failed early, early again",
 			tokens: pair, before: failed(early, refused), why: early, after: earlyRest - 1,
 			exchange: true, rests: refused,
@@ -206,4 +257,31 @@ func TestRestraintDecides(t *testing.T) {
 			require.Equal(t, c.rests, rests)
 		})
 	}
+}
+
+// Each row is one reason why nothing can be exchanged; of two the more telling one is given.
+func TestRestraintSaysWhyNot(t *testing.T) {
+	key := newTokens(Entry{Credential: Credential{AccessToken: "k"}}, fromLogin, time.Now())
+	pair := newTokens(Entry{Credential: Credential{AccessToken: "a", RefreshToken: "r"}}, fromLogin, time.Now())
+	hangs, dead := errors.New("the refresher hangs"), &RefreshError{Code: "invalid_grant", Permanent: true}
+	for _, c := range []struct {
+		r           *restraint
+		t           *tokens
+		noRefresher bool
+		want        error
+	}{
+		{nil, key, false, errNoRefreshToken},
+		{nil, key, true, errNoRefreshToken},
+		{nil, pair, true, errNoRefresher},
+		{nil, pair, false, errUnproven},
+		{&restraint{notRefreshable: true}, pair, false, ErrNotRefreshable},
+		{&restraint{failed: rest{of: pair, err: dead}}, pair, false, dead},
+		{&restraint{failed: rest{of: key, err: dead}}, pair, false, errUnproven},
+		{&restraint{failed: rest{of: pair, err: dead}, goingOn: hangs}, pair, false, hangs},
+	} {
+		require.Equal(t, c.want, c.r.whyNot(c.t, !c.noRefresher))
+	}
+	require.Nil(t, (*restraint)(nil).pardoned())
+	require.Nil(t, (&restraint{failed: rest{of: pair, err: dead}}).pardoned())
+	require.Equal(t, &restraint{goingOn: hangs}, (&restraint{goingOn: hangs, failed: rest{of: pair, err: dead}}).pardoned())
 }

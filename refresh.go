@@ -14,9 +14,14 @@ import (
 
 // Refresher obtains new tokens for a credential. The pool takes the tokens, Expiry, AccountID and
 // Metadata from its result; a field that the result leaves empty stays as it was. One goroutine at
-// a time calls it for a credential. Its context ends at the deadline of the exchange, which is no
-// request's. Meanwhile the credential is claimed in the store, so a Refresher must not call the
-// pool.
+// a time calls it for a credential. Meanwhile the credential is claimed in the store, so a Refresher
+// must not call the pool.
+//
+// Its context ends at the deadline of the exchange, after 30 s, and is no request's. A Refresher
+// must return then. Of one that goes on, those who wait are let go, with a *RefreshError that names
+// it and whose Code is refresher_hangs. It is not called again before it returns, and a pair that it
+// brings late is saved. But the claim on the credential ends 10 s after the deadline; then another
+// process may spend the same refresh token.
 //
 // An error that is not a *RefreshError counts as temporary. The pool looks at a credential returned
 // beside an error too: it keeps a refresh token there that differs from the one given, because the
@@ -44,7 +49,7 @@ var ErrNotRefreshable = errors.New("reauth: not refreshable")
 // printable and without tokens.
 type RefreshError struct {
 	Provider    string
-	Code        string        // RFC 6749 §5.2's error, or the provider's own code
+	Code        string        // RFC 6749 §5.2's error, the provider's own code, or one of ours
 	Description string        // RFC 6749 §5.2's error_description, or the provider's message
 	Status      int           // of the answer; 0: there was none
 	Permanent   bool          // the grant is dead: a new login is needed
@@ -88,11 +93,6 @@ func isPermanent(err error) bool {
 	var re *RefreshError
 	return errors.As(err, &re) && re.Permanent
 }
-
-// refusedKey marks the context of an exchange for an access token that the provider has refused
-// already. If an answer is lost then, the refresher may repeat the exchange: the old token is worth
-// nothing any more.
-type refusedKey struct{}
 
 // OAuth2Config describes a token endpoint. The zero value of a field is the default;
 // BuiltinRefresher has the provider's.

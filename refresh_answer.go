@@ -52,11 +52,15 @@ type answerRules struct {
 	temporary func(a *tokenAnswer) bool
 }
 
-// read takes in a body. A body that is neither JSON nor a form leaves the answer empty.
-func (a *tokenAnswer) read(body []byte) {
+// read takes in a body. A body that is neither JSON, nor a form, nor a code leaves the answer empty.
+// more are codes that this endpoint has beside those that are known.
+func (a *tokenAnswer) read(body []byte, more ...string) {
 	kind, _, _ := mime.ParseMediaType(a.header.Get("Content-Type")) // malformed: JSON is tried
 	trimmed := strings.TrimSpace(string(body))
-	switch {
+	switch code := cmp.Or(loosejson.Text(body), trimmed); {
+	case a.isCode(code, more): // whatever the content type says: nothing else looks like it
+		a.Code, a.failed = code, true
+		return
 	case strings.HasPrefix(trimmed, "<"):
 		a.html = true
 		return
@@ -78,6 +82,16 @@ func (a *tokenAnswer) read(body []byte) {
 	a.readError()
 }
 
+// isCode reports whether a body is nothing but a code by which a token endpoint refuses: one of RFC
+// 6749 §5.2, or of a dead grant. Only the two statuses of such a refusal count.
+func (a *tokenAnswer) isCode(body string, more []string) bool {
+	if a.status != http.StatusBadRequest && a.status != http.StatusUnauthorized {
+		return false
+	}
+	lower := strings.ToLower(body)
+	return slices.Contains(refusalCodes, lower) || slices.Contains(deadGrantCodes, lower) || slices.Contains(more, body)
+}
+
 // readForm takes in a body in the form application/x-www-form-urlencoded, which GitHub's endpoint
 // answers with.
 func (a *tokenAnswer) readForm(s string) {
@@ -93,10 +107,13 @@ func (a *tokenAnswer) readForm(s string) {
 	a.failed = a.Code != ""
 }
 
-// readError finds code and description. "error" is a string (RFC 6749 §5.2), or an object with
-// code, type and message (an API's error).
+// readError finds code and description. "error" is a string (RFC 6749 §5.2), an object with code,
+// type and message (an API's error), or a sentence beside "code" (xAI's API).
 func (a *tokenAnswer) readError() {
 	a.Code, a.Description = loosejson.Text(a.raw["error"]), loosejson.Text(a.raw["error_description"])
+	if code := loosejson.Text(a.raw["code"]); code != "" && strings.Contains(a.Code, " ") {
+		a.Code, a.Description = code, cmp.Or(a.Description, a.Code)
+	}
 	var nested map[string]json.RawMessage
 	for _, key := range []string{"error", "detail"} {
 		if json.Unmarshal(a.raw[key], &nested) == nil && nested != nil {
@@ -124,6 +141,11 @@ func (a *tokenAnswer) nested(key, member string) json.RawMessage {
 	var m map[string]json.RawMessage
 	_ = json.Unmarshal(a.raw[key], &m) // no object: no member
 	return m[member]
+}
+
+// refusalCodes are those of RFC 6749 §5.2 that say nothing against the grant.
+var refusalCodes = []string{
+	"invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
 }
 
 // deadGrantCodes are the codes by which token endpoints say that a grant is dead: RFC 6749's, and

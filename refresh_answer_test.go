@@ -96,6 +96,40 @@ func TestWhichRefusalsArePermanent(t *testing.T) {
 	}
 }
 
+// Some endpoints answer with nothing but the code. It means what it means inside of JSON.
+func TestBodyThatIsACode(t *testing.T) {
+	const form = "application/x-www-form-urlencoded"
+	w := newTokenWire(nil)
+	r := exampleRefresher(w, reauth.OAuth2Config{Permanent: []string{"example_dead"}})
+	refused := func(status int, body string, kind string) *reauth.RefreshError {
+		w.RegisterNoResponder(says(status, body, "Content-Type", kind))
+		_, err := r.Refresh(context.Background(), exampleLogin())
+		return refreshError(t, err)
+	}
+	for _, code := range []string{
+		"invalid_grant", "INVALID_GRANT", "refresh_token_reused", "example_dead", // dead
+		"invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope",
+	} {
+		for _, status := range []int{400, 401} {
+			twin := refused(status, fmt.Sprintf(`{"error":%q}`, code), "application/json")
+			for _, kind := range []string{"text/plain; charset=utf-8", "text/html", "application/json", form, ""} {
+				for _, body := range []string{code, " " + code + "\r\n", `"` + code + `"`} {
+					assert.Equal(t, twin, refused(status, body, kind), "%d %s %q", status, kind, body)
+				}
+			}
+		}
+		for _, status := range []int{200, 403, 404, 429, 500} {
+			assert.False(t, refused(status, code, "text/plain").Permanent, "%d %s", status, code)
+		}
+	}
+	for _, body := range []string{"unauthorized", "Unauthorized", "invalid_grant invalid_grant", "<p>invalid_grant</p>", ""} {
+		for _, status := range []int{400, 401} {
+			re := refused(status, body, "text/plain")
+			assert.Equal(t, []any{"", false}, []any{re.Code, re.Permanent}, "%d %s", status, body)
+		}
+	}
+}
+
 // The endpoint has answered. So the refresher does not repeat the exchange, and the pool keeps the
 // pair.
 func TestWhatARefusalSays(t *testing.T) {
@@ -128,7 +162,16 @@ func TestWhatARefusalSays(t *testing.T) {
 			want:   reauth.RefreshError{Status: 403, Description: "Bad credentials"},
 		},
 		"plain text": {
-			answer: says(400, `invalid_grant`, "Content-Type", "text/plain"), want: reauth.RefreshError{Status: 400},
+			answer: says(400, `invalid_grant`, "Content-Type", "text/plain"),
+			want:   reauth.RefreshError{Status: 400, Code: "invalid_grant", Permanent: true},
+		},
+		"plain text that says more": {
+			answer: says(400, `invalid_grant: no such token`, "Content-Type", "text/plain"),
+			want:   reauth.RefreshError{Status: 400},
+		},
+		"a sentence beside its code": {
+			answer: says(403, `{"code":"permission-denied","error":"Your plan has no access."}`),
+			want:   reauth.RefreshError{Status: 403, Code: "permission-denied", Description: "Your plan has no access."},
 		},
 		"no body":        {says(403, ``), reauth.RefreshError{Status: 403}},
 		"half of a body": {says(400, `{"error":"invalid_grant`), reauth.RefreshError{Status: 400}},

@@ -131,7 +131,10 @@ func minimaxQuirks(g *grant, _ vendors.Vendor) {
 			a.failed = true
 		}
 		msg := loosejson.Text(a.nested("base_resp", "status_msg"))
-		if a.Code == "" && (a.failed || a.status != http.StatusOK) {
+		switch {
+		case a.Code != "":
+			a.Description = cmp.Or(a.Description, msg)
+		case a.failed, a.status != http.StatusOK:
 			a.Code = msg
 		}
 		a.readExpiredIn()
@@ -157,14 +160,19 @@ func (a *tokenAnswer) readExpiredIn() {
 	}
 }
 
-// xaiQuirks: a 403 is about the account's tier. A new login does not help, and the grant is not
-// dead.
+// xaiQuirks: a 403 is about the account's tier, whatever its code. A new login does not help, and the
+// grant is not dead.
 func xaiQuirks(g *grant, _ vendors.Vendor) {
 	g.temporary = func(a *tokenAnswer) bool { return a.status == http.StatusForbidden }
 	g.read = func(a *tokenAnswer) {
-		if a.status == http.StatusForbidden && a.Code == "" {
-			a.Code, a.Description = "tier_denied", "the account's tier has no access; a new login does not change that"
+		if a.status != http.StatusForbidden {
+			return
 		}
+		why := "the account's tier has no access; a new login does not change that, an API key may"
+		if a.Description != "" {
+			why += ": " + a.Description
+		}
+		a.Code, a.Description = cmp.Or(a.Code, "tier_denied"), why
 	}
 }
 

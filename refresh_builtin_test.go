@@ -417,6 +417,12 @@ func TestBuiltinRefusals(t *testing.T) {
 			answer:   says(403, `{"error":"invalid_grant","error_description":"Access denied"}`),
 			code:     "invalid_grant",
 		},
+		"MiniMax, in plain text": {
+			provider:  "minimax-oauth",
+			answer:    says(401, `invalid_grant`, "Content-Type", "text/plain"),
+			code:      "invalid_grant",
+			permanent: true,
+		},
 		"MiniMax, dead in a 200": {
 			provider: "minimax-oauth",
 			answer: says(200, `{"status":"error",`+
@@ -467,6 +473,39 @@ func TestBuiltinRefusals(t *testing.T) {
 			re := refreshError(t, pool.Refresh(context.Background(), login.Provider, "me"))
 			assert.Equal(t, []any{c.provider, c.code, c.permanent}, []any{re.Provider, re.Code, re.Permanent})
 			assert.Equal(t, tokens(login), tokens(heldBy(t, pool, login)), "the pool keeps the pair")
+		})
+	}
+}
+
+// An endpoint may explain its code, and so do we where we know better. The explanation is kept.
+func TestWhatBuiltinRefusalsExplain(t *testing.T) {
+	const tier = "the account's tier has no access; a new login does not change that, an API key may"
+	for name, c := range map[string]struct {
+		provider, answer  string
+		code, description string
+	}{
+		"xAI, without a word":   {"xai-oauth", ``, "tier_denied", tier},
+		"xAI, a code":           {"xai-oauth", `{"error":"access_denied"}`, "access_denied", tier},
+		"xAI, as RFC 6749 says": {"xai-oauth", `{"error":"invalid_grant","error_description":"no"}`, "invalid_grant", tier + ": no"},
+		"xAI, as its API says": {
+			"xai-oauth", `{"code":"permission-denied","error":"Upgrade to Heavy."}`, "permission-denied", tier + ": Upgrade to Heavy.",
+		},
+		"MiniMax, a code": {
+			"minimax-oauth", `{"error":"access_denied","base_resp":{"status_code":5,"status_msg":"no such plan"}}`,
+			"access_denied", "no such plan",
+		},
+		"Codex": {
+			"openai-codex", `{"error":{"code":"unsupported_country_region_territory","message":"not here"}}`,
+			"unsupported_country_region_territory", "not here",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newTokenWire(says(403, c.answer))
+			w.RegisterResponder("GET", xaiDiscoveryURL, discovers(xaiTokenURL))
+			_, err := builtinOver(t, w, c.provider, reauth.OAuth2Config{}).Refresh(context.Background(), loginAt(c.provider))
+			re := refreshError(t, err)
+			assert.Equal(t, []string{c.code, c.description}, []string{re.Code, re.Description})
+			assert.False(t, re.Permanent)
 		})
 	}
 }

@@ -41,12 +41,11 @@ func newTokenClient(cfg OAuth2Config) *retryablehttp.Client {
 // ownTokenClient makes the default client. It keeps no connection: exchanges are hours apart.
 func ownTokenClient() *http.Client {
 	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 20 * time.Second,
-		ForceAttemptHTTP2:     true,
-		DisableKeepAlives:     true,
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 10 * time.Second,
+		ForceAttemptHTTP2:   true,
+		DisableKeepAlives:   true,
 	}
 	return &http.Client{Transport: t, Timeout: exchangeTimeout}
 }
@@ -125,14 +124,27 @@ func (t *sendTrace) unsent(err error) bool {
 	return t.looked && !t.gotten
 }
 
-// unsentError is the error of a request that provably did not leave.
+// errUnsent is matched by the error of a request that provably did not leave: no token was spent.
+var errUnsent = errors.New("the request was not sent")
+
+// unsentError is such an error.
 type unsentError struct{ err error }
 
-func (e *unsentError) Error() string { return e.err.Error() }
-func (e *unsentError) Unwrap() error { return e.err }
+func (e *unsentError) Error() string        { return e.err.Error() }
+func (e *unsentError) Unwrap() error        { return e.err }
+func (e *unsentError) Is(target error) bool { return target == errUnsent }
 
-// isUnsent reports whether err proves that the request never left, so that no token was spent.
+// isUnsent reports whether err proves that the request never left, so that no token was spent. A
+// user's refresher may return net's own error.
 func isUnsent(err error) bool {
-	var u *unsentError
-	return errors.As(err, &u)
+	var op *net.OpError
+	var name *net.DNSError
+	return errors.Is(err, errUnsent) || errors.As(err, &op) && op.Op == "dial" || errors.As(err, &name)
+}
+
+// isSilent reports whether err says that there was no answer in time to a request that may have been
+// sent.
+func isSilent(err error) bool {
+	var slow interface{ Timeout() bool }
+	return !isUnsent(err) && errors.As(err, &slow) && slow.Timeout()
 }

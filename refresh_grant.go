@@ -20,7 +20,6 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/reauth-go/reauth/internal/vendors"
-	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // version is what token requests give as ours in User-Agent.
@@ -31,10 +30,12 @@ const version = "0.1.0"
 //
 // Only a definite refusal, such as invalid_grant, is Permanent. 429, 5xx, a page of HTML, a
 // time-out or a success without access token are temporary. A request that was provably not sent,
-// or was answered with 429, is repeated. Any other request without an answer, or with a 5xx, is
-// repeated once, within 2 s, and only when the access token has been refused already: to repeat an
-// exchange spends a rotating refresh token twice. Answers are bounded at 1 MiB and redirects
-// refused.
+// or was answered with 429, is repeated. Answers are bounded at 1 MiB and redirects refused.
+//
+// To repeat any other request may spend a rotating refresh token twice, which some providers forgive
+// for a few seconds. So a pool repeats it once, at once, when the connection broke, the answer was a
+// 5xx, or the machine slept meanwhile; and after 20 s without an answer, when the access token has
+// expired or was refused. Pool.Refresh of a token that still lives repeats nothing.
 func OAuth2Refresher(cfg OAuth2Config) Refresher {
 	return &grant{cfg: cfg, endpoints: []string{cfg.TokenURL}}
 }
@@ -135,15 +136,13 @@ func serverOf(address string) string {
 func (g *grant) exchange(
 	ctx context.Context, endpoint string, c Credential,
 ) (got Credential, elsewhere bool, err error) {
-	a, err := g.ask(ctx, endpoint, c)
-	if refused, _ := ctx.Value(refusedKey{}).(bool); refused && isLost(a, err) && wait.For(ctx, time.Second) {
-		a, err = g.ask(ctx, endpoint, c)
-	}
+	ask := func(ctx context.Context) (*tokenAnswer, error) { return g.ask(ctx, endpoint, c) }
+	a, lost, err := askAgain(ctx, ask, isLost)
 	if err != nil {
-		return Credential{}, isUnsent(err), g.failure(c, err)
+		return Credential{}, !lost && isUnsent(err), g.failure(c, err)
 	}
 	if a.status == http.StatusNotFound {
-		return Credential{}, true, a.refusal(c, g.rules())
+		return Credential{}, !lost, a.refusal(c, g.rules())
 	}
 	got, err = a.credential(c, g.rules(), time.Now())
 	return got, false, err
@@ -183,7 +182,7 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
 	a := &tokenAnswer{status: resp.StatusCode, header: resp.Header}
-	a.read(body)
+	a.read(body, g.cfg.Permanent...)
 	if g.read != nil {
 		g.read(a)
 	}
@@ -198,7 +197,18 @@ func (g *grant) do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.client.Do(r)
+	resp, err := g.client.Do(r)
+	return resp, withoutURL(err)
+}
+
+// withoutURL takes out of an error of http.Client the URL, which may hold what does not belong into
+// a log.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return fmt.Errorf("%s: %w", u.Op, u.Err)
+	}
+	return err
 }
 
 // setHeaders sets our User-Agent, and the headers that the configuration adds or replaces.
@@ -233,10 +243,6 @@ func (g *grant) failure(c Credential, err error) error {
 	var re *RefreshError
 	if errors.As(err, &re) {
 		return err
-	}
-	var u *url.Error // its URL may hold what does not belong into a log
-	if errors.As(err, &u) {
-		err = fmt.Errorf("%s: %w", u.Op, u.Err)
 	}
 	secrets := secretsOf(c, g.cfg.ClientSecret)
 	return &RefreshError{Provider: cmp.Or(g.provider, c.Provider), Err: newRedactedError(err, secrets...)}
@@ -293,24 +299,56 @@ func encodeParams(params map[string]string, asJSON bool) (kind string, body []by
 
 // TokenSourceRefresher refreshes through golang.org/x/oauth2. It calls f anew for each refresh. f
 // must return a source that does not hand out a cached token, such as Config.TokenSource with the
-// credential's refresh token and no access token. f gets the context of the exchange; a source that
-// ignores its end holds the credential's claim until it returns.
+// credential's refresh token and no access token. f gets the context of the exchange, which the
+// source should use: the exchange ends with it. An exchange whose answer was lost is repeated as
+// OAuth2Refresher repeats it, with another call of f.
 //
 // Set Endpoint.AuthStyle: to find out the style, x/oauth2 posts the refresh token a second time
 // after any failure. Give it, by oauth2.HTTPClient, a client that refuses redirects: its own client
 // follows them with the token.
 func TokenSourceRefresher(f func(context.Context, Credential) oauth2.TokenSource) Refresher {
-	return RefresherFunc(func(ctx context.Context, c Credential) (Credential, error) {
-		src := f(ctx, c)
-		if src == nil {
-			return Credential{}, ErrNotRefreshable
-		}
-		t, err := src.Token()
-		if err != nil {
-			return Credential{}, fromOAuth2(c, err)
-		}
-		return Credential{AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, Expiry: t.Expiry}, nil
-	})
+	return tokenSource(f)
+}
+
+// tokenSource is a TokenSourceRefresher.
+type tokenSource func(context.Context, Credential) oauth2.TokenSource
+
+// Refresh implements Refresher.
+func (f tokenSource) Refresh(ctx context.Context, c Credential) (Credential, error) {
+	ask := func(ctx context.Context) (*oauth2.Token, error) { return f.ask(ctx, c) }
+	t, _, err := askAgain(ctx, ask, isLostToOAuth2)
+	switch {
+	case errors.Is(err, ErrNotRefreshable):
+		return Credential{}, ErrNotRefreshable
+	case err != nil:
+		return Credential{}, fromOAuth2(c, err)
+	}
+	return Credential{AccessToken: t.AccessToken, RefreshToken: t.RefreshToken, Expiry: t.Expiry}, nil
+}
+
+// ask asks a new source.
+func (f tokenSource) ask(ctx context.Context, c Credential) (*oauth2.Token, error) {
+	trace := new(sendTrace)
+	src := f(trace.context(ctx), c)
+	if src == nil {
+		return nil, ErrNotRefreshable
+	}
+	t, err := src.Token()
+	if err != nil && trace.unsent(err) {
+		err = &unsentError{err}
+	}
+	return t, err
+}
+
+// isLostToOAuth2 is isLost for x/oauth2. Of its errors only http.Client's is about an answer that
+// did not come.
+func isLostToOAuth2(_ *oauth2.Token, err error) bool {
+	var retrieve *oauth2.RetrieveError
+	if errors.As(err, &retrieve) {
+		return retrieve.Response != nil && retrieve.Response.StatusCode >= 500
+	}
+	var sent *url.Error
+	return errors.As(err, &sent) && !isUnsent(err)
 }
 
 // fromOAuth2 reads x/oauth2's error as our own.

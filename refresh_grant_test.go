@@ -296,75 +296,52 @@ func TestOnlyWhatWasNotSentIsRepeated(t *testing.T) {
 	}
 }
 
-// The answer to an exchange is lost: the endpoint may have spent the refresh token. If the API has
-// refused the access token, the refresher repeats the exchange once, within 2 s, because the
-// credential cannot serve without new tokens. In the other cases the access token still serves, and
-// the refresher does not take the risk of a second exchange.
-func TestLostExchangeIsRepeatedOnceForARefusedToken(t *testing.T) {
-	ways := map[string]func(*testing.T, *reauth.Pool) error{
-		"refused": func(_ *testing.T, pool *reauth.Pool) error {
-			rejected := reauth.Verdict{Kind: reauth.Rejected}
-			return pool.Report(context.Background(), "example", "me", "at-EXAMPLE-old", rejected)
-		},
-		"asked for": func(_ *testing.T, pool *reauth.Pool) error {
-			return pool.Refresh(context.Background(), "example", "me")
-		},
-		"expired": func(t *testing.T, pool *reauth.Pool) error {
-			_, err := pool.Token(context.Background(), "example")
-			require.NoError(t, err, "the pool hands out the expired token")
-			return nil
-		},
+// The network is away for ten minutes, and a program asks every 3 s. Nothing was sent meanwhile, so
+// the token is had within 5 s of the network's return, whatever failed, and whichever refresher.
+func TestNetworkThatIsAwayDelaysLittle(t *testing.T) {
+	failures := map[string]error{
+		"dial": &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ENETUNREACH},
+		"DNS":  &net.DNSError{Err: "no such host", Name: "auth.example.com"},
 	}
-	for name, c := range map[string]struct {
-		answers   inOrder
-		refused   []time.Duration // when it sends, after a refusal of the access token
-		otherwise []time.Duration // when it sends, for another reason
-		permanent bool            // after a refusal
-		rotated   bool            // after a refusal
-	}{
-		"no answer":           {inOrder{lost}, ms(0, 1000), ms(0), false, false},
-		"no answer, then one": {inOrder{lost, says(200, newPair)}, ms(0, 1000), ms(0), false, true},
-		"no answer, then dead": {
-			answers:   inOrder{lost, says(400, `{"error":"invalid_grant"}`)},
-			refused:   ms(0, 1000),
-			otherwise: ms(0),
-			permanent: true,
-		},
-		"unavailable":                   {inOrder{says(503, ``)}, ms(0, 1000), ms(0), false, false},
-		"unavailable, then not":         {inOrder{says(503, ``), says(200, newPair)}, ms(0, 1000), ms(0), false, true},
-		"a dead grant":                  {inOrder{says(400, `{"error":"invalid_grant"}`)}, ms(0), ms(0), true, false},
-		"a page":                        {inOrder{says(200, `<html>`)}, ms(0), ms(0), false, false},
-		"no connection":                 {inOrder{noDial}, ms(0, 250, 750), ms(0, 250, 750), false, false},
-		"429":                           {inOrder{says(429, ``)}, ms(0, 250, 750), ms(0, 250, 750), false, false},
-		"no answer, then no connection": {inOrder{lost, noDial}, ms(0, 1000, 1250, 1750), ms(0), false, false},
-	} {
-		for way, renew := range ways {
-			onFakeClock(t, name+", "+way, func(t *testing.T) {
-				w := newTokenWire(inTurn(c.answers...))
+	for name, failure := range failures {
+		for who, refresher := range map[string]func(*http.Client) reauth.Refresher{
+			"ours": func(c *http.Client) reauth.Refresher {
+				return reauth.OAuth2Refresher(reauth.OAuth2Config{TokenURL: exampleTokenURL, HTTPClient: c})
+			},
+			"a program's": func(c *http.Client) reauth.Refresher {
+				return reauth.RefresherFunc(func(_ context.Context, old reauth.Credential) (reauth.Credential, error) {
+					resp, err := c.Post(exampleTokenURL, "", nil)
+					if err != nil {
+						return reauth.Credential{}, err
+					}
+					return reauth.Credential{AccessToken: old.AccessToken + "+"}, resp.Body.Close()
+				})
+			},
+		} {
+			onFakeClock(t, name+", "+who, func(t *testing.T) {
+				back := time.Now().Add(10 * time.Minute)
+				dial := func(context.Context, string, string) (net.Conn, error) { return nil, failure }
+				away := &http.Transport{DialContext: dial}
+				client := &http.Client{Transport: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					if time.Now().Before(back) {
+						return away.RoundTrip(req)
+					}
+					return says(200, newPair)(req)
+				})}
 				login := exampleLogin()
-				if way == "expired" {
-					login.Expiry = time.Now().Add(-time.Hour)
+				login.Expiry = time.Now().Add(-time.Hour)
+				pool := loginPool(t, refresher(client), login)
+				for heldBy(t, pool, login).AccessToken == oldTokens[0] {
+					require.Less(t, time.Since(back), 5*time.Second)
+					time.Sleep(3 * time.Second)
 				}
-				pool := loginPool(t, exampleRefresher(w, reauth.OAuth2Config{}), login)
-				err := renew(t, pool)
-				if way != "refused" {
-					assert.Equal(t, c.otherwise, w.times())
-					return
-				}
-				assert.Equal(t, c.refused, w.times())
-				require.Equal(t, c.rotated, err == nil, "%v", err)
-				if c.rotated {
-					assert.Equal(t, newTokens, tokensIn(t, pool))
-					return
-				}
-				assert.Equal(t, c.permanent, refreshError(t, err).Permanent)
-				assert.Equal(t, oldTokens, tokensIn(t, pool))
+				assert.False(t, time.Now().Before(back))
 			})
 		}
 	}
 }
 
-// The same for a request: the connection to the token endpoint breaks while the request waits.
+// The connection to the token endpoint breaks while a request waits for new tokens.
 func TestRefusedRequestSurvivesAnExchangeCutOff(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		old, _ := r.login(t, "me")

@@ -75,6 +75,10 @@ func TestTokenSourceErrors(t *testing.T) {
 				Status: 401, Code: "refresh_token_reused", Description: "used", Permanent: true,
 			},
 		},
+		"plain text": {
+			answer: says(401, `invalid_grant`, "Content-Type", "text/plain"),
+			want:   reauth.RefreshError{Status: 401, Code: "invalid_grant", Permanent: true},
+		},
 		"the client's fault": {
 			answer: says(401, `{"error":"invalid_client"}`),
 			want:   reauth.RefreshError{Status: 401, Code: "invalid_client"},

@@ -28,6 +28,7 @@ type rig struct {
 	transport *reauth.RecoveringTransport
 	client    *http.Client
 	events    *eventLog
+	refresh   string // the refresh token of a login, where a test needs it later
 }
 
 // newRig makes a rig whose provider speaks the dialect. The fake's token endpoint refreshes its

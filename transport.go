@@ -237,10 +237,11 @@ func (c *call) ready(m *member, t *tokens, now time.Time) (*tokens, error) {
 	ctx, stop := callerContext(c.req)
 	defer stop()
 	t, err := m.ready(ctx, t, now)
-	if err != nil {
-		closeBody(c.req)
+	if !isCallerError(err) {
+		return t, nil
 	}
-	return t, err
+	closeBody(c.req)
+	return nil, err
 }
 
 // sendWithAnother goes on when the chosen credential has no access token and none can be had: with

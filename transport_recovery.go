@@ -3,6 +3,7 @@ package reauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -67,7 +68,7 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 			return r.passed(ref), nil
 		}
 		r.keep(ref)
-		next, ended := r.decide(ref.verdict)
+		next, ended := r.decide(ref)
 		if ended != nil {
 			return r.failed(ended)
 		}
@@ -87,7 +88,7 @@ func (r *recovery) look(resp *http.Response) *refusal {
 	} else {
 		ref = peek(r.ctx, resp)
 	}
-	ref.verdict = r.classify(ref)
+	ref.verdict, ref.of = r.classify(ref), r.now.member.id
 	r.emit(Event{Type: Sent, Status: resp.StatusCode, Duration: time.Since(r.sent)})
 	r.emit(Event{Type: Judged, Status: resp.StatusCode, Reason: ref.verdict.label()})
 	return ref
@@ -124,9 +125,10 @@ func detached(resp *http.Response, body []byte) *http.Response {
 }
 
 // decide does what the verdict asks for. Its error is a callerError.
-func (r *recovery) decide(v Verdict) (step, error) {
+func (r *recovery) decide(ref *refusal) (step, error) {
+	v := ref.verdict
 	if v.Kind == Rejected {
-		return r.decideRejected(v)
+		return r.decideRejected(ref)
 	}
 	if v.Kind == Exhausted || v.Kind == Forbidden { // the provider accepted the token as such
 		r.now.tokens.accepted.Store(true)
@@ -139,15 +141,16 @@ func (r *recovery) decide(v Verdict) (step, error) {
 	return next, err
 }
 
-// decideRejected looks for other tokens of the same credential before it switches.
-func (r *recovery) decideRejected(v Verdict) (step, error) {
+// decideRejected looks for other tokens of the same credential before it switches. It notes why
+// there are none.
+func (r *recovery) decideRejected(ref *refusal) (step, error) {
 	m, sent := r.now.member, r.now.tokens
 	if current := m.tokens.Load(); current.digest != sent.digest && r.now.adoptions < maxAdoptions {
 		r.now.adoptions++ // a late refusal: the tokens have been replaced, so nobody is marked
 		return r.replayWith(current)
 	}
 	if !r.maySend() { // new tokens come too late for this request, but not for the next
-		r.renewForOthers(v)
+		ref.failed = r.renewForOthers(ref.verdict)
 		return giveUp, nil
 	}
 	if r.mustWait() {
@@ -165,16 +168,30 @@ func (r *recovery) decideRejected(v Verdict) (step, error) {
 	case isCallerError(err):
 		return giveUp, err
 	}
-	r.penalize(v, err)
-	return r.switchCredential(v)
+	ref.failed = err
+	r.penalize(ref.verdict, err)
+	return r.switchCredential(ref.verdict)
 }
 
-// renewForOthers starts a renewal that this request does not wait for.
-func (r *recovery) renewForOthers(v Verdict) {
+// renewForOthers starts a renewal that this request does not wait for. Its error is why the request
+// gets its refusal.
+func (r *recovery) renewForOthers(v Verdict) error {
 	f := r.now.member.join(r.ctx, r.now.tokens, rejected)
 	if err := f.failedAtOnce(); err != nil {
 		r.penalize(v, err)
+		return err
 	}
+	return r.whyNotSent()
+}
+
+// whyNotSent is the error of a request that may not be sent again.
+func (r *recovery) whyNotSent() error {
+	if r.sends >= r.t.maxAttempts() {
+		return fmt.Errorf("%w: MaxAttempts allows no more than %d; the credential is renewed for the next request",
+			errNotReplayed, r.t.maxAttempts())
+	}
+	return fmt.Errorf("%w: its body has no GetBody and is above MaxBodyBuffer; the credential is renewed for the next "+
+		"request", errNotReplayed)
 }
 
 // penalize marks the credential, and remembers the mark until the request ends.
@@ -187,8 +204,6 @@ func (r *recovery) penalize(v Verdict, failed error) {
 // maxAdoptions bounds how often a request follows tokens that others replace faster than it can use
 // them.
 const maxAdoptions = 3
-
-var errRefusedAgain = errors.New("reauth: the tokens of this request's own refresh were refused as well")
 
 // renew returns other tokens of the credential, or why there are none. A request causes one
 // exchange per credential. When the tokens of that exchange are refused too, only the store is
@@ -245,7 +260,7 @@ func (r *recovery) switchCredential(v Verdict) (step, error) {
 			return giveUp, nil
 		}
 		t, err := m.ready(r.ctx, m.tokens.Load(), time.Now())
-		if err != nil {
+		if isCallerError(err) {
 			return giveUp, err
 		}
 		if t.cred.AccessToken == "" {
@@ -326,9 +341,19 @@ func (r *recovery) refuse() *http.Response {
 		}
 		ref.resp.Header.Set("X-Should-Retry", "false")
 	}
-	r.emit(Event{Type: GaveUp, Status: ref.resp.StatusCode, Reason: ref.verdict.label()})
+	r.emit(ref.gaveUp())
 	ref.release()
 	return ref.resp
+}
+
+// gaveUp tells that the caller gets the refusal, and why the credential could not be renewed. Of one
+// that nothing can renew, such as a key, the verdict says more than that.
+func (ref *refusal) gaveUp() Event {
+	e := Event{Type: GaveUp, ID: ref.of, Status: ref.resp.StatusCode, Reason: ref.verdict.label(), Err: ref.failed}
+	if e.Err != nil && !errors.Is(e.Err, ErrNotRefreshable) && !errors.Is(e.Err, errNotReplayed) {
+		e.Reason = failureReason(e.Err)
+	}
+	return e
 }
 
 // isFinal reports whether no quick retry can help.
@@ -351,7 +376,9 @@ func (r *recovery) failed(err error) (*http.Response, error) {
 		return nil, err
 	}
 	ref := r.kept
-	r.emit(Event{Type: GaveUp, Status: ref.resp.StatusCode, Reason: "base-failed", Err: err})
+	e := ref.gaveUp()
+	e.Reason, e.Err = "base-failed", err
+	r.emit(e)
 	ref.release()
 	return ref.resp, nil
 }
@@ -369,7 +396,7 @@ func (r *recovery) emit(e Event) {
 		return
 	}
 	e.Provider, e.Attempt = r.group.name, r.sends
-	if r.now.member != nil {
+	if e.ID == "" && r.now.member != nil {
 		e.ID = r.now.member.id
 	}
 	r.t.Pool.emit(r.req.Context(), e)

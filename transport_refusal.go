@@ -29,6 +29,8 @@ type refusal struct {
 	judged  []byte       // the part of prefix to classify; nil: all of it
 	rest    *rewind.Tape // of a body longer than prefix, still open; nil when the whole body is in memory
 	verdict Verdict
+	of      string // ID of the credential
+	failed  error  // why the tokens could not be replaced, or the request not sent again; nil: neither was tried
 }
 
 // peek reads the beginning of resp's body. A body that ends within it is closed at once, so that

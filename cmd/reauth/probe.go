@@ -264,6 +264,8 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 		s.line("%s with %q: %d after %s", what, e.ID, e.Status, ms)
 	case reauth.Judged:
 		s.line("verdict: %s", e.Reason)
+	case reauth.Refreshing:
+		s.line("refreshing %q (%s)", e.ID, e.Reason)
 	case reauth.Refreshed:
 		s.line("refreshed %q: one exchange of %s", e.ID, ms)
 	case reauth.Adopted:

@@ -204,6 +204,28 @@ func TestQwensSlowDownIsNoHiccup(t *testing.T) {
 	})
 }
 
+// Some servers answer with nothing but the code, as plain text.
+func TestBodyThatIsACode(t *testing.T) {
+	plain := func(code string) reauthtest.Fault {
+		h := http.Header{"Content-Type": {"text/plain"}}
+		return reauthtest.Fault{Answer: &reauthtest.Answer{Status: 400, Header: h, Body: code + "\n"}}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "qwen-oauth")
+		r.fake.Fail(plain("slow_down"))
+		_, err := r.run(t)
+		require.NoError(t, err)
+		assert.Equal(t, 7*time.Second, r.wire.gaps("/token")[0])
+		assert.Empty(t, r.person.notes, "it is an answer")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "qwen-oauth")
+		r.fake.Fail(plain("access_denied"))
+		_, err := r.run(t)
+		require.ErrorContains(t, err, "access_denied; consent was refused")
+	})
+}
+
 // An answer that says nothing about the login does not end it.
 func TestHiccupsDoNotEndALogin(t *testing.T) {
 	eachDevice(t, func(t *testing.T, r *rig, polls string, every time.Duration) {

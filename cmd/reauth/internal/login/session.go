@@ -169,8 +169,24 @@ func (a *answer) object(member string) *answer {
 	return o
 }
 
-// read fills a from the body of the answer.
+// isCode reports whether s is a code of RFC 6749 §5.2 or RFC 8628 §3.5. Some servers answer with one
+// of them alone.
+func isCode(s string) bool {
+	switch s {
+	case "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+		"invalid_scope", "authorization_pending", "slow_down", "access_denied", "expired_token":
+		return true
+	}
+	return false
+}
+
+// read fills a from the body of the answer. A refusal whose body is nothing but a code means what
+// the code means inside of JSON.
 func (a *answer) read(body []byte) {
+	refuses := a.status == http.StatusBadRequest || a.status == http.StatusUnauthorized
+	if code := string(bytes.TrimSpace(body)); refuses && isCode(code) {
+		body, _ = json.Marshal(map[string]string{"error": code}) // strings always encode
+	}
 	if json.Unmarshal(body, &a.raw) != nil {
 		a.raw = nil
 		return

@@ -1,0 +1,102 @@
+package reauth
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"time"
+)
+
+// run is one call of a refresher, in a goroutine of its own: a refresher may ignore the end of its
+// context, and nobody must wait for it for ever.
+type run struct {
+	refresher Refresher
+	done      chan struct{}
+
+	// What follows is set before done is closed.
+	got  Credential
+	err  error
+	took time.Duration
+}
+
+// lateClaim is how long the claim is kept for a refresher that does not return in time: while it goes
+// on, the refresh token may be spent, and its successor on the way. It ends within the longest claim
+// of a SQL store, and before others stop waiting for it.
+const lateClaim = 10 * time.Second
+
+// startRun calls the refresher of the member's provider. The call's context ends at the deadline of
+// an exchange.
+func (m *member) startRun(ctx context.Context, c Credential) *run {
+	r := &run{refresher: m.group.provider.Load().Refresher, done: make(chan struct{})}
+	began := time.Now()
+	ctx, stop := context.WithTimeout(ctx, exchangeTimeout)
+	started := m.group.pool.work.startFromWorker(func() {
+		ended := false
+		defer func() { // also after a panic, or runtime.Goexit, in the refresher
+			if !ended {
+				r.got, r.err = Credential{}, m.crashed(ctx, recover())
+			}
+			r.took = time.Since(began)
+			stop()
+			close(r.done)
+		}()
+		r.got, r.err = r.refresher.Refresh(ctx, c.clone())
+		ended = true
+	})
+	if !started {
+		stop()
+		r.err = errClosed
+		close(r.done)
+	}
+	return r
+}
+
+// endsWithin waits for the end of the run, for d at most, and reports whether it has ended.
+func (r *run) endsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-r.done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// crashed is the error of a goroutine that a panic with the value v ended, or runtime.Goexit with
+// nil.
+func (m *member) crashed(ctx context.Context, v any) error {
+	if v == nil {
+		return fmt.Errorf("reauth: refresh %s: the refresher ended its goroutine", m)
+	}
+	m.group.pool.logPanic(ctx, m)
+	return fmt.Errorf("reauth: refresh %s: the refresher panicked: %v", m, redactPanic(v))
+}
+
+// hangs is the error of those who wait for a run whose refresher ignores the end of its context.
+func (m *member) hangs(r *run) error {
+	return &RefreshError{
+		Provider: m.group.name, Code: "refresher_hangs", Err: context.DeadlineExceeded,
+		Description: fmt.Sprintf("the refresher %s has not returned %s after it was called for %q; it must return when "+
+			"its context ends, and until it returns it is not called again", nameOf(r.refresher), exchangeTimeout, m.id),
+	}
+}
+
+// nameOf names a refresher to people: a function by its name and place.
+func nameOf(r Refresher) string {
+	if g, ok := r.(*grant); ok {
+		return fmt.Sprint(g)
+	}
+	v := reflect.ValueOf(r)
+	if v.Kind() != reflect.Func {
+		return fmt.Sprintf("%T", r)
+	}
+	f := runtime.FuncForPC(v.Pointer())
+	if f == nil {
+		return fmt.Sprintf("%T", r)
+	}
+	file, line := f.FileLine(v.Pointer())
+	return fmt.Sprintf("%s (%s:%d)", f.Name(), filepath.Base(file), line)
+}
