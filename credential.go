@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Credential is what a request is authorized with: an API key, or an access token with the refresh
@@ -42,6 +44,38 @@ func (c Credential) clone() Credential {
 	c.Hosts = slices.Clone(c.Hosts)
 	c.Metadata = maps.Clone(c.Metadata)
 	return c
+}
+
+// isFit reports whether a token or an account can be sent in a header, and kept in a store.
+func isFit(value string) bool {
+	return utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)
+}
+
+// dropUnfit takes out of c what cannot be sent: such a value is as good as none. It returns the names
+// of what was there.
+func (c *Credential) dropUnfit() (dropped []string) {
+	if !isFit(c.AccessToken) {
+		c.AccessToken, c.Expiry = "", time.Time{}
+		dropped = append(dropped, "AccessToken")
+	}
+	if !isFit(c.RefreshToken) {
+		c.RefreshToken = ""
+		dropped = append(dropped, "RefreshToken")
+	}
+	if !isFit(c.AccountID) {
+		c.AccountID = ""
+		dropped = append(dropped, "AccountID")
+	}
+	return dropped
+}
+
+// unfitError says that values which cannot be sent count as absent.
+func unfitError(names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s holds a control character, such as a line break in the middle, or is no valid UTF-8, "+
+		"and counts as absent", strings.Join(names, ", "))
 }
 
 // String names the credential without its secrets.

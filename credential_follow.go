@@ -98,10 +98,15 @@ func checkFollower(c Credential) error {
 	}
 	f := followerOf(c)
 	if f == nil {
-		return fmt.Errorf("there is no program %q to follow; known are %s", kind, strings.Join(followedKinds(), ", "))
+		return unknownProgram(kind)
 	}
 	_, err := f.login()
 	return err
+}
+
+// unknownProgram says that nobody knows the program of that kind.
+func unknownProgram(kind string) error {
+	return fmt.Errorf("there is no program %q to follow; known are %s", kind, strings.Join(followedKinds(), ", "))
 }
 
 // followedKinds returns the kinds of programs that can be followed.
@@ -141,6 +146,7 @@ func (f *follower) fill(c Credential) (Credential, error) {
 	}
 	read := Credential{AccessToken: l.AccessToken, Expiry: l.Expiry, AccountID: l.AccountID}
 	read.fillFromJWT()
+	read.dropUnfit() // the account of the token: the reader has looked at the values of the file
 	c.AccessToken, c.Expiry = read.AccessToken, read.Expiry
 	c.AccountID = cmp.Or(read.AccountID, c.AccountID)
 	return c, nil

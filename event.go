@@ -2,7 +2,11 @@ package reauth
 
 import (
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/verdict"
 )
 
 // EventType says what happened.
@@ -27,8 +31,9 @@ const (
 	// RefreshFailed: Err tells why. The pool keeps the tokens that it has.
 	RefreshFailed EventType = "refresh-failed"
 	// StoreFailed: the pool could not read or write the store, and Reason is load, claim, mark or
-	// persist. Or the store cannot be relied upon: a record cannot be read (record), something is wrong
-	// with its place (place), it went back (behind), or it is another one (other-store). Err tells why.
+	// persist. Or the store cannot be relied upon: a record, or a value in it, cannot be used (record),
+	// something is wrong with its place (place), it went back (behind), or it is another one
+	// (other-store). Err tells why.
 	StoreFailed EventType = "store-failed"
 	// NotDurable: the pool lives in memory, so a rotated pair is lost when the process exits.
 	NotDurable EventType = "not-durable"
@@ -36,7 +41,50 @@ const (
 	// could not be renewed, or why the request was not sent again. Reason is short for a renewal that
 	// failed, else it is that of the verdict.
 	GaveUp EventType = "gave-up"
+	// PassedThrough: a request is sent without a credential, as its caller made it. Reason is one of
+	// no-credential, unknown-host, plain-http, pin-unknown, key-not-for-host, no-token and redirected;
+	// Err names the host, and tells why and the way out. Observer and log are told once for each cause
+	// and host, of 1,000 such causes an hour at most; and again when the provider has got a credential
+	// since, or was registered. A request made with WithoutCredential is not told.
+	PassedThrough EventType = "passed-through"
+	// Doubtful: Add has taken a credential that probably cannot work. Err tells why, and the way out.
+	Doubtful EventType = "doubtful"
 )
+
+// Reasons of PassedThrough.
+const (
+	noCredential  = "no-credential"    // the pool has none of the provider
+	unknownHost   = "unknown-host"     // the host, or its port or path, is no provider's
+	plainHTTP     = "plain-http"       // the host is a provider's, over https only
+	pinUnknown    = "pin-unknown"      // the pool has no such credential
+	keyNotForHost = "key-not-for-host" // there are credentials, and none of them is for the host
+	noToken       = "no-token"         // there are credentials, and none of them has an access token
+	redirected    = "redirected"       // somebody else than the provider has sent the client there
+)
+
+// foreignPrefix is a reason of Doubtful: the key begins as those of another provider do.
+const foreignPrefix = "foreign-prefix"
+
+// ReasonNames returns the words that the reasons of events, of states and of verdicts begin with, up to
+// the first colon, sorted: the series of a dashboard. A program's own Classifier, Provider.Classify and
+// Report may bring others.
+func ReasonNames() []string {
+	names := []string{
+		noCredential, unknownHost, plainHTTP, pinUnknown, keyNotForHost, noToken, redirected, // PassedThrough
+		"load", "claim", "mark", "persist", "record", "place", "behind", "other-store", // StoreFailed
+		"refresh", "borrowed", "not-refreshable", // RefreshFailed
+		"suspect-request", "base-failed", "in-memory", foreignPrefix,
+	}
+	for k := verdict.Pass; k <= verdict.Forbidden; k++ { // Judged and GaveUp
+		names = append(names, k.String())
+	}
+	for _, reason := range verdict.Reasons() {
+		name, _, _ := strings.Cut(reason, ":")
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Retired is an EventType and a State: the credential is unused until it gets new tokens, is
 // Reset, or is accepted. The constant is untyped, so it compares with both types.
@@ -47,7 +95,7 @@ type Event struct {
 	Time         time.Time
 	Type         EventType
 	Provider, ID string // of the credential; ID is empty where the event is about none
-	Reason       string // short and stable, fit for a metric's label
+	Reason       string // short and stable, fit for a metric's label; see ReasonNames
 	Status       int    // of the answer; 0 where there was none
 	Attempt      int    // number of the request's send, from 1; 0 where there was none
 	Duration     time.Duration
@@ -62,7 +110,7 @@ func (e Event) level() slog.Level {
 	switch e.Type {
 	case Sent, Judged:
 		return slog.LevelDebug
-	case RefreshFailed, NotDurable, GaveUp, Retired:
+	case RefreshFailed, NotDurable, GaveUp, PassedThrough, Doubtful, Retired:
 		return slog.LevelWarn
 	case StoreFailed:
 		return slog.LevelError

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -30,11 +31,15 @@ func TestLogTellsTheEvents(t *testing.T) {
 		require.Error(t, r.pool.Refresh(context.Background(), r.provider, "me"))
 		r.fake.Block("key-spare")
 		r.mustPost(t)
+		r.add(t, reauth.Credential{ID: "foreign", AccessToken: "gsk_EXAMPLE", Priority: 1}) // as Groq's begin
+		r.url = strings.Replace(r.url, "https:", "http:", 1)
+		r.mustPost(t)
 
 		levels := map[reauth.EventType]string{
 			reauth.Sent: "DEBUG", reauth.Judged: "DEBUG",
 			reauth.Refreshing: "INFO", reauth.Refreshed: "INFO", reauth.Switched: "INFO", reauth.PutAside: "INFO",
 			reauth.Retired: "WARN", reauth.RefreshFailed: "WARN", reauth.NotDurable: "WARN", reauth.GaveUp: "WARN",
+			reauth.PassedThrough: "WARN", reauth.Doubtful: "WARN",
 		}
 		lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
 		events := r.events.all()

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // hostPattern is a parsed host pattern. See Provider.Hosts for what users may write.
@@ -120,38 +117,6 @@ func parsePatterns(texts []string) ([]hostPattern, error) {
 	return patterns, nil
 }
 
-// splitAuthority splits "host", "host:port" and "[::1]:port".
-func splitAuthority(s string) (host, port string, err error) {
-	host, colon := s, false
-	if strings.HasPrefix(s, "[") {
-		end := strings.IndexByte(s, ']')
-		if end < 0 {
-			return "", "", fmt.Errorf("the bracket of the IPv6 address is not closed")
-		}
-		var rest string
-		host, rest = s[1:end], s[end+1:]
-		if a, err := netip.ParseAddr(host); host != "" && (err != nil || !a.Is6() || a.Zone() != "") {
-			return "", "", fmt.Errorf("brackets are for an IPv6 address, as in %q", "[::1]:8080")
-		}
-		if port, colon = strings.CutPrefix(rest, ":"); rest != "" && !colon {
-			return "", "", fmt.Errorf("nothing but a port may follow the address")
-		}
-	} else if i := strings.IndexByte(s, ':'); i >= 0 {
-		if strings.Count(s, ":") > 1 {
-			return "", "", fmt.Errorf("an IPv6 address stands in brackets, as in %q", "[::1]:8080")
-		}
-		host, port, colon = s[:i], s[i+1:], true
-	}
-	if !colon {
-		return host, "", nil
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil || n < 1 || n > 65535 || port[0] == '+' {
-		return "", "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
-	}
-	return host, strconv.Itoa(n), nil // 0443 is 443
-}
-
 // checkHost reports why a normalized host, which may hold wildcards, cannot stand in a pattern.
 func checkHost(host string) error {
 	if host == "" {
@@ -184,117 +149,6 @@ func checkHost(host string) error {
 		return fmt.Errorf("an address cannot hold a wildcard")
 	}
 	return nil
-}
-
-// destination is what matters of a request's URL, normalized once.
-type destination struct {
-	host     string // empty: no pattern can match
-	port     string // empty: the scheme's default
-	path     string
-	https    bool
-	prefixes bool // a path prefix may match: the path has no trick in it
-}
-
-// newDestination normalizes u. It looks at URL.Host, which is what is dialled, never at the Host
-// header.
-func newDestination(u *url.URL) destination {
-	var d destination
-	switch {
-	case u == nil:
-		return d
-	case u.Scheme == "https" || strings.EqualFold(u.Scheme, "https"):
-		d.https = true
-	case u.Scheme == "http" || strings.EqualFold(u.Scheme, "http"):
-	default:
-		return d
-	}
-	if d.host = u.Host; !isNormalName(d.host) && !d.normalize() {
-		return destination{}
-	}
-	d.path = u.Path
-	// RawPath is set only when the default encoding of Path is not what was written: the only way
-	// to an encoded slash.
-	tricky := u.Opaque != "" || strings.Contains(u.Path, `\`) || climbs(u.Path) ||
-		u.RawPath != "" && strings.Contains(strings.ToLower(u.RawPath), "%2f")
-	d.prefixes = !tricky
-	return d
-}
-
-// normalize splits d.host as it stands in a URL and normalizes it; it reports false for a host that
-// no pattern can match.
-func (d *destination) normalize() bool {
-	host := d.host
-	if strings.IndexByte(host, ':') >= 0 {
-		var err error
-		if host, d.port, err = splitAuthority(strings.TrimSuffix(host, ":")); err != nil {
-			return false
-		}
-	}
-	if d.https && d.port == "443" || !d.https && d.port == "80" {
-		d.port = ""
-	}
-	d.host = normalHost(host)
-	return isASCII(host) // net/http dials its xn-- form: another name, and "İ" in lower case would look like an "i"
-}
-
-// isNormalName reports whether host is a name, without a port, that normalizing leaves as it is.
-// Most are.
-func isNormalName(host string) bool {
-	for i := range len(host) {
-		if c := host[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
-			return false
-		}
-	}
-	return !strings.HasSuffix(host, ".")
-}
-
-// normalHost lower-cases host, drops the trailing dot of a rooted name and writes an IP address in
-// its one canonical way.
-func normalHost(host string) string {
-	if !isASCII(host) {
-		return host
-	}
-	host = strings.TrimSuffix(strings.ToLower(host), ".")
-	if strings.IndexByte(host, ':') >= 0 {
-		if a, err := netip.ParseAddr(host); err == nil {
-			return a.String()
-		}
-	}
-	return host
-}
-
-// isASCII reports whether s has only ASCII characters. net/http dials other hosts by another name.
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-// climbs reports whether a segment of path is "..", also with a parameter behind it ("..;x"), which
-// some servers drop.
-func climbs(path string) bool {
-	if !strings.Contains(path, "..") {
-		return false
-	}
-	for seg := range strings.SplitSeq(path, "/") {
-		if name, _, _ := strings.Cut(seg, ";"); name == ".." {
-			return true
-		}
-	}
-	return false
-}
-
-// isLoopback reports whether a normalized host is this machine, so that no token leaves it (RFC
-// 6761 §6.3 for the name).
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback()
 }
 
 // matches reports whether p claims d.
@@ -381,6 +235,60 @@ func (p *hostPattern) same(q *hostPattern) bool {
 		(p.http == q.http || p.loopback)
 }
 
+// overlaps reports whether some request is claimed by both p and q.
+func (p *hostPattern) overlaps(q *hostPattern) bool {
+	return overlapHosts(p.host, q.host) && p.overlapsPath(q) && p.overlapsOrigin(q)
+}
+
+// overlapsPath reports whether the one's paths are some of the other's.
+func (p *hostPattern) overlapsPath(q *hostPattern) bool {
+	below := func(path, prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
+	return below(p.path, q.path) || below(q.path, p.path)
+}
+
+// overlapsOrigin tries the schemes and ports that make a difference to either.
+func (p *hostPattern) overlapsOrigin(q *hostPattern) bool {
+	for _, port := range []string{"", p.port, q.port} {
+		for _, https := range []bool{true, false} {
+			d := destination{https: https, port: port}
+			if p.matchesOrigin(&d) && q.matchesOrigin(&d) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// overlapHosts reports whether some host matches both patterns.
+func overlapHosts(a, b string) bool {
+	for {
+		al, arest, amore := strings.Cut(a, ".")
+		bl, brest, bmore := strings.Cut(b, ".")
+		if amore != bmore || !overlapLabels(al, bl) {
+			return false
+		}
+		if !amore {
+			return true
+		}
+		a, b = arest, brest
+	}
+}
+
+// overlapLabels reports whether some label matches both patterns: where both have a wildcard, any
+// that begins and ends as both want.
+func overlapLabels(a, b string) bool {
+	aBefore, aAfter, aWild := strings.Cut(a, "*")
+	bBefore, bAfter, bWild := strings.Cut(b, "*")
+	switch {
+	case !aWild:
+		return matchLabel(b, a)
+	case !bWild:
+		return matchLabel(a, b)
+	}
+	return (strings.HasPrefix(aBefore, bBefore) || strings.HasPrefix(bBefore, aBefore)) &&
+		(strings.HasSuffix(aAfter, bAfter) || strings.HasSuffix(bAfter, aAfter))
+}
+
 // effectivePort is the port that is dialled; empty on loopback for any.
 func (p *hostPattern) effectivePort() string {
 	if p.port == "" && !p.loopback {
@@ -425,6 +333,22 @@ func (m *hostMap[T]) lookup(d *destination) (owner T, ok bool) {
 		return owner, true
 	}
 	return firstMatch(m.wild[lastTwoLabels(d.host)], d)
+}
+
+// near returns a pattern that has the host of d, whatever it says of scheme, port and path, and its
+// owner; nil: none has.
+func (m *hostMap[T]) near(d *destination) *hostEntry[T] {
+	if d.host == "" {
+		return nil
+	}
+	for _, list := range [][]hostEntry[T]{m.exact[d.host], m.wild[lastTwoLabels(d.host)]} {
+		for i := range list {
+			if matchHost(list[i].host, d.host) {
+				return &list[i]
+			}
+		}
+	}
+	return nil
 }
 
 // firstMatch returns the owner of the first entry that matches d; the longest stand first.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -158,7 +159,8 @@ var claimTable = []claimed{
 		pattern: "opencode.ai/zen/go",
 		yes: "https://opencode.ai/zen/go https://opencode.ai/zen/go/ https://opencode.ai/zen/go/v1/x " +
 			"https://opencode.ai/zen/go?x https://opencode.ai/%7aen/go/v1 https://opencode.ai:443/zen/go " +
-			"https://opencode.ai/zen/go/a..b https://opencode.ai/zen/go/...",
+			"https://opencode.ai/zen/go/a..b https://opencode.ai/zen/go/... https://opencode.ai/zen/go/a%20b " +
+			"https://opencode.ai/zen/go/50%25 https://opencode.ai/zen/go/50%25.txt https://opencode.ai/zen/go/b%C3%BCcher",
 		no: "https://opencode.ai https://opencode.ai/ https://opencode.ai/zen https://opencode.ai/zen/gopher " +
 			"https://opencode.ai/zen/go-v2 https://opencode.ai/ZEN/GO https://opencode.ai/x/zen/go " +
 			"https://opencode.ai//zen/go https://opencode.ai/zen//go " +
@@ -168,7 +170,14 @@ var claimTable = []claimed{
 			"https://opencode.ai/zen/go/.%2E/x " +
 			"https://opencode.ai/zen/go/..;a=b/x https://opencode.ai/../zen/go https://opencode.ai/zen%2Fgo " +
 			"https://opencode.ai/zen/go/a%2fb https://opencode.ai/zen/go/..%2fx " +
-			"https://opencode.ai/zen/go/..%5Cx https://opencode.ai/zen/go%5Cx",
+			"https://opencode.ai/zen/go/..%5Cx https://opencode.ai/zen/go%5Cx " +
+			"https://opencode.ai/zen/go/..%20/x https://opencode.ai/zen/go/..%00/x https://opencode.ai/zen/go/..%09;a/x " +
+			// encoded twice or more: a server may decode what is left
+			"https://opencode.ai/zen/go/%252e%252e/x https://opencode.ai/zen/go/%252E%252E%252Fx " +
+			"https://opencode.ai/zen/go/.%252e/x https://opencode.ai/zen/go/%2e%252e/x https://opencode.ai/zen/go/%25252e. " +
+			"https://opencode.ai/zen/go/..%252fx https://opencode.ai/zen/go/a%252fb https://opencode.ai/zen/go/..%255cx " +
+			"https://opencode.ai/zen/go/%25u002e%25u002e/x https://opencode.ai/zen/go/%25%32%65./x " +
+			"https://opencode.ai/%257aen/go/v1 https://opencode.ai/zen/go/%c0%ae%c0%ae/x https://opencode.ai/zen/go/a%ffb",
 	},
 	{"opencode.ai/zen/go/", "https://opencode.ai/zen/go https://opencode.ai/zen/go/v1", "https://opencode.ai/zen"},
 	{"opencode.ai/", "https://opencode.ai https://opencode.ai/a%2fb https://opencode.ai/../x", "http://opencode.ai"},
@@ -390,6 +399,9 @@ var (
 		`(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.*-]+)` + // the host
 		`(?::([0-9]+))?` + // the port
 		`(/[^?#@ \\%*]*)?$`) // the path
+	dotsAndNothing = regexp.MustCompile(`^\.\.[\x00-\x20\x7f]*$`)
+	stillEncoded   = regexp.MustCompile(`(?s)%([0-9A-Fa-f]{2}|[Uu].)`)
+
 	labelGrammar = regexp.MustCompile(`^[a-z0-9_-]*\*?[a-z0-9_-]*$`)
 )
 
@@ -467,7 +479,8 @@ func originFits(scheme, port string, local bool, u *url.URL) bool {
 // climbing reports whether a server may resolve the path, as it is written, to a folder above.
 func climbing(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
-		if before, _, _ := strings.Cut(segment, ";"); before == ".." {
+		before, _, _ := strings.Cut(segment, ";")
+		if dotsAndNothing.MatchString(before) {
 			return true
 		}
 	}
@@ -480,7 +493,8 @@ func pathFits(prefix string, u *url.URL) bool {
 		return true
 	}
 	sent := strings.ToLower(u.EscapedPath() + u.RawPath) // net/http does not send a RawPath that does not match Path
-	if u.Opaque != "" || strings.Contains(sent, "%2f") || strings.Contains(sent, "%5c") || climbing(u.Path) {
+	if u.Opaque != "" || strings.Contains(sent, "%2f") || strings.Contains(sent, "%5c") || climbing(u.Path) ||
+		stillEncoded.MatchString(u.Path) || !utf8.ValidString(u.Path) {
 		return false
 	}
 	want, got := strings.Split(prefix, "/"), strings.Split(u.Path, "/")

@@ -25,7 +25,7 @@ func OpenPool(ctx context.Context, s Store) (*Pool, error) {
 	if s == nil {
 		return nil, errors.New("reauth: open pool: the store is nil; use NewPool for a pool in memory")
 	}
-	p := &Pool{store: s, shared: true}
+	p := &Pool{store: checkedStore{s}, shared: true}
 	p.setup()
 	if err := p.load(ctx); err != nil {
 		return nil, fmt.Errorf("reauth: open pool: %w", err)
@@ -90,6 +90,8 @@ func (p *Pool) Register(pr Provider) error {
 		p.registered = append(p.registered, pr.Name)
 	}
 	p.rebuildHosts()
+	p.told.forget("")
+	p.told.forget(pr.Name)
 	return nil
 }
 
@@ -145,15 +147,64 @@ func (p *Pool) ProviderFor(u *url.URL) (Provider, bool) {
 	return pr, true
 }
 
-// find returns a credential of the pool. Its error begins with what the caller was about to do.
-func (p *Pool) find(what, provider, id string) (*member, error) {
-	name := vendors.Canonical(provider)
-	if g, ok := p.groups.Load(name); ok {
-		if m := g.(*group).find(id); m != nil {
-			return m, nil
-		}
+// known returns the group of the provider with that canonical name: it is registered, or the pool has
+// a credential of it. nil: neither.
+func (p *Pool) known(name string) *group {
+	p.setup()
+	g, ok := p.groups.Load(name)
+	if !ok {
+		return nil
 	}
-	return nil, fmt.Errorf("reauth: %s: the pool has no credential %q of %s", what, id, name)
+	if g := g.(*group); g.provider.Load() != nil || g.size.Load() > 0 {
+		return g
+	}
+	return nil
+}
+
+// unknown says that nobody knows the provider of that canonical name.
+func (p *Pool) unknown(name string) error {
+	p.mu.Lock()
+	registered := slices.Clone(p.registered)
+	p.mu.Unlock()
+	return errors.New(vendors.Unknown(name, "Register it first", registered...))
+}
+
+// lookup returns a credential of the pool, or nil.
+func (p *Pool) lookup(provider, id string) *member {
+	if g := p.known(vendors.Canonical(provider)); g != nil {
+		return g.find(id)
+	}
+	return nil
+}
+
+// member returns a credential of the pool. Its error says what of the names is not known.
+func (p *Pool) member(provider, id string) (*member, error) {
+	name := vendors.Canonical(provider)
+	if m := p.lookup(name, id); m != nil {
+		return m, nil
+	}
+	if p.known(name) == nil {
+		return nil, p.unknown(name)
+	}
+	return nil, fmt.Errorf("the pool has no credential %s of %s", shown(id), name)
+}
+
+// find is member with an error that begins with what the caller was about to do.
+func (p *Pool) find(what, provider, id string) (*member, error) {
+	m, err := p.member(provider, id)
+	if err != nil {
+		err = fmt.Errorf("reauth: %s: %w", what, err)
+	}
+	return m, err
+}
+
+// shown returns a name that a caller has chosen for a message. A long one may be a secret in the
+// wrong place.
+func shown(name string) string {
+	if len(name) > maxID {
+		return fmt.Sprintf("(a name of %d bytes)", len(name))
+	}
+	return fmt.Sprintf("%q", name)
 }
 
 // Remove takes a credential out of the pool and its store. It waits for a running exchange, which

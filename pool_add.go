@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -16,15 +17,24 @@ import (
 // pair that has been rotated away meanwhile, as a program has it that takes its login from its
 // environment at every start. A new login under an ID replaces tokens and marks. ctx bounds the
 // wait for a running exchange of that credential.
+//
+// What can never work is an error that names the way out: an unknown provider; a token with a scheme
+// before it, the name of a variable in its place, white space or a character outside of ASCII in it; no
+// token, and no refresher to get one; Hosts of which none is the provider's. Where the provider is the
+// program's own and has an Authorize or a Refresher, it says what a token looks like. What probably
+// cannot work is told by Doubtful.
 func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	c, err = c.normalized()
 	if err != nil {
 		return "", fmt.Errorf("reauth: add credential: %w", err)
 	}
-	g := p.group(c.Provider)
+	g := p.known(c.Provider)
+	if g == nil || g.provider.Load() == nil {
+		return "", fmt.Errorf("reauth: add credential: %w", p.unknown(c.Provider))
+	}
 	provider := g.provider.Load()
-	if provider == nil {
-		return "", fmt.Errorf("reauth: add credential: provider %q is unknown; Register it first", c.Provider)
+	if err := provider.checkAdded(c); err != nil {
+		return "", fmt.Errorf("reauth: add credential %s/%s: %w", c.Provider, c.ID, err)
 	}
 	newLogin, home := false, ""
 	stored, err := p.store.Update(ctx, c.Provider, c.ID, func(h Holding) (Entry, error) {
@@ -46,7 +56,41 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	if !p.shared && provider.Refresher != nil && c.RefreshToken != "" {
 		p.warnNotDurable(ctx, m)
 	}
+	m.warnForeign(ctx, c)
 	return c.ID, nil
+}
+
+// checkAdded refuses a credential that no request can ever use.
+func (r *registered) checkAdded(c Credential) error {
+	switch {
+	case c.AccessToken == "" && c.RefreshToken != "" && r.Refresher == nil:
+		return fmt.Errorf("it has no access token, and %s has no Refresher that gets one for a refresh token; "+
+			"set AccessToken, or Register a Refresher first", r.Name)
+	case !r.hasHostOf(c):
+		return fmt.Errorf("none of its Hosts (%s) is one of %s (%s), so no request would get it; "+
+			"name one of those, or Register the provider with that host first",
+			strings.Join(c.Hosts, ", "), r.Name, strings.Join(r.Hosts, ", "))
+	}
+	return checkShape(c, r.Authorize == nil || vendors.Of(r.Name).Name != "")
+}
+
+// hasHostOf reports whether the provider may get a request that the credential is for. Of a provider
+// that does not speak HTTP, nothing is known.
+func (r *registered) hasHostOf(c Credential) bool {
+	theirs, _ := parsePatterns(r.Hosts) // Register has checked them, and a test those of the built-in table
+	own := ownHosts(c)
+	return len(theirs) == 0 || len(own) == 0 || slices.ContainsFunc(own, func(o hostPattern) bool {
+		return slices.ContainsFunc(theirs, func(t hostPattern) bool { return o.overlaps(&t) })
+	})
+}
+
+// warnForeign tells that the key seems to be another provider's.
+func (m *member) warnForeign(ctx context.Context, c Credential) {
+	if owner, prefix := foreignTo(m.group.name, c.AccessToken); owner != "" {
+		m.emit(ctx, Event{Type: Doubtful, Reason: foreignPrefix, Err: fmt.Errorf(
+			"reauth: the key of %s begins with %q, as those of %s do; if it is one of those, Remove it and "+
+				"Add it as a credential of %s", m, prefix, owner, owner)})
+	}
 }
 
 // mergeLogin returns the record that the store holds after c was added, and whether that is a new
@@ -67,7 +111,7 @@ func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool
 	case known && base.Removed && base.rotatedAway(c.RefreshToken):
 		return Entry{}, false, errors.New("the credential was removed, and this pair had been rotated away before: " +
 			"its refresh token is spent; log in again")
-	case known && !base.Removed && isStale(&base, c):
+	case known && !base.Removed && len(base.unfit) == 0 && isStale(&base, c):
 		base.Credential.Priority, base.Credential.Hosts = c.Priority, c.Hosts
 		if c.ClientID != "" {
 			base.Credential.ClientID = c.ClientID
@@ -119,12 +163,8 @@ func (p *Pool) warnNotDurable(ctx context.Context, m *member) {
 	}
 }
 
-// Bad credentials that Add refuses. Each says the way out.
-var (
-	errNoProviderInFile = errors.New("the file of the login that is followed names no provider; " +
-		"set Credential.Provider, or log in there first")
-	errNoToken = errors.New("the credential has neither an access token nor a refresh token")
-)
+var errNoProviderInFile = errors.New("the file of the login that is followed names no provider; " +
+	"set Credential.Provider, or log in there first")
 
 // normalized returns c as a pool keeps it: names resolved, white space around tokens dropped, and
 // the facts that a JWT tells filled in.
@@ -155,50 +195,15 @@ func (c Credential) normalized() (Credential, error) {
 	if c.ID == "" {
 		c.ID = c.derivedID()
 	}
-	for _, f := range []struct{ name, value string }{
-		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
-	} {
-		if strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return c, fmt.Errorf("%s holds a control character, such as a line break in the middle; "+
-				"it cannot be sent in a header", f.name)
-		}
-	}
 	if err := checkNames(c); err != nil {
 		return c, err
 	}
+	for _, f := range []struct{ name, value string }{
+		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
+	} {
+		if err := checkText(f.name, f.value, math.MaxInt); err != nil {
+			return c, err
+		}
+	}
 	return c, checkHosts(c)
-}
-
-// checkNames refuses an ID or an account that a terminal shows otherwise than it is: one with a
-// control character, or with one that changes the direction of the text around it.
-func checkNames(c Credential) error {
-	for _, f := range []struct{ name, value string }{{"ID", c.ID}, {"AccountID", c.AccountID}} {
-		for _, r := range f.value {
-			if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-				return fmt.Errorf("%[1]s holds the character %[2]U, which changes how a terminal shows it; "+
-					"set Credential.%[1]s to a text without it", f.name, r)
-			}
-		}
-	}
-	return nil
-}
-
-// checkHosts makes sure that a credential bound to hosts names good ones, and that one which must
-// be bound is.
-func checkHosts(c Credential) error {
-	for _, h := range c.Hosts {
-		p, err := parseHostPattern(h)
-		if err != nil {
-			return err
-		}
-		if needsOwnHost(c.Provider) && strings.Contains(p.host, "*") {
-			return fmt.Errorf("host pattern %q: a key of %s is good at one resource only; name its host exactly",
-				h, c.Provider)
-		}
-	}
-	if len(c.Hosts) == 0 && needsOwnHost(c.Provider) {
-		return fmt.Errorf("a credential of %s is good at one resource only; "+
-			"name its host in Credential.Hosts, as in %q", c.Provider, vendors.Of(c.Provider).Own.Host())
-	}
-	return nil
 }

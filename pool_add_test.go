@@ -246,7 +246,7 @@ func TestAddOfAnOlderPairOfTheSameLogin(t *testing.T) {
 		r.add(t, reauth.Credential{ID: "me", AccessToken: access})
 		_, b := r.current(t)
 		assert.Equal(t, refresh, b, "adding the access token alone keeps the refresh token")
-		r.add(t, reauth.Credential{ID: "me", AccessToken: "stale one", RefreshToken: refresh})
+		r.add(t, reauth.Credential{ID: "me", AccessToken: "stale-one", RefreshToken: refresh})
 		a, _ := r.current(t)
 		assert.Equal(t, access, a, "another access token beside the same refresh token is no newer one")
 	})

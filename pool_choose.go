@@ -35,7 +35,7 @@ func (r routing) stays() bool { return r.pinned || r.bound || r.account != nil }
 
 // WithCredential pins requests made with the context to one credential: it is refreshed, never
 // switched, whatever its standing. Unknown, removed or not for the request's host, the request is
-// sent as the caller made it.
+// sent as the caller made it, and PassedThrough tells it.
 func WithCredential(ctx context.Context, provider, id string) context.Context {
 	r := routingFrom(ctx)
 	r.pinned, r.provider, r.id, r.own = true, vendors.Canonical(provider), id, false
@@ -165,7 +165,11 @@ func (g *group) pick(from []*member) *member {
 	if len(from) == 1 {
 		return from[0]
 	}
-	switch g.provider.Load().Strategy {
+	provider := g.provider.Load()
+	if provider == nil { // not registered yet: a caller of Token
+		return from[0]
+	}
+	switch provider.Strategy {
 	case RoundRobin:
 		return from[(g.turn.Add(1)-1)%uint64(len(from))]
 	case Random:

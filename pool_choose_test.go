@@ -332,6 +332,7 @@ func TestNamesOfStrategies(t *testing.T) {
 // The credentials are bound to hosts: the one that recovers soonest of all is good at another host.
 func TestOfBoundCredentialsTheOneThatRecoversSoonestIsUsed(t *testing.T) {
 	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
+		r.register(t, func(p *reauth.Provider) { p.Hosts = append(p.Hosts, "other.example.com") })
 		for id, c := range map[string]struct {
 			host string
 			rest time.Duration

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/reauth-go/reauth/internal/wait"
 )
@@ -45,6 +44,7 @@ type outcome struct {
 	took     time.Duration // of the call of the refresher
 	err      error         // why there is no new access token
 	unmarked error         // writing Spending failed
+	unfit    error         // what of the new values cannot be sent, and was left out
 }
 
 // obtain claims the credential and obtains new tokens, unless the store holds newer ones.
@@ -84,6 +84,10 @@ func (x *exchange) settle(ctx context.Context, out outcome, stored Entry, err er
 	m, f := x.m, x.f
 	if out.unmarked != nil {
 		f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "mark", Err: out.unmarked})
+	}
+	if out.unfit != nil {
+		err := x.failure("bad_token", "a new value is left out: "+out.unfit.Error(), nil)
+		f.tell = append(f.tell, Event{Type: RefreshFailed, Reason: failureReason(err), Err: err})
 	}
 	switch {
 	case out.newer != nil && out.newer.Removed:
@@ -301,8 +305,8 @@ var holderName = sync.OnceValue(func() string {
 // brought is what the refresher has brought for the record from, whose refresh token it was given.
 func (x *exchange) brought(r *run, from Entry) outcome {
 	c := from.Credential
-	got, err := x.sendable(r.got, r.err)
-	out := outcome{took: r.took}
+	got, unfit, err := x.sendable(r.got, r.err)
+	out := outcome{took: r.took, unfit: unfit}
 	merged := mergeTokens(c, got)
 	rotated := merged.RefreshToken != c.RefreshToken
 	fresh := merged.AccessToken != "" && merged.AccessToken != c.AccessToken
@@ -331,13 +335,19 @@ func (x *exchange) brought(r *run, from Entry) outcome {
 	return out
 }
 
-// sendable takes an access token that no request can carry out of a refresher's result.
-func (x *exchange) sendable(got Credential, err error) (Credential, error) {
-	if token := strings.TrimSpace(got.AccessToken); strings.ContainsFunc(token, unicode.IsControl) {
-		got.AccessToken = "" // net/http would refuse every request with it
-		err = x.failure("bad_token", "the new access token holds a control character", err)
+// sendable leaves out of a refresher's result what no request can carry, and says what that was.
+func (x *exchange) sendable(got Credential, err error) (fit Credential, unfit, failed error) {
+	got.AccessToken, got.RefreshToken = strings.TrimSpace(got.AccessToken), strings.TrimSpace(got.RefreshToken)
+	got.AccountID = strings.TrimSpace(got.AccountID)
+	hadToken := got.AccessToken != ""
+	unfit = unfitError(got.dropUnfit())
+	if hadToken && got.AccessToken == "" {
+		return got, nil, x.failure("bad_token", unfit.Error(), err)
 	}
-	return got, err
+	if bad := checkMetadata(got.Metadata); bad != nil { // the store could not keep the tokens with it
+		got.Metadata, unfit = nil, cmp.Or(unfit, bad)
+	}
+	return got, unfit, err
 }
 
 // failure is the error of an exchange whose answer is of no use.

@@ -51,6 +51,7 @@ func (g *group) add(m *member) *member {
 	}
 	g.insert(m)
 	g.link(m)
+	g.pool.told.forget(g.name)
 	return m
 }
 
@@ -219,6 +220,7 @@ func (g *group) movePlace(m *member, c Credential) {
 		return
 	}
 	m.place.Store(now)
+	g.pool.told.forget(g.name)
 	if old.priority != now.priority && g.byID[m.id] == m {
 		i := slices.Index(g.members, m)
 		g.members = slices.Delete(g.members, i, i+1)

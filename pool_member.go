@@ -236,6 +236,17 @@ func (m *member) whyNot(t *tokens) error {
 	return m.restraint.whyNot(t, m.group.hasRefresher())
 }
 
+// whyNoToken says why no access token could be got last.
+func (m *member) whyNoToken() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tokens.Load()
+	if r := m.restraint; r != nil && r.failed.err != nil && r.failed.of == t {
+		return r.failed.err
+	}
+	return m.restraint.whyNot(t, m.group.hasRefresher())
+}
+
 // withTokensOf returns e with the tokens of the program that the member follows, if it follows one.
 // While the program's file cannot be read e has none: the file may appear later.
 func (m *member) withTokensOf(e Entry) Entry {

@@ -41,8 +41,11 @@ func namesNobody(err error) bool {
 // affinity in ctx is honoured. Tell the pool with Report what came of it. Where no credential has an
 // access token, its error tells of each why it could not be renewed.
 func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
-	name := vendors.Canonical(provider)
-	g := p.group(name)
+	g := p.known(vendors.Canonical(provider))
+	if g == nil {
+		return Credential{}, fmt.Errorf("reauth: token: %w", p.unknown(vendors.Canonical(provider)))
+	}
+	route := routingFrom(ctx)
 	var tried []*member
 	var why []error
 	for {
@@ -51,12 +54,12 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 		if g.size.Load() == 0 {
 			p.awaitLook(ctx, now)
 		}
-		m := g.choose(nil, now, routingFrom(ctx), tried)
+		m := g.choose(nil, now, route, tried)
 		switch {
 		case m == nil && len(why) > 0:
-			return Credential{}, fmt.Errorf("reauth: token: no credential of %s has an access token: %w", name, joined(why))
+			return Credential{}, fmt.Errorf("reauth: token: no credential of %s has an access token: %w", g.name, joined(why))
 		case m == nil:
-			return Credential{}, fmt.Errorf("reauth: token: the pool has no usable credential of %s; Add one", name)
+			return Credential{}, fmt.Errorf("reauth: token: %w", p.explain(g.lack(route, tried), nil, tried))
 		}
 		t, err := m.ready(ctx, m.tokens.Load(), now)
 		switch {

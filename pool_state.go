@@ -36,6 +36,7 @@ type Pool struct {
 	groups sync.Map                        // provider name → *group
 	added  atomic.Int64                    // credentials ever taken in; their order
 	view   storeView
+	told   toldLacks
 	work   workers
 
 	mu         sync.Mutex // guards what follows
@@ -219,15 +220,11 @@ type place struct {
 //nolint:gochecknoglobals // never changed: a pointer to it saves a copy per credential
 var anyPlace place
 
-// newPlace reads the place of a stored or added credential. One that names hosts, none of which can
-// be read, serves no host: it must not go to all of them instead.
+// newPlace reads the place of a stored or added credential. Add has checked it, a store has not.
 func newPlace(c Credential) *place {
-	if _, follows := c.Metadata[followKey]; len(c.Hosts) == 0 && c.Priority == 0 && !follows {
+	hosts := ownHosts(c)
+	if _, follows := c.Metadata[followKey]; len(hosts) == 0 && c.Priority == 0 && !follows {
 		return &anyPlace
-	}
-	hosts, _ := parsePatterns(c.Hosts) // Add has checked them; a bad one in a store matches nothing
-	if len(c.Hosts) > 0 && len(hosts) == 0 {
-		hosts = []hostPattern{{host: "invalid."}}
 	}
 	return &place{priority: c.Priority, named: c.Hosts, hosts: hosts, follow: followerOf(c)}
 }

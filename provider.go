@@ -18,7 +18,9 @@ type Provider struct {
 	// ("opencode.ai/zen/go"). The longest match wins. A "*" stands for one label or a part of one,
 	// never for a dot, and not in the last two labels ("bedrock-runtime.*.amazonaws.com"). Without
 	// a port a pattern means https's default, on loopback any. Plain http is for loopback, and for
-	// a pattern that says so with its exact port ("http://litellm:4000").
+	// a pattern that says so with its exact port ("http://litellm:4000"). A path that a server may
+	// read as another one matches no path prefix: with "..", with an encoded slash, or with what can
+	// be decoded once more ("%252e").
 	Hosts []string
 	// BaseURL is where the provider documents its OpenAI-compatible API, or else its own, to be:
 	// what a program gives its SDK. LookupProvider sets it; it is empty where each customer has

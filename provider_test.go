@@ -530,7 +530,7 @@ func TestCredentialHostsRestrictWhereAKeyGoes(t *testing.T) {
 	pool := poolOf(t,
 		reauth.Credential{Provider: "xai", AccessToken: "key-eu", Hosts: []string{"eu.api.x.ai"}},
 		reauth.Credential{Provider: "xai", AccessToken: "key-us", Hosts: []string{"us.api.x.ai", "us-*.api.x.ai/v1"}},
-		reauth.Credential{Provider: "xai", AccessToken: "key-elsewhere", Hosts: []string{"elsewhere.example"}},
+		reauth.Credential{Provider: "xai", AccessToken: "key-elsewhere", Hosts: []string{"elsewhere.example", "ap.api.x.ai"}},
 		reauth.Credential{Provider: "groq", AccessToken: "key-groq", Hosts: []string{"api.groq.com:443"}})
 	for raw, want := range map[string]string{
 		"https://eu.api.x.ai/v1":        "key-eu",

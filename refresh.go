@@ -23,6 +23,9 @@ import (
 // brings late is saved. But the claim on the credential ends 10 s after the deadline; then another
 // process may spend the same refresh token.
 //
+// A token or an account that cannot be sent (with a control character, or no valid UTF-8) counts as
+// absent; RefreshFailed tells it.
+//
 // An error that is not a *RefreshError counts as temporary. The pool looks at a credential returned
 // beside an error too: it keeps a refresh token there that differs from the one given, because the
 // provider has rotated it.

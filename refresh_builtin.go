@@ -29,9 +29,12 @@ import (
 // "issuer_mismatch", and nothing is sent.
 func BuiltinRefresher(name string, cfg OAuth2Config) (Refresher, error) {
 	row := vendors.Of(name)
-	if row.Auth == nil {
-		const wayOut = "use OAuth2Refresher or static keys"
-		return nil, fmt.Errorf("reauth: provider %q has no refresher of its own; %s", vendors.Canonical(name), wayOut)
+	const wayOut = "use OAuth2Refresher or static keys"
+	switch {
+	case row.Name == "":
+		return nil, errors.New("reauth: " + vendors.Unknown(vendors.Canonical(name), wayOut))
+	case row.Auth == nil:
+		return nil, fmt.Errorf("reauth: provider %q has no refresher of its own; %s", row.Name, wayOut)
 	}
 	if cfg.TokenURL != "" {
 		if err := checkTokenURL(cfg.TokenURL); err != nil {

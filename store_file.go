@@ -61,7 +61,7 @@ func DefaultStorePath() (string, error) {
 	if !filepath.IsAbs(dir) {
 		var err error
 		if dir, err = os.UserConfigDir(); err != nil {
-			return "", fmt.Errorf("reauth: there is no folder for settings: %w; name the file of the store", err)
+			return "", fmt.Errorf("reauth: there is no folder for settings: %w; name the store", err)
 		}
 	}
 	return filepath.Join(dir, "reauth", "auth.json"), nil

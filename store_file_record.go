@@ -50,6 +50,7 @@ func parseFileRecord(raw []byte) (Entry, error) {
 	case e.Credential.ID == "":
 		return e, errors.New(`it has no ID; give it an "id" of its own`)
 	}
+	e.dropUnfit()
 	return e, e.check()
 }
 

@@ -244,7 +244,7 @@ func TestFileStoreWithBrokenRecords(t *testing.T) {
 			`{"provider":"xai","id":"b","access_token":"` + strings.Repeat("secret-token", 6000) + `"}`,
 			"the access token has 72000 bytes",
 		},
-		"control character": {`{"provider":"xai","id":"b","access_token":"secret-token\n"}`, "control character"},
+		"control character": {`{"provider":"xai","id":"b","client_id":"secret-token\n"}`, "control character"},
 		"invalid UTF-8":     {`{"provider":"xai","id":"b","access_token":"` + "secret-token\xff" + `"}`, "no valid UTF-8"},
 		"the same twice": {
 			`{"provider":"xai","id":"a","access_token":"secret-token"}`, "another record has the same ID",

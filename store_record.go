@@ -32,6 +32,8 @@ type Entry struct {
 	Marks       map[string]Mark // "token": of the access token; "login": of the account or the grant; "model:<name>"
 	Spending    Spending        // the exchange under way
 	LastRefresh time.Time       // when the access token was obtained by an exchange
+
+	unfit []string // names of values that cannot be sent, and were left out when the record was read
 }
 
 // Mark says how a credential stands, for one reason.
@@ -91,6 +93,9 @@ func (e Entry) clone() Entry {
 	e.Marks = maps.Clone(e.Marks)
 	return e
 }
+
+// dropUnfit leaves out of a record that was read what cannot be sent. The rest of it is good.
+func (e *Entry) dropUnfit() { e.unfit = append(e.unfit, e.Credential.dropUnfit()...) }
 
 // loginOf is how a mark names a Login.
 func loginOf(login time.Time) string {

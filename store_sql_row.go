@@ -48,8 +48,10 @@ func (r *sqlRow) decode() error {
 		return errors.New("its row in reauth_records holds no JSON of reauth; delete that row and log in again")
 	}
 	e := record.entry()
+	columns := columnsOf(&e) // before what cannot be sent is left out
+	e.dropUnfit()
 	switch err := e.check(); {
-	case credentialKey{e.Credential.Provider, e.Credential.ID} != r.key, columnsOf(&e) != r.sqlColumns,
+	case credentialKey{e.Credential.Provider, e.Credential.ID} != r.key, columns != r.sqlColumns,
 		canonicalKey(r.key.provider, r.key.id) != r.key:
 		return errors.New("its row in reauth_records has columns that contradict the JSON in it; " +
 			"delete that row and log in again")

@@ -39,7 +39,11 @@
 // time, and whoever waits for it may leave without stopping it.
 //
 // Credentials go to their own hosts only, over https, and to nobody else: see Provider.Hosts. A
-// redirect to another host does not carry them along.
+// redirect to another host does not carry them along. A redirect into a provider's host gets one only
+// when the provider itself has sent it, and all redirects before it: http.Client tells that by
+// Request.Response. Over plain http a redirect counts as the provider's only within one origin.
+//
+// A request that gets no credential is sent as its caller made it; the event PassedThrough tells why.
 //
 // RoundTrip bends one sentence of http.RoundTripper's contract, as golang.org/x/oauth2 does: it
 // handles authentication. A cookie set by a refusal that was replaced by a replay never reaches a
@@ -47,6 +51,7 @@
 package reauth
 
 import (
+	"io"
 	"net/http"
 	"time"
 
@@ -152,20 +157,21 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	d := newDestination(req.URL)
 	g, ok := t.Pool.table().lookup(&d)
 	if !ok {
-		return t.passThrough(req, &d)
+		return t.withoutProvider(req, &d)
 	}
 	now := time.Now()
 	t.Pool.checkStore(req.Context(), now) // also without a credential: another process may have added one
-	route := routingFrom(req.Context())
-	if g.size.Load() == 0 && !route.own {
-		t.Pool.awaitLook(req.Context(), now)
-	}
-	if g.size.Load() == 0 || route.own {
+	c := call{t: t, req: req, group: g, dest: d, route: routingFrom(req.Context())}
+	if c.route.own {
 		return t.passThrough(req, &d)
 	}
-	provider := g.provider.Load()
-	route, body := g.bind(provider, req, &d, route)
-	c := call{t: t, req: req, group: g, provider: provider, dest: d, route: route}
+	c.stray = req.Response != nil && t.Pool.strays(req, g)
+	if !c.mayHaveOne(now) {
+		return c.without()
+	}
+	c.provider = g.provider.Load()
+	var body io.ReadCloser
+	c.route, body = g.bind(c.provider, req, &d, c.route)
 	if body == nil {
 		return c.send(now)
 	}
@@ -187,13 +193,26 @@ type call struct {
 	provider *registered
 	dest     destination
 	route    routing
+	stray    bool // a redirect has led it here from elsewhere
+}
+
+// mayHaveOne reports whether the request may get a credential, as far as that is known before one is
+// chosen.
+func (c *call) mayHaveOne(now time.Time) bool {
+	if c.stray {
+		return false
+	}
+	if c.group.size.Load() == 0 {
+		c.t.Pool.awaitLook(c.req.Context(), now)
+	}
+	return c.group.size.Load() > 0
 }
 
 // send sends the request with a credential. It does what a success needs; the rest is recovery's.
 func (c *call) send(now time.Time) (*http.Response, error) {
 	m := c.group.choose(&c.dest, now, c.route, nil)
 	if m == nil {
-		return c.t.passThrough(c.req, &c.dest)
+		return c.without()
 	}
 	t := m.tokens.Load()
 	if t.due(now) {
@@ -251,7 +270,7 @@ func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 	for {
 		next := c.group.choose(&c.dest, time.Now(), c.route, tried)
 		if next == nil {
-			return c.t.passThrough(c.req, &c.dest)
+			return c.without(tried...)
 		}
 		t, err := c.ready(next, next.tokens.Load(), time.Now())
 		if err != nil {
@@ -266,6 +285,27 @@ func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 		r.tried, r.now = tried, turn{member: next, tokens: t}
 		return r.run(r.send())
 	}
+}
+
+// without sends the request as its caller made it, and tells why it gets no credential. tried are
+// the credentials that turned out to have no access token.
+func (c *call) without(tried ...*member) (*http.Response, error) {
+	if c.t.Pool.observed() {
+		l := c.group.lack(c.route, tried)
+		if c.stray {
+			l = lack{reason: redirected, provider: c.group.name}
+		}
+		c.t.Pool.tellLack(c.req, l, &c.dest, tried)
+	}
+	return c.t.passThrough(c.req, &c.dest)
+}
+
+// withoutProvider sends a request to a host that no provider has, and tells it.
+func (t *RecoveringTransport) withoutProvider(req *http.Request, d *destination) (*http.Response, error) {
+	if t.Pool.observed() {
+		t.Pool.tellLack(req, t.Pool.strangers(d), d, nil)
+	}
+	return t.passThrough(req, d)
 }
 
 // passThrough sends the request as the caller made it. On a redirect hop the caller's headers come

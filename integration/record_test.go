@@ -240,3 +240,33 @@ func TestManyWritersOfOneRecord(t *testing.T) {
 		assert.EqualValues(t, 30, record(t, d.store(t)).Generation, "one at a time")
 	})
 }
+
+// A value that cannot be sent counts as absent. The rest of the record serves, and may be written.
+func TestRecordWithAValueThatCannotBeSent(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		s, db := d.store(t), d.open(t)
+		save(t, s, reauth.Entry{
+			Credential: reauth.Credential{AccessToken: "at-1", RefreshToken: "rt-1", AccountID: "acct-1"}, Login: time.Now(),
+		})
+		mustExec(t, db, `UPDATE reauth_records SET record = replace(record, 'acct-1', 'acct\n1') WHERE id = 'me'`)
+		e := record(t, s)
+		assert.Equal(t, []string{"at-1", "rt-1", ""},
+			[]string{e.Credential.AccessToken, e.Credential.RefreshToken, e.Credential.AccountID})
+
+		pool, err := reauth.OpenPool(bounded(t), s)
+		require.NoError(t, err)
+		var told []reauth.Event
+		pool.Observe = func(_ context.Context, e reauth.Event) { told = append(told, e) }
+		c, err := pool.Token(bounded(t), provider)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"at-1", ""}, []string{c.AccessToken, c.AccountID})
+		require.NoError(t, pool.Close())
+		require.Len(t, told, 1)
+		assert.Equal(t, reauth.StoreFailed, told[0].Type)
+		require.ErrorContains(t, told[0].Err, "AccountID holds a control character")
+
+		_, err = s.Update(bounded(t), provider, id, keep)
+		require.NoError(t, err)
+		assert.NotContains(t, text(t, db, `SELECT record FROM reauth_records`), "account_id")
+	})
+}

@@ -62,6 +62,7 @@ func (c *addCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	p.Observe = a.doubt
 	// Add reports only the ID. outcome compares the status before and after.
 	before := p.Status()
 	id, err := p.Add(a.ctx, cred)

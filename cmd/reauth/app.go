@@ -101,6 +101,13 @@ func (a *app) pool() (*reauth.Pool, error) {
 	return p, nil
 }
 
+// doubt prints why a credential that was added probably cannot work. It is the observer of a pool.
+func (a *app) doubt(_ context.Context, e reauth.Event) {
+	if e.Type == reauth.Doubtful {
+		a.notef("%s\n", e.Err)
+	}
+}
+
 // close closes what the command has opened, in reverse order. It returns exitFailed if a close
 // fails, because the last writes may then be lost.
 func (a *app) close() int {
@@ -161,7 +168,7 @@ func (a *app) exit(err error) int {
 func lookup(name string) (reauth.Provider, error) {
 	pr, ok := reauth.LookupProvider(name)
 	if !ok {
-		return pr, usagef("provider %s is unknown; the known ones are listed by: reauth providers", quoted(name))
+		return pr, usagef("%s", vendors.Unknown(name, "the known ones are listed by: reauth providers"))
 	}
 	return pr, nil
 }

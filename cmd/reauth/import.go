@@ -78,6 +78,7 @@ func (c *importCmd) importer(a *app, program logins.Program, path string) (*impo
 	if err != nil {
 		return nil, err
 	}
+	pool.Observe = a.doubt
 	im := &importer{app: a, pool: pool, program: program, copies: c.TakeOver}
 	if c.Path != "" {
 		im.path, err = filepath.Abs(path)

@@ -278,6 +278,8 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 		s.line("retired %q: %s", e.ID, e.Reason)
 	case reauth.GaveUp:
 		s.line("the refusal goes back to the caller: %s", e.Reason)
+	case reauth.PassedThrough:
+		s.line("request sent without a credential (%s): %v", e.Reason, e.Err)
 	case reauth.RefreshFailed:
 		s.failed, s.id = e.Err, e.ID
 		s.line("refresh of %q failed: %v", e.ID, e.Err)

@@ -33,7 +33,7 @@ var table = []Vendor{
 		Name: "ai-gateway", Aliases: []string{"vercel-ai-gateway"}, Hosts: []string{"ai-gateway.vercel.sh"},
 		Header: HeaderAsAsked,
 		API:    API{Origin: "https://ai-gateway.vercel.sh", OpenAI: "/v1", Claude: "/"},
-		Probe:  Probe{Method: "GET", Path: "/credits"},
+		Probe:  Probe{Method: "GET", Path: "/credits"}, Prefixes: []string{"vck_"},
 	},
 	{
 		Name: "alibaba", Aliases: []string{"dashscope"},
@@ -50,11 +50,11 @@ var table = []Vendor{
 		Hosts: []string{"coding-intl.dashscope.aliyuncs.com", "coding.dashscope.aliyuncs.com"},
 		Hides: HidesInCode,
 		API:   API{Origin: "https://coding-intl.dashscope.aliyuncs.com", OpenAI: "/v1", Claude: "/apps/anthropic"},
-		Probe: empty,
+		Probe: empty, Prefixes: []string{"sk-sp-"},
 	},
 	{
 		Name: "anthropic", Aliases: []string{"claude", "claude-code"}, Hosts: []string{"api.anthropic.com"},
-		Header: HeaderAnthropic, Objects: []string{"files", "batches", "skills"},
+		Header: HeaderAnthropic, Objects: []string{"files", "batches", "skills"}, Prefixes: []string{"sk-ant-"},
 		API:   API{Origin: "https://api.anthropic.com", Claude: "/"},
 		Probe: Probe{Method: "GET", Path: "/models", Header: "Anthropic-Version: 2023-06-01", Root: "/v1"},
 		Auth: &Auth{
@@ -91,17 +91,17 @@ var table = []Vendor{
 		},
 		// The origin is for the probe; it has no dialect, because customers have other regions.
 		API:   API{Origin: "https://bedrock-runtime.us-east-1.amazonaws.com"},
-		Probe: Probe{Method: "POST", Path: "/model/amazon.nova-micro-v1:0/converse", Root: "/"},
+		Probe: Probe{Method: "POST", Path: "/model/amazon.nova-micro-v1:0/converse", Root: "/"}, Prefixes: []string{"ABSK"},
 	},
 	{
 		Name: "cerebras", Hosts: []string{"api.cerebras.ai"},
 		API:   API{Origin: "https://api.cerebras.ai", OpenAI: "/v1"},
-		Probe: models,
+		Probe: models, Prefixes: []string{"csk-"},
 	},
 	{
 		Name: "cloudflare", Aliases: []string{"cloudflare-ai-gateway"}, Hosts: []string{"gateway.ai.cloudflare.com"},
 		Own:   Own{What: "the gateway", Example: "https://gateway.ai.cloudflare.com/v1/ACCOUNT/GATEWAY/compat"},
-		Probe: empty,
+		Probe: empty, AnyKey: true,
 	},
 	{
 		Name: "cohere", Hosts: []string{"api.cohere.com", "api.cohere.ai"},
@@ -113,6 +113,7 @@ var table = []Vendor{
 		Hosts: []string{"*.githubcopilot.com", "api.*.githubcopilot.com", "copilot-api.*.ghe.com"},
 		API:   API{Origin: "https://api.githubcopilot.com", OpenAI: "/"},
 		Probe: models, KeyPrefix: "gho_", // a token of an OAuth app
+		Prefixes: []string{"gho_", "ghu_", "ghp_", "github_pat_", "tid="},
 		Auth: &Auth{
 			Dialect: Copilot, Issuer: "https://github.com", Scopes: "read:user", Flows: []Flow{{Name: FlowDevice}},
 			ClientID: "Iv1.b507a08c87ecfe98", // an app whose tokens can be exchanged for Copilot's
@@ -137,7 +138,7 @@ var table = []Vendor{
 	{
 		Name: "fireworks", Hosts: []string{"api.fireworks.ai"}, Objects: hostedObjects,
 		API:   API{Origin: "https://api.fireworks.ai", OpenAI: "/inference/v1"},
-		Probe: models,
+		Probe: models, Prefixes: []string{"fw_"},
 	},
 	{
 		Name: "gemini", Aliases: []string{"google", "google-gemini", "google-ai-studio"},
@@ -148,7 +149,7 @@ var table = []Vendor{
 			"files", "cachedContents", "batches", "tunedModels", "corpora", "fileSearchStores", "operations",
 		},
 		API:   API{Origin: "https://generativelanguage.googleapis.com", OpenAI: "/v1beta/openai", Native: "/"},
-		Probe: Probe{Method: "GET", Path: "/models", Root: "/v1beta"},
+		Probe: Probe{Method: "GET", Path: "/models", Root: "/v1beta"}, Prefixes: []string{"AIza", "ya29."},
 	},
 	{
 		Name: "gmi", Aliases: []string{"gmi-cloud", "gmicloud"}, Hosts: []string{"api.gmi-serving.com"},
@@ -158,12 +159,12 @@ var table = []Vendor{
 	{
 		Name: "groq", Hosts: []string{"api.groq.com"}, Objects: hostedObjects,
 		API:   API{Origin: "https://api.groq.com", OpenAI: "/openai/v1"},
-		Probe: models,
+		Probe: models, Prefixes: []string{"gsk_"},
 	},
 	{
 		Name: "huggingface", Hosts: []string{"router.huggingface.co", "api-inference.huggingface.co"},
 		API:   API{Origin: "https://router.huggingface.co", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty, Prefixes: []string{"hf_"},
 	},
 	{
 		Name: "kilocode", Hosts: []string{"api.kilo.ai/api/gateway", "kilocode.ai/api/openrouter"},
@@ -175,7 +176,7 @@ var table = []Vendor{
 		Hosts:   []string{"api.moonshot.ai", "api.kimi.com/coding"},
 		Objects: hostedObjects,
 		API:     API{Origin: "https://api.moonshot.ai", OpenAI: "/v1", Claude: "/anthropic"},
-		Probe:   Probe{Method: "GET", Path: "/users/me/balance"},
+		Probe:   Probe{Method: "GET", Path: "/users/me/balance"}, Prefixes: []string{"sk-kimi-"},
 	},
 	{
 		Name: "kimi-coding-cn", Aliases: []string{"kimi-cn", "moonshot-cn"}, Hosts: []string{"api.moonshot.cn"},
@@ -238,7 +239,7 @@ var table = []Vendor{
 	{
 		Name: "nvidia", Aliases: []string{"nvidia-nim"}, Hosts: []string{"integrate.api.nvidia.com"},
 		API:   API{Origin: "https://integrate.api.nvidia.com", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty, Prefixes: []string{"nvapi-"},
 	},
 	{
 		Name: "ollama-cloud", Hosts: []string{"ollama.com/v1", "ollama.com/api"},
@@ -249,7 +250,7 @@ var table = []Vendor{
 		Name: "openai-api", Aliases: []string{"openai"}, Hosts: []string{"api.openai.com", "*.api.openai.com"},
 		Objects: openAIObjects,
 		API:     API{Origin: "https://api.openai.com", OpenAI: "/v1"},
-		Probe:   models,
+		Probe:   models, Prefixes: []string{"sk-proj-", "sk-svcacct-", "sk-admin-"},
 	},
 	{
 		Name: "openai-codex", Aliases: []string{"codex", "openai-chatgpt"}, Hosts: []string{"chatgpt.com/backend-api"},
@@ -276,12 +277,12 @@ var table = []Vendor{
 	{
 		Name: "openrouter", Hosts: []string{"openrouter.ai/api"},
 		API:   API{Origin: "https://openrouter.ai", OpenAI: "/api/v1", Claude: "/api"},
-		Probe: Probe{Method: "GET", Path: "/key"},
+		Probe: Probe{Method: "GET", Path: "/key"}, Prefixes: []string{"sk-or-"},
 	},
 	{
 		Name: "perplexity", Hosts: []string{"api.perplexity.ai"},
 		API:   API{Origin: "https://api.perplexity.ai", OpenAI: "/"},
-		Probe: empty,
+		Probe: empty, Prefixes: []string{"pplx-"},
 	},
 	{
 		Name: "qwen-oauth", Aliases: []string{"qwen"}, Hosts: []string{"portal.qwen.ai"}, Hides: HidesInCode,
@@ -308,7 +309,7 @@ var table = []Vendor{
 	{
 		Name: "together", Hosts: []string{"api.together.xyz", "api.together.ai"}, Objects: hostedObjects,
 		API:   API{Origin: "https://api.together.xyz", OpenAI: "/v1"},
-		Probe: models,
+		Probe: models, Prefixes: []string{"tgp_v1_"},
 	},
 	{
 		Name: "upstage", Hosts: []string{"api.upstage.ai"},
@@ -326,7 +327,7 @@ var table = []Vendor{
 			What:    "project and region",
 			Example: "https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/endpoints/openapi",
 		},
-		Probe: empty,
+		Probe: empty, Prefixes: []string{"AIza", "ya29."},
 	},
 	{
 		Name:    "xai-oauth",
@@ -334,7 +335,7 @@ var table = []Vendor{
 		Hosts:   []string{"api.x.ai", "*.api.x.ai", "cli-chat-proxy.grok.com"},
 		Objects: []string{"files", "batches", "collections", "deferred-completion", "responses/*", "videos/*"},
 		API:     API{Origin: "https://api.x.ai", OpenAI: "/v1"},
-		Probe:   models,
+		Probe:   models, Prefixes: []string{"xai-"},
 		Auth: &Auth{
 			Dialect: XAI, Issuer: "https://auth.x.ai", Domain: "x.ai",
 			// There is no flow with a code: the first refresh of such logins is refused.

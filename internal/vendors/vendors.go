@@ -37,11 +37,30 @@ type Vendor struct {
 
 	Auth      *Auth  // nil: API keys only
 	KeyPrefix string // of the tokens that IsKey reports; empty: there are none
+
+	Prefixes []string // how keys begin that only this provider has, or the few that name the same prefix
+	AnyKey   bool     // its API takes keys of other providers, which it passes on
 }
 
 // IsKey reports whether a refresh token cannot be exchanged because the API takes it as it is.
 func (v Vendor) IsKey(refreshToken string) bool {
 	return v.KeyPrefix != "" && strings.HasPrefix(refreshToken, v.KeyPrefix)
+}
+
+// Foreign returns which provider's keys begin as the key does, and how they begin, when those are not
+// this provider's.
+func (v Vendor) Foreign(key string) (owner, prefix string) {
+	for row := range All() {
+		for _, p := range row.Prefixes {
+			if len(p) > len(prefix) && strings.HasPrefix(key, p) {
+				owner, prefix = row.Name, p
+			}
+		}
+	}
+	if prefix == "" || slices.Contains(v.Prefixes, prefix) {
+		return "", ""
+	}
+	return owner, prefix
 }
 
 // Header names a way to put a credential on a request. The functions are in the root's

@@ -116,3 +116,13 @@ func (e *evidence) decidingRule() *rule {
 	}
 	return nil
 }
+
+// Reasons returns the reasons of all rules, in their order. Several rules may have one reason.
+func Reasons() (list []string) {
+	for _, stage := range ruleTable {
+		for i := range stage {
+			list = append(list, stage[i].reason)
+		}
+	}
+	return list
+}

@@ -1,0 +1,41 @@
+package reauth
+
+import "context"
+
+// checkedStore is a store as a pool reads it. What cannot be sent counts as absent, whichever store
+// holds it, and what is wrong with a record is told.
+type checkedStore struct{ Store }
+
+// Load implements Store.
+func (s checkedStore) Load(ctx context.Context, version string) (Snapshot, error) {
+	snap, err := s.Store.Load(ctx, version)
+	for i := range snap.Entries {
+		e := &snap.Entries[i]
+		e.dropUnfit()
+		if err := e.trouble(); err != nil {
+			snap.Broken = append(snap.Broken, &RecordError{e.Credential.Provider, e.Credential.ID, err})
+		}
+	}
+	return snap, err
+}
+
+// Update implements Store.
+func (s checkedStore) Update(
+	ctx context.Context, provider, id string, fn func(Holding) (Entry, error),
+) (Entry, error) {
+	return s.Store.Update(ctx, provider, id, func(h Holding) (Entry, error) {
+		h.Entry.dropUnfit()
+		return fn(h)
+	})
+}
+
+// trouble says what is wrong with a record; nil: nothing is.
+func (e *Entry) trouble() error {
+	if e.Removed {
+		return nil
+	}
+	if err := unfitError(e.unfit); err != nil {
+		return err
+	}
+	return checkRecord(e.Credential)
+}
