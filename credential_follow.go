@@ -130,7 +130,7 @@ func (f *follower) login() (logins.Login, error) {
 		l, err = found.Followed(f.provider)
 	}
 	if err != nil {
-		return logins.Login{}, fmt.Errorf("follow %s (%s): %w", f.program.Name, f.path, err)
+		return logins.Login{}, fmt.Errorf("follow %s (%s): %w", f.program.Name, f.path, newRedactedError(err))
 	}
 	return l, nil
 }

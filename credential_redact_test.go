@@ -13,7 +13,7 @@ import (
 // in the errors that it wraps.
 func TestErrorOfAnExchangeHoldsNoToken(t *testing.T) {
 	const access, refresh = "at-0123456789abcdefEXAMPLE", "rt-0123456789abcdefEXAMPLE"
-	g := &grant{provider: "xai-oauth"}
+	g := &grant{provider: "xai-oauth", cfg: new(OAuth2Config)}
 	sent := Credential{AccessToken: access, RefreshToken: refresh}
 	err := g.failure(sent, fmt.Errorf("cannot send %s: %w", refresh, io.EOF))
 	for e := err; e != nil; {

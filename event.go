@@ -41,6 +41,11 @@ const (
 	// could not be renewed, or why the request was not sent again. Reason is short for a renewal that
 	// failed, else it is that of the verdict.
 	GaveUp EventType = "gave-up"
+	// Panicked: a function that the program has given panicked, and counts as failed. Reason names
+	// it: observer, logger, store, refresher, classifier, provider-classify, may-refuse, authorize or
+	// get-body; body when that was the Read of a body, worker when it was none of them. Err tells
+	// with what, and the log has the stack.
+	Panicked EventType = "panicked"
 	// PassedThrough: a request is sent without a credential, as its caller made it. Reason is one of
 	// no-credential, unknown-host, plain-http, pin-unknown, key-not-for-host, no-token and redirected;
 	// Err names the host, and tells why and the way out. Observer and log are told once for each cause
@@ -73,6 +78,8 @@ func ReasonNames() []string {
 		noCredential, unknownHost, plainHTTP, pinUnknown, keyNotForHost, noToken, redirected, // PassedThrough
 		"load", "claim", "mark", "persist", "record", "place", "behind", "other-store", // StoreFailed
 		"refresh", "borrowed", "not-refreshable", // RefreshFailed
+		"observer", "logger", "store", "refresher", "classifier", "provider-classify", // Panicked
+		"may-refuse", "authorize", "get-body", "body", "worker",
 		"suspect-request", "base-failed", "in-memory", foreignPrefix,
 	}
 	for k := verdict.Pass; k <= verdict.Forbidden; k++ { // Judged and GaveUp
@@ -112,7 +119,7 @@ func (e Event) level() slog.Level {
 		return slog.LevelDebug
 	case RefreshFailed, NotDurable, GaveUp, PassedThrough, Doubtful, Retired:
 		return slog.LevelWarn
-	case StoreFailed:
+	case StoreFailed, Panicked:
 		return slog.LevelError
 	case Refreshing, Refreshed, Adopted, Switched, PutAside:
 	}
@@ -143,5 +150,17 @@ func (e Event) attrs() []slog.Attr {
 	if e.Err != nil {
 		attrs = append(attrs, slog.String("err", e.Err.Error()))
 	}
+	if p, ok := e.Err.(*panicError); ok { //nolint:errorlint // of this event, not of one that was caused by it
+		attrs = append(attrs, slog.String("stack", p.stack))
+	}
 	return attrs
 }
+
+// panicError is the panic of a function that the program has given.
+type panicError struct {
+	what  string // the function, as Panicked has it
+	text  string // the panic's value, redacted
+	stack string
+}
+
+func (e *panicError) Error() string { return "reauth: " + e.what + " panicked: " + e.text }

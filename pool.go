@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
 	"time"
@@ -25,7 +26,8 @@ func OpenPool(ctx context.Context, s Store) (*Pool, error) {
 	if s == nil {
 		return nil, errors.New("reauth: open pool: the store is nil; use NewPool for a pool in memory")
 	}
-	p := &Pool{store: checkedStore{s}, shared: true}
+	p := &Pool{shared: true}
+	p.store = checkedStore{guardedStore{s, p.crashed}}
 	p.setup()
 	if err := p.load(ctx); err != nil {
 		return nil, fmt.Errorf("reauth: open pool: %w", err)
@@ -40,6 +42,9 @@ func (p *Pool) setup() {
 			p.store = newMemStore()
 		}
 		p.work.stop = make(chan struct{})
+		p.work.crashed = func(r any) {
+			_ = p.crashed(context.Background(), credentialKey{}, "worker", r) // told
+		}
 		p.view.loading = make(chan struct{}, 1)
 		for row := range vendors.All() {
 			r := newRegistered(builtinProvider(row))
@@ -49,6 +54,25 @@ func (p *Pool) setup() {
 		p.rebuildHosts()
 	})
 }
+
+// String tells how many credentials the pool has, and nothing of them.
+func (p *Pool) String() string {
+	n := int64(0)
+	p.groups.Range(func(_, g any) bool {
+		n += g.(*group).size.Load()
+		return true
+	})
+	if n == 1 {
+		return "reauth.Pool(1 credential)"
+	}
+	return fmt.Sprintf("reauth.Pool(%d credentials)", n)
+}
+
+// Format prints String under any verb and flag.
+func (p *Pool) Format(f fmt.State, _ rune) { show(f, p.String()) }
+
+// LogValue is what slog shows.
+func (p *Pool) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // table returns the one table of hosts.
 func (p *Pool) table() *hostMap[*group] {

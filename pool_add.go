@@ -195,15 +195,15 @@ func (c Credential) normalized() (Credential, error) {
 	if c.ID == "" {
 		c.ID = c.derivedID()
 	}
-	if err := checkNames(c); err != nil {
-		return c, err
-	}
 	for _, f := range []struct{ name, value string }{
 		{"AccessToken", c.AccessToken}, {"RefreshToken", c.RefreshToken}, {"AccountID", c.AccountID}, {"ID", c.ID},
 	} {
 		if err := checkText(f.name, f.value, math.MaxInt); err != nil {
 			return c, err
 		}
+	}
+	if err := checkNames(c); err != nil {
+		return c, err
 	}
 	return c, checkHosts(c)
 }

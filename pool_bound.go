@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"errors"
 	"io"
 	"net/http"
 
@@ -22,11 +23,49 @@ func (g *group) bind(
 	if p.TrackObjects <= 0 {
 		return route, nil
 	}
-	account, body := g.objects.MentionedBy(req)
+	guarded := *req
+	if req.GetBody != nil {
+		guarded.GetBody = guardGetBody(g.pool, req)
+	}
+	account, body := g.objects.MentionedBy(&guarded)
 	if m := g.find(account); m != nil && m.serves(d) {
 		route.account = m
 	}
 	return route, body
+}
+
+// guardGetBody returns the GetBody of req. Its panic is an error, and so is one in a Read of the body.
+func guardGetBody(p *Pool, req *http.Request) func() (io.ReadCloser, error) {
+	return func() (body io.ReadCloser, err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				body, err = nil, p.crashed(req.Context(), credentialKey{}, "get-body", r)
+			}
+		}()
+		body, err = req.GetBody()
+		if err == nil && body == nil {
+			err = errors.New("it returned no body")
+		}
+		if err != nil {
+			return nil, err
+		}
+		return guardedBody{body, func(r any) error { return p.crashed(req.Context(), credentialKey{}, "body", r) }}, nil
+	}
+}
+
+// guardedBody is a body whose panic in a Read is an error.
+type guardedBody struct {
+	io.ReadCloser
+	crashed func(r any) error
+}
+
+func (b guardedBody) Read(p []byte) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = 0, b.crashed(r)
+		}
+	}()
+	return b.ReadCloser.Read(p)
 }
 
 // track learns from a successful answer which objects belong to m. It wraps the answer's body,

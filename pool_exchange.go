@@ -287,7 +287,7 @@ type deathError struct {
 // Error tells the refusal and its likely cause.
 func (e *deathError) Error() string {
 	return fmt.Sprintf("%v; a process (%s) died, or was cut off, while it exchanged this token at %s",
-		e.err, e.spending.Holder, e.spending.Since.UTC().Format(time.RFC3339))
+		e.err, redact(e.spending.Holder), e.spending.Since.UTC().Format(time.RFC3339))
 }
 
 // Unwrap returns the refusal.
@@ -317,7 +317,7 @@ func (x *exchange) brought(r *run, from Entry) outcome {
 		err = x.failure("same_token", "the token endpoint gave the same access token again", nil)
 	}
 	if err != nil {
-		out.err = withoutTokens(err, c)
+		out.err = x.redacted(err, c, got)
 	}
 	if err != nil && !rotated {
 		return out
@@ -410,21 +410,11 @@ func mergeTokens(c, got Credential) Credential {
 	return m
 }
 
-// withoutTokens returns err, or, when a user's refresher has put a token into it, what may be told
-// of it.
-func withoutTokens(err error, c Credential) error {
-	secrets := secretsOf(c)
-	if !holdsSecret(err.Error(), secrets...) {
+// redacted returns what may be told of an error of the refresher, which exchanged c and returned got
+// beside the error.
+func (x *exchange) redacted(err error, c, got Credential) error {
+	if err == ErrNotRefreshable { //nolint:errorlint // it is ours, and holds nothing
 		return err
 	}
-	var re *RefreshError
-	if !errors.As(err, &re) {
-		return newRedactedError(err, secrets...)
-	}
-	clean := *re
-	clean.Code, clean.Description = redact(re.Code, secrets...), redact(re.Description, secrets...)
-	if re.Err != nil {
-		clean.Err = newRedactedError(re.Err, secrets...)
-	}
-	return &clean
+	return newRedactedError(err, x.m.secrets(secretsOf(x.old.cred, secretsOf(c, secretsOf(got)...)...)...)...)
 }

@@ -111,6 +111,12 @@ func isCallerError(err error) bool {
 	return errors.As(err, &own)
 }
 
+// isPanic reports whether err is the panic of a function that the program has given.
+func isPanic(err error) bool {
+	_, ok := errors.AsType[*panicError](err)
+	return ok
+}
+
 // followedError ends the renewal of a login that only another program may renew.
 type followedError struct {
 	follower *follower
@@ -150,12 +156,4 @@ func failureReason(err error) string {
 		return "removed"
 	}
 	return "refresh:failed"
-}
-
-// redactPanic keeps a panic's value only where it cannot hold a token.
-func redactPanic(r any) any {
-	if err, ok := r.(interface{ RuntimeError() }); ok {
-		return err
-	}
-	return fmt.Sprintf("%T", r)
 }

@@ -84,6 +84,7 @@ func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, why 
 	detached := context.WithoutCancel(ctx)
 	started := m.group.pool.work.start(func() {
 		defer close(f.done)
+		f.err = errNothingNewer // whatever ends this goroutine
 		<-first.done
 		f.tokens, f.err = m.renew(detached, t, why)
 	})
@@ -101,7 +102,7 @@ func (m *member) fly(ctx context.Context, f *flight, why cause) {
 	x, ended := &exchange{m: m, f: f, old: f.of, why: why}, false
 	defer func() { // also after a panic, or runtime.Goexit, in a store
 		if !ended {
-			t, err = nil, m.crashed(ctx, recover())
+			t, err = nil, m.endedBy(ctx, "worker", recover())
 		}
 		if x.handedOver {
 			return

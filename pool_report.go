@@ -99,6 +99,7 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 	if t.digest != digest(accessToken) {
 		return nil
 	}
+	v.Reason = label(redact(v.Reason, secretsOf(t.cred)...))
 	m.emit(ctx, Event{Type: Judged, Reason: v.label()})
 	switch v.Kind {
 	case Pass:

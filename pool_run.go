@@ -36,7 +36,7 @@ func (m *member) startRun(ctx context.Context, c Credential) *run {
 		ended := false
 		defer func() { // also after a panic, or runtime.Goexit, in the refresher
 			if !ended {
-				r.got, r.err = Credential{}, m.crashed(ctx, recover())
+				r.got, r.err = Credential{}, m.endedBy(ctx, "refresher", recover(), secretsOf(c)...)
 			}
 			r.took = time.Since(began)
 			stop()
@@ -65,14 +65,13 @@ func (r *run) endsWithin(d time.Duration) bool {
 	}
 }
 
-// crashed is the error of a goroutine that a panic with the value v ended, or runtime.Goexit with
-// nil.
-func (m *member) crashed(ctx context.Context, v any) error {
+// endedBy is the error of a goroutine that a panic with the value v ended, or runtime.Goexit with nil.
+// what is the function that was called, as Panicked has it.
+func (m *member) endedBy(ctx context.Context, what string, v any, secrets ...string) error {
 	if v == nil {
 		return fmt.Errorf("reauth: refresh %s: the refresher ended its goroutine", m)
 	}
-	m.group.pool.logPanic(ctx, m)
-	return fmt.Errorf("reauth: refresh %s: the refresher panicked: %v", m, redactPanic(v))
+	return fmt.Errorf("reauth: refresh %s: %w", m, m.crashed(ctx, what, v, secrets...))
 }
 
 // hangs is the error of those who wait for a run whose refresher ignores the end of its context.

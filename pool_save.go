@@ -16,16 +16,20 @@ const saveEvery = time.Second
 // keepSaving retries to store the member's record until the store has it, or a newer one.
 func (m *member) keepSaving(ctx context.Context) {
 	m.group.pool.work.startFromWorker(func() {
+		over := false
+		defer func() {
+			if !over { // an observer has ended the goroutine: a login is at stake
+				m.keepSaving(ctx)
+			}
+		}()
 		ticker := time.NewTicker(saveEvery)
 		defer ticker.Stop()
-		for {
+		for !over {
 			select {
 			case <-ticker.C:
+				over = !m.isUnsaved() || m.gone.Load() || m.write(ctx) == nil
 			case <-m.group.pool.work.stop:
-				return
-			}
-			if !m.isUnsaved() || m.gone.Load() || m.write(ctx) == nil {
-				return
+				over = true
 			}
 		}
 	})

@@ -74,9 +74,16 @@ func (p *Pool) writeSoon(ctx context.Context) {
 	}
 	detached := context.WithoutCancel(ctx)
 	started := p.work.startFromWorker(func() {
+		over := false
+		defer func() {
+			if !over { // an observer has ended the goroutine: the next look begins anew
+				v.endWriting()
+			}
+		}()
 		for v.goOnWriting() {
 			p.writeForward(detached)
 		}
+		over = true
 	})
 	if !started { // the pool is closed
 		v.endWriting()
@@ -366,7 +373,7 @@ func (m *member) rereadStore(ctx context.Context, f *flight) (*tokens, error) {
 func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 	other, err := m.adoptFromProgram(program)
 	if err != nil {
-		return nil, &followedError{program, err}
+		return nil, &followedError{program, newRedactedError(err, m.secrets(secretsOf(f.of.cred)...)...)}
 	}
 	if other {
 		f.tell = append(f.tell, Event{Type: Adopted})

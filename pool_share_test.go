@@ -75,6 +75,7 @@ func (s *watchedStore) Update(
 		return reauth.Entry{}, err
 	}
 	var unsaved reauth.Entry
+	var cause error
 	lost := errors.New("lost")
 	e, err := s.Store.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
 		_ = s.note("read")
@@ -84,14 +85,14 @@ func (s *watchedStore) Update(
 			return got, err
 		}
 		if err := s.note("persist"); err != nil {
-			unsaved = got
+			unsaved, cause = got, err
 			return reauth.Entry{}, lost
 		}
 		return got, nil
 	})
 	_ = s.note("release")
 	if errors.Is(err, lost) {
-		return unsaved, fmt.Errorf("%w: disk full", reauth.ErrNotStored)
+		return unsaved, fmt.Errorf("%w: disk full: %w", reauth.ErrNotStored, cause)
 	}
 	return e, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -58,14 +57,14 @@ type storeView struct {
 	mu       sync.Mutex // guards what follows
 	identity string     // of the store that was last merged; empty: none yet
 	failure  lookFailure
-	written  map[credentialKey]bool // records that this pool has written, or adopted under a claim, since the last merge
-	ahead    map[*member]bool       // of whose records this pool knows newer ones than the store
-	removals map[credentialKey]bool // tombstones that the store lacks
-	writing  bool                   // what the store lacks is being written
-	more     bool                   // a look has found more of that since
-	unsaved  map[savedElsewhere]Entry
-	later    []Event         // that nobody could be told so far
-	told     map[string]bool // troubles of the store that events have told
+	written  map[credentialKey]bool          // records that this pool has written, or adopted under a claim, since the last merge
+	ahead    map[*member]bool                // of whose records this pool knows newer ones than the store
+	removals map[credentialKey]bool          // tombstones that the store lacks
+	writing  bool                            // what the store lacks is being written
+	more     bool                            // a look has found more of that since
+	unsaved  map[savedElsewhere]func() Entry // fmt shows the address of a function, whatever the verb
+	later    []Event                         // that nobody could be told so far
+	told     map[string]bool                 // troubles of the store that events have told
 }
 
 // look is one check of the store in the background.
@@ -269,6 +268,9 @@ func (m *member) standing(now time.Time) *mark {
 	return nil
 }
 
+// secrets returns the tokens that the credential has now, beside more.
+func (m *member) secrets(more ...string) []string { return secretsOf(m.tokens.Load().cred, more...) }
+
 func (m *member) key() credentialKey { return credentialKey{m.group.name, m.id} }
 
 // entry returns the record of the credential as a store keeps it, without marks. It shares with the
@@ -287,7 +289,8 @@ func (m *member) entry() Entry {
 // one.
 func (p *Pool) observed() bool { return p.Observe != nil || p.Logger != nil }
 
-// emit tells the observer and the log. No lock may be held: an observer may call the pool.
+// emit tells the observer and the log. No lock may be held: an observer may call the pool. A panic in
+// one of them must not take a request down, nor an exchange for which others wait; the other is told.
 func (p *Pool) emit(ctx context.Context, e Event) {
 	if !p.observed() {
 		return
@@ -295,11 +298,11 @@ func (p *Pool) emit(ctx context.Context, e Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	if p.Observe != nil {
-		p.observe(ctx, e)
+	if failed := p.observe(ctx, e); failed != nil {
+		_ = p.log(ctx, panicked(failed)) // its own panic has nobody left to be told
 	}
-	if p.Logger != nil {
-		p.Logger.LogAttrs(ctx, e.level(), "reauth: "+string(e.Type), e.attrs()...)
+	if failed := p.log(ctx, e); failed != nil {
+		_ = p.observe(ctx, panicked(failed))
 	}
 }
 
@@ -309,21 +312,51 @@ func (m *member) emit(ctx context.Context, e Event) {
 	m.group.pool.emit(ctx, e)
 }
 
-// observe calls the observer. A panic in it must not take a request down, nor an exchange for which
-// others wait.
-func (p *Pool) observe(ctx context.Context, e Event) {
+// observe calls the observer, and returns its panic.
+func (p *Pool) observe(ctx context.Context, e Event) (failed *panicError) {
+	if p.Observe == nil {
+		return nil
+	}
 	defer func() {
-		if r := recover(); r != nil && p.Logger != nil {
-			p.Logger.ErrorContext(ctx, "reauth: the observer panicked", "event", string(e.Type))
+		if r := recover(); r != nil {
+			failed = newPanicError("observer", r)
 		}
 	}()
 	p.Observe(ctx, e)
+	return nil
 }
 
-// logPanic leaves the stack of a refresher's panic in the log: no error holds it.
-func (p *Pool) logPanic(ctx context.Context, m *member) {
-	if p.Logger != nil {
-		p.Logger.ErrorContext(ctx, "reauth: the refresher panicked",
-			"provider", m.group.name, "id", m.id, "stack", string(debug.Stack()))
+// log writes an event into the log, and returns the panic of its handler.
+func (p *Pool) log(ctx context.Context, e Event) (failed *panicError) {
+	if p.Logger == nil {
+		return nil
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			failed = newPanicError("logger", r)
+		}
+	}()
+	p.Logger.LogAttrs(ctx, e.level(), "reauth: "+string(e.Type), e.attrs()...)
+	return nil
+}
+
+// panicked is the event of a panic.
+func panicked(err *panicError) Event {
+	return Event{Time: time.Now(), Type: Panicked, Reason: err.what, Err: err}
+}
+
+// crashed tells the panic of a function that the program has given, whose value is r, and returns it as
+// an error. It is called while the panic is being recovered. key is of the credential that it was
+// about, as far as there is one.
+func (p *Pool) crashed(ctx context.Context, key credentialKey, what string, r any, secrets ...string) error {
+	err := newPanicError(what, r, secrets...)
+	e := panicked(err)
+	e.Provider, e.ID = key.provider, key.id
+	p.emit(ctx, e)
+	return err
+}
+
+// crashed tells the panic of a function that was called for the credential.
+func (m *member) crashed(ctx context.Context, what string, r any, secrets ...string) error {
+	return m.group.pool.crashed(ctx, m.key(), what, r, m.secrets(secrets...)...)
 }

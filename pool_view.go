@@ -135,9 +135,9 @@ func (v *storeView) keepUnsaved(identity string, key credentialKey, e Entry) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.unsaved == nil {
-		v.unsaved = make(map[savedElsewhere]Entry)
+		v.unsaved = make(map[savedElsewhere]func() Entry)
 	}
-	v.unsaved[savedElsewhere{identity, key}] = e
+	v.unsaved[savedElsewhere{identity, key}] = func() Entry { return e }
 }
 
 // takeUnsaved returns the pairs that are kept for the store of that identity.
@@ -147,7 +147,7 @@ func (v *storeView) takeUnsaved(identity string) map[credentialKey]Entry {
 	list := make(map[credentialKey]Entry)
 	for at, e := range v.unsaved {
 		if at.identity == identity {
-			list[at.key] = e
+			list[at.key] = e()
 			delete(v.unsaved, at)
 		}
 	}

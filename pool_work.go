@@ -13,6 +13,7 @@ type workers struct {
 	idle    chan struct{} // made by close; the last worker closes it
 	stop    chan struct{} // closed when Close no longer waits
 	once    sync.Once
+	crashed func(r any) // told when a worker has panicked, with the value of that
 }
 
 // start runs f in a goroutine. It returns false, and does not run f, when the pool is closed.
@@ -43,8 +44,16 @@ func (w *workers) run(f func()) {
 	w.running++
 	go func() {
 		defer w.end()
+		defer w.rescue()
 		f()
 	}()
+}
+
+// rescue keeps a panic in a worker from ending the program.
+func (w *workers) rescue() {
+	if r := recover(); r != nil {
+		w.crashed(r)
+	}
 }
 
 // end uncounts a worker. The last one tells close.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -48,8 +47,8 @@ const exchangeTimeout = 30 * time.Second
 // does not ask it again for that credential.
 var ErrNotRefreshable = errors.New("reauth: not refreshable")
 
-// RefreshError is what a token endpoint answered, or why it did not. Its texts are bounded,
-// printable and without tokens.
+// RefreshError is what a token endpoint answered, or why it did not. In what the pool returns and
+// tells, its texts are bounded, printable and without tokens.
 type RefreshError struct {
 	Provider    string
 	Code        string        // RFC 6749 §5.2's error, the provider's own code, or one of ours
@@ -91,6 +90,14 @@ func (e *RefreshError) Error() string {
 // Unwrap returns Err.
 func (e *RefreshError) Unwrap() error { return e.Err }
 
+// redacted is e without those secrets.
+func (e *RefreshError) redacted(secrets []string) error {
+	clean := *e
+	clean.Code, clean.Description = label(redact(e.Code, secrets...)), redact(e.Description, secrets...)
+	clean.Err = newRedactedError(e.Err, secrets...)
+	return &clean
+}
+
 // isPermanent reports whether err says that the grant is dead.
 func isPermanent(err error) bool {
 	var re *RefreshError
@@ -125,9 +132,7 @@ func (c OAuth2Config) String() string {
 }
 
 // Format prints String under any verb and flag.
-func (c OAuth2Config) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, c.String()) // fmt.State reports write errors itself
-}
+func (c OAuth2Config) Format(f fmt.State, _ rune) { show(f, c.String()) }
 
 // LogValue is what slog shows.
 func (c OAuth2Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -42,8 +42,8 @@ type tokenAnswer struct {
 // answerRules are what one token endpoint says in its own way. The zero value is for an endpoint of
 // which nothing is known.
 type answerRules struct {
-	provider     string // named in errors; empty: the credential's
-	clientSecret string // kept out of errors
+	provider string   // named in errors; empty: the credential's
+	secrets  []string // of the configuration, kept out of errors
 	// permanent reports, of an answer without a known code, that the grant is dead. nil: no other
 	// answer says so.
 	permanent func(a *tokenAnswer) bool
@@ -172,10 +172,10 @@ func (a *tokenAnswer) isDead(r answerRules) bool {
 
 // refusal is the answer as an error.
 func (a *tokenAnswer) refusal(c Credential, r answerRules) *RefreshError {
-	secrets := secretsOf(c, r.clientSecret)
+	secrets := append(secretsOf(c, r.secrets...), a.AccessToken, a.RefreshToken)
 	e := &RefreshError{
 		Provider: cmp.Or(r.provider, c.Provider), Status: a.status, Permanent: a.isDead(r), RetryAfter: a.retryAfter(),
-		Code: redact(a.Code, secrets...), Description: redact(a.Description, secrets...),
+		Code: label(redact(a.Code, secrets...)), Description: redact(a.Description, secrets...),
 	}
 	if a.html && e.Description == "" {
 		e.Description = "the answer is a page, not of the token endpoint"

@@ -72,7 +72,7 @@ func builtinRefresher(row vendors.Vendor, cfg OAuth2Config) Refresher {
 	}
 	cfg.JSON = cfg.JSON || row.Auth.JSON
 	cfg.Reusable = cfg.Reusable || row.Auth.Mints
-	g.cfg = cfg
+	g.cfg = &cfg
 	quirks[row.Auth.Dialect](g, row)
 	return g
 }

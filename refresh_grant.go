@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -37,14 +38,14 @@ const version = "0.1.0"
 // 5xx, or the machine slept meanwhile; and after 20 s without an answer, when the access token has
 // expired or was refused. Pool.Refresh of a token that still lives repeats nothing.
 func OAuth2Refresher(cfg OAuth2Config) Refresher {
-	return &grant{cfg: cfg, endpoints: []string{cfg.TokenURL}}
+	return &grant{cfg: &cfg, endpoints: []string{cfg.TokenURL}}
 }
 
 // grant exchanges refresh tokens at the token endpoint of one provider: RFC 6749 §6, and how the
 // provider differs.
 type grant struct {
 	provider string
-	cfg      OAuth2Config
+	cfg      *OAuth2Config // behind a pointer, of which fmt shows the address where it cannot call Format
 	// endpoints are asked in turn. The next is asked only if nothing was spent at the one before:
 	// it answered 404, or the request was provably not sent.
 	endpoints []string
@@ -62,9 +63,12 @@ type grant struct {
 }
 
 // Format keeps the client's secret out of a dump of a Provider.
-func (g *grant) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, "reauth.Refresher("+g.cfg.String()+")") // fmt.State reports write errors itself
-}
+func (g *grant) Format(f fmt.State, _ rune) { show(f, g.String()) }
+
+func (g *grant) String() string { return "reauth.Refresher(" + g.cfg.String() + ")" }
+
+// LogValue is what slog shows.
+func (g *grant) LogValue() slog.Value { return slog.StringValue(g.String()) }
 
 // Refresh implements Refresher.
 func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
@@ -164,7 +168,7 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 		build = buildGrant
 	}
 	trace := new(sendTrace)
-	req, err := build(trace.context(ctx), endpoint, c, g.cfg)
+	req, err := build(trace.context(ctx), endpoint, c, *g.cfg)
 	if err != nil {
 		return nil, &unsentError{err}
 	}
@@ -191,14 +195,19 @@ func (g *grant) ask(ctx context.Context, endpoint string, c Credential) (*tokenA
 
 // do sends a request with our headers. It may be sent again, as checkRetry says.
 func (g *grant) do(req *http.Request) (*http.Response, error) {
-	g.once.Do(func() { g.client = newTokenClient(g.cfg) })
 	g.setHeaders(req)
 	r, err := retryablehttp.FromRequest(req)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := g.client.Do(r)
+	resp, err := g.tokenClient().Do(r)
 	return resp, withoutURL(err)
+}
+
+// tokenClient returns the client, made if need be.
+func (g *grant) tokenClient() *retryablehttp.Client {
+	g.once.Do(func() { g.client = newTokenClient(*g.cfg) })
+	return g.client
 }
 
 // withoutURL takes out of an error of http.Client the URL, which may hold what does not belong into
@@ -222,8 +231,20 @@ func (g *grant) setHeaders(req *http.Request) {
 // rules are how the endpoint's answers are read.
 func (g *grant) rules() answerRules {
 	return answerRules{
-		provider: g.provider, clientSecret: g.cfg.ClientSecret, permanent: g.isPermanent, temporary: g.temporary,
+		provider: g.provider, secrets: g.secrets(), permanent: g.isPermanent, temporary: g.temporary,
 	}
+}
+
+// secrets are those of the configuration.
+func (g *grant) secrets() []string {
+	list := append(secretsInHeader(g.cfg.Header), g.cfg.ClientSecret)
+	for _, endpoint := range g.endpoints {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, endpoint, http.NoBody)
+		if err == nil {
+			list = append(list, secretsOfProxy(g.tokenClient().HTTPClient.Transport, req)...)
+		}
+	}
+	return list
 }
 
 // isPermanent reports whether an answer without a known code says that the grant is dead: to the
@@ -244,7 +265,7 @@ func (g *grant) failure(c Credential, err error) error {
 	if errors.As(err, &re) {
 		return err
 	}
-	secrets := secretsOf(c, g.cfg.ClientSecret)
+	secrets := secretsOf(c, g.secrets()...)
 	return &RefreshError{Provider: cmp.Or(g.provider, c.Provider), Err: newRedactedError(err, secrets...)}
 }
 

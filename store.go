@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -62,6 +63,18 @@ type Snapshot struct {
 	Broken []error
 }
 
+// String tells of the snapshot without its secrets.
+func (s Snapshot) String() string {
+	return fmt.Sprintf("reauth.Snapshot(%v, delta %t, identity %q, version %q, broken %v)",
+		s.Entries, s.Delta, s.Identity, s.Version, s.Broken)
+}
+
+// Format prints String under any verb and flag.
+func (s Snapshot) Format(f fmt.State, _ rune) { show(f, s.String()) }
+
+// LogValue is what slog shows.
+func (s Snapshot) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
 // Holding is what Update passes to its function: the record as it is under the claim.
 type Holding struct {
 	Entry    Entry
@@ -78,6 +91,18 @@ type Holding struct {
 	// none is. It touches nothing else. It fails when the claim is lost, and after fn has returned.
 	Spend func(context.Context, Spending) error
 }
+
+// String tells of the holding without its secrets.
+func (h Holding) String() string {
+	return fmt.Sprintf("reauth.Holding(%v, found %t, identity %q, now %s, behind %v, missing %v)",
+		h.Entry, h.Found, h.Identity, h.Now, h.Behind, h.Missing)
+}
+
+// Format prints String under any verb and flag.
+func (h Holding) Format(f fmt.State, _ rune) { show(f, h.String()) }
+
+// LogValue is what slog shows.
+func (h Holding) LogValue() slog.Value { return slog.StringValue(h.String()) }
 
 // ErrNotStored is matched by the error of an Update whose function succeeded while its result could
 // not be stored.
@@ -141,6 +166,11 @@ type RecordError struct {
 // Error names the record.
 func (e *RecordError) Error() string {
 	return fmt.Sprintf("reauth: record %s/%s: %v", e.Provider, e.ID, e.Err)
+}
+
+// redacted is e without those secrets.
+func (e *RecordError) redacted(secrets []string) error {
+	return &RecordError{Provider: e.Provider, ID: e.ID, Err: newRedactedError(e.Err, secrets...)}
 }
 
 // Unwrap returns the cause.

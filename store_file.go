@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,6 +85,15 @@ func NewFileStore(path string) *FileStore {
 }
 
 var _ Store = (*FileStore)(nil)
+
+// String names the store by its path. It says nothing of the content.
+func (s *FileStore) String() string { return "reauth.FileStore(" + redact(s.path) + ")" }
+
+// Format prints String under any verb and flag.
+func (s *FileStore) Format(f fmt.State, _ rune) { show(f, s.String()) }
+
+// LogValue is what slog shows.
+func (s *FileStore) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Load implements Store. While the file is as it was, it costs one stat(2). The first call tells
 // what is wrong with the place, and removes the locks of credentials that are gone.
@@ -239,7 +249,7 @@ func (s *FileStore) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("reauth: file store %s: %w", s.path, err)
+	return fmt.Errorf("reauth: file store %s: %w", redact(s.path), newRedactedError(err))
 }
 
 // vet refuses a file that is not the store's before anything is made beside it.

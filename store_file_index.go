@@ -233,7 +233,7 @@ func newFileRecord(e Entry, i int, err error) fileRecord {
 	if rec.key.provider == "" || rec.key.id == "" {
 		err = fmt.Errorf("credentials[%d]: %w", i, err)
 	}
-	rec.err = &RecordError{Provider: rec.key.provider, ID: rec.key.id, Err: err}
+	rec.err = &RecordError{Provider: rec.key.provider, ID: rec.key.id, Err: newRedactedError(err)}
 	return rec
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +38,15 @@ func newMemStore() *memStore {
 }
 
 var _ Store = (*memStore)(nil)
+
+// String says nothing of the content.
+func (s *memStore) String() string { return "reauth.MemoryStore" }
+
+// Format prints String under any verb and flag.
+func (s *memStore) Format(f fmt.State, _ rune) { show(f, s.String()) }
+
+// LogValue is what slog shows.
+func (s *memStore) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // Load implements Store.
 func (s *memStore) Load(_ context.Context, version string) (Snapshot, error) {

@@ -36,6 +36,19 @@ type Entry struct {
 	unfit []string // names of values that cannot be sent, and were left out when the record was read
 }
 
+// String names the record without its secrets.
+func (e Entry) String() string {
+	return fmt.Sprintf("reauth.Entry(%s, login %s, removed %t, generation %d, %d spent, marks %v, "+
+		"spending %v, refreshed %s)",
+		e.Credential, e.Login, e.Removed, e.Generation, len(e.Spent), e.Marks, e.Spending, e.LastRefresh)
+}
+
+// Format prints String under any verb and flag.
+func (e Entry) Format(f fmt.State, _ rune) { show(f, e.String()) }
+
+// LogValue is what slog shows.
+func (e Entry) LogValue() slog.Value { return slog.StringValue(e.String()) }
+
 // Mark says how a credential stands, for one reason.
 type Mark struct {
 	// Until is when the mark ends. Zero: it was lifted. The year 9999: the credential is retired.
@@ -82,9 +95,6 @@ const (
 	maxSpent      = 32       // refresh tokens that were rotated away
 	maxLogins     = 16       // refresh tokens that came by a login
 )
-
-// LogValue is what slog shows: the credential without its secrets.
-func (e Entry) LogValue() slog.Value { return e.Credential.LogValue() }
 
 // clone returns a copy that shares nothing with e.
 func (e Entry) clone() Entry {

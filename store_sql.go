@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,7 +46,8 @@ type SQLStore struct {
 
 	db      sqlDB
 	dialect sqlDialect
-	claims  sync.Map // credentialKey → *sqlClaim
+	claims  sync.Map                   // credentialKey → *sqlClaim
+	crash   atomic.Pointer[panicError] // of a driver, in a goroutine of the store; Load tells it
 }
 
 // NewSQLStore returns a store in db. It makes the tables if they are not there, upgrades those of
@@ -66,11 +69,23 @@ func NewSQLStore(ctx context.Context, db *sql.DB) (*SQLStore, error) {
 
 var _ Store = (*SQLStore)(nil)
 
+// String says nothing of the content.
+func (s *SQLStore) String() string { return "reauth.SQLStore" }
+
+// Format prints String under any verb and flag.
+func (s *SQLStore) Format(f fmt.State, _ rune) { show(f, s.String()) }
+
+// LogValue is what slog shows.
+func (s *SQLStore) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
 // Load returns what has changed since version. While nothing has changed, it costs reading one row;
 // what has changed costs the same however many records there are. Broken has the broken ones of the
 // records that it reads.
 func (s *SQLStore) Load(ctx context.Context, version string) (Snapshot, error) {
 	snap, err := s.load(ctx, version)
+	if crash := s.crash.Swap(nil); crash != nil && err == nil {
+		snap.Broken = append(snap.Broken, s.fail(crash))
+	}
 	return snap, s.fail(err)
 }
 
@@ -106,9 +121,9 @@ func (s *SQLStore) load(ctx context.Context, version string) (Snapshot, error) {
 func wrapSQL(err error) error {
 	if isPrepareTrouble(err) {
 		return fmt.Errorf("reauth: sql store: a pooler is in between that shares connections; "+
-			"the driver must not prepare statements, with pgx set default_query_exec_mode=exec: %w", err)
+			"the driver must not prepare statements, with pgx set default_query_exec_mode=exec: %w", newRedactedError(err))
 	}
-	return fmt.Errorf("reauth: sql store: %w", err)
+	return fmt.Errorf("reauth: sql store: %w", newRedactedError(err))
 }
 
 // fail is wrapSQL for a store that was open: its tables must not be missing. A broken record
@@ -122,7 +137,7 @@ func (s *SQLStore) fail(err error) error {
 		return err
 	case isMissing(err):
 		return fmt.Errorf("reauth: sql store: its tables were there and are gone; put a backup of them back, "+
-			"or start the program anew to begin with an empty store: %w", err)
+			"or start the program anew to begin with an empty store: %w", newRedactedError(err))
 	}
 	return wrapSQL(err)
 }

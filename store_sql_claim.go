@@ -154,7 +154,7 @@ func (s *SQLStore) renewClaim(ctx context.Context, key credentialKey, holder str
 // and can still outlast an exchange.
 func (s *SQLStore) renewInBackground(ctx context.Context, key credentialKey, holder string) (stop func()) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestClaim-s.claimDuration())
-	return inBackground(cancel, func() {
+	return s.inBackground(cancel, func() {
 		for wait.For(ctx, s.claimDuration()/3) {
 			if still, err := s.renewClaim(ctx, key, holder); err == nil && !still {
 				return
@@ -174,17 +174,22 @@ func (s *SQLStore) keepInBackground(ctx context.Context, key credentialKey, hold
 		ours, err := s.tryClaim(ctx, key, holder) // not renewClaim: the row is lost when tables are put back
 		return ours || err != nil && !isClosed(err)
 	}
-	return inBackground(cancel, func() {
+	return s.inBackground(cancel, func() {
 		for keep() && wait.For(ctx, s.claimDuration()/3) {
 		}
 	})
 }
 
-// inBackground runs f. stop cancels it, and waits for its end.
-func inBackground(cancel context.CancelFunc, f func()) (stop func()) {
+// inBackground runs f. stop cancels it, and waits for its end. A panic, which is the driver's, ends f.
+func (s *SQLStore) inBackground(cancel context.CancelFunc, f func()) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer func() {
+			if r := recover(); r != nil {
+				s.crash.Store(newPanicError("store", r))
+			}
+		}()
 		f()
 	}()
 	return func() {

@@ -95,7 +95,7 @@ func (r *sqlRow) finish() {
 	case !r.found:
 		r.entry, r.broken = Entry{}, nil // marks of nothing are void
 	case r.broken != nil:
-		r.broken = &RecordError{Provider: r.key.provider, ID: r.key.id, Err: r.broken}
+		r.broken = &RecordError{Provider: r.key.provider, ID: r.key.id, Err: newRedactedError(r.broken)}
 		r.entry = Entry{}
 	default:
 		r.entry.Marks = r.entry.boundMarks()

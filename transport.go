@@ -31,9 +31,9 @@
 //
 // # What it promises
 //
-// It never invents a failure: an error comes from Base, or is the caller's own context. A mark on a
-// credential only changes which one is preferred; with none in good standing the one that recovers
-// soonest is used all the same.
+// It never invents a failure: an error comes from Base, is the caller's own context, or tells that
+// Provider.Authorize panicked. A mark on a credential only changes which one is preferred; with none in
+// good standing the one that recovers soonest is used all the same.
 //
 // A refresh token is spent once: under the store's lock, after re-reading it, by one holder at a
 // time, and whoever waits for it may leave without stopping it.
@@ -45,13 +45,23 @@
 //
 // A request that gets no credential is sent as its caller made it; the event PassedThrough tells why.
 //
+// A panic in a function that the program has given (the handler of Pool.Logger, Pool.Observe, a
+// Refresher, a Store, the functions of a Provider, Classifier, GetBody, the Read of a body) ends
+// nothing but that call, whichever goroutine it is in. The function counts as failed: where it returns
+// an error, the panic is one; a classifier and MayRefuse leave the answer to what is asked next, and
+// what Authorize was to sign is not sent. An event, Panicked, names the function, and the log has the
+// stack. Base alone is different: it is called as it would be without the transport, and its panic goes
+// on, after what was open has been closed.
+//
 // RoundTrip bends one sentence of http.RoundTripper's contract, as golang.org/x/oauth2 does: it
 // handles authentication. A cookie set by a refusal that was replaced by a replay never reaches a
 // cookie jar: the client sees the last answer only.
 package reauth
 
 import (
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -101,6 +111,20 @@ func NewRecoveringTransport(base http.RoundTripper, pool *Pool) *RecoveringTrans
 }
 
 var _ http.RoundTripper = (*RecoveringTransport)(nil)
+
+// String names the transport and its pool.
+func (t *RecoveringTransport) String() string {
+	if t.Pool == nil {
+		return "reauth.RecoveringTransport"
+	}
+	return "reauth.RecoveringTransport(" + t.Pool.String() + ")"
+}
+
+// Format prints String under any verb and flag.
+func (t *RecoveringTransport) Format(f fmt.State, _ rune) { show(f, t.String()) }
+
+// LogValue is what slog shows.
+func (t *RecoveringTransport) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // base resolves the default of Base.
 func (t *RecoveringTransport) base() http.RoundTripper {
@@ -227,7 +251,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	}
 	a, seen := c.newAttempt(), m.marks.Load()
 	resp, err := a.send(c.t.base(), m, t, c.provider)
-	if err == nil && !c.provider.mayRefuse(resp) {
+	if err == nil && !m.mayRefuse(c.req.Context(), c.provider, resp) {
 		a.release()
 		m.served(c.req.Context(), t, resp, now, 1)
 		if c.provider.TrackObjects > 0 {
@@ -324,12 +348,4 @@ func (t *RecoveringTransport) passThrough(req *http.Request, d *destination) (*h
 		resp.Request = req
 	}
 	return resp, err
-}
-
-// closeBody closes the body of a request that is not sent: http.RoundTripper owes that to the
-// caller.
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close() // the error in hand says more
-	}
 }

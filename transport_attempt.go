@@ -24,6 +24,7 @@ type attempt struct {
 	kept   *rewind.KeptBody                // the caller's body, if it has no GetBody
 	again  func() (io.ReadCloser, error)   // what the base calls as GetBody
 	next   io.ReadCloser                   // the body of the next send; not in out, which the base may still hold
+	sender *member                         // of the last send
 	sends  int
 }
 
@@ -66,10 +67,13 @@ func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *register
 		again.Body, again.GetBody = a.next, a.again
 		out = &again
 	}
-	out.Header = p.authorize(t, a.header)
-	m.inFlight.Add(1)
-	defer m.inFlight.Add(-1) // also when the base panics
-	resp, err := base.RoundTrip(out)
+	a.sender = m
+	var err error
+	if out.Header, err = m.authorize(a.caller.Context(), p, t, a.header); err != nil {
+		closeBody(out)
+		return nil, err
+	}
+	resp, err := a.roundTrip(base, out, m)
 	switch {
 	case err != nil && resp != nil: // http.RoundTripper forbids it, and http.Client would drop the response
 		if resp.Body != nil {
@@ -86,6 +90,22 @@ func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *register
 	}
 	resp.Request = a.caller // not out: an SDK's dump of that would show the token
 	return resp, nil
+}
+
+// roundTrip calls the base, whose panic goes on to the caller.
+func (a *attempt) roundTrip(base http.RoundTripper, out *http.Request, m *member) (*http.Response, error) {
+	over := false
+	m.inFlight.Add(1)
+	defer func() {
+		m.inFlight.Add(-1)
+		if !over {
+			closeBody(out)
+			a.release()
+		}
+	}()
+	resp, err := base.RoundTrip(out)
+	over = true
+	return resp, err
 }
 
 // bodyWait is how long the base may take to be done with the first body before GetBody is called.
@@ -112,7 +132,7 @@ func (a *attempt) rewind(ctx context.Context) (err error) {
 // getBody calls the caller's GetBody. The base calls getBody as well, when a connection breaks
 // before it has brought an answer.
 func (a *attempt) getBody() (io.ReadCloser, error) {
-	body, err := a.caller.GetBody()
+	body, err := guardGetBody(a.sender.group.pool, a.caller)()
 	if err != nil {
 		return nil, fmt.Errorf("reauth: GetBody: %w", err)
 	}
@@ -142,6 +162,14 @@ func (a *attempt) replayable() bool {
 func (a *attempt) sending() bool {
 	b := a.latest.Load()
 	return b != nil && !b.Done()
+}
+
+// closeBody closes the body of a request that is not sent: http.RoundTripper owes that to the
+// caller.
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close() // the error in hand says more
+	}
 }
 
 // release says that there will be no further send.

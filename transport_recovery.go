@@ -56,11 +56,34 @@ const (
 
 // run takes an answer and goes on until there is one for the caller.
 func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
+	over := false
+	defer func() {
+		if !over {
+			r.abandon(resp)
+		}
+	}()
+	answer, err := r.answer(&resp, err)
+	over = true
+	return answer, err
+}
+
+// abandon gives up what the recovery has in hand, when a panic of the base, or runtime.Goexit in a
+// function of the program, goes through it.
+func (r *recovery) abandon(resp *http.Response) {
+	if resp != nil && resp.Body != nil {
+		_ = resp.Body.Close() // nobody is left who would be told
+	}
+	r.kept.discard(r.ctx)
+}
+
+// answer is run. It keeps the latest answer in resp.
+func (r *recovery) answer(latest **http.Response, err error) (*http.Response, error) {
 	for {
+		resp := *latest
 		if err != nil {
 			return r.failed(err)
 		}
-		if !r.provider.mayRefuse(resp) {
+		if !r.now.member.mayRefuse(r.req.Context(), r.provider, resp) {
 			return r.success(resp), nil
 		}
 		ref := r.look(resp)
@@ -75,7 +98,8 @@ func (r *recovery) run(resp *http.Response, err error) (*http.Response, error) {
 		if next == giveUp || !r.prepare(ref) {
 			return r.refuse(), nil
 		}
-		resp, err = r.send()
+		*latest = nil // the refusal is kept
+		*latest, err = r.send()
 	}
 }
 
@@ -87,6 +111,9 @@ func (r *recovery) look(resp *http.Response) *refusal {
 		ref = peekEvent(r.ctx, resp, r.provider.FirstEvent)
 	} else {
 		ref = peek(r.ctx, resp)
+	}
+	if ref.rest != nil {
+		r.now.member.tellBody(r.req.Context(), ref.rest.Err())
 	}
 	ref.verdict, ref.of = r.classify(ref), r.now.member.id
 	r.emit(Event{Type: Sent, Status: resp.StatusCode, Duration: time.Since(r.sent)})
@@ -105,12 +132,16 @@ func (r *recovery) send() (*http.Response, error) {
 func (r *recovery) classify(ref *refusal) Verdict {
 	body := ref.decoded()
 	if judge := r.t.Classifier; judge != nil {
-		if v, ok := judge(r.group.name, detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
+		if v, ok := r.now.member.judge(r.req.Context(), "classifier", func() (Verdict, bool) {
+			return judge(r.group.name, detached(ref.resp, body), body) //nolint:bodyclose // it is in memory
+		}); ok {
 			return v
 		}
 	}
 	if judge := r.provider.Classify; judge != nil {
-		if v, ok := judge(detached(ref.resp, body), body); ok { //nolint:bodyclose // it is in memory
+		if v, ok := r.now.member.judge(r.req.Context(), "provider-classify", func() (Verdict, bool) {
+			return judge(detached(ref.resp, body), body) //nolint:bodyclose // it is in memory
+		}); ok {
 			return v
 		}
 	}
@@ -365,13 +396,15 @@ func isFinal(v Verdict) bool {
 // context is the request's error; no other error is a reason to withhold a refusal that was
 // obtained.
 func (r *recovery) failed(err error) (*http.Response, error) {
-	if !isCallerError(err) {
+	if !isCallerError(err) && !isPanic(err) {
+		r.now.member.tellBody(r.req.Context(), err)
 		r.emit(Event{Type: Sent, Err: err, Duration: time.Since(r.sent)})
 	}
 	if r.kept == nil || callerLeft(r.req) {
 		r.kept.discard(r.ctx)
 		if ended := r.req.Context().Err(); ended != nil && !errors.Is(err, ended) {
-			err = &callerError{"replaying", err, ended} // a base may call the end of the context by another name
+			// A base may call the end of the context by another name.
+			err = &callerError{"replaying", r.redacted(err), ended}
 		}
 		return nil, err
 	}
@@ -381,6 +414,14 @@ func (r *recovery) failed(err error) (*http.Response, error) {
 	r.emit(e)
 	ref.release()
 	return ref.resp, nil
+}
+
+// redacted returns what may be told of an error of the base: it has had the tokens of the present turn.
+func (r *recovery) redacted(err error) error {
+	if err == nil || r.now.tokens == nil || isCallerError(err) {
+		return err
+	}
+	return newRedactedError(err, secretsOf(r.now.tokens.cred, secretsOfProxy(r.t.base(), r.req)...)...)
 }
 
 // end is called when the request has its answer.
@@ -399,5 +440,6 @@ func (r *recovery) emit(e Event) {
 	if e.ID == "" && r.now.member != nil {
 		e.ID = r.now.member.id
 	}
+	e.Err = r.redacted(e.Err)
 	r.t.Pool.emit(r.req.Context(), e)
 }

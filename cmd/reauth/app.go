@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -175,15 +174,6 @@ func lookup(name string) (reauth.Provider, error) {
 
 // notRepeated stands for an argument that may be a secret.
 const notRepeated = "(not repeated, it may be a secret)"
-
-// quoted returns an argument in quotes for a message. It hides one that is longer than any
-// provider's name, because that may be a key in the wrong place.
-func quoted(arg string) string {
-	if len(arg) > 24 {
-		return notRepeated
-	}
-	return strconv.Quote(arg)
-}
 
 // wayIn returns the command that gets a credential of the provider into the store.
 func wayIn(provider string) string {

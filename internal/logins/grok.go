@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
+	"strings"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // grokEntry is an entry of the Grok CLI's file. Its name is "<issuer>::<client id>", or the URL of
@@ -45,9 +49,24 @@ func readGrok(content []byte, _ Canonical) (found Found, err error) {
 	found.addFollowed(Login{
 		Provider: "xai-oauth", Name: best.name,
 		AccessToken: best.Key, RefreshToken: best.RefreshToken, Expiry: best.ExpiresAt.Time,
-		ClientID: sendable(best.ClientID),
+		ClientID: sendable(best.ClientID), Metadata: best.issuerNote(),
 	})
 	return found, nil
+}
+
+// issuerNote returns the metadata of a login at another authorization server than xAI's: its tokens
+// must not go to xAI. It is nil for any other entry.
+func (e grokEntry) issuerNote() map[string]string {
+	issuer, _, ok := strings.Cut(e.name, "::")
+	u, err := url.Parse(issuer)
+	if !ok || err != nil || u.Host == "" {
+		return nil
+	}
+	host, domain := strings.ToLower(u.Hostname()), vendors.Of("xai-oauth").Auth.Domain
+	if u.Scheme == "https" && (host == domain || strings.HasSuffix(host, "."+domain)) {
+		return nil
+	}
+	return map[string]string{vendors.IssuerNote: u.Scheme + "://" + u.Host}
 }
 
 // decodeGrokEntry returns false for an entry without a token.

@@ -105,6 +105,16 @@ func TestReaders(t *testing.T) {
 			[]login{{Provider: "xai-oauth", Name: "b", Followed: true, AccessToken: "2"}},
 			[]string{"a: the Grok CLI prefers another entry"},
 		},
+		"grok, of another authorization server": {
+			"grok", `{"https://SSO.corp.example:8443/x::b":{"key":"at","refresh_token":"rt"}}`,
+			[]login{{Provider: "xai-oauth", Name: "https://SSO.corp.example:8443/x::b", Followed: true, AccessToken: "at", RefreshToken: "rt", Metadata: map[string]string{"reauth-issuer": "https://SSO.corp.example:8443"}}},
+			nil,
+		},
+		"grok, of xAI's authorization server": {
+			"grok", `{"https://accounts.x.ai::b":{"key":"at","refresh_token":"rt"}}`,
+			[]login{{Provider: "xai-oauth", Name: "https://accounts.x.ai::b", Followed: true, AccessToken: "at", RefreshToken: "rt"}},
+			nil,
+		},
 		"grok, digest in place of a refresh token": {
 			"grok", `{"a":{"key":"1","refresh_token":` + digest + `}}`,
 			[]login{{Provider: "xai-oauth", Name: "a", Followed: true, AccessToken: "1"}},

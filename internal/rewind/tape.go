@@ -3,6 +3,7 @@ package rewind
 import (
 	"context"
 	"io"
+	"runtime/debug"
 	"sync"
 )
 
@@ -181,7 +182,7 @@ func (t *Tape) space() []byte {
 
 // fill reads the source once, into the end of the last chunk, which no reader looks at yet.
 func (t *Tape) fill(space []byte) {
-	n, err := t.src.Read(space)
+	n, err := readGuarded(t.src, space)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer func() {
@@ -194,6 +195,33 @@ func (t *Tape) fill(space []byte) {
 	last := len(t.chunks) - 1
 	t.chunks[last] = t.chunks[last][:len(t.chunks[last])+n]
 	t.size += int64(n)
+}
+
+// PanicError is the panic of a source, which was read in a goroutine of the tape: it must not end the
+// program. Readers get it as the source's error.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error does not tell the value, which may hold a secret.
+func (e *PanicError) Error() string { return "reauth: the Read of the body panicked" }
+
+// readGuarded reads the source once. Its panic is an error.
+func readGuarded(src io.Reader, space []byte) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = 0, &PanicError{r, debug.Stack()}
+		}
+	}()
+	return src.Read(space)
+}
+
+// Err returns what the source ended with, as far as it was read.
+func (t *Tape) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
 }
 
 // Peek returns up to n bytes of the source from off on. It stops earlier when ctx ends, and when

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -46,6 +47,45 @@ type Vendor struct {
 func (v Vendor) IsKey(refreshToken string) bool {
 	return v.KeyPrefix != "" && strings.HasPrefix(refreshToken, v.KeyPrefix)
 }
+
+// PublicPrefix returns the longest of Prefixes with which a secret begins, and of a JWT (RFC 7519)
+// its header. It is empty when the secret begins with none: then all of it is secret.
+func PublicPrefix(secret string) string {
+	best := ""
+	for _, p := range Prefixes() {
+		if len(p) > len(best) && strings.HasPrefix(secret, p) {
+			best = p
+		}
+	}
+	if best == jwtPrefix {
+		if header, _, ok := strings.Cut(secret, "."); ok {
+			return header + "."
+		}
+	}
+	return best
+}
+
+// jwtPrefix is the Base64 of {" with which each JWT begins.
+const jwtPrefix = "eyJ"
+
+// commonPrefixes are public beginnings that tell no provider, and longer ones of those that do.
+//
+//nolint:gochecknoglobals // never changed
+var commonPrefixes = []string{
+	jwtPrefix, "sk-", "sk-ant-api03-", "sk-ant-admin01-", "sk-ant-oat01-", "sk-ant-ort01-", "sk-or-v1-", "ghs_", "ghr_",
+	"1//0", "bedrock-api-key-",
+}
+
+// Prefixes returns the public beginnings of keys and tokens, whoever's they are.
+//
+//nolint:gochecknoglobals // made once for the process
+var Prefixes = sync.OnceValue(func() []string {
+	list := slices.Clone(commonPrefixes)
+	for _, v := range table {
+		list = append(list, v.Prefixes...)
+	}
+	return list
+})
 
 // Foreign returns which provider's keys begin as the key does, and how they begin, when those are not
 // this provider's.

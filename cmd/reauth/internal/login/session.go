@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 
 	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/mask"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -105,23 +106,14 @@ func (i introduction) CloseIdleConnections() {
 	}
 }
 
-// hide keeps secrets out of every later text of tell. It remembers them as they are and in their
-// form in a query.
-func (s *session) hide(secrets ...string) {
-	for _, secret := range secrets {
-		if len(secret) >= 4 { // a shorter one may occur in any text by chance
-			s.hidden = append(s.hidden, secret, url.QueryEscape(secret))
-		}
-	}
-}
+// hide keeps secrets out of every later text of tell.
+func (s *session) hide(secrets ...string) { s.hidden = append(s.hidden, secrets...) }
 
 // tell returns a server's text in a form that can be shown: one line, the hidden secrets replaced, at
 // most 300 bytes and an ellipsis.
 func (s *session) tell(text string) string {
+	text, _ = mask.Text(text, s.hidden...)
 	text = printable.Line(text)
-	for _, secret := range s.hidden {
-		text = strings.ReplaceAll(text, secret, "[redacted]")
-	}
 	if len(text) > 300 {
 		text = strings.ToValidUTF8(text[:300], "") + "…"
 	}

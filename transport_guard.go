@@ -1,0 +1,60 @@
+package reauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/reauth-go/reauth/internal/rewind"
+)
+
+// The functions that a program has given, as the transport calls them. One that panics counts as
+// failed, and the event Panicked tells it.
+
+// mayRefuse is Provider.MayRefuse. When that panics, the status decides.
+func (m *member) mayRefuse(ctx context.Context, p *registered, resp *http.Response) (may bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			_ = m.crashed(ctx, "may-refuse", r) // told
+			may = mayRefuse(resp)
+		}
+	}()
+	return p.mayRefuse(resp)
+}
+
+// judge calls a classifier of the program. One that panics leaves the answer to the next. Its reason
+// may repeat what the answer said.
+func (m *member) judge(ctx context.Context, what string, f func() (Verdict, bool)) (v Verdict, ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			_ = m.crashed(ctx, what, r) // told
+			v, ok = Verdict{}, false
+		}
+	}()
+	v, ok = f()
+	v.Reason = label(redact(v.Reason, m.secrets()...))
+	return v, ok
+}
+
+// authorize returns the caller's header with the tokens. An error means that nothing may be sent: the
+// function of the provider has panicked.
+func (m *member) authorize(
+	ctx context.Context, p *registered, t *tokens, header http.Header,
+) (own http.Header, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			own, err = nil, fmt.Errorf("reauth: authorize %s: %w", m, m.crashed(ctx, "authorize", r))
+		}
+	}()
+	return p.authorize(t, header), nil
+}
+
+// tellBody tells the panic of a body that was read in a goroutine of ours, if err is one.
+func (m *member) tellBody(ctx context.Context, err error) {
+	if p, ok := errors.AsType[*rewind.PanicError](err); ok {
+		told := newPanicError("body", p.Value, m.secrets()...)
+		told.stack = string(p.Stack)
+		m.emit(ctx, panicked(told))
+	}
+}
