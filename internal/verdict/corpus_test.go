@@ -41,3 +41,20 @@ func TestNoRuleRestsOnASingleFixture(t *testing.T) {
 		assert.NotEqual(t, 1, hits[number], "%s rests on a single fixture", reason)
 	}
 }
+
+// wordsAlone is how many of the recorded answers the reading must judge rightly without the tables of
+// codes and vendors, in percent.
+const wordsAlone = 90
+
+func TestReadingAlone(t *testing.T) {
+	right, all := 0, 0
+	for _, f := range fixturetest.Answers(t, fixtures) {
+		name := canonical(f.Provider)
+		v, _ := verdict.Hear(verdict.Provider{Name: name, Hides: vendors.Of(name).Hides}, f.Resp, f.Body)
+		if all++; v.Kind.String() == f.Want {
+			right++
+		}
+	}
+	t.Logf("the words alone are right on %d of %d answers (%.1f %%)", right, all, 100*float64(right)/float64(all))
+	assert.GreaterOrEqual(t, 100*right, wordsAlone*all)
+}

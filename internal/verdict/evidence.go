@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/reauth-go/reauth/internal/loosejson"
@@ -24,6 +23,7 @@ type evidence struct {
 	page     string      // a page of HTML, in lower case; then text is empty
 
 	texts []string // the messages that fold makes text of
+	raw   []string // codes as they were written
 	nest  int      // JSON texts inside JSON texts
 	known knownKey // the key that was looked up last
 	see   func(within, key string, depth int, v loosejson.Value)
@@ -32,6 +32,7 @@ type evidence struct {
 	someCodes  [8]string
 	someTexts  [4]string
 	someFields [8]field
+	someRaw    [8]string
 }
 
 // field is one value of the body under its folded key.
@@ -46,7 +47,7 @@ const (
 // readEvidence collects what the response says. body is the decoded beginning of its body.
 func readEvidence(p Provider, status int, header http.Header, body []byte) *evidence {
 	e := &evidence{provider: p, status: status, header: header}
-	e.codes, e.texts, e.fields = e.someCodes[:0], e.someTexts[:0], e.someFields[:0]
+	e.codes, e.texts, e.fields, e.raw = e.someCodes[:0], e.someTexts[:0], e.someFields[:0], e.someRaw[:0]
 	e.known, e.see = lookUpKey(""), e.visit
 	e.readHeader()
 	e.readBody(body)
@@ -256,27 +257,39 @@ func (e *evidence) code(s string) {
 	}
 	if s != "" && len(e.codes) < maxItems {
 		e.codes = append(e.codes, strings.ToLower(s))
+		e.raw = append(e.raw, s)
 	}
 }
 
+// addText keeps a message. A page of HTML inside it is a page.
 func (e *evidence) addText(s string) {
-	if s = strings.TrimSpace(s); s != "" {
+	s = plainText(s)
+	if i := pageAt(s); i >= 0 {
+		e.page, s = strings.ToLower(s[i:min(len(s), i+maxText)]), s[:i]
+	}
+	if s = strings.TrimSpace(s); s != "" && !strings.EqualFold(s, http.StatusText(e.status)) {
 		e.texts = append(e.texts, s)
+	}
+}
+
+// pageAt returns where a page of HTML begins in s, or -1.
+func pageAt(s string) int {
+	const begin = "<html"
+	for i := 0; ; i++ {
+		n := strings.IndexByte(s[i:], '<')
+		if n < 0 {
+			return -1
+		}
+		if i += n; len(s)-i >= len(begin) && strings.EqualFold(s[i:i+len(begin)], begin) {
+			return i
+		}
 	}
 }
 
 // fold makes one searchable text of all messages.
 func (e *evidence) fold() {
 	s := strings.Join(e.texts, "\n")
-	s = s[:min(len(s), maxText)]
-	if strings.Contains(s, "%20") { // xAI has sent whole messages percent-encoded
-		if plain, err := url.PathUnescape(s); err == nil {
-			s = plain
-		} else {
-			s = strings.ReplaceAll(s, "%20", " ")
-		}
-	}
-	e.text = foldText(s)
+	e.text = foldText(s[:min(len(s), maxText)])
 	spoken := 0
 	for code := range spokenCodes(e.text) {
 		if e.code(code); spoken == 7 {

@@ -2,10 +2,27 @@ package verdict
 
 import (
 	"iter"
+	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
+
+// plainText returns a message as a person reads it: xAI has sent whole messages percent-encoded, and
+// some have typographic quotation marks.
+func plainText(s string) string {
+	if strings.Contains(s, "%20") {
+		if plain, err := url.PathUnescape(s); err == nil {
+			s = plain
+		} else {
+			s = strings.ReplaceAll(s, "%20", " ")
+		}
+	}
+	if strings.ContainsAny(s, "’‘“”\u00a0") {
+		s = strings.Map(plainRune, s)
+	}
+	return s
+}
 
 // foldText returns s in lower case, with plain quotation marks, and with one space for each piece of
 // white space between words.
@@ -47,7 +64,7 @@ func isSpace(r rune) bool {
 	return unicode.IsSpace(r)
 }
 
-// foldRune takes typography out of a message.
+// foldRune returns r in lower case, as plain as can be.
 func foldRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		if r >= 'A' && r <= 'Z' {
@@ -55,13 +72,20 @@ func foldRune(r rune) rune {
 		}
 		return r
 	}
+	return unicode.ToLower(plainRune(r))
+}
+
+// plainRune takes typography out of a message.
+func plainRune(r rune) rune {
 	switch r {
 	case '’', '‘':
 		return '\''
 	case '“', '”':
 		return '"'
+	case '\u00a0':
+		return ' '
 	}
-	return unicode.ToLower(r)
+	return r
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

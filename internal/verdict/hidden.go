@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,7 +25,7 @@ func readHidden(p Provider, header http.Header, body []byte) (*evidence, bool) {
 		event, payload = tellingEvent(body)
 	}
 	v, ok := readEnvelope(payload)
-	if !ok || !v.tellsFailure(event, stream) && !v.tellsRefusal(p.Hides) {
+	if !ok || !v.tellsFailure(event, stream) && !v.tellsRefusal(p.Hides) && !reportsFailure(string(payload)) {
 		return nil, false
 	}
 	e := readEvidence(p, 0, header, payload)
@@ -56,8 +57,8 @@ func readEnvelope(body []byte) (v envelope, ok bool) {
 	}
 	ok = loosejson.Members(string(body), func(name, raw string) {
 		switch name {
-		case "type":
-			v.kind = loosejson.Text(raw)
+		case "type", "event":
+			v.kind = cmp.Or(v.kind, loosejson.Text(raw))
 		case "error":
 			v.error = raw
 		case "base_resp":
@@ -106,6 +107,35 @@ func (v *envelope) tellsRefusal(hides vendors.Hides) bool {
 			loosejson.Text(v.code) != "" && loosejson.Present(v.message)
 	}
 	return false
+}
+
+// reportsFailure reports whether an object has the form in which servers of any kind report a failure
+// in a 200: a number that is not zero, with words, and nothing that a request could have been for.
+func reportsFailure(object string) bool {
+	failed, words, other, inner := false, false, false, ""
+	ok := loosejson.Members(object, func(name, raw string) {
+		switch name {
+		case "error_code", "errcode", "code", "status":
+			n, isNumber := loosejson.Number(raw)
+			failed = failed || isNumber && n != 0 && n != 1 && (n < 200 || n >= 300)
+		case "message", "msg", "error_msg", "errmsg":
+			words = words || loosejson.Present(raw)
+		case "success", "request_id", "requestId", "RequestId", "sid", "trace_id", "timestamp", "type", "log_id":
+		case "header", "Response": // the envelopes of iFlytek and of Tencent Cloud
+			inner = raw
+		case "Error":
+			failed, words = true, true
+		default:
+			other = other || loosejson.Present(raw)
+		}
+	})
+	switch {
+	case !ok || other:
+		return false
+	case inner != "":
+		return reportsFailure(inner)
+	}
+	return failed && words
 }
 
 // preludes are the events that may stand before an error: they say nothing yet.

@@ -26,7 +26,7 @@ type knownKey struct {
 const (
 	codeKeys = "code type errortype errorcode errcode status reason error errors subcode limitsource limitname" +
 		" notificationid statuscode quotaid ratelimittype"
-	textKeys = "message msg error errors detail details description errordescription errormessage errmsg" +
+	textKeys = "message msg error errors detail details description errordescription errormessage errmsg errormsg" +
 		" statusmsg statusmessage title reason code type"
 	// OpenRouter's notes on an input that was flagged, and Cloudflare's own error object.
 	tellingKeys = "flaggedinput cloudflareerror reasons"

@@ -9,7 +9,7 @@ import (
 )
 
 func allRules() (all []*rule) {
-	for _, stage := range ruleTable {
+	for _, stage := range slices.Concat(before, after) {
 		for i := range stage {
 			all = append(all, &stage[i])
 		}

@@ -1,8 +1,8 @@
 package verdict
 
-// vendorCodeRules are for codes that mean something with one provider only, or something else with
-// it than with others.
-var vendorCodeRules = []rule{
+// vendorRules are for codes and sentences that mean something with one provider only, or something
+// else with it than with others, or whose status misleads.
+var vendorRules = []rule{
 	// xAI puts the same sentence into "code" for a dead token and for a team without credits. The
 	// tag in brackets tells which it is.
 	{kind: Dead, reason: "xai:blocked-user", in: "xai-oauth", code: []string{"unauthorized:blocked-user"}},
@@ -48,15 +48,27 @@ var vendorCodeRules = []rule{
 		kind: Dead, reason: "kimi:terminated", in: "kimi-coding kimi-coding-cn",
 		code: []string{"access_terminated_error"}, phrase: []string{"^access terminated"},
 	},
+	{kind: Exhausted, reason: "moonshot:billing", in: "moonshot moonshot-cn kimi-coding kimi-coding-cn", code: []string{
+		"exceeded_current_quota_error",
+	}},
 	{kind: Forbidden, reason: "kimi:client", in: "kimi-coding kimi-coding-cn", code: []string{
 		"access_terminated_error",
 	}},
 
 	// DashScope's "insufficient_quota" is about tokens a minute, not about money.
 	{kind: Exhausted, reason: "dashscope:rate-limit", in: "alibaba alibaba-coding-plan", code: []string{
-		"insufficient_quota", "throttling.ratequota", "throttling.burstrate",
+		"insufficient_quota",
 	}},
+	{
+		kind: Forbidden, reason: "dashscope:workspace", in: "alibaba alibaba-coding-plan", status: []int{401},
+		phrase: []string{"not authorized to access"},
+	},
 
+	// Google's keys may be restricted to a service, an app, an address or a referrer. Its answer to a
+	// request without a key speaks of the caller.
+	{kind: Forbidden, reason: "google:key-restricted", in: "gemini vertex", code: []string{"*_blocked"}},
+	{kind: Rejected, reason: "google:no-key", in: "gemini vertex", phrase: []string{"unregistered callers"}},
+	{kind: Dead, reason: "google:project-denied", in: "gemini vertex", phrase: []string{"project has been denied access"}},
 	// Google tells the details of a quota of a day or a minute. Vertex's shared pool has none.
 	{
 		kind: Exhausted, reason: "google:quota", in: "gemini vertex", status: []int{429},
@@ -76,51 +88,15 @@ var vendorCodeRules = []rule{
 		code: []string{"invalidsignatureexception", "signaturedoesnotmatch"}, phrase: []string{"z - … min."},
 	},
 	{kind: Pass, reason: "aws:clock", code: []string{"requestexpired", "requesttimetooskewed", "requestinthefuture"}},
-	{kind: Rejected, reason: "aws:api-key", code: []string{"accessdeniedexception"}, phrase: []string{
-		"authentication failed", "api key", "bearer token has expired", "bearer token … invalid",
-	}},
 
-	// Codex: 402 and 403 of a workspace.
-	{kind: Dead, reason: "codex:workspace", in: "openai-codex", code: []string{"deactivated_workspace"}},
+	{kind: Forbidden, reason: "aws:operation", in: "bedrock", phrase: []string{"operation not allowed"}},
 
-	// OpenRouter.
-	{kind: Pass, reason: "openrouter:moderation", in: "openrouter", status: []int{403}, code: []string{"has:reasons"}},
-	{kind: Exhausted, reason: "openrouter:key-limit", in: "openrouter", status: []int{402, 403}, phrase: []string{
-		"key limit exceeded",
-	}},
+	// Nvidia hides a model from accounts that may not use it.
+	{kind: Forbidden, reason: "nvidia:account", in: "nvidia", status: []int{404}, phrase: []string{"not found for account"}},
+	// Together's model without a server of its own is there for nobody.
+	{kind: Pass, reason: "together:model", in: "together", phrase: []string{"non-serverless model"}},
 
-	// OpenCode Zen and Go have types of their own. They pass on a sentence of OpenRouter's, which
-	// is about their key, not the caller's.
-	{kind: Pass, reason: "opencode:upstream", in: "opencode-zen opencode-go", status: []int{401}, phrase: []string{
-		"user not found",
-	}},
-	{
-		kind: Pass, reason: "opencode:model", in: "opencode-zen opencode-go",
-		code: []string{"modelerror"}, unless: []string{"model is disabled"},
-	},
-	{kind: Forbidden, reason: "opencode:model", in: "opencode-zen opencode-go", code: []string{"modelerror"}},
-
-	// Cloudflare's numbers.
-	{kind: Exhausted, reason: "cloudflare:usage-limit", in: "cloudflare", code: []string{"3036", "4006"}},
-	{kind: Exhausted, reason: "cloudflare:rate-limit", in: "cloudflare", code: []string{"971", "2003"}},
-	{kind: Exhausted, reason: "cloudflare:billing", in: "cloudflare", code: []string{"2021"}},
-	{kind: Forbidden, reason: "cloudflare:model", in: "cloudflare", code: []string{"3041", "5016", "5018"}},
-	{kind: Pass, reason: "cloudflare:request", in: "cloudflare", code: []string{
-		"2016", "2017", "3040", "5007", "7003",
-	}},
-	{
-		kind: Forbidden, reason: "cloudflare:scope", in: "cloudflare",
-		code: []string{"9109"}, phrase: []string{"unauthorized to access", "from location"},
-	},
-	{kind: Rejected, reason: "cloudflare:token", in: "cloudflare", code: []string{
-		"2009", "6003", "6111", "9109", "10000",
-	}},
-}
-
-// vendorPhraseRules are for sentences of one provider whose words mean something else with others,
-// or whose status misleads.
-var vendorPhraseRules = []rule{
-	{kind: Forbidden, reason: "xai:subscription", in: "xai-oauth", phrase: []string{"active grok subscription"}},
+	// Copilot says so of a login without a seat too.
 	{kind: Forbidden, reason: "copilot:entitlement", in: "copilot", status: []int{403}, phrase: []string{
 		"token expired", "token has expired", "expired or revoked", "bad credentials", "unauthorized",
 		"not accessible by integration",
@@ -129,17 +105,35 @@ var vendorPhraseRules = []rule{
 		kind: Rejected, reason: "nvidia:api-key", in: "nvidia", status: []int{403},
 		header: "Content-Type: problem+json", phrase: []string{"authorization failed"},
 	},
-	{kind: Forbidden, reason: "opencode:blocked", in: "opencode-zen opencode-go", status: []int{401}, phrase: []string{
-		"blocked by upstream",
+
+	// OpenRouter.
+	{kind: Forbidden, reason: "openrouter:data-policy", in: "openrouter", phrase: []string{"data policy"}},
+	{kind: Pass, reason: "openrouter:moderation", in: "openrouter", status: []int{403}, code: []string{"has:reasons"}},
+
+	// OpenCode Zen and Go have types of their own. They pass on a sentence of OpenRouter's, which
+	// is about their key, not the caller's.
+	{
+		kind: Pass, reason: "opencode:model", in: "opencode-zen opencode-go",
+		code: []string{"modelerror"}, unless: []string{"model is disabled"},
+	},
+	{kind: Forbidden, reason: "opencode:model", in: "opencode-zen opencode-go", code: []string{"modelerror"}},
+	{kind: Pass, reason: "opencode:upstream", in: "opencode-zen opencode-go", status: []int{401}, phrase: []string{
+		"user not found",
 	}},
-	{kind: Pass, reason: "dashscope:request", in: "alibaba alibaba-coding-plan", status: []int{403}, phrase: []string{
-		"support synchronous calls", "support asynchronous calls",
+
+	// Cloudflare's numbers.
+	{kind: Exhausted, reason: "cloudflare:usage-limit", in: "cloudflare", code: []string{"3036", "4006"}},
+	{kind: Exhausted, reason: "cloudflare:rate-limit", in: "cloudflare", code: []string{"971", "2003"}},
+	{kind: Exhausted, reason: "cloudflare:billing", in: "cloudflare", code: []string{"2021"}},
+	{kind: Forbidden, reason: "cloudflare:model", in: "cloudflare", code: []string{"3041", "5016", "5018"}},
+	{kind: Pass, reason: "cloudflare:request", in: "cloudflare", code: []string{
+		"2016", "2017", "2040", "3040", "5007", "7003",
 	}},
 	{
-		kind: Forbidden, reason: "dashscope:workspace", in: "alibaba alibaba-coding-plan", status: []int{401},
-		phrase: []string{"not authorized to access"},
+		kind: Forbidden, reason: "cloudflare:scope", in: "cloudflare",
+		code: []string{"9109"}, phrase: []string{"unauthorized to access", "from location"},
 	},
-	{kind: Exhausted, reason: "mistral:usage-limit", in: "mistral", status: []int{401, 403}, phrase: []string{
-		"usage limit reached",
+	{kind: Rejected, reason: "cloudflare:token", in: "cloudflare", code: []string{
+		"2009", "6003", "6111", "9109", "10000",
 	}},
 }

@@ -1,12 +1,16 @@
 // Package verdict tells what an answer of a provider says about the credential that was sent.
 //
 // An answer becomes evidence: its codes, its sentences, its header and its status, freed from their
-// envelope. The rules read the evidence in order, and the first rule that matches decides. Nothing
-// here depends on a pool, a credential or a connection; the clock is read for reset times only.
+// envelope. A few rules tell what no reader could know: who answers at all, what a number means, and
+// codes that mean something else than they say. Then the words are read, those of codes and of
+// sentences alike: whom they mean, and what they say of it (lexicon.go, clause.go, matrix.go). The
+// status decides last. Nothing here depends on a pool, a credential or a connection; the clock is
+// read for reset times only.
 package verdict
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/reauth-go/reauth/internal/vendors"
@@ -37,7 +41,7 @@ func (k Kind) String() string {
 // Verdict is a decision about one answer. The zero value is a Pass without a reason.
 type Verdict struct {
 	Kind   Kind
-	Reason string    // that of the rule that decided; it holds nothing of the answer
+	Reason string    // that of the rule or the cell of the matrix that decided; it holds nothing of the answer
 	Reset  time.Time // when an exhausted credential recovers; zero if the answer does not say
 }
 
@@ -81,22 +85,62 @@ func examine(p Provider, resp *http.Response, body []byte) (*evidence, bool) {
 	return readEvidence(p, resp.StatusCode, resp.Header, body), true
 }
 
-// decide returns the verdict of the first rule that matches.
-func (e *evidence) decide(now time.Time) Verdict {
-	r := e.decidingRule()
-	if r == nil {
-		return Verdict{}
+// decision is what decided about an answer: a rule of the tables, or what the reading found. Neither:
+// nothing did.
+type decision struct {
+	rule  *rule
+	heard heard
+	spoke bool // the reading decided
+}
+
+// verdict is the decision's, without a reset.
+func (d *decision) verdict() Verdict {
+	switch {
+	case d.rule != nil:
+		return Verdict{Kind: d.rule.kind, Reason: d.rule.reason}
+	case d.spoke:
+		return Verdict{Kind: d.heard.best.kind, Reason: d.heard.best.reason}
 	}
-	v := Verdict{Kind: r.kind, Reason: r.reason}
-	if r.kind == Exhausted {
-		v.Reset = e.reset(now, r.reason)
+	return Verdict{}
+}
+
+// decide returns the verdict on the evidence.
+func (e *evidence) decide(now time.Time) Verdict {
+	d := e.weigh()
+	v := d.verdict()
+	if v.Kind == Exhausted {
+		v.Reset = e.reset(now, v.Reason)
 	}
 	return v
 }
 
-// decidingRule returns the first rule that matches, or nil.
-func (e *evidence) decidingRule() *rule {
-	for _, stage := range ruleTable {
+// weigh asks the tables of what no reader could know, the words, and then the status.
+func (e *evidence) weigh() (d decision) {
+	if d.rule = e.firstOf(before); d.rule != nil {
+		return d
+	}
+	d.heard = e.listen()
+	if d.heard.named && isBadRequest(e.status) && !(d.heard.best.fromCode && d.heard.best.rank <= ofKey) {
+		// The rest of such a message may quote anything.
+		d.heard.best, d.spoke = finding{cell: cell{who: request, kind: Pass, reason: "request", rank: ofRequest}}, true
+		return d
+	}
+	if d.heard.found && d.heard.best.fits(e.status) {
+		d.spoke = true
+		return d
+	}
+	d.rule = e.firstOf(after)
+	return d
+}
+
+// isBadRequest reports whether a status is about the request.
+func isBadRequest(status int) bool {
+	return status == 400 || status == 404 || status >= 410 && status <= 422
+}
+
+// firstOf returns the first rule that matches, or nil.
+func (e *evidence) firstOf(stages [][]rule) *rule {
+	for _, stage := range stages {
 		for i := range stage {
 			if stage[i].matches(e) {
 				return &stage[i]
@@ -106,12 +150,16 @@ func (e *evidence) decidingRule() *rule {
 	return nil
 }
 
-// Reasons returns the reasons of all rules, in their order. Several rules may have one reason.
+// Reasons returns the reasons of all rules, and of all that the words may mean. Several may have one
+// reason.
 func Reasons() (list []string) {
-	for _, stage := range ruleTable {
+	for _, stage := range slices.Concat(before, after) {
 		for i := range stage {
 			list = append(list, stage[i].reason)
 		}
 	}
-	return list
+	for _, m := range slices.Concat(matrix, alone) {
+		list = append(list, m.reason)
+	}
+	return append(list, "rate-limit")
 }
