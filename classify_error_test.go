@@ -115,7 +115,9 @@ func TestClassifyError(t *testing.T) {
 			err:  errors.New("failed to WebSocket dial: expected handshake response status code 101 but got 403"),
 			want: reauth.Forbidden,
 		},
-		"text, marker": {errors.New("rpc error: unauthenticated:bad-credentials"), reauth.Rejected},
+		"text, prose code": {errors.New("Error code: 403 - unauthenticated:bad-credentials"), reauth.Rejected},
+		"text, overdue":    {errors.New("Error code: 403 - your account has an overdue balance"), reauth.Exhausted},
+		"text, marker":     {errors.New("rpc error: unauthenticated:bad-credentials"), reauth.Rejected},
 		"text, JSON": {
 			err: errors.New(`stream: {"type":"error",` +
 				`"error":{"type":"authentication_error","code":"token_expired"}}`),

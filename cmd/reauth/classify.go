@@ -26,6 +26,7 @@ type classifyCmd struct {
 	File     string `arg:"" optional:"" default:"-" help:"A response as curl -i prints it; - or nothing is standard input." placeholder:"FILE"`
 	Provider string `short:"p" help:"The provider that answered. Without it a file of the fixtures tells by its name; else the generic rules alone decide." placeholder:"NAME"`
 	JSON     bool   `name:"json" help:"Print JSON, for programs."`
+	Explain  bool   `help:"Show what was read of the answer, and what each stage of the classifier makes of it."`
 
 	Fixture bool   `help:"Write it as a fixture: a file for the tests of the rules, without secrets, addresses and ids."`
 	Dir     string `help:"The folder of fixtures." default:"fixtures" placeholder:"DIR"`
@@ -39,6 +40,7 @@ func (*classifyCmd) Help() string {
 
     curl -i https://api.x.ai/v1/models -H "Authorization: Bearer $TOKEN" | reauth classify -p xai
     reauth classify fixtures/rejected/xai-403-wke-bad-credentials.http
+    reauth classify --explain fixtures/exhausted/fireworks-412-account-suspended.http
     reauth classify -p openai --fixture --name key-revoked answer.txt
 `
 }
@@ -62,7 +64,7 @@ func (c *classifyCmd) Run(a *app) error {
 	if c.JSON {
 		err = j.writeJSON(a.stdout)
 	} else {
-		err = j.write(a.stdout)
+		err = j.write(a.stdout, c.Explain)
 	}
 	if err != nil || !c.Fixture {
 		return err
@@ -133,8 +135,8 @@ func (c *classifyCmd) guess(j *judged) {
 	}
 }
 
-// write prints the verdict for people, a line for each fact.
-func (j *judged) write(w io.Writer) error {
+// write prints the verdict for people, a line for each fact; with stages also how it came about.
+func (j *judged) write(w io.Writer, stages bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	// The tabwriter only buffers here. Flush returns the errors of w.
 	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s:\t%s\n", name, printable.Line(value)) }
@@ -147,6 +149,11 @@ func (j *judged) write(w io.Writer) error {
 		row("reset", j.reset(time.Now()))
 	}
 	row("transport", j.does())
+	x := j.explanation()
+	writeReading(x, row)
+	if stages {
+		writeStages(x, row)
+	}
 	return t.Flush()
 }
 

@@ -35,6 +35,10 @@ func TestClassify(t *testing.T) {
 		{xai, []string{"--provider", "xai", "-"}},
 		{xai, nil},
 		{xai, []string{"-p", "xai", "--json"}},
+		{
+			"HTTP/1.1 403 Forbidden\n\n" + `{"error":{"code":"permission_denied","message":"The account of ` +
+				`sk-proj-Zk3vT9qLw2xR8mN5pB7c has an overdue balance. Please pay."}}`, []string{"--explain"},
+		},
 		{quota, []string{"-p", "groq"}},
 		{"HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" +
 			"HTTP/1.1 402 Payment Required\r\n\r\n{}", []string{"-p", "openrouter"}},
