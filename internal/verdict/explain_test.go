@@ -19,8 +19,12 @@ func TestExplain(t *testing.T) {
 		assert.Equal(t, Said{Forbidden, "scope", "a permission", "denied", "permission_denied", true}, x.Said[1])
 	}
 	assert.Equal(t, []Stage{
-		{"who answered", ""}, {"somebody else's trouble", ""}, {"this vendor's codes and words", ""},
-		{"codes of any vendor", ""}, {"a bad request", ""}, {"the words", "exhausted, billing"},
+		{"who answered", ""},
+		{"somebody else's trouble", ""},
+		{"this vendor's codes and words", ""},
+		{"codes of any vendor", ""},
+		{"a bad request", ""},
+		{"the words", "exhausted, billing"},
 		{"the status", "forbidden, status:403"},
 	}, x.Stages)
 

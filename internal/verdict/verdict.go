@@ -120,7 +120,7 @@ func (e *evidence) weigh() (d decision) {
 		return d
 	}
 	d.heard = e.listen()
-	if d.heard.named && isBadRequest(e.status) && !(d.heard.best.fromCode && d.heard.best.rank <= ofKey) {
+	if d.heard.named && isBadRequest(e.status) && (!d.heard.best.fromCode || d.heard.best.rank > ofKey) {
 		// The rest of such a message may quote anything.
 		d.heard.best, d.spoke = finding{cell: cell{who: request, kind: Pass, reason: "request", rank: ofRequest}}, true
 		return d

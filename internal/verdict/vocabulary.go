@@ -29,8 +29,10 @@ type scriptEntry struct {
 
 // known is the lexicon. It is made at first use: a program that is never refused needs none.
 var known = sync.OnceValue(func() *vocabulary {
-	v := &vocabulary{exact: make(map[string][]entry), stems: make(map[string]concept),
-		runes: make(map[rune][]scriptEntry), heads: make(map[string]uint64)}
+	v := &vocabulary{
+		exact: make(map[string][]entry), stems: make(map[string]concept),
+		runes: make(map[rune][]scriptEntry), heads: make(map[string]uint64),
+	}
 	for _, row := range lexicon {
 		for w := range strings.FieldsSeq(row.words) {
 			v.add(w, row.says)

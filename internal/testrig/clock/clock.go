@@ -20,9 +20,8 @@ type layout struct {
 // wall's clock that was set back.
 func Asleep(t time.Time, d time.Duration) time.Time {
 	later := t
-	//nolint:gosec // the layout is checked below
 	l := (*layout)(unsafe.Pointer(&later))
-	l.wall += uint64(d/time.Second) << 30 //nolint:gosec // a negative one wraps around as it should
+	l.wall += uint64(d/time.Second) << 30 // a negative one wraps around as it should
 	if later.Sub(t) != 0 || later.Round(0).Sub(t.Round(0)) != d {
 		panic("clock: time.Time has another layout, or no reading of the monotonic clock")
 	}
