@@ -54,8 +54,8 @@ const (
 )
 
 const (
-	anyWho = money | limit | rate | key | account | model | place | client | plan | permission | upstream | vendor | request | content |
-		feature | method
-	anyWhat = lacking | overdue | usedUp | exceeded | invalid | expired | revoked | notFound | inactive | banned | misuse | denied | unready | busy |
-		malformed | failed | needed
+	anyWho = money | limit | rate | key | account | model | place | client | plan | permission | upstream | vendor |
+		request | content | feature | method
+	anyWhat = lacking | overdue | usedUp | exceeded | invalid | expired | revoked | notFound | inactive | banned |
+		misuse | denied | unready | busy | malformed | failed | needed
 )

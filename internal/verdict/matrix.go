@@ -47,32 +47,55 @@ func meaning(who, what concept) *cell {
 
 // matrix is asked from top to bottom for a word that says what, and the nearest word that says who.
 var matrix = []cell{
-	{money, lacking | overdue | usedUp | exceeded | inactive | unready | needed | invalid | expired | notFound | failed | denied, Exhausted, "billing", ofMoney},
+	// Money and amounts.
+	{
+		money, lacking | overdue | usedUp | exceeded | inactive | unready | needed | invalid | expired | notFound |
+			failed | denied, Exhausted, "billing", ofMoney,
+	},
 	{account, overdue, Exhausted, "billing", ofMoney},
-	{limit, usedUp | exceeded | lacking | expired | invalid | inactive | failed | banned, Exhausted, "usage-limit", ofLimit},
-	{limit, denied, Forbidden, "plan", ofRight},
+	{
+		limit, usedUp | exceeded | lacking | expired | invalid | inactive | failed | banned, Exhausted, "usage-limit",
+		ofLimit,
+	},
+	{limit, denied, Forbidden, "plan", ofRight}, // "usage not included"
+
+	// The account, and the key.
 	{account | permission, banned, Dead, "account-disabled", ofAccount},
-	{account, misuse, Dead, "account-disabled", ofAccount},
-	{account, revoked, Dead, "account-disabled", ofAccount},
+	{account, misuse | revoked | expired, Dead, "account-disabled", ofAccount},
 	{account, inactive, Dead, "account-disabled", ofSleep},
-	{account, expired, Dead, "account-disabled", ofAccount},
 	{method, inactive | denied | unready, Forbidden, "policy", ofRight},
-	{key, invalid | expired | revoked | notFound | lacking | needed | failed | inactive | malformed, Rejected, "token", ofKey},
+	{
+		key, invalid | expired | revoked | notFound | lacking | needed | failed | inactive | malformed, Rejected, "token",
+		ofKey,
+	},
 	{account, notFound, Rejected, "token", ofKey},
 	{key | account, denied | unready | invalid, Forbidden, "permission", ofRight},
+
+	// What the account may do.
 	{permission, denied | lacking | needed | failed | inactive | expired | revoked, Forbidden, "scope", ofRight},
 	{plan, usedUp | exceeded, Exhausted, "usage-limit", ofLimit},
-	{account, needed, Forbidden, "policy", ofRight},
+	{account, needed, Forbidden, "policy", ofRight}, // "must be a member"
 	{plan, notFound | lacking | needed | expired | inactive | denied | unready | invalid, Forbidden, "plan", ofRight},
 	{place, denied | lacking | invalid | inactive | busy, Forbidden, "region", ofRight},
 	{client, denied | unready | invalid, Forbidden, "policy", ofRight},
 	{model | vendor | feature, unready, Forbidden, "plan", ofRight},
-	{feature, usedUp | exceeded, Exhausted, "usage-limit", vague},
+	{feature, usedUp | exceeded, Exhausted, "usage-limit", vague}, // "resource exhausted"
 	{feature, denied | inactive, Forbidden, "plan", vague},
-	{model | vendor, notFound | denied | lacking | inactive | invalid | malformed | revoked | needed | failed | expired, Pass, "model", ofRequest},
+
+	// What is not about the credential.
+	{
+		model | vendor, notFound | denied | lacking | inactive | invalid | malformed | revoked | needed | failed | expired,
+		Pass, "model", ofRequest,
+	},
 	{model | vendor | upstream | limit, busy, Pass, "overloaded", ofLoad},
-	{upstream, failed | invalid | denied | exceeded | lacking | expired | notFound | usedUp | inactive, Pass, "upstream", elsewhere},
+	{
+		upstream, failed | invalid | denied | exceeded | lacking | expired | notFound | usedUp | inactive, Pass, "upstream",
+		elsewhere,
+	},
 	{request | content, banned | misuse, Pass, "content", ofRequest},
-	{request, invalid | malformed | lacking | needed | exceeded | denied | failed | notFound, Pass, "request", ofRequest},
+	{
+		request, invalid | malformed | lacking | needed | exceeded | denied | failed | notFound, Pass, "request",
+		ofRequest,
+	},
 	{content, banned | misuse | denied | invalid | inactive, Pass, "content", ofRequest},
 }

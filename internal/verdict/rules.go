@@ -36,7 +36,9 @@ var edgeRules = []rule{
 // elsewhereRules are for answers about a server behind the provider, or about what the model is to
 // say.
 var elsewhereRules = []rule{
-	{kind: Pass, reason: "upstream", code: []string{"json-then-event", "upstreamerror", "upstream_error", "ai_apicallerror"}},
+	{kind: Pass, reason: "upstream", code: []string{
+		"json-then-event", "upstreamerror", "upstream_error", "ai_apicallerror",
+	}},
 	{kind: Pass, reason: "upstream", phrase: []string{"limited upstream", "exception - "}},
 	{kind: Pass, reason: "overloaded", code: []string{
 		"slow_down", "queue_exceeded", "engine_max_pending_tokens", "modelnotreadyexception", "nocapacity",

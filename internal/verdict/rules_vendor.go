@@ -92,7 +92,9 @@ var vendorRules = []rule{
 	{kind: Forbidden, reason: "aws:operation", in: "bedrock", phrase: []string{"operation not allowed"}},
 
 	// Nvidia hides a model from accounts that may not use it.
-	{kind: Forbidden, reason: "nvidia:account", in: "nvidia", status: []int{404}, phrase: []string{"not found for account"}},
+	{kind: Forbidden, reason: "nvidia:account", in: "nvidia", status: []int{404}, phrase: []string{
+		"not found for account",
+	}},
 	// Together's model without a server of its own is there for nobody.
 	{kind: Pass, reason: "together:model", in: "together", phrase: []string{"non-serverless model"}},
 
