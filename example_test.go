@@ -201,8 +201,8 @@ func ExamplePool_observe() {
 	}
 	// Output:
 	// sent anthropic 403
-	// judged anthropic 403 forbidden:permission
-	// gave-up anthropic 403 forbidden:permission
+	// judged anthropic 403 forbidden:scope
+	// gave-up anthropic 403 forbidden:scope
 	// {"type":"error","error":{"type":"permission_error","message":"OAuth token does not meet scope requirement user:inference"}}
 }
 

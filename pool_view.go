@@ -18,6 +18,11 @@ func (v *storeView) seenLately(now time.Time) bool {
 	return 0 <= ago && ago < int64(checkEvery)
 }
 
+// maxWritten is how many records are remembered that the next merge must find changed. A pool that is
+// never asked to serve merges nothing. Of a record that was forgotten a merge does not notice that the
+// store went back; the record's own generation still orders it.
+const maxWritten = 10_000
+
 // noteWritten notes that this pool has written a record, or adopted it under a claim, since the
 // store was merged last. The next merge must find it changed: else the store went back.
 func (p *Pool) noteWritten(key credentialKey) {
@@ -31,6 +36,14 @@ func (p *Pool) noteWritten(key credentialKey) {
 		v.written = make(map[credentialKey]bool)
 	}
 	v.written[key] = true
+	for other := range v.written { // one more than maxWritten: any other one goes
+		if len(v.written) <= maxWritten {
+			return
+		}
+		if other != key {
+			delete(v.written, other)
+		}
+	}
 }
 
 // writtenSoFar returns the keys of the records that the next merge must find changed.

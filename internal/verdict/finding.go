@@ -42,7 +42,7 @@ func (f *finding) fits(status int) bool {
 	case 402:
 		return f.rank <= ofKey
 	case 403:
-		return f.rank != ofRequest && f.rank != vague || f.kind == Exhausted || f.reason == "content"
+		return f.rank < ofRequest || f.kind == Exhausted || f.kind == Forbidden || f.reason == "content"
 	case 404, 429:
 		return f.rank < ofKey
 	}

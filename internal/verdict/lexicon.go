@@ -332,7 +332,7 @@ var lexicon = []struct {
 	{good | inactive, `active enabled usable working`},
 	{good | notFound, `found exist exists existing registered locate`},
 	{good | lacking, `
-		enough sufficient remaining left any available_balance provided present given supplied
+		meet meets enough sufficient remaining left any available_balance provided present given supplied
 		passed set specified specify configured supply send sent received contain
 	`},
 	{good | denied, `
