@@ -27,7 +27,7 @@ func (k Kind) String() string { return verdict.Kind(k).String() }
 // Verdict is what Classify makes of an answer. The zero value is a Pass without a reason.
 type Verdict struct {
 	Kind Kind
-	// Reason names the rule that decided: short, stable and without anything of the answer in it,
+	// Reason names what the answer is about: short, stable and without anything of the answer in it,
 	// fit for logs and as a metric's label, such as "xai:bad-credentials". Of an Exhausted verdict
 	// it tells how long the credential is put aside when there is no Reset: 1 h when it contains
 	// "billing", 60 s for "rate", else 15 min.
@@ -49,9 +49,9 @@ func (v Verdict) label() string {
 // maxPeek is how many bytes of an answer's body are read to judge it.
 const maxPeek = verdict.MaxBody
 
-// Classify reads an answer by the built-in rules: those of the provider, which may be given by any
-// of its names, and the generic ones. An unknown provider gets the generic ones. body is the
-// beginning of the answer's body, decoded; of more than 64 KiB the rest is ignored. resp.Body is
+// Classify reads an answer: whom its codes and sentences mean and what they say of it, and what a few
+// rules know of the provider, which may be given by any of its names. body is the beginning of the
+// answer's body, decoded; of more than 64 KiB the rest is ignored. resp.Body is
 // not read, resp.Request may be nil; a nil resp is a Pass. Classify changes nothing and depends on
 // nothing else but the clock: a relative reset time counts from a sane Date header, else from now.
 //
