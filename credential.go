@@ -19,7 +19,7 @@ import (
 // Credential is what a request is authorized with: an API key, or an access token with the refresh
 // token that renews it.
 //
-// fmt and slog print it without its secrets, under every verb but %p, which asks nobody. Go leaves
+// fmt and slog print it without its secrets, under every verb but %p and %w, which ask nobody. Go leaves
 // three gaps, here and for Entry, Snapshot, Holding and OAuth2Config: fmt asks no value in an
 // unexported field of a program's struct, and, under a verb that does not suit a struct, such as %s,
 // none behind a pointer inside of another value; and encoding it, as a Store does and slog's JSON

@@ -11,9 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/reauth-go/reauth/internal/vendors"
-
 	"github.com/reauth-go/reauth/internal/logins"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // Metadata keys under which a stored credential keeps the program that it follows. Such a
@@ -129,10 +128,22 @@ func (f *follower) login() (logins.Login, error) {
 	if err == nil {
 		l, err = found.Followed(f.provider)
 	}
+	if err == nil {
+		err = checkFollowed(f.provider, l)
+	}
 	if err != nil {
 		return logins.Login{}, fmt.Errorf("follow %s (%s): %w", f.program.Name, f.path, newRedactedError(err))
 	}
 	return l, nil
+}
+
+// checkFollowed refuses a login whose token can be of no use, as Add refuses one.
+func checkFollowed(provider string, l logins.Login) error {
+	c := Credential{Provider: provider, AccessToken: l.AccessToken}
+	if err := unfitError(c.dropUnfit()); err != nil {
+		return err
+	}
+	return checkShape(c, vendors.Of(provider).Name != "")
 }
 
 // fill returns c with the tokens of the login that it follows, or without any if they cannot be

@@ -486,3 +486,17 @@ func TestConfigShowsNoSecret(t *testing.T) {
 	assert.Equal(t, "token endpoint https://login.example/token, client app", cfg.String())
 	assert.Equal(t, "token endpoint of the provider, client ", reauth.OAuth2Config{}.String())
 }
+
+// An ID is shown in events, logs and lists: it must not be the token.
+func TestAddRefusesATokenAsID(t *testing.T) {
+	for _, c := range []reauth.Credential{
+		{ID: "sk-AAAABBBBCCCCDDDD", AccessToken: "sk-AAAABBBBCCCCDDDD"},
+		{ID: "rt-AAAABBBBCCCCDDDD", AccessToken: "at", RefreshToken: "rt-AAAABBBBCCCCDDDD"},
+		{ID: "me", AccountID: "sk-AAAABBBBCCCCDDDD", AccessToken: "sk-AAAABBBBCCCCDDDD"},
+	} {
+		c.Provider = "xai"
+		_, err := poolOf(t).Add(t.Context(), c)
+		require.ErrorContains(t, err, "is the token itself")
+		assert.NotContains(t, err.Error(), "AAAA")
+	}
+}

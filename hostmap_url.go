@@ -2,6 +2,7 @@ package reauth
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -179,4 +180,13 @@ func splitAuthority(s string) (host, port string, err error) {
 		return "", "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
 	}
 	return host, strconv.Itoa(n), nil // 0443 is 443
+}
+
+// mayBeDiverted reports whether the request could end elsewhere than at the host of its URL: over plain
+// http a proxy goes where the Host header, or an opaque URL, says.
+func (d *destination) mayBeDiverted(req *http.Request) bool {
+	if d.https || isLoopback(d.host) {
+		return false
+	}
+	return req.URL.Opaque != "" || req.Host != "" && !strings.EqualFold(req.Host, req.URL.Host)
 }

@@ -27,7 +27,7 @@ func OpenPool(ctx context.Context, s Store) (*Pool, error) {
 		return nil, errors.New("reauth: open pool: the store is nil; use NewPool for a pool in memory")
 	}
 	p := &Pool{shared: true}
-	p.store = checkedStore{guardedStore{s, p.crashed}}
+	p.store = checkedStore{guardedStore{s, p.crashed, p.secretsOf}}
 	p.setup()
 	if err := p.load(ctx); err != nil {
 		return nil, fmt.Errorf("reauth: open pool: %w", err)

@@ -45,6 +45,10 @@ func (p *Pool) strangers(d *destination) lack {
 func (p *Pool) explain(l lack, d *destination, tried []*member) error {
 	switch l.reason {
 	case unknownHost:
+		if l.diverted {
+			return errors.New("over plain http a proxy goes where Request.Host or an opaque URL says, and that is not the " +
+				"host of the URL; leave Request.Host empty, or use https")
+		}
 		return p.explainStranger(l, d)
 	case plainHTTP:
 		return fmt.Errorf("the credentials of %s go over https only; use https, "+

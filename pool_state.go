@@ -356,6 +356,28 @@ func (p *Pool) crashed(ctx context.Context, key credentialKey, what string, r an
 	return err
 }
 
+// secretsOf returns the secrets that the pool knows of a credential; of none, those of all, as far as
+// an error can be looked through for them.
+func (p *Pool) secretsOf(key credentialKey) (list []string) {
+	const most = 1000 // credentials
+	p.groups.Range(func(name, value any) bool {
+		g, _ := value.(*group)
+		if key.provider != "" && key.provider != name {
+			return true
+		}
+		g.mu.Lock()
+		members := slices.Clone(g.members)
+		g.mu.Unlock()
+		for _, m := range members {
+			if (key.id == "" || key.id == m.id) && len(list) < 2*most {
+				list = m.secrets(list...)
+			}
+		}
+		return true
+	})
+	return list
+}
+
 // crashed tells the panic of a function that was called for the credential.
 func (m *member) crashed(ctx context.Context, what string, r any, secrets ...string) error {
 	return m.group.pool.crashed(ctx, m.key(), what, r, m.secrets(secrets...)...)

@@ -14,6 +14,7 @@ type lack struct {
 	provider string // empty: none has the host
 	id       string // of the credential that the request is pinned to
 	host     string // empty: a caller of Token
+	diverted bool   // the request could end elsewhere
 }
 
 // bounded returns l with texts that a caller has chosen cut off: a pool remembers them.

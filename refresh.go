@@ -93,7 +93,8 @@ func (e *RefreshError) Unwrap() error { return e.Err }
 // redacted is e without those secrets.
 func (e *RefreshError) redacted(secrets []string) error {
 	clean := *e
-	clean.Code, clean.Description = label(redact(e.Code, secrets...)), redact(e.Description, secrets...)
+	clean.Provider, clean.Code = label(redact(e.Provider, secrets...)), label(redact(e.Code, secrets...))
+	clean.Description = redact(e.Description, secrets...)
 	clean.Err = newRedactedError(e.Err, secrets...)
 	return &clean
 }

@@ -11,6 +11,7 @@ import (
 type guardedStore struct {
 	store   Store
 	crashed func(ctx context.Context, key credentialKey, what string, r any, secrets ...string) error
+	known   func(key credentialKey) []string // the secrets of a credential; of none: of all
 }
 
 var _ Store = guardedStore{}
@@ -19,10 +20,14 @@ var _ Store = guardedStore{}
 func (g guardedStore) Load(ctx context.Context, version string) (snap Snapshot, err error) {
 	defer g.recover(ctx, credentialKey{}, nil, &err)
 	snap, err = g.store.Load(ctx, version)
-	for i, broken := range snap.Broken {
-		snap.Broken[i] = newRedactedError(broken)
+	if err == nil && len(snap.Broken) == 0 {
+		return snap, nil
 	}
-	return snap, newRedactedError(err)
+	secrets := g.known(credentialKey{})
+	for i, broken := range snap.Broken {
+		snap.Broken[i] = newRedactedError(broken, secrets...)
+	}
+	return snap, newRedactedError(err, secrets...)
 }
 
 // Update implements Store. An error of fn is ours, and returned as it is.
@@ -42,6 +47,9 @@ func (g guardedStore) Update(
 	if own != nil && errors.Is(err, own) {
 		return e, err
 	}
+	if err != nil {
+		secrets = append(secrets, g.known(credentialKey{provider, id})...)
+	}
 	return e, newRedactedError(err, secrets...)
 }
 
@@ -60,7 +68,10 @@ func (g guardedStore) Mark(
 	ctx context.Context, provider, id, key string, m Mark, seen time.Time,
 ) (err error) {
 	defer g.recover(ctx, credentialKey{provider, id}, nil, &err)
-	return newRedactedError(g.store.Mark(ctx, provider, id, key, m, seen))
+	if err = g.store.Mark(ctx, provider, id, key, m, seen); err == nil {
+		return nil
+	}
+	return newRedactedError(err, g.known(credentialKey{provider, id})...)
 }
 
 // recover makes a panic the error of a deferring method.

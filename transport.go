@@ -183,6 +183,10 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	if !ok {
 		return t.withoutProvider(req, &d)
 	}
+	if d.mayBeDiverted(req) {
+		t.Pool.tellLack(req, lack{reason: unknownHost, provider: g.name, diverted: true}, &d, nil)
+		return t.passThrough(req, &d)
+	}
 	now := time.Now()
 	t.Pool.checkStore(req.Context(), now) // also without a credential: another process may have added one
 	c := call{t: t, req: req, group: g, dest: d, route: routingFrom(req.Context())}

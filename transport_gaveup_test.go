@@ -2,6 +2,7 @@ package reauth_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -201,4 +202,27 @@ func TestTokenTellsWhyThereIsNone(t *testing.T) {
 		require.ErrorContains(t, err, "the provider has no Refresher")
 		require.NoError(t, r.pool.Close())
 	})
+}
+
+// A body that its GetBody cannot make again is why a request is not sent again.
+func TestGaveUpTellsOfABodyThatCannotBeMadeAgain(t *testing.T) {
+	for name, again := range map[string]func() (io.ReadCloser, error){
+		"an error": func() (io.ReadCloser, error) { return nil, errors.New("the file is gone") },
+		"nothing":  func() (io.ReadCloser, error) { return nil, nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, reauthtest.XAI)
+			stale, _ := r.login(t, "me")
+			r.fake.Expire(stale)
+			req, err := http.NewRequest(http.MethodPost, r.url, strings.NewReader("{}"))
+			require.NoError(t, err)
+			req.GetBody = again
+			resp, err := r.client.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			told := r.events.all(reauth.GaveUp)
+			require.Len(t, told, 1)
+			assert.ErrorContains(t, told[0].Err, "the request was not sent again")
+		})
+	}
 }

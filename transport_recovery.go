@@ -221,8 +221,8 @@ func (r *recovery) whyNotSent() error {
 		return fmt.Errorf("%w: MaxAttempts allows no more than %d; the credential is renewed for the next request",
 			errNotReplayed, r.t.maxAttempts())
 	}
-	return fmt.Errorf("%w: its body has no GetBody and is above MaxBodyBuffer; the credential is renewed for the next "+
-		"request", errNotReplayed)
+	return fmt.Errorf("%w: its body has no GetBody, and is above MaxBodyBuffer or did not fit into MaxBodyMemory; "+
+		"the credential is renewed for the next request", errNotReplayed)
 }
 
 // penalize marks the credential, and remembers the mark until the request ends.
@@ -330,7 +330,11 @@ func (r *recovery) prepare(last *refusal) bool {
 	if r.body.sending() {
 		last.discard(r.ctx)
 	}
-	return r.body.rewind(r.ctx) == nil
+	err := r.body.rewind(r.ctx)
+	if err != nil && last.failed == nil {
+		last.failed = fmt.Errorf("%w: %w", errNotReplayed, r.redacted(err))
+	}
+	return err == nil
 }
 
 // success returns an answer whose status cannot be a refusal's.

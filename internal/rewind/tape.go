@@ -109,6 +109,7 @@ func (t *Tape) forget() {
 		first := t.chunks[0]
 		switch {
 		case len(t.chunks) > 1:
+			t.chunks[0] = nil // what lies before the slice would keep it
 			t.chunks = t.chunks[1:]
 		case t.err != nil:
 			t.chunks = nil

@@ -3,6 +3,7 @@ package recording
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -206,7 +207,12 @@ var specific = []replacement{ //nolint:gochecknoglobals // a table
 
 // general are applied last, in this order. The last pattern takes any long run.
 var general = []replacement{ //nolint:gochecknoglobals // a table
-	{announced, submatches(announced, func(_, value string) string { return unlessWords(value, 4) })},
+	{announced, submatches(announced, func(_, value string) string {
+		if isForeign(value) {
+			return value
+		}
+		return unlessWords(value, 4)
+	})},
 	// Ids that providers begin with a prefix, and keys whose prefix is a word of others too.
 	{regexp.MustCompile(`(?i)\b(?:sess|at|rt|key|ak|ant|or|` +
 		`org|proj|req|acct|account|user|cus|team|ws|wrk|wrkspc|workspace|project|` +
@@ -235,13 +241,49 @@ var general = []replacement{ //nolint:gochecknoglobals // a table
 	}},
 }
 
+// unescaped writes the characters plain that some servers escape in JSON without need: a slash, and
+// letters and signs as \u002b. An escape in the middle of a secret would hide its halves, and one in
+// the middle of a word would look like a secret.
+func unescaped(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' || i+1 == len(text) {
+			b.WriteByte(text[i])
+			continue
+		}
+		c, size := escapedRune(text[i:])
+		b.WriteString(c)
+		i += size - 1
+	}
+	return b.String()
+}
+
+// escapedRune returns what the escape that s begins with stands for, and its length: the escape
+// itself if it is needed.
+func escapedRune(s string) (plain string, size int) {
+	if s[1] == '/' {
+		return "/", 2
+	}
+	if s[1] != 'u' || len(s) < 6 {
+		return s[:2], 2
+	}
+	n, err := strconv.ParseUint(s[2:6], 16, 16)
+	if err != nil || n == '"' || n == '\\' || !unicode.IsPrint(rune(n)) {
+		return s[:2], 2
+	}
+	return string(rune(n)), 6
+}
+
 // Redact returns text without secrets and without what identifies somebody. It works by patterns: a
 // person must check the result before it is published.
 func Redact(text string) string {
 	if text == "" {
 		return ""
 	}
-	text, breaks := withoutBreaks(text)
+	text, breaks := withoutBreaks(unescaped(text))
 	text = members(text)
 	for _, r := range specific {
 		text = r.find.ReplaceAllStringFunc(text, r.with)

@@ -77,7 +77,7 @@ var (
 	// announced matches a secret in a sentence, and behind a scheme of authorization.
 	announced = regexp.MustCompile(`(?i)\b(secret|token|key|code|verifier|password|passwd|passphrase|passcode|` +
 		`credential|cookie|session|signature|bearer|basic|digest|negotiate|dpop|apikey)` +
-		"(\\s+(?:(?:is|was|of|provided|given|with|id):?\\s+)?[\"'`(]?)" + `([!#$%*+./0-9:=?@A-Z^_a-z|~-]+)`)
+		"(\\s+(?:(?:is|was|of|provided|given|with|id):?\\s+)?[\"'`(]?)" + `([!#$%*+./0-9:=?@A-Z^_a-z|~\pL-]+)`)
 )
 
 // submatches returns a function that gives the second and the third group of a match to replace, and

@@ -95,3 +95,12 @@ func areWords(text string, digits int) bool {
 func isNumber(part string, digits int) bool {
 	return len(part) <= digits && strings.Trim(part, "0123456789") == ""
 }
+
+// isForeign reports whether a text is a word of another language than English: it has nothing but
+// letters, and one of them that no key has.
+func isForeign(text string) bool {
+	other := func(r rune) bool { return r > unicode.MaxASCII }
+	return strings.ContainsFunc(text, other) && !strings.ContainsFunc(strings.Trim(text, "-.:?!"), func(r rune) bool {
+		return !unicode.IsLetter(r)
+	})
+}
