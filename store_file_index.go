@@ -233,7 +233,8 @@ func newFileRecord(e Entry, i int, err error) fileRecord {
 	if rec.key.provider == "" || rec.key.id == "" {
 		err = fmt.Errorf("credentials[%d]: %w", i, err)
 	}
-	rec.err = &RecordError{Provider: rec.key.provider, ID: rec.key.id, Err: newRedactedError(err)}
+	err = fmt.Errorf("%w; mend the record in the file, or take it out and log in again", newRedactedError(err))
+	rec.err = &RecordError{Provider: rec.key.provider, ID: rec.key.id, Err: err}
 	return rec
 }
 

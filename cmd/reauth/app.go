@@ -86,11 +86,17 @@ func (a *app) open() (reauth.Store, error) {
 	return s, nil
 }
 
-// pool opens the store and reads it into a pool. close closes both.
+// pool opens the store and reads it into a pool. It tells of records that cannot be read: they would
+// look like logins that are gone. close closes both.
 func (a *app) pool() (*reauth.Pool, error) {
 	s, err := a.open()
 	if err != nil {
 		return nil, err
+	}
+	if snap, err := s.Load(a.ctx, ""); err == nil { // else OpenPool says so
+		for _, broken := range snap.Broken {
+			a.notef("%s\n", broken)
+		}
 	}
 	p, err := reauth.OpenPool(a.ctx, s)
 	if err != nil {
