@@ -3,6 +3,7 @@ package rewind_test
 import (
 	"io"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -99,4 +100,28 @@ func TestBudgetWhenABodyEndsDuringARead(t *testing.T) {
 		synctest.Wait()
 		assert.Zero(t, b.Held())
 	})
+}
+
+// A body that is not kept leaves none of its bytes behind while it is being sent.
+func TestBodyThatDoesNotFitTakesNoMemory(t *testing.T) {
+	const bodies, length = 8, 4 << 20
+	var b rewind.Budget
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	var sending []io.Reader
+	for range bodies {
+		src := &source{Reader: io.LimitReader(zeros{}, length)}
+		r, err := rewind.NewKeptBody(src, -1, math.MaxInt64, &b, 1<<20).Rewind()
+		require.NoError(t, err)
+		_, err = io.CopyN(io.Discard, r, length-1)
+		require.NoError(t, err)
+		sending = append(sending, r)
+	}
+	assert.Less(t, heap()-before, int64(bodies*length/10))
+	runtime.KeepAlive(sending)
 }
