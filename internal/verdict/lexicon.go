@@ -187,7 +187,7 @@ var lexicon = []struct {
 	`},
 	{exceeded, `
 		exceed* exceeding exceeds over reached reach hit reaching surpassed overlimit overrun
-		beyond limited above overage outside max excedid* superad* atingid* alcanzad*
+		beyond limited above overage outside excedid* superad* atingid* alcanzad*
 		ultrapass* erreicht* atteint*
 		超出 超过 超限 超額 触发 达到 受限 过多 过于 已达到 超え 達し
 		초과 도달
@@ -311,6 +311,7 @@ var lexicon = []struct {
 		请充值
 	`},
 	{limit | exceeded, `regain_access`},
+	{money | exceeded, `max_budget`},
 	{rate | limit | exceeded, `toomanyrequests`},
 
 	// Good words, with what their negation says.

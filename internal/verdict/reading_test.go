@@ -96,6 +96,7 @@ var sentences = []struct {
 	{400, "This model is not available on the free tier", verdict.Forbidden},
 	{400, "Your account is not authorized to use this model", verdict.Forbidden},
 	{400, "A paid subscription is required for this model", verdict.Forbidden},
+	{400, "A Max plan is required for this model", verdict.Forbidden},
 	{401, "You do not have permission to call this endpoint", verdict.Forbidden},
 	{401, "The token lacks the scope model.request", verdict.Forbidden},
 	{400, "This service is not available in your country", verdict.Forbidden},
