@@ -88,7 +88,7 @@ func foreignTo(provider, key string) (owner, prefix string) {
 
 // checkNames refuses an ID or an account that a terminal shows otherwise than it is: one with a
 // control character, or with one that changes the direction of the text around it. It refuses one that
-// is a token, too.
+// is a key, too.
 func checkNames(c Credential) error {
 	for _, f := range []struct{ name, value string }{{"ID", c.ID}, {"AccountID", c.AccountID}} {
 		for _, r := range f.value {
@@ -97,8 +97,8 @@ func checkNames(c Credential) error {
 					"set Credential.%[1]s to a text without it", f.name, r)
 			}
 		}
-		if len(f.value) > 12 && (f.value == c.AccessToken || f.value == c.RefreshToken) {
-			return fmt.Errorf("%[1]s is the token itself, and would be told in events and logs; "+
+		if (f.value == c.AccessToken || f.value == c.RefreshToken) && redact(f.value) != f.value {
+			return fmt.Errorf("%[1]s is the key itself, and would be told in events and logs; "+
 				"set Credential.%[1]s to a name", f.name)
 		}
 	}

@@ -491,12 +491,11 @@ func TestConfigShowsNoSecret(t *testing.T) {
 func TestAddRefusesATokenAsID(t *testing.T) {
 	for _, c := range []reauth.Credential{
 		{ID: "sk-AAAABBBBCCCCDDDD", AccessToken: "sk-AAAABBBBCCCCDDDD"},
-		{ID: "rt-AAAABBBBCCCCDDDD", AccessToken: "at", RefreshToken: "rt-AAAABBBBCCCCDDDD"},
 		{ID: "me", AccountID: "sk-AAAABBBBCCCCDDDD", AccessToken: "sk-AAAABBBBCCCCDDDD"},
 	} {
 		c.Provider = "xai"
 		_, err := poolOf(t).Add(t.Context(), c)
-		require.ErrorContains(t, err, "is the token itself")
+		require.ErrorContains(t, err, "is the key itself")
 		assert.NotContains(t, err.Error(), "AAAA")
 	}
 }
