@@ -36,12 +36,13 @@ func (p *Pool) noteWritten(key credentialKey) {
 		v.written = make(map[credentialKey]bool)
 	}
 	v.written[key] = true
-	for other := range v.written { // one more than maxWritten: any other one goes
-		if len(v.written) <= maxWritten {
-			return
-		}
+	if len(v.written) <= maxWritten {
+		return
+	}
+	for other := range v.written { // any other one goes
 		if other != key {
 			delete(v.written, other)
+			return
 		}
 	}
 }

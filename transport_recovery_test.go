@@ -237,7 +237,7 @@ func TestFailedRefreshesBackOff(t *testing.T) {
 		for time.Since(begin) < 10*time.Minute {
 			status, _ := r.mustPost(t)
 			require.Equal(t, 403, status)
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(time.Second)
 		}
 		// The pool rests 1, 2, 4, … 60 s between its tries. The refresher repeats each try once.
 		assert.Less(t, r.fake.TokenRequests(), 40)
