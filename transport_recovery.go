@@ -391,18 +391,13 @@ func (ref *refusal) gaveUp() Event {
 	return e
 }
 
-// isFinal reports whether no quick retry can help.
-func isFinal(v Verdict) bool {
-	return v.Kind != Exhausted || v.Reset.IsZero() || time.Until(v.Reset) > time.Minute
-}
-
 // failed ends a request whose send, or whose wait, brought an error. The end of the caller's own
 // context is the request's error; no other error is a reason to withhold a refusal that was
 // obtained.
 func (r *recovery) failed(err error) (*http.Response, error) {
 	if !isCallerError(err) && !isPanic(err) {
 		r.now.member.tellBody(r.req.Context(), err)
-		r.emit(Event{Type: Sent, Err: err, Duration: time.Since(r.sent)})
+		r.emit(Event{Type: Sent, Err: r.told(err), Duration: time.Since(r.sent)})
 	}
 	if r.kept == nil || callerLeft(r.req) {
 		r.kept.discard(r.ctx)
@@ -414,7 +409,7 @@ func (r *recovery) failed(err error) (*http.Response, error) {
 	}
 	ref := r.kept
 	e := ref.gaveUp()
-	e.Reason, e.Err = "base-failed", err
+	e.Reason, e.Err = "base-failed", r.told(err)
 	r.emit(e)
 	ref.release()
 	return ref.resp, nil
@@ -435,6 +430,14 @@ func (r *recovery) end() {
 	commitPenalties(r.req.Context(), r.penalties, r.wasServed)
 }
 
+// told is redacted for an event; nil if nobody is told.
+func (r *recovery) told(err error) error {
+	if !r.t.Pool.observed() {
+		return nil
+	}
+	return r.redacted(err)
+}
+
 // emit adds what all events of a request have.
 func (r *recovery) emit(e Event) {
 	if !r.t.Pool.observed() {
@@ -444,6 +447,5 @@ func (r *recovery) emit(e Event) {
 	if e.ID == "" && r.now.member != nil {
 		e.ID = r.now.member.id
 	}
-	e.Err = r.redacted(e.Err)
 	r.t.Pool.emit(r.req.Context(), e)
 }

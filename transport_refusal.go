@@ -116,3 +116,8 @@ func peekEvent(ctx context.Context, resp *http.Response, d time.Duration) *refus
 	}
 	return r
 }
+
+// isFinal reports whether no quick retry can help.
+func isFinal(v Verdict) bool {
+	return v.Kind != Exhausted || v.Reset.IsZero() || time.Until(v.Reset) > time.Minute
+}
