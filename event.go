@@ -77,7 +77,7 @@ func ReasonNames() []string {
 	names := []string{
 		noCredential, unknownHost, plainHTTP, pinUnknown, keyNotForHost, noToken, redirected, // PassedThrough
 		"load", "claim", "mark", "persist", "record", "place", "behind", "other-store", // StoreFailed
-		"refresh", "borrowed", "not-refreshable", // RefreshFailed
+		"refresh", "borrowed", "not-refreshable", "pool-closed", "removed", // RefreshFailed
 		"observer", "logger", "store", "refresher", "classifier", "provider-classify", // Panicked
 		"may-refuse", "authorize", "get-body", "body", "worker",
 		"suspect-request", "base-failed", "in-memory", foreignPrefix,

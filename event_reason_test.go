@@ -25,7 +25,7 @@ func TestReasonNames(t *testing.T) {
 	reasons := append(literalReasons(t), verdict.Reasons()...)
 	for _, err := range []error{
 		&followedError{follower: &follower{kind: "codex"}}, &RefreshError{Code: "invalid_grant"}, &RefreshError{Status: 500},
-		ErrNotRefreshable, errUnproven, errors.New("any"),
+		ErrNotRefreshable, errUnproven, errRefusedAgain, errClosed, errGone, errors.New("any"),
 	} {
 		reasons = append(reasons, failureReason(err))
 	}
