@@ -51,9 +51,9 @@ const maxPeek = verdict.MaxBody
 
 // Classify reads an answer: whom its codes and sentences mean and what they say of it, and what a few
 // rules know of the provider, which may be given by any of its names. body is the beginning of the
-// answer's body, decoded; of more than 64 KiB the rest is ignored. resp.Body is
-// not read, resp.Request may be nil; a nil resp is a Pass. Classify changes nothing and depends on
-// nothing else but the clock: a relative reset time counts from a sane Date header, else from now.
+// answer's body, decoded; of more than 64 KiB the rest is ignored. resp.Body is not
+// read, resp.Request may be nil; a nil resp is a Pass. Classify changes nothing and depends on nothing
+// else but the clock: a relative reset time counts from a sane Date header, else from now.
 //
 // It may be called from several goroutines at once.
 func Classify(provider string, resp *http.Response, body []byte) Verdict {
