@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -143,6 +144,9 @@ func (c *Credential) fillFromJWT() {
 	}
 }
 
+// sourceID is the ID of a source's credential that the program gave none.
+const sourceID = "source"
+
 // derivedID names the account of a credential that the program gave no ID: adding a login twice is
 // then one credential. A token that tells no account is named by a digest.
 func (c *Credential) derivedID() string {
@@ -155,11 +159,12 @@ func (c *Credential) derivedID() string {
 	case claims.Subject != "":
 		return claims.Subject
 	}
-	secret := c.RefreshToken // the older of the pair: it names the login for longer
-	if secret == "" {
-		secret = c.AccessToken
+	// The refresh token is the older of the pair: it names the login for longer.
+	name := digest(cmp.Or(c.RefreshToken, c.AccessToken))
+	if name == "" {
+		return sourceID
 	}
-	return "key-" + digest(secret)[:12]
+	return "key-" + name[:12]
 }
 
 // sameTokens reports whether both hold the same pair.

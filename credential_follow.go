@@ -42,7 +42,7 @@ func Follow(kind, path string) Credential {
 			path = abs
 		}
 		c.Metadata[followPathKey] = path
-		c.ID += "-" + digest(path)[:8]
+		c.ID = followedID(c.Metadata)
 	}
 	if f := followerOf(c); f != nil {
 		c.Provider = f.program.Provider
@@ -51,6 +51,15 @@ func Follow(kind, path string) Credential {
 		}
 	}
 	return c
+}
+
+// followedID names the file that a credential follows.
+func followedID(metadata map[string]string) string {
+	kind, path := metadata[followKey], metadata[followPathKey]
+	if path == "" {
+		return kind
+	}
+	return kind + "-" + digest(path)[:8]
 }
 
 // everyProvider gives the canonical name of a provider. A user may have registered any of them.

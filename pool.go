@@ -232,11 +232,16 @@ func shown(name string) string {
 }
 
 // Remove takes a credential out of the pool and its store. It waits for a running exchange, which
-// never re-creates it.
+// never re-creates it. The call of a source is ended.
 func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 	m, err := p.find("remove", provider, id)
 	if err != nil {
 		return err
+	}
+	if m.source != nil {
+		m.source.end()
+		m.group.drop(m)
+		return nil
 	}
 	var tomb Entry
 	stored, err := p.store.Update(ctx, m.group.name, m.id, func(h Holding) (Entry, error) {
@@ -267,6 +272,10 @@ func (p *Pool) Reset(ctx context.Context, provider, id string) error {
 	m, err := p.find("reset", provider, id)
 	if err != nil {
 		return err
+	}
+	if m.source != nil {
+		m.pardon(time.Now())
+		return nil
 	}
 	for range mostClaims {
 		err = p.load(ctx) // what others have marked is lifted too
@@ -299,10 +308,16 @@ func (m *member) writeAll(ctx context.Context, writes []queuedMark) error {
 // closeTimeout is longer than an exchange and its saving take.
 const closeTimeout = 45 * time.Second
 
-// Close starts no new exchange and waits until those under way are stored, for 45 s at most.
-// Requests made later are sent, and never refreshed. It is safe to call it more than once.
+// Close starts no new exchange and waits until those under way are stored, for 45 s at most. It ends
+// the calls of sources. Requests made later are sent, and never refreshed. It is safe to call it more than once.
 func (p *Pool) Close() error {
 	p.setup()
+	p.work.closing()
+	for _, m := range p.members() {
+		if m.source != nil {
+			m.source.end()
+		}
+	}
 	if !p.work.close(closeTimeout) {
 		return errors.New("reauth: close: an exchange was still under way after 45 s; its tokens may be lost")
 	}

@@ -24,7 +24,7 @@ import (
 // program's own and has an Authorize or a Refresher, it says what a token looks like. What probably
 // cannot work is told by Doubtful.
 func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
-	c, err = c.normalized()
+	c, err = c.normalized(false)
 	if err != nil {
 		return "", fmt.Errorf("reauth: add credential: %w", err)
 	}
@@ -35,6 +35,10 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	provider := g.provider.Load()
 	if err := provider.checkAdded(c); err != nil {
 		return "", fmt.Errorf("reauth: add credential %s/%s: %w", c.Provider, c.ID, err)
+	}
+	if m := g.find(c.ID); m != nil && m.source != nil {
+		return "", fmt.Errorf("reauth: add credential %s: AddSource has given that ID to a source; "+
+			"Remove it first, or set Credential.ID to another one", m)
 	}
 	newLogin, home := false, ""
 	stored, err := p.store.Update(ctx, c.Provider, c.ID, func(h Holding) (Entry, error) {
@@ -48,7 +52,8 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	}
 	m := g.addStored(stored, newLogin)
 	if m == nil {
-		return "", fmt.Errorf("reauth: add credential %s/%s: it was removed meanwhile; add it again", c.Provider, c.ID)
+		return "", fmt.Errorf("reauth: add credential %s/%s: it was removed meanwhile, or its ID given to a source; "+
+			"add it again", c.Provider, c.ID)
 	}
 	m.setHome(home)
 	p.noteWritten(m.key())
@@ -167,8 +172,8 @@ var errNoProviderInFile = errors.New("the file of the login that is followed nam
 	"set Credential.Provider, or log in there first")
 
 // normalized returns c as a pool keeps it: names resolved, white space around tokens dropped, and
-// the facts that a JWT tells filled in.
-func (c Credential) normalized() (Credential, error) {
+// the facts that a JWT tells filled in. One that has a source may come without a token.
+func (c Credential) normalized(hasSource bool) (Credential, error) {
 	c = c.clone()
 	c.Provider = vendors.Canonical(c.Provider)
 	c.AccessToken, c.RefreshToken = strings.TrimSpace(c.AccessToken), strings.TrimSpace(c.RefreshToken)
@@ -179,7 +184,7 @@ func (c Credential) normalized() (Credential, error) {
 		return c, errNoProviderInFile
 	case c.Provider == "":
 		return c, errNoProvider
-	case c.AccessToken == "" && c.RefreshToken == "" && !follows:
+	case c.AccessToken == "" && c.RefreshToken == "" && !follows && !hasSource:
 		return c, errNoToken
 	}
 	if follows {
@@ -192,7 +197,11 @@ func (c Credential) normalized() (Credential, error) {
 		c.AccessToken, c.RefreshToken = c.RefreshToken, "" // nothing can be minted from it, it is the key
 	}
 	c.fillFromJWT()
-	if c.ID == "" {
+	switch {
+	case c.ID != "":
+	case follows:
+		c.ID = followedID(c.Metadata)
+	default:
 		c.ID = c.derivedID()
 	}
 	for _, f := range []struct{ name, value string }{

@@ -18,8 +18,9 @@ var (
 	errNothingNewer = errors.New("reauth: the store holds nothing newer")
 	errUnproven     = errors.New("reauth: the tokens of the last refresh were refused as well")
 
-	errNoRefreshToken = fmt.Errorf("%w: the credential is a static key, without a refresh token", ErrNotRefreshable)
-	errNoRefresher    = fmt.Errorf("%w: the provider has no Refresher; Register it with one", ErrNotRefreshable)
+	errNoRefreshToken = fmt.Errorf("%w: the credential is a static key, without a refresh token; "+
+		"one that a command, a file or a service renews is added by Pool.AddSource", ErrNotRefreshable)
+	errNoRefresher = fmt.Errorf("%w: the provider has no Refresher; Register it with one", ErrNotRefreshable)
 
 	// errNotReplayed is why a request gets its refusal although its credential may be good by now.
 	errNotReplayed = errors.New("reauth: the request was not sent again")

@@ -65,7 +65,9 @@ func (g *group) insert(m *member) {
 		g.byID = make(map[string]*member)
 	}
 	g.byID[m.id] = m
-	delete(g.removed, m.id)
+	if m.source == nil { // else the removal is of a record in the store
+		delete(g.removed, m.id)
+	}
 	g.size.Store(int64(len(g.members)))
 	g.standingChanged()
 }

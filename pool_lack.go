@@ -94,8 +94,12 @@ func explainNoToken(l lack, tried []*member) error {
 	if errors.Is(why, ErrNotRefreshable) && m.place.Load().follow == nil {
 		why = errors.New("it has no access token, and its provider has no way to get one")
 	}
-	return fmt.Errorf("no credential of %s has an access token: %s: %w; log in again, or Add one that has",
-		l.provider, m, why)
+	wayOut := "log in again"
+	if m.source != nil {
+		wayOut = "mend its source"
+	}
+	return fmt.Errorf("no credential of %s has an access token: %s: %w; %s, or Add one that has",
+		l.provider, m, why, wayOut)
 }
 
 // tellLack tells, once for each host, why a request gets no credential.

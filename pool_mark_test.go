@@ -41,14 +41,16 @@ func TestWhatEndsByTheClockEndsByBoth(t *testing.T) {
 	var look storeView
 	look.checked.Store(now.UnixNano())
 	for name, waits := range map[string]func(now time.Time) bool{
-		"mark of this process":    newMark(end, false, "rejected", now, "").holds,
-		"mark until an instant":   newMark(stamp.Add(time.Hour), false, "usage-limit", now, "").holds,
-		"mark of a store":         readMark(Mark{Until: stamp.Add(time.Hour), At: stamp.Add(-time.Minute)}, now).holds,
-		"mark of a clock ahead":   readMark(Mark{Until: stamp.Add(3 * time.Hour), At: stamp.Add(2 * time.Hour)}, now).holds,
-		"snapshot of a group":     func(now time.Time) bool { return g.valid(&candidates{wake: end}, now) },
-		"access token":            func(now time.Time) bool { return !expiring.expired(now) },
-		"failed renewal":          func(now time.Time) bool { return failing.resting(expiring, false, expired, now) != nil },
-		"renewal for one request": func(now time.Time) bool { return !futile.mayExchange(expiring, true, rejected, now) },
+		"mark of this process":  newMark(end, false, "rejected", now, "").holds,
+		"mark until an instant": newMark(stamp.Add(time.Hour), false, "usage-limit", now, "").holds,
+		"mark of a store":       readMark(Mark{Until: stamp.Add(time.Hour), At: stamp.Add(-time.Minute)}, now).holds,
+		"mark of a clock ahead": readMark(Mark{Until: stamp.Add(3 * time.Hour), At: stamp.Add(2 * time.Hour)}, now).holds,
+		"snapshot of a group":   func(now time.Time) bool { return g.valid(&candidates{wake: end}, now) },
+		"access token":          func(now time.Time) bool { return !expiring.expired(now) },
+		"failed renewal":        func(now time.Time) bool { return failing.resting(expiring, false, byRefreshToken, expired, now) != nil },
+		"renewal for one request": func(now time.Time) bool {
+			return !futile.mayExchange(expiring, byRefreshToken, rejected, now)
+		},
 		"probe of a long mark": func(later time.Time) bool {
 			k := newMark(now.Add(24*time.Hour), false, "usage-limit", now, "")
 			due := k.probe.Load()

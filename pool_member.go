@@ -201,7 +201,7 @@ func (m *member) landed(f *flight, why cause) {
 		m.restraint.goingOn = nil
 	}
 	if current := m.tokens.Load(); f.err != nil && current.digest == f.of.digest {
-		m.restrained().fail(current, f.exchange, why, f.err, time.Now())
+		m.restrained().fail(current, f.exchange, m.means(), why, f.err, time.Now())
 	}
 }
 
@@ -233,7 +233,7 @@ func (m *member) endFutile() {
 func (m *member) whyNot(t *tokens) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.restraint.whyNot(t, m.group.hasRefresher())
+	return m.restraint.whyNot(t, m.means())
 }
 
 // whyNoToken says why no access token could be got last.
@@ -244,7 +244,24 @@ func (m *member) whyNoToken() error {
 	if r := m.restraint; r != nil && r.failed.err != nil && r.failed.of == t {
 		return r.failed.err
 	}
-	return m.restraint.whyNot(t, m.group.hasRefresher())
+	return m.restraint.whyNot(t, m.means())
+}
+
+// means is how new tokens can be had.
+func (m *member) means() means {
+	switch r := m.group.provider.Load(); {
+	case m.source != nil:
+		return bySource
+	case r != nil && r.Refresher != nil:
+		return byRefreshToken
+	}
+	return byNothing
+}
+
+// isCurable reports whether other tokens may help against a refusal. A source may have another key
+// instead of one that is gone for good.
+func (m *member) isCurable(v Verdict) bool {
+	return v.Kind == Rejected || v.Kind == Dead && m.source != nil
 }
 
 // withTokensOf returns e with the tokens of the program that the member follows, if it follows one.
@@ -293,6 +310,9 @@ func (m *member) status(now time.Time) CredentialStatus {
 	}
 	if place.follow != nil {
 		s.Follows = place.follow.kind
+	}
+	if m.source != nil {
+		s.Source = nameOf(m.source.refresher)
 	}
 	if k := m.standing(now); k != nil {
 		s.State, s.Reason, s.AsideUntil = Aside, k.reason, k.until.Round(0)

@@ -101,26 +101,36 @@ func generationOf(e *Entry) int64 {
 }
 
 // addNew makes a member of a record that the store holds, or has just been given.
-func (g *group) addNew(e Entry) *member {
+func (g *group) addNew(e Entry) *member { return g.add(g.newMember(e, nil)) }
+
+// newMember makes a member of a record, or of the credential of a source.
+func (g *group) newMember(e Entry, s *source) *member {
 	c := e.Credential
 	m := &member{
-		group: g, id: c.ID, order: g.pool.added.Add(1), hash: hashOf(c.ID),
+		group: g, id: c.ID, order: g.pool.added.Add(1), hash: hashOf(c.ID), source: s,
 	}
 	m.place.Store(newPlace(c))
 	m.tokens.Store(newTokens(m.withTokensOf(e), fromLogin, time.Now()))
 	m.change = g.pool.view.nextChange()
-	return g.add(m)
+	return m
 }
 
-// addStored makes a record that Add has stored the one in use.
+// addStored makes a record that Add has stored the one in use. It returns nil when the ID has been
+// removed meanwhile, or given to a source.
 func (g *group) addStored(e Entry, newLogin bool) *member {
 	m := g.find(e.Credential.ID)
 	if tomb, ok := g.tombstone(e.Credential.ID); m == nil && ok && compareEntries(&tomb.entry, &e, true) > 0 {
 		g.pool.view.noteRemoval(credentialKey{g.name, e.Credential.ID})
 		return nil
 	}
-	if m == nil {
-		return g.addNew(e)
+	switch {
+	case m == nil:
+		if m = g.addNew(e); m.source == nil {
+			return m
+		}
+		return nil
+	case m.source != nil:
+		return nil
 	}
 	g.movePlace(m, e.Credential)
 	m.addedAgain(m.withTokensOf(e), newLogin)

@@ -44,21 +44,20 @@ func (m *member) join(ctx context.Context, t *tokens, why cause) *flight {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	current := m.tokens.Load()
-	if current.digest != t.digest {
+	if current.digest != t.digest || current != t && why <= expired && !current.due(now) {
 		return landed(current, nil)
 	}
 	if m.gone.Load() {
 		return landed(nil, errGone)
 	}
-	hasRefresher := m.group.hasRefresher()
-	exchange, rests := m.restraint.decide(current, hasRefresher, why, now)
+	exchange, rests := m.restraint.decide(current, m.means(), why, now)
 	switch f := m.flight; {
 	case f != nil && f.of.digest != current.digest: // it has published these tokens and is about to end
 		return m.launchAfter(ctx, f, current, why)
 	case f != nil && (f.exchange || !exchange):
 		return f
-	case !exchange && !m.group.pool.shared && m.place.Load().follow == nil:
-		return landed(nil, m.restraint.whyNot(current, hasRefresher))
+	case !exchange && !m.hasOrigin():
+		return landed(nil, m.restraint.whyNot(current, m.means()))
 	case f != nil: // it only looks for newer tokens: the exchange comes after it
 		return m.launchAfter(ctx, f, current, why)
 	case rests != nil:
@@ -110,9 +109,12 @@ func (m *member) fly(ctx context.Context, f *flight, why cause) {
 		x.f.tokens, x.f.err = t, err
 		m.land(ctx, x.f, why)
 	}()
-	if f.exchange {
+	switch {
+	case f.exchange && m.source != nil:
+		t, err = x.askSource(ctx)
+	case f.exchange:
 		t, err = x.obtain(ctx)
-	} else {
+	default:
 		t, err = m.reread(ctx, f)
 	}
 	ended = true

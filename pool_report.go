@@ -107,14 +107,16 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 		return nil
 	case Exhausted, Forbidden:
 		t.accepted.Store(true)
-	case Rejected:
-		if now.Sub(t.received) > acceptedAfter {
+	case Rejected, Dead:
+		if v.Kind == Rejected && now.Sub(t.received) > acceptedAfter {
 			t.accepted.Store(true)
+		}
+		if !m.isCurable(v) {
+			break
 		}
 		if _, err = m.renew(ctx, t, rejected); err == nil || isCallerError(err) {
 			return err
 		}
-	case Dead:
 	}
 	if penalty := m.penalize(ctx, t, m.marks.Load(), v, err); penalty != nil {
 		penalty.share(ctx)

@@ -42,33 +42,52 @@ const (
 	failedMost = time.Minute
 	unsentMost = 5 * time.Second  // of one whose request was provably not sent: the network may be back any time
 	earlyRest  = 30 * time.Second // doubling, at most longestRest
+	sourceRest = 20 * time.Second // of a source that has failed, or gave what was refused; then sourceMost
+	sourceMost = time.Minute
 
 	longestRest  = 5 * time.Minute
 	longestAsked = time.Hour // what a token endpoint's Retry-After may add to a rest
 )
 
+// means is how new tokens of a credential can be had.
+type means uint8
+
+const (
+	byNothing      means = iota // the provider has no refresher
+	byRefreshToken              // its refresher exchanges the refresh token, if there is one
+	bySource                    // AddSource has named who gives them
+)
+
+// renews reports whether tokens can be had instead of t.
+func (by means) renews(t *tokens) bool {
+	return by == bySource || by == byRefreshToken && t.refreshable()
+}
+
 // decide says how new tokens for t may be had now. exchange: the renewal may spend the refresh
-// token; else it may only look for newer tokens. rests is not nil while a renewal like that rests;
-// it is the error of the one that failed last. hasRefresher says that the provider has a refresher.
-func (r *restraint) decide(t *tokens, hasRefresher bool, why cause, now time.Time) (exchange bool, rests error) {
+// token, or ask the source; else it may only look for newer tokens. rests is not nil while a renewal
+// like that rests; it is the error of the one that failed last.
+func (r *restraint) decide(t *tokens, by means, why cause, now time.Time) (exchange bool, rests error) {
 	if r == nil {
 		r = new(restraint)
 	}
-	exchange = r.mayExchange(t, hasRefresher, why, now)
-	return exchange, r.resting(t, exchange, why, now)
+	exchange = r.mayExchange(t, by, why, now)
+	return exchange, r.resting(t, exchange, by, why, now)
 }
 
 // mayExchange is the first half of decide:
 //
 //	no refresher, no refresh token, or a static key   no
 //	the refresher of an earlier exchange goes on      no
-//	refused, unproven                                 10 min after the exchange that brought t
+//	refused, unproven                                 10 min after the exchange that brought t;
+//	                                                  20 s where a source has given it
 //	refused, and the last exchange was futile         when the rest of that is over
 //	otherwise                                         yes
-func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now time.Time) bool {
+func (r *restraint) mayExchange(t *tokens, by means, why cause, now time.Time) bool {
 	switch {
-	case !hasRefresher || !t.refreshable() || r.notRefreshable || r.goingOn != nil:
+	case !by.renews(t) || r.notRefreshable || r.goingOn != nil:
 		return false
+	case why == rejected && t.unproven() && by == bySource:
+		return t.age(now) >= sourceRest
 	case why == rejected && t.unproven():
 		return t.age(now) >= unprovenRest
 	case why == rejected:
@@ -82,18 +101,18 @@ func (r *restraint) mayExchange(t *tokens, hasRefresher bool, why cause, now tim
 //	no failure, or one of other tokens or of the other way   nil
 //	the grant is dead                                        its error, until the tokens change
 //	forced by the user                                       nil
-//	this one is early, and the failed one got no answer      its error: the refresh token may be spent,
-//	                                                         and the access token lives
+//	this one is early, and the failed one got no answer      its error: the refresh token, if there is
+//	                                                         one, may be spent, and the access token lives
 //	the failed one was early, this one is not                nil: more is at stake now
 //	otherwise                                                its error, until the rest is over
-func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) error {
+func (r *restraint) resting(t *tokens, exchange bool, by means, why cause, now time.Time) error {
 	last := &r.failed
 	switch {
 	case last.err == nil || last.of != t || last.exchange != exchange:
 		return nil
 	case isPermanent(last.err):
 		return last.err
-	case why == early && isSilent(last.err):
+	case why == early && isSilent(last.err) && by != bySource:
 		return last.err
 	case why == forced, last.early && why != early:
 		return nil
@@ -105,14 +124,14 @@ func (r *restraint) resting(t *tokens, exchange bool, why cause, now time.Time) 
 
 // fail notes that a renewal of t brought no new tokens. The rest doubles with each failure of the
 // same tokens, and is no shorter than the token endpoint asks for. It is short when the request was
-// not sent.
-func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now time.Time) {
+// not sent. Whatever a source is, it is asked a few times a minute at most: a command may cost much.
+func (r *restraint) fail(t *tokens, exchange bool, by means, why cause, err error, now time.Time) {
 	times := int32(0)
 	if r.failed.of == t && r.failed.exchange == exchange {
 		times = r.failed.times
 	}
 	first, most := failedRest, failedMost
-	if why == early {
+	if why == early && by != bySource {
 		first, most = earlyRest, longestRest
 	}
 	d := wait.Doubled(first, most, int(times))
@@ -120,7 +139,12 @@ func (r *restraint) fail(t *tokens, exchange bool, why cause, err error, now tim
 	if errors.As(err, &re) {
 		d = max(d, min(re.RetryAfter, longestAsked))
 	}
-	if isUnsent(err) {
+	switch {
+	case by == bySource && times == 0:
+		d = max(d, sourceRest)
+	case by == bySource:
+		d = max(d, sourceMost)
+	case isUnsent(err):
 		d = min(d, unsentMost)
 	}
 	r.failed = rest{of: t, err: err, times: times + 1, until: now.Add(d), exchange: exchange, early: why == early}
@@ -153,7 +177,7 @@ func (r *restraint) pardoned() *restraint {
 }
 
 // whyNot explains a renewal that cannot spend the refresh token and has nowhere else to look.
-func (r *restraint) whyNot(t *tokens, hasRefresher bool) error {
+func (r *restraint) whyNot(t *tokens, by means) error {
 	if r == nil {
 		r = new(restraint)
 	}
@@ -162,9 +186,9 @@ func (r *restraint) whyNot(t *tokens, hasRefresher bool) error {
 		return r.goingOn
 	case r.failed.of == t && isPermanent(r.failed.err):
 		return r.failed.err
-	case !t.refreshable():
+	case by != bySource && !t.refreshable():
 		return errNoRefreshToken
-	case !hasRefresher:
+	case by == byNothing:
 		return errNoRefresher
 	case r.notRefreshable:
 		return ErrNotRefreshable

@@ -31,15 +31,25 @@ func TestRestraintDecides(t *testing.T) {
 		key     = func() *tokens { return newTokens(Entry{Credential: Credential{AccessToken: "k"}}, fromLogin, start) }
 		nothing = func(*restraint, *tokens) {}
 		failed  = func(why cause, err error) func(*restraint, *tokens) {
-			return func(r *restraint, x *tokens) { r.fail(x, true, why, err, start) }
+			return func(r *restraint, x *tokens) { r.fail(x, true, byRefreshToken, why, err, start) }
 		}
 		failedAs = func(exchange bool) func(*restraint, *tokens) {
-			return func(r *restraint, x *tokens) { r.fail(x, exchange, rejected, refused, start) }
+			return func(r *restraint, x *tokens) { r.fail(x, exchange, byRefreshToken, rejected, refused, start) }
 		}
 		failedFor = func(times int) func(*restraint, *tokens) {
 			return func(r *restraint, x *tokens) {
 				for range times {
-					r.fail(x, true, rejected, refused, start)
+					r.fail(x, true, byRefreshToken, rejected, refused, start)
+				}
+			}
+		}
+		fresh = func() *tokens {
+			return newTokens(Entry{Credential: Credential{AccessToken: "k"}}, fromExchange, start)
+		}
+		sourceFailed = func(times int, why cause) func(*restraint, *tokens) {
+			return func(r *restraint, x *tokens) {
+				for range times {
+					r.fail(x, true, bySource, why, refused, start)
 				}
 			}
 		}
@@ -54,20 +64,21 @@ func TestRestraintDecides(t *testing.T) {
 		}
 	)
 	for _, c := range []struct {
-		name        string
-		tokens      func() *tokens
-		noRefresher bool
-		before      func(*restraint, *tokens) // what happened to the tokens, at start
-		why         cause
-		after       time.Duration // from start to the question
-		exchange    bool          // wanted
-		rests       error         // wanted
+		name     string
+		tokens   func() *tokens
+		nobody   bool                      // the provider has no refresher
+		by       means                     // byNothing stands for byRefreshToken
+		before   func(*restraint, *tokens) // what happened to the tokens, at start
+		why      cause
+		after    time.Duration // from start to the question
+		exchange bool          // wanted
+		rests    error         // wanted
 	}{
 		{name: "nothing happened, early", tokens: pair, before: nothing, why: early, exchange: true},
 		{name: "nothing happened, expired", tokens: pair, before: nothing, why: expired, exchange: true},
 		{name: "nothing happened, rejected", tokens: pair, before: nothing, why: rejected, exchange: true},
 		{name: "nothing happened, forced", tokens: pair, before: nothing, why: forced, exchange: true},
-		{name: "no refresher", tokens: pair, noRefresher: true, before: nothing, why: forced},
+		{name: "no refresher", tokens: pair, nobody: true, before: nothing, why: forced},
 		{name: "no refresh token", tokens: key, before: nothing, why: rejected},
 		{
 			name:   "the refresher calls it a static key",
@@ -76,7 +87,7 @@ func TestRestraintDecides(t *testing.T) {
 		{
 			name: "a static key until the tokens change", tokens: pair, why: rejected, exchange: true,
 			before: func(r *restraint, x *tokens) {
-				r.fail(x, true, rejected, ErrNotRefreshable, start)
+				r.fail(x, true, byRefreshToken, rejected, ErrNotRefreshable, start)
 				r.replaced()
 			},
 		},
@@ -161,7 +172,7 @@ func TestRestraintDecides(t *testing.T) {
 			name:   "not sent, often: 5 s at most",
 			tokens: pair, before: func(r *restraint, x *tokens) {
 				for range 40 {
-					r.fail(x, true, expired, away, start)
+					r.fail(x, true, byRefreshToken, expired, away, start)
 				}
 			}, why: expired, after: 5 * time.Second, exchange: true,
 		},
@@ -169,7 +180,7 @@ func TestRestraintDecides(t *testing.T) {
 			name:   "not sent, often: it rests all the same",
 			tokens: pair, before: func(r *restraint, x *tokens) {
 				for range 40 {
-					r.fail(x, true, expired, away, start)
+					r.fail(x, true, byRefreshToken, expired, away, start)
 				}
 			}, why: expired, after: 5*time.Second - 1, exchange: true, rests: away,
 		},
@@ -237,22 +248,52 @@ func TestRestraintDecides(t *testing.T) {
 		{
 			name: "the grant was dead, new tokens", tokens: pair, why: rejected, exchange: true,
 			before: func(r *restraint, x *tokens) {
-				r.fail(x, true, rejected, dead, start)
+				r.fail(x, true, byRefreshToken, rejected, dead, start)
 				r.replaced()
 			},
 		},
 		{
 			name: "other tokens failed", tokens: pair, why: rejected, exchange: true,
 			before: func(r *restraint, _ *tokens) {
-				r.fail(pair(), true, rejected, refused, start)
+				r.fail(pair(), true, byRefreshToken, rejected, refused, start)
 			},
+		},
+		{name: "a source has never given a token", tokens: key, by: bySource, before: nothing, why: expired, exchange: true},
+		{name: "what a source gave was accepted", tokens: key, by: bySource, before: nothing, why: rejected, exchange: true},
+		{name: "what a source gave is refused", tokens: fresh, by: bySource, before: nothing, why: rejected, after: 20*time.Second - 1},
+		{
+			name: "what a source gave is refused, rested", tokens: fresh, by: bySource, before: nothing, why: rejected,
+			after: 20 * time.Second, exchange: true,
+		},
+		{
+			name: "a source failed once", tokens: key, by: bySource, before: sourceFailed(1, expired), why: expired,
+			after: 20*time.Second - 1, exchange: true, rests: refused,
+		},
+		{
+			name: "a source failed once, rested", tokens: key, by: bySource, before: sourceFailed(1, expired), why: expired,
+			after: 20 * time.Second, exchange: true,
+		},
+		{
+			name: "a source failed often", tokens: key, by: bySource, before: sourceFailed(9, expired), why: expired,
+			after: time.Minute - 1, exchange: true, rests: refused,
+		},
+		{
+			name: "a source failed often, rested", tokens: key, by: bySource, before: sourceFailed(9, expired), why: expired,
+			after: time.Minute, exchange: true,
+		},
+		{
+			name: "a source failed early, rested", tokens: key, by: bySource, before: sourceFailed(1, early), why: early,
+			after: 20 * time.Second, exchange: true,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r restraint
 			x := c.tokens()
+			if !c.nobody && c.by == byNothing {
+				c.by = byRefreshToken
+			}
 			c.before(&r, x)
-			exchange, rests := r.decide(x, !c.noRefresher, c.why, start.Add(c.after))
+			exchange, rests := r.decide(x, c.by, c.why, start.Add(c.after))
 			require.Equal(t, c.exchange, exchange)
 			require.Equal(t, c.rests, rests)
 		})
@@ -265,21 +306,22 @@ func TestRestraintSaysWhyNot(t *testing.T) {
 	pair := newTokens(Entry{Credential: Credential{AccessToken: "a", RefreshToken: "r"}}, fromLogin, time.Now())
 	hangs, dead := errors.New("the refresher hangs"), &RefreshError{Code: "invalid_grant", Permanent: true}
 	for _, c := range []struct {
-		r           *restraint
-		t           *tokens
-		noRefresher bool
-		want        error
+		r    *restraint
+		t    *tokens
+		by   means
+		want error
 	}{
-		{nil, key, false, errNoRefreshToken},
-		{nil, key, true, errNoRefreshToken},
-		{nil, pair, true, errNoRefresher},
-		{nil, pair, false, errUnproven},
-		{&restraint{notRefreshable: true}, pair, false, ErrNotRefreshable},
-		{&restraint{failed: rest{of: pair, err: dead}}, pair, false, dead},
-		{&restraint{failed: rest{of: key, err: dead}}, pair, false, errUnproven},
-		{&restraint{failed: rest{of: pair, err: dead}, goingOn: hangs}, pair, false, hangs},
+		{nil, key, byRefreshToken, errNoRefreshToken},
+		{nil, key, byNothing, errNoRefreshToken},
+		{nil, pair, byNothing, errNoRefresher},
+		{nil, pair, byRefreshToken, errUnproven},
+		{&restraint{notRefreshable: true}, pair, byRefreshToken, ErrNotRefreshable},
+		{&restraint{failed: rest{of: pair, err: dead}}, pair, byRefreshToken, dead},
+		{&restraint{failed: rest{of: key, err: dead}}, pair, byRefreshToken, errUnproven},
+		{nil, key, bySource, errUnproven},
+		{&restraint{failed: rest{of: pair, err: dead}, goingOn: hangs}, pair, byRefreshToken, hangs},
 	} {
-		require.Equal(t, c.want, c.r.whyNot(c.t, !c.noRefresher))
+		require.Equal(t, c.want, c.r.whyNot(c.t, c.by))
 	}
 	require.Nil(t, (*restraint)(nil).pardoned())
 	require.Nil(t, (&restraint{failed: rest{of: pair, err: dead}}).pardoned())

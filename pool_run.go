@@ -3,9 +3,6 @@ package reauth
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"reflect"
-	"runtime"
 	"time"
 )
 
@@ -26,10 +23,9 @@ type run struct {
 // of a SQL store, and before others stop waiting for it.
 const lateClaim = 10 * time.Second
 
-// startRun calls the refresher of the member's provider. The call's context ends at the deadline of
-// an exchange.
-func (m *member) startRun(ctx context.Context, c Credential) *run {
-	r := &run{refresher: m.group.provider.Load().Refresher, done: make(chan struct{})}
+// startRun calls the refresher for the member. The call's context ends at the deadline of an exchange.
+func (m *member) startRun(ctx context.Context, refresher Refresher, c Credential) *run {
+	r := &run{refresher: refresher, done: make(chan struct{})}
 	began := time.Now()
 	ctx, stop := context.WithTimeout(ctx, exchangeTimeout)
 	started := m.group.pool.work.startFromWorker(func() {
@@ -54,15 +50,19 @@ func (m *member) startRun(ctx context.Context, c Credential) *run {
 }
 
 // endsWithin waits for the end of the run, for d at most, and reports whether it has ended.
-func (r *run) endsWithin(d time.Duration) bool {
+func (r *run) endsWithin(d time.Duration) bool { return r.endsBefore(context.Background(), d) }
+
+// endsBefore is endsWithin, and stops waiting when ctx ends.
+func (r *run) endsBefore(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-r.done:
 		return true
 	case <-timer.C:
-		return false
+	case <-ctx.Done():
 	}
+	return false
 }
 
 // endedBy is the error of a goroutine that a panic with the value v ended, or runtime.Goexit with nil.
@@ -81,21 +81,4 @@ func (m *member) hangs(r *run) error {
 		Description: fmt.Sprintf("the refresher %s has not returned %s after it was called for %q; it must return when "+
 			"its context ends, and until it returns it is not called again", nameOf(r.refresher), exchangeTimeout, m.id),
 	}
-}
-
-// nameOf names a refresher to people: a function by its name and place.
-func nameOf(r Refresher) string {
-	if g, ok := r.(*grant); ok {
-		return fmt.Sprint(g)
-	}
-	v := reflect.ValueOf(r)
-	if v.Kind() != reflect.Func {
-		return fmt.Sprintf("%T", r)
-	}
-	f := runtime.FuncForPC(v.Pointer())
-	if f == nil {
-		return fmt.Sprintf("%T", r)
-	}
-	file, line := f.FileLine(v.Pointer())
-	return fmt.Sprintf("%s (%s:%d)", f.Name(), filepath.Base(file), line)
 }

@@ -192,7 +192,7 @@ func (g *merging) merge(snap Snapshot) {
 func (g *merging) returnTo(identity string) {
 	for key, e := range g.pool.view.takeUnsaved(identity) {
 		m := g.pool.groupOf(key.provider).find(key.id)
-		if m == nil {
+		if m == nil || m.source != nil {
 			continue
 		}
 		if _, adopted := m.adoptNewer(e, false); adopted {
@@ -214,7 +214,11 @@ func (g *merging) take(e Entry) {
 	group := g.pool.groupOf(c.Provider)
 	if m := group.find(c.ID); m != nil {
 		g.there[m] = true
-		g.takeKnown(m, e)
+		if m.source == nil {
+			g.takeKnown(m, e)
+		} else if !e.Removed {
+			g.tellHidden(m)
+		}
 		return
 	}
 	tomb, known := group.tombstone(c.ID)
@@ -276,12 +280,21 @@ func (g *merging) adopt(m *member, e Entry, sameStore bool) {
 	}
 }
 
+// tellHidden tells, once, that the record of a source's ID is left alone.
+func (g *merging) tellHidden(m *member) {
+	if g.pool.view.firstTime("hidden " + m.String()) {
+		g.tell = append(g.tell, Event{Type: StoreFailed, Reason: "record", Provider: m.group.name, ID: m.id, Err: fmt.Errorf(
+			"reauth: the store has a credential %s, which is not used: AddSource has given that ID to a source; "+
+				"give one of them another ID", m)})
+	}
+}
+
 // takeAbsent deals with members that the store does not hold. They are written into their own store,
 // which went back, and never into another one.
 func (g *merging) takeAbsent() {
 	for _, m := range g.pool.members() {
 		switch {
-		case g.there[m]:
+		case g.there[m], m.source != nil:
 		case m.changedSince(g.before):
 			g.complete = false
 		case !m.livesIn(g.identity):
@@ -329,6 +342,12 @@ func (g *merging) tellBroken(broken []error) {
 			g.tell = append(g.tell, e)
 		}
 	}
+}
+
+// hasOrigin reports whether others may have written newer tokens of the member: into the store, or
+// into the file of a program.
+func (m *member) hasOrigin() bool {
+	return m.source == nil && (m.group.pool.shared || m.place.Load().follow != nil)
 }
 
 // reread looks whether the store, or the file of the program that is followed, holds other tokens

@@ -129,7 +129,7 @@ func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time) {
 // credential is written at a time, and of those that follow under one key meanwhile only the newest,
 // so that a storm of refusals is none for the store.
 func (m *member) shareMarks(ctx context.Context, writes []queuedMark) {
-	if !m.group.pool.shared || len(writes) == 0 {
+	if !m.group.pool.shared || m.source != nil || len(writes) == 0 {
 		return
 	}
 	detached := context.WithoutCancel(ctx)

@@ -140,12 +140,6 @@ type tombstone struct {
 // standingChanged makes the next choice look at all standings anew.
 func (g *group) standingChanged() { g.version.Add(1) }
 
-// hasRefresher reports whether the provider is registered and can renew credentials.
-func (g *group) hasRefresher() bool {
-	r := g.provider.Load()
-	return r != nil && r.Refresher != nil
-}
-
 // candidates is a snapshot of the members that may be chosen, valid until a standing changes.
 // Choosing from it takes no lock and searches nothing, however many credentials are put aside.
 type candidates struct {
@@ -189,7 +183,17 @@ type member struct {
 	twin  *member
 	sends uint64
 
-	_ [16]byte // fills the cache line
+	source *source // nil: the credential is the store's
+
+	_ [8]byte // fills the cache line
+}
+
+// source is what gives a credential of AddSource its tokens. Nothing of such a credential reaches the
+// store, and nothing of it comes from there.
+type source struct {
+	refresher Refresher
+	ctx       context.Context    //nolint:containedctx // ends when the credential is removed, or the pool closed
+	end       context.CancelFunc // ends ctx
 }
 
 // history is what a pool remembers of tokens that were replaced.
@@ -255,6 +259,7 @@ type CredentialStatus struct {
 	Fingerprint                     string // beginning of a digest of the access token, to tell two tokens apart
 	Reason                          string // of a state other than Good
 	Follows                         string // whose login it is, when it is another program's: Follow's kind
+	Source                          string // what gives its tokens, when that is a source: see Pool.AddSource
 	State                           State  // Good, Aside or Retired
 	Expiry, AsideUntil, LastRefresh time.Time
 	InFlight, Priority              int

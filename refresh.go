@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path/filepath"
+	"reflect"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -38,6 +41,23 @@ type RefresherFunc func(ctx context.Context, c Credential) (Credential, error)
 // Refresh calls f.
 func (f RefresherFunc) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	return f(ctx, c)
+}
+
+// nameOf names a refresher to people: a function by its name and place.
+func nameOf(r Refresher) string {
+	if s, ok := r.(fmt.Stringer); ok {
+		return s.String()
+	}
+	v := reflect.ValueOf(r)
+	if v.Kind() != reflect.Func {
+		return fmt.Sprintf("%T", r)
+	}
+	f := runtime.FuncForPC(v.Pointer())
+	if f == nil {
+		return fmt.Sprintf("%T", r)
+	}
+	file, line := f.FileLine(v.Pointer())
+	return fmt.Sprintf("%s (%s:%d)", f.Name(), filepath.Base(file), line)
 }
 
 // exchangeTimeout bounds one call of a Refresher.

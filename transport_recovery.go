@@ -158,7 +158,7 @@ func detached(resp *http.Response, body []byte) *http.Response {
 // decide does what the verdict asks for. Its error is a callerError.
 func (r *recovery) decide(ref *refusal) (step, error) {
 	v := ref.verdict
-	if v.Kind == Rejected {
+	if r.now.member.isCurable(v) {
 		return r.decideRejected(ref)
 	}
 	if v.Kind == Exhausted || v.Kind == Forbidden { // the provider accepted the token as such
