@@ -42,8 +42,8 @@ const (
 	// failed, else it is that of the verdict.
 	GaveUp EventType = "gave-up"
 	// Panicked: a function that the program has given panicked, and counts as failed. Reason names
-	// it: observer, logger, store, refresher, classifier, provider-classify, may-refuse, authorize or
-	// get-body; body when that was the Read of a body, worker when it was none of them. Err tells
+	// it: observer, logger, store, refresher, classifier, provider-classify, may-refuse, can-step-up,
+	// authorize or get-body; body when that was the Read of a body, worker when it was none of them. Err tells
 	// with what, and the log has the stack.
 	Panicked EventType = "panicked"
 	// PassedThrough: a request is sent without a credential, as its caller made it. Reason is one of
@@ -79,7 +79,7 @@ func ReasonNames() []string {
 		"load", "claim", "mark", "persist", "record", "place", "behind", "other-store", // StoreFailed
 		"refresh", "borrowed", "not-refreshable", "pool-closed", "removed", // RefreshFailed
 		"observer", "logger", "store", "refresher", "classifier", "provider-classify", // Panicked
-		"may-refuse", "authorize", "get-body", "body", "worker",
+		"may-refuse", "can-step-up", "authorize", "get-body", "body", "worker",
 		"suspect-request", "base-failed", "in-memory", foreignPrefix,
 	}
 	for k := verdict.Pass; k <= verdict.Forbidden; k++ { // Judged and GaveUp

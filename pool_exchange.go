@@ -181,7 +181,7 @@ func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outco
 	}
 	from.Generation = max(from.Generation, h.Entry.Generation, generationOf(h.Behind))
 	x.m.announce(ctx, x.f, x.why)
-	r := x.m.startRun(x.mayRepeat(ctx, h, spending), x.m.group.provider.Load().Refresher, from.Credential)
+	r := x.m.startRun(x.mayRepeat(ctx, h, spending), x.m.refresher(), from.Credential)
 	if !x.await(ctx, r) {
 		x.handOver(ctx, r, from)
 		return outcome{err: x.m.hangs(r)} // the token stays marked: nobody knows whether it is spent
@@ -206,10 +206,11 @@ func (x *exchange) await(ctx context.Context, r *run) bool {
 	return r.endsWithin(lateClaim)
 }
 
-// mayRepeat says in a context how the refresher may repeat an exchange whose answer is lost: when
+// mayRepeat says in a context why the refresher is called, and how it may repeat an exchange whose answer is lost: when
 // the user asks for the renewal of a token that lives, not at all. Before it does, the claim is
 // confirmed.
 func (x *exchange) mayRepeat(ctx context.Context, h Holding, s Spending) context.Context {
+	ctx = withRefusal(ctx, x.refusal)
 	useless := x.why == rejected || x.m.isUseless(time.Now())
 	if x.why == forced && !useless {
 		return ctx

@@ -39,10 +39,21 @@ const (
 // String is the reason that Refreshing gives.
 func (c cause) String() string { return [...]string{"early", "expired", "rejected", "forced"}[c] }
 
+// demand is why a caller wants new tokens, and what they must meet.
+type demand struct {
+	why       cause
+	refusal   *Refusal // because of which it wants them; nil: of none
+	challenge string   // what the refusal asks for beyond a valid token; empty: nothing
+}
+
+// because is the demand of a caller whose tokens were refused.
+func because(r *Refusal) demand { return demand{why: rejected, refusal: r, challenge: r.asks()} }
+
 // flight is one renewal, for all callers that wait for it. It belongs to none of them.
 type flight struct {
 	of       *tokens // the tokens that it replaces
 	exchange bool    // it may spend the refresh token; else it only looks for newer tokens
+	carries  string  // the challenge that the exchange is to meet; empty: none
 	done     chan struct{}
 
 	// What follows is set before done is closed.
@@ -53,8 +64,14 @@ type flight struct {
 	announced <-chan struct{} // closed when the observer knows that the exchange has begun; nil: nobody is told
 }
 
-func newFlight(of *tokens, exchange bool) *flight {
-	return &flight{of: of, exchange: exchange, done: make(chan struct{})}
+func newFlight(of *tokens, exchange bool, carries string) *flight {
+	return &flight{of: of, exchange: exchange, carries: carries, done: make(chan struct{})}
+}
+
+// serves reports whether the flight is one for a caller who wants an exchange, or none, and tokens
+// that meet the challenge.
+func (f *flight) serves(exchange bool, challenge string) bool {
+	return (f.exchange || !exchange) && (challenge == "" || !exchange || f.carries == challenge)
 }
 
 // landed is a flight that is over, for an outcome that needs no waiting.

@@ -9,11 +9,11 @@ import (
 // The end of a flight: its callers get its outcome, and the observer is told.
 
 // land ends a flight with its outcome.
-func (m *member) land(ctx context.Context, f *flight, why cause) {
+func (m *member) land(ctx context.Context, f *flight, d demand) {
 	if f.err == nil && f.tokens == nil {
 		f.err = errNothingNewer
 	}
-	m.landed(f, why)
+	m.landed(f, d)
 	m.tell(ctx, f)
 }
 
@@ -24,7 +24,7 @@ func (m *member) letGo(ctx context.Context, f *flight, err error) (rest *flight)
 	f.err = err
 	m.goesOn(f)
 	m.group.pool.work.startFromWorker(func() { m.tell(ctx, f) })
-	return newFlight(f.of, true)
+	return newFlight(f.of, true, f.carries)
 }
 
 // tell tells the observer what happened in a flight, and lets its callers go.

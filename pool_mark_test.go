@@ -47,9 +47,11 @@ func TestWhatEndsByTheClockEndsByBoth(t *testing.T) {
 		"mark of a clock ahead": readMark(Mark{Until: stamp.Add(3 * time.Hour), At: stamp.Add(2 * time.Hour)}, now).holds,
 		"snapshot of a group":   func(now time.Time) bool { return g.valid(&candidates{wake: end}, now) },
 		"access token":          func(now time.Time) bool { return !expiring.expired(now) },
-		"failed renewal":        func(now time.Time) bool { return failing.resting(expiring, false, byRefreshToken, expired, now) != nil },
+		"failed renewal": func(now time.Time) bool {
+			return failing.resting(expiring, false, byRefreshToken, demand{why: expired}, now) != nil
+		},
 		"renewal for one request": func(now time.Time) bool {
-			return !futile.mayExchange(expiring, byRefreshToken, rejected, now)
+			return !futile.mayExchange(expiring, byRefreshToken, demand{why: rejected}, now)
 		},
 		"probe of a long mark": func(later time.Time) bool {
 			k := newMark(now.Add(24*time.Hour), false, "usage-limit", now, "")

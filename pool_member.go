@@ -91,7 +91,7 @@ func (m *member) addedAgain(e Entry, newLogin bool) {
 
 // publishMinted takes the record e that an exchange of old brought. unsaved says that the store does
 // not have it. It returns the tokens to use: those of a newer record that came meanwhile go before.
-func (m *member) publishMinted(old *tokens, e Entry, unsaved bool, now time.Time) (t *tokens, published bool) {
+func (m *member) publishMinted(old *tokens, e Entry, by demand, unsaved bool, now time.Time) (t *tokens, published bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	current := m.tokens.Load()
@@ -99,6 +99,7 @@ func (m *member) publishMinted(old *tokens, e Entry, unsaved bool, now time.Time
 		return current, false
 	}
 	t = newTokens(e, fromExchange, now)
+	t.met = old.metBeside(by.challenge)
 	if t.digest == old.digest { // only the refresh token is new: keep what is known of the access token
 		t.minted = old.minted
 		t.receivedBefore(old.received)
@@ -191,7 +192,7 @@ func (m *member) isUseless(now time.Time) bool {
 }
 
 // landed ends the flight f. A failure rests, unless the tokens have been replaced meanwhile.
-func (m *member) landed(f *flight, why cause) {
+func (m *member) landed(f *flight, d demand) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.flight == f {
@@ -201,7 +202,7 @@ func (m *member) landed(f *flight, why cause) {
 		m.restraint.goingOn = nil
 	}
 	if current := m.tokens.Load(); f.err != nil && current.digest == f.of.digest {
-		m.restrained().fail(current, f.exchange, m.means(), why, f.err, time.Now())
+		m.restrained().fail(current, f.exchange, m.means(), d, f.err, time.Now())
 	}
 }
 
@@ -247,12 +248,23 @@ func (m *member) whyNoToken() error {
 	return m.restraint.whyNot(t, m.means())
 }
 
+// refresher is what gives new tokens; nil: nothing does.
+func (m *member) refresher() Refresher {
+	if m.source != nil {
+		return m.source.refresher
+	}
+	if r := m.group.provider.Load(); r != nil {
+		return r.Refresher
+	}
+	return nil
+}
+
 // means is how new tokens can be had.
 func (m *member) means() means {
-	switch r := m.group.provider.Load(); {
+	switch {
 	case m.source != nil:
 		return bySource
-	case r != nil && r.Refresher != nil:
+	case m.refresher() != nil:
 		return byRefreshToken
 	}
 	return byNothing

@@ -12,10 +12,10 @@ import (
 
 // exchange is one attempt to obtain new tokens for a credential.
 type exchange struct {
-	m      *member
-	f      *flight // that it belongs to; another one when those who waited for the first were let go
-	old    *tokens
-	why    cause
+	m   *member
+	f   *flight // that it belongs to; another one when those who waited for the first were let go
+	old *tokens
+	demand
 	waited bool // for a holder of the pair that the store has lost
 
 	// handedOver says that the refresher still goes on, and that what it brings is taken up elsewhere.
@@ -48,11 +48,11 @@ func (x *exchange) tellUnfit(out outcome) {
 // has exchanged the token meanwhile, the one order of records decides.
 func (x *exchange) handOver(ctx context.Context, r *run, from Entry) {
 	x.handedOver = true
-	late := &exchange{m: x.m, f: x.f, old: x.old, why: x.why}
+	late := &exchange{m: x.m, f: x.f, old: x.old, demand: x.demand}
 	x.m.group.pool.work.startFromWorker(func() {
 		<-r.done
 		late.f.tokens, late.f.err = late.takeUp(ctx, late.brought(r, from))
-		late.m.land(ctx, late.f, late.why)
+		late.m.land(ctx, late.f, late.demand)
 	})
 }
 
@@ -134,7 +134,7 @@ func (x *exchange) failure(code, description string, err error) error {
 // new the error of the exchange stays.
 func (x *exchange) publish(ctx context.Context, e Entry, out outcome, unsaved bool) (*tokens, error) {
 	m := x.m
-	t, published := m.publishMinted(x.old, e, unsaved, time.Now())
+	t, published := m.publishMinted(x.old, e, x.demand, unsaved, time.Now())
 	if !published { // a new login came before
 		return t, out.err
 	}

@@ -11,8 +11,8 @@ import (
 
 // renew returns tokens other than t, and waits for them as long as ctx allows. An error that is no
 // callerError means that there are none now.
-func (m *member) renew(ctx context.Context, t *tokens, why cause) (*tokens, error) {
-	return m.join(ctx, t, why).wait(ctx, "waiting for new tokens of "+m.String())
+func (m *member) renew(ctx context.Context, t *tokens, d demand) (*tokens, error) {
+	return m.join(ctx, t, d).wait(ctx, "waiting for new tokens of "+m.String())
 }
 
 // ready returns tokens to send instead of ones that are due: those in hand while they serve, with a
@@ -24,10 +24,10 @@ func (m *member) ready(ctx context.Context, t *tokens, now time.Time) (*tokens, 
 		return t, nil
 	}
 	if !t.expired(now) {
-		m.join(ctx, t, early) // it lands in the background
+		m.join(ctx, t, demand{why: early}) // it lands in the background
 		return t, nil
 	}
-	renewed, err := m.renew(ctx, t, expired)
+	renewed, err := m.renew(ctx, t, demand{why: expired})
 	switch {
 	case err == nil:
 		return renewed, nil
@@ -39,38 +39,46 @@ func (m *member) ready(ctx context.Context, t *tokens, now time.Time) (*tokens, 
 
 // join returns the flight that brings tokens other than t: one under way, a new one, or a landed
 // one where nothing needs waiting for.
-func (m *member) join(ctx context.Context, t *tokens, why cause) *flight {
+func (m *member) join(ctx context.Context, t *tokens, d demand) *flight {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	current := m.tokens.Load()
-	if current.digest != t.digest || current != t && why <= expired && !current.due(now) {
+	if current.replaces(t, d, now) {
 		return landed(current, nil)
 	}
 	if m.gone.Load() {
 		return landed(nil, errGone)
 	}
-	exchange, rests := m.restraint.decide(current, m.means(), why, now)
+	exchange, rests := m.restraint.decide(current, m.means(), d, now)
 	switch f := m.flight; {
 	case f != nil && f.of.digest != current.digest: // it has published these tokens and is about to end
-		return m.launchAfter(ctx, f, current, why)
-	case f != nil && (f.exchange || !exchange):
+		return m.launchAfter(ctx, f, current, d)
+	case f != nil && f.serves(exchange, d.challenge):
 		return f
 	case !exchange && !m.hasOrigin():
 		return landed(nil, m.restraint.whyNot(current, m.means()))
-	case f != nil: // it only looks for newer tokens: the exchange comes after it
-		return m.launchAfter(ctx, f, current, why)
+	case f != nil: // it only looks for newer tokens, or meets no challenge: the exchange comes after it
+		return m.launchAfter(ctx, f, current, d)
 	case rests != nil:
 		return landed(nil, rests)
 	}
-	return m.launch(ctx, current, exchange, why)
+	return m.launch(ctx, current, exchange, d)
+}
+
+// replaces reports whether the tokens serve one that wants others than old.
+func (t *tokens) replaces(old *tokens, d demand, now time.Time) bool {
+	if t.digest == old.digest { // a source may have given the same access token for longer
+		return t != old && d.why <= expired && !t.due(now)
+	}
+	return !t.minted || !t.lacks(d.challenge) // of tokens that others have obtained nobody knows what they meet
 }
 
 // launch starts a flight. m.mu is held.
-func (m *member) launch(ctx context.Context, t *tokens, exchange bool, why cause) *flight {
-	f := newFlight(t, exchange)
+func (m *member) launch(ctx context.Context, t *tokens, exchange bool, d demand) *flight {
+	f := newFlight(t, exchange, d.challenge)
 	detached := context.WithoutCancel(ctx) // its values, such as a trace, stay
-	if !m.group.pool.work.start(func() { m.fly(detached, f, why) }) {
+	if !m.group.pool.work.start(func() { m.fly(detached, f, d) }) {
 		return landed(nil, errClosed)
 	}
 	m.flight = f
@@ -78,14 +86,14 @@ func (m *member) launch(ctx context.Context, t *tokens, exchange bool, why cause
 }
 
 // launchAfter returns a flight that waits for one that is not enough, and renews then.
-func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, why cause) *flight {
-	f := newFlight(t, true)
+func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, d demand) *flight {
+	f := newFlight(t, true, d.challenge)
 	detached := context.WithoutCancel(ctx)
 	started := m.group.pool.work.start(func() {
 		defer close(f.done)
 		f.err = errNothingNewer // whatever ends this goroutine
 		<-first.done
-		f.tokens, f.err = m.renew(detached, t, why)
+		f.tokens, f.err = m.renew(detached, t, d)
 	})
 	if !started {
 		f.err = errClosed
@@ -95,10 +103,10 @@ func (m *member) launchAfter(ctx context.Context, first *flight, t *tokens, why 
 }
 
 // fly runs a flight to its end, whatever happens in it.
-func (m *member) fly(ctx context.Context, f *flight, why cause) {
+func (m *member) fly(ctx context.Context, f *flight, d demand) {
 	var t *tokens
 	var err error
-	x, ended := &exchange{m: m, f: f, old: f.of, why: why}, false
+	x, ended := &exchange{m: m, f: f, old: f.of, demand: d}, false
 	defer func() { // also after a panic, or runtime.Goexit, in a store
 		if !ended {
 			t, err = nil, m.endedBy(ctx, "worker", recover())
@@ -107,7 +115,7 @@ func (m *member) fly(ctx context.Context, f *flight, why cause) {
 			return
 		}
 		x.f.tokens, x.f.err = t, err
-		m.land(ctx, x.f, why)
+		m.land(ctx, x.f, d)
 	}()
 	switch {
 	case f.exchange && m.source != nil:

@@ -23,7 +23,7 @@ func (p *Pool) Refresh(ctx context.Context, provider, id string) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.renew(ctx, m.tokens.Load(), forced)
+	_, err = m.renew(ctx, m.tokens.Load(), demand{why: forced})
 	if namesNobody(err) {
 		err = fmt.Errorf("reauth: refresh %s: %w", m, err)
 	}
@@ -114,7 +114,7 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 		if !m.isCurable(v) {
 			break
 		}
-		if _, err = m.renew(ctx, t, rejected); err == nil || isCallerError(err) {
+		if _, err = m.renew(ctx, t, because(&Refusal{Verdict: v})); err == nil || isCallerError(err) {
 			return err
 		}
 	}

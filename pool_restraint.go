@@ -28,8 +28,9 @@ type rest struct {
 	until time.Time // zero: until the tokens change
 	times int32     // in a row
 
-	exchange bool // the renewal could spend the refresh token; else it only looked for newer tokens
-	early    bool // the tokens had not expired then, so less was at stake
+	carried  string // the challenge that the renewal was to meet; empty: none
+	exchange bool   // the renewal could spend the refresh token; else it only looked for newer tokens
+	early    bool   // the tokens had not expired then, so less was at stake
 }
 
 const (
@@ -66,31 +67,34 @@ func (by means) renews(t *tokens) bool {
 // decide says how new tokens for t may be had now. exchange: the renewal may spend the refresh
 // token, or ask the source; else it may only look for newer tokens. rests is not nil while a renewal
 // like that rests; it is the error of the one that failed last.
-func (r *restraint) decide(t *tokens, by means, why cause, now time.Time) (exchange bool, rests error) {
+func (r *restraint) decide(t *tokens, by means, d demand, now time.Time) (exchange bool, rests error) {
 	if r == nil {
 		r = new(restraint)
 	}
-	exchange = r.mayExchange(t, by, why, now)
-	return exchange, r.resting(t, exchange, by, why, now)
+	exchange = r.mayExchange(t, by, d, now)
+	return exchange, r.resting(t, exchange, by, d, now)
 }
 
 // mayExchange is the first half of decide:
 //
 //	no refresher, no refresh token, or a static key   no
 //	the refresher of an earlier exchange goes on      no
+//	refused with a challenge that was not met yet     yes, 3 times in a row at most
 //	refused, unproven                                 10 min after the exchange that brought t;
 //	                                                  20 s where a source has given it
 //	refused, and the last exchange was futile         when the rest of that is over
 //	otherwise                                         yes
-func (r *restraint) mayExchange(t *tokens, by means, why cause, now time.Time) bool {
+func (r *restraint) mayExchange(t *tokens, by means, d demand, now time.Time) bool {
 	switch {
 	case !by.renews(t) || r.notRefreshable || r.goingOn != nil:
 		return false
-	case why == rejected && t.unproven() && by == bySource:
+	case d.why == rejected && t.lacks(d.challenge) && r.futile.times < mostMet:
+		return true
+	case d.why == rejected && t.unproven() && by == bySource:
 		return t.age(now) >= sourceRest
-	case why == rejected && t.unproven():
+	case d.why == rejected && t.unproven():
 		return t.age(now) >= unprovenRest
-	case why == rejected:
+	case d.why == rejected:
 		return !wait.Ahead(r.futile.until, now)
 	}
 	return true
@@ -101,20 +105,21 @@ func (r *restraint) mayExchange(t *tokens, by means, why cause, now time.Time) b
 //	no failure, or one of other tokens or of the other way   nil
 //	the grant is dead                                        its error, until the tokens change
 //	forced by the user                                       nil
+//	there is a challenge now, and the failed one had none    nil
 //	this one is early, and the failed one got no answer      its error: the refresh token, if there is
 //	                                                         one, may be spent, and the access token lives
 //	the failed one was early, this one is not                nil: more is at stake now
 //	otherwise                                                its error, until the rest is over
-func (r *restraint) resting(t *tokens, exchange bool, by means, why cause, now time.Time) error {
+func (r *restraint) resting(t *tokens, exchange bool, by means, d demand, now time.Time) error {
 	last := &r.failed
 	switch {
 	case last.err == nil || last.of != t || last.exchange != exchange:
 		return nil
 	case isPermanent(last.err):
 		return last.err
-	case why == early && isSilent(last.err) && by != bySource:
+	case d.why == early && isSilent(last.err) && by != bySource:
 		return last.err
-	case why == forced, last.early && why != early:
+	case d.why == forced, last.early && d.why != early, last.carried == "" && d.challenge != "":
 		return nil
 	case wait.Ahead(last.until, now):
 		return last.err
@@ -122,19 +127,28 @@ func (r *restraint) resting(t *tokens, exchange bool, by means, why cause, now t
 	return nil
 }
 
-// fail notes that a renewal of t brought no new tokens. The rest doubles with each failure of the
-// same tokens, and is no shorter than the token endpoint asks for. It is short when the request was
-// not sent. Whatever a source is, it is asked a few times a minute at most: a command may cost much.
-func (r *restraint) fail(t *tokens, exchange bool, by means, why cause, err error, now time.Time) {
+// fail notes that a renewal of t brought no new tokens.
+func (r *restraint) fail(t *tokens, exchange bool, by means, d demand, err error, now time.Time) {
 	times := int32(0)
 	if r.failed.of == t && r.failed.exchange == exchange {
 		times = r.failed.times
 	}
+	r.failed = rest{
+		of: t, err: err, times: times + 1, until: now.Add(restAfter(err, by, d.why, int(times))),
+		exchange: exchange, early: d.why == early, carried: d.challenge,
+	}
+	r.notRefreshable = r.notRefreshable || errors.Is(err, ErrNotRefreshable)
+}
+
+// restAfter is how long a renewal rests that has failed with err, and so many times before. It doubles
+// with each failure, and is no shorter than the token endpoint asks for. It is short when the request
+// was not sent. A source is asked a few times a minute at most: a command may cost much.
+func restAfter(err error, by means, why cause, times int) time.Duration {
 	first, most := failedRest, failedMost
 	if why == early && by != bySource {
 		first, most = earlyRest, longestRest
 	}
-	d := wait.Doubled(first, most, int(times))
+	d := wait.Doubled(first, most, times)
 	var re *RefreshError
 	if errors.As(err, &re) {
 		d = max(d, min(re.RetryAfter, longestAsked))
@@ -147,8 +161,7 @@ func (r *restraint) fail(t *tokens, exchange bool, by means, why cause, err erro
 	case isUnsent(err):
 		d = min(d, unsentMost)
 	}
-	r.failed = rest{of: t, err: err, times: times + 1, until: now.Add(d), exchange: exchange, early: why == early}
-	r.notRefreshable = r.notRefreshable || errors.Is(err, ErrNotRefreshable)
+	return d
 }
 
 // noteFutile notes that t, which an exchange had brought, was refused to the request that had

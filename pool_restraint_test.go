@@ -31,16 +31,27 @@ func TestRestraintDecides(t *testing.T) {
 		key     = func() *tokens { return newTokens(Entry{Credential: Credential{AccessToken: "k"}}, fromLogin, start) }
 		nothing = func(*restraint, *tokens) {}
 		failed  = func(why cause, err error) func(*restraint, *tokens) {
-			return func(r *restraint, x *tokens) { r.fail(x, true, byRefreshToken, why, err, start) }
+			return func(r *restraint, x *tokens) { r.fail(x, true, byRefreshToken, demand{why: why}, err, start) }
 		}
 		failedAs = func(exchange bool) func(*restraint, *tokens) {
-			return func(r *restraint, x *tokens) { r.fail(x, exchange, byRefreshToken, rejected, refused, start) }
+			return func(r *restraint, x *tokens) {
+				r.fail(x, exchange, byRefreshToken, demand{why: rejected}, refused, start)
+			}
 		}
 		failedFor = func(times int) func(*restraint, *tokens) {
 			return func(r *restraint, x *tokens) {
 				for range times {
-					r.fail(x, true, byRefreshToken, rejected, refused, start)
+					r.fail(x, true, byRefreshToken, demand{why: rejected}, refused, start)
 				}
+			}
+		}
+		having = func(challenges ...string) func() *tokens {
+			return func() *tokens {
+				x := minted()
+				for _, c := range challenges {
+					x.met = x.metBeside(c)
+				}
+				return x
 			}
 		}
 		fresh = func() *tokens {
@@ -49,7 +60,7 @@ func TestRestraintDecides(t *testing.T) {
 		sourceFailed = func(times int, why cause) func(*restraint, *tokens) {
 			return func(r *restraint, x *tokens) {
 				for range times {
-					r.fail(x, true, bySource, why, refused, start)
+					r.fail(x, true, bySource, demand{why: why}, refused, start)
 				}
 			}
 		}
@@ -64,15 +75,16 @@ func TestRestraintDecides(t *testing.T) {
 		}
 	)
 	for _, c := range []struct {
-		name     string
-		tokens   func() *tokens
-		nobody   bool                      // the provider has no refresher
-		by       means                     // byNothing stands for byRefreshToken
-		before   func(*restraint, *tokens) // what happened to the tokens, at start
-		why      cause
-		after    time.Duration // from start to the question
-		exchange bool          // wanted
-		rests    error         // wanted
+		name      string
+		tokens    func() *tokens
+		nobody    bool                      // the provider has no refresher
+		by        means                     // byNothing stands for byRefreshToken
+		before    func(*restraint, *tokens) // what happened to the tokens, at start
+		why       cause
+		challenge string
+		after     time.Duration // from start to the question
+		exchange  bool          // wanted
+		rests     error         // wanted
 	}{
 		{name: "nothing happened, early", tokens: pair, before: nothing, why: early, exchange: true},
 		{name: "nothing happened, expired", tokens: pair, before: nothing, why: expired, exchange: true},
@@ -87,7 +99,7 @@ func TestRestraintDecides(t *testing.T) {
 		{
 			name: "a static key until the tokens change", tokens: pair, why: rejected, exchange: true,
 			before: func(r *restraint, x *tokens) {
-				r.fail(x, true, byRefreshToken, rejected, ErrNotRefreshable, start)
+				r.fail(x, true, byRefreshToken, demand{why: rejected}, ErrNotRefreshable, start)
 				r.replaced()
 			},
 		},
@@ -172,7 +184,7 @@ func TestRestraintDecides(t *testing.T) {
 			name:   "not sent, often: 5 s at most",
 			tokens: pair, before: func(r *restraint, x *tokens) {
 				for range 40 {
-					r.fail(x, true, byRefreshToken, expired, away, start)
+					r.fail(x, true, byRefreshToken, demand{why: expired}, away, start)
 				}
 			}, why: expired, after: 5 * time.Second, exchange: true,
 		},
@@ -180,7 +192,7 @@ func TestRestraintDecides(t *testing.T) {
 			name:   "not sent, often: it rests all the same",
 			tokens: pair, before: func(r *restraint, x *tokens) {
 				for range 40 {
-					r.fail(x, true, byRefreshToken, expired, away, start)
+					r.fail(x, true, byRefreshToken, demand{why: expired}, away, start)
 				}
 			}, why: expired, after: 5*time.Second - 1, exchange: true, rests: away,
 		},
@@ -248,14 +260,14 @@ func TestRestraintDecides(t *testing.T) {
 		{
 			name: "the grant was dead, new tokens", tokens: pair, why: rejected, exchange: true,
 			before: func(r *restraint, x *tokens) {
-				r.fail(x, true, byRefreshToken, rejected, dead, start)
+				r.fail(x, true, byRefreshToken, demand{why: rejected}, dead, start)
 				r.replaced()
 			},
 		},
 		{
 			name: "other tokens failed", tokens: pair, why: rejected, exchange: true,
 			before: func(r *restraint, _ *tokens) {
-				r.fail(pair(), true, byRefreshToken, rejected, refused, start)
+				r.fail(pair(), true, byRefreshToken, demand{why: rejected}, refused, start)
 			},
 		},
 		{name: "a source has never given a token", tokens: key, by: bySource, before: nothing, why: expired, exchange: true},
@@ -285,6 +297,40 @@ func TestRestraintDecides(t *testing.T) {
 			name: "a source failed early, rested", tokens: key, by: bySource, before: sourceFailed(1, early), why: early,
 			after: 20 * time.Second, exchange: true,
 		},
+		{
+			name: "unproven, and refused with a challenge", tokens: minted, before: nothing, why: rejected,
+			challenge: "claims", exchange: true,
+		},
+		{
+			name: "unproven, and refused with the challenge that it met", tokens: having("claims"), before: nothing,
+			why: rejected, challenge: "claims",
+		},
+		{
+			name: "unproven, and refused with another challenge", tokens: having("a", "b"), before: nothing,
+			why: rejected, challenge: "claims", exchange: true,
+		},
+		{
+			name: "unproven, and refused with one challenge too many", tokens: having("a", "b", "c"), before: nothing,
+			why: rejected, challenge: "claims",
+		},
+		{
+			name: "futile, and refused with a challenge", tokens: pair, before: futile(2), why: rejected,
+			challenge: "claims", exchange: true,
+		},
+		{
+			name: "futile three times, and refused with a challenge", tokens: pair, before: futile(3), why: rejected,
+			challenge: "claims",
+		},
+		{
+			name: "a renewal without the challenge failed", tokens: pair, before: failed(rejected, refused), why: rejected,
+			challenge: "claims", exchange: true,
+		},
+		{
+			name: "a renewal with a challenge failed", tokens: pair, why: rejected, challenge: "claims",
+			before: func(r *restraint, x *tokens) {
+				r.fail(x, true, byRefreshToken, demand{why: rejected, challenge: "other"}, refused, start)
+			}, exchange: true, rests: refused,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r restraint
@@ -293,7 +339,7 @@ func TestRestraintDecides(t *testing.T) {
 				c.by = byRefreshToken
 			}
 			c.before(&r, x)
-			exchange, rests := r.decide(x, c.by, c.why, start.Add(c.after))
+			exchange, rests := r.decide(x, c.by, demand{why: c.why, challenge: c.challenge}, start.Add(c.after))
 			require.Equal(t, c.exchange, exchange)
 			require.Equal(t, c.rests, rests)
 		})

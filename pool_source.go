@@ -77,7 +77,7 @@ func (x *exchange) askSource(ctx context.Context) (*tokens, error) {
 	defer stop()
 	x.m.announce(ctx, x.f, x.why)
 	from := x.m.tokens.Load().entry()
-	r := x.m.startRun(ctx, x.m.source.refresher, from.Credential)
+	r := x.m.startRun(withRefusal(ctx, x.refusal), x.m.refresher(), from.Credential)
 	if !r.endsBefore(ctx, exchangeTimeout+lateAnswer) {
 		hangs := x.m.source.ended(x.m)
 		if hangs == nil {

@@ -31,10 +31,45 @@ type tokens struct {
 	refreshed  instant    // Entry.LastRefresh
 	generation int64
 	spent      []string // never changed
+	met        *met     // the challenges that the exchange behind the tokens was to meet; nil: none
 
 	firstRefused atomic.Int64 // when unproven tokens were first refused, in unix nanoseconds; 0: never
 
-	_ [16]byte // fills the cache line
+	_ [8]byte // fills the cache line
+}
+
+// met is a challenge that an exchange was to meet, and before it those of the exchanges before, as far
+// as no provider has accepted what they brought.
+type met struct {
+	challenge string
+	before    *met
+}
+
+// mostMet bounds how many exchanges challenges cause in a row, that bring tokens which nobody accepts.
+const mostMet = 3
+
+// lacks reports whether the exchange behind the tokens was not to meet the challenge, so that one that
+// is may help.
+func (t *tokens) lacks(challenge string) bool {
+	n := 0
+	for m := t.met; m != nil; m = m.before {
+		if m.challenge == challenge {
+			return false
+		}
+		n++
+	}
+	return challenge != "" && n < mostMet
+}
+
+// metBeside is what the tokens of an exchange of t have met that is to meet the challenge.
+func (t *tokens) metBeside(challenge string) *met {
+	switch {
+	case challenge == "":
+		return nil
+	case t.unproven():
+		return &met{challenge, t.met}
+	}
+	return &met{challenge: challenge}
 }
 
 const bearerScheme = "Bearer "

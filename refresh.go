@@ -25,6 +25,8 @@ import (
 // brings late is saved. But the claim on the credential ends 10 s after the deadline; then another
 // process may spend the same refresh token.
 //
+// RefusalFromContext tells why it is called, and what the provider asks of the new tokens.
+//
 // A token or an account that cannot be sent (with a control character, or no valid UTF-8) counts as
 // absent; RefreshFailed tells it.
 //

@@ -37,6 +37,25 @@ func (m *member) judge(ctx context.Context, what string, f func() (Verdict, bool
 	return v, ok
 }
 
+// canStepUp reports whether the refresher says that it can get tokens instead of t that meet the
+// challenge of a refusal.
+func (m *member) canStepUp(ctx context.Context, t *tokens, d demand) (can bool) {
+	if !t.lacks(d.challenge) {
+		return false
+	}
+	stepper, ok := m.refresher().(StepUpRefresher)
+	if !ok {
+		return false
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			_ = m.crashed(ctx, "can-step-up", r) // told
+			can = false
+		}
+	}()
+	return stepper.CanStepUp(*d.refusal)
+}
+
 // authorize returns the caller's header with the tokens. An error means that nothing may be sent: the
 // function of the provider has panicked.
 func (m *member) authorize(

@@ -31,15 +31,6 @@ type recovery struct {
 	wasServed bool
 }
 
-// turn is the part of a recovery that one credential serves.
-type turn struct {
-	member    *member
-	tokens    *tokens // those that were sent last
-	renewed   bool    // the credential has been renewed for this request
-	adoptions int     // how often another request or process had replaced the tokens
-	waited    bool    // unproven tokens have been given time
-}
-
 // newRecovery begins the recovery of a call whose body is sent by a. end must be called.
 func newRecovery(c *call, a *attempt) *recovery {
 	ctx, stop := callerContext(c.req)
@@ -148,43 +139,32 @@ func (r *recovery) classify(ref *refusal) Verdict {
 	return classify(r.group.name, ref.resp, body)
 }
 
-// detached is a copy of resp for a classifier, which may read the copy's body.
-func detached(resp *http.Response, body []byte) *http.Response {
-	c := *resp
-	c.Body = bodyOf(body)
-	return &c
-}
-
 // decide does what the verdict asks for. Its error is a callerError.
 func (r *recovery) decide(ref *refusal) (step, error) {
 	v := ref.verdict
-	if r.now.member.isCurable(v) {
-		return r.decideRejected(ref)
+	d := because(newRefusal(v, ref.resp))
+	if m := r.now.member; m.isCurable(v) || v.Kind == Forbidden && m.canStepUp(r.ctx, r.now.tokens, d) {
+		return r.decideRejected(ref, d)
 	}
 	if v.Kind == Exhausted || v.Kind == Forbidden { // the provider accepted the token as such
 		r.now.tokens.accepted.Store(true)
 	}
 	r.penalize(v, nil)
-	next, err := r.switchCredential(v)
-	if v.Kind == Forbidden {
-		r.noMore = true
-	}
-	return next, err
+	return r.switchCredential(v)
 }
 
-// decideRejected looks for other tokens of the same credential before it switches. It notes why
-// there are none.
-func (r *recovery) decideRejected(ref *refusal) (step, error) {
+// decideRejected looks for tokens of the same credential that meet the demand before it switches. It
+// notes why there are none.
+func (r *recovery) decideRejected(ref *refusal, d demand) (step, error) {
 	m, sent := r.now.member, r.now.tokens
-	if current := m.tokens.Load(); current.digest != sent.digest && r.now.adoptions < maxAdoptions {
-		r.now.adoptions++ // a late refusal: the tokens have been replaced, so nobody is marked
+	if current := r.now.replacement(d); current != nil {
 		return r.replayWith(current)
 	}
 	if !r.maySend() { // new tokens come too late for this request, but not for the next
-		ref.failed = r.renewForOthers(ref.verdict)
+		ref.failed = r.renewForOthers(ref.verdict, d)
 		return giveUp, nil
 	}
-	if r.mustWait() {
+	if r.now.mustWait(r.sent, d) {
 		sent.noteRefusal(time.Now())
 		r.now.waited = true
 		if !wait.For(r.ctx, proveDelay) {
@@ -192,7 +172,7 @@ func (r *recovery) decideRejected(ref *refusal) (step, error) {
 		}
 		return r.replayWith(m.tokens.Load())
 	}
-	renewed, err := r.renew()
+	renewed, err := r.now.renew(r.ctx, d)
 	switch {
 	case err == nil:
 		return r.replayWith(renewed)
@@ -206,8 +186,8 @@ func (r *recovery) decideRejected(ref *refusal) (step, error) {
 
 // renewForOthers starts a renewal that this request does not wait for. Its error is why the request
 // gets its refusal.
-func (r *recovery) renewForOthers(v Verdict) error {
-	f := r.now.member.join(r.ctx, r.now.tokens, rejected)
+func (r *recovery) renewForOthers(v Verdict, d demand) error {
+	f := r.now.member.join(r.ctx, r.now.tokens, d)
 	if err := f.failedAtOnce(); err != nil {
 		r.penalize(v, err)
 		return err
@@ -230,44 +210,6 @@ func (r *recovery) penalize(v Verdict, failed error) {
 	if p := r.now.member.penalize(r.req.Context(), r.now.tokens, r.seen, v, failed); p != nil {
 		r.penalties = append(r.penalties, p)
 	}
-}
-
-// maxAdoptions bounds how often a request follows tokens that others replace faster than it can use
-// them.
-const maxAdoptions = 3
-
-// renew returns other tokens of the credential, or why there are none. A request causes one
-// exchange per credential. When the tokens of that exchange are refused too, only the store is
-// asked again, and that only while no provider has accepted them.
-func (r *recovery) renew() (*tokens, error) {
-	m, sent := r.now.member, r.now.tokens
-	if r.now.renewed {
-		m.noteFutile(sent)
-		if !sent.unproven() {
-			return nil, errRefusedAgain
-		}
-	}
-	renewed, err := m.renew(r.ctx, sent, rejected)
-	switch {
-	case err != nil:
-		return nil, err
-	case renewed.digest == sent.digest:
-		return nil, errNothingNewer
-	case renewed.minted:
-		r.now.renewed = true
-	case r.now.adoptions < maxAdoptions:
-		r.now.adoptions++
-	default:
-		return nil, errNothingNewer
-	}
-	return renewed, nil
-}
-
-// mustWait reports whether the tokens that were refused get time and are then tried once more:
-// unproven ones, once in a request, unless they have had their time.
-func (r *recovery) mustWait() bool {
-	t := r.now.tokens
-	return !r.now.waited && t.unproven() && !t.hadTime(r.sent)
 }
 
 // replayWith sends the request again with other tokens of the same credential, if it may be sent.
@@ -299,6 +241,7 @@ func (r *recovery) switchCredential(v Verdict) (step, error) {
 			continue
 		}
 		r.now = turn{member: m, tokens: t}
+		r.noMore = v.Kind == Forbidden
 		r.emit(Event{Type: Switched, Reason: v.Reason})
 		return sendAgain, nil
 	}

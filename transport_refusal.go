@@ -106,6 +106,13 @@ func (r *refusal) release() {
 // bodyOf makes a body of bytes in memory.
 func bodyOf(b []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(b)) }
 
+// detached is a copy of resp for a classifier, which may read the copy's body.
+func detached(resp *http.Response, body []byte) *http.Response {
+	c := *resp
+	c.Body = bodyOf(body)
+	return &c
+}
+
 // peekEvent is peek for a stream of events. Some providers answer 200, begin a stream, and refuse
 // in its first event. peekEvent reads until that event is there, but for at most d
 // (Provider.FirstEvent). A slower stream goes to the caller as it comes, unchanged and unjudged.
