@@ -18,7 +18,8 @@ const (
 	Sent EventType = "sent"
 	// Judged: an answer was classified. Reason begins with the kind of the verdict.
 	Judged EventType = "judged"
-	// Refreshing: an exchange begins. Reason is early, expired, rejected or forced.
+	// Refreshing: an exchange begins. Reason is early, expired, rejected or forced; relogin when
+	// Pool.Relogin is asked instead.
 	Refreshing EventType = "refreshing"
 	// Refreshed: an exchange brought new tokens. Duration is the time that the exchange took.
 	Refreshed EventType = "refreshed"
@@ -42,9 +43,9 @@ const (
 	// failed, else it is that of the verdict.
 	GaveUp EventType = "gave-up"
 	// Panicked: a function that the program has given panicked, and counts as failed. Reason names
-	// it: observer, logger, store, refresher, classifier, provider-classify, may-refuse, can-step-up,
-	// authorize or get-body; body when that was the Read of a body, worker when it was none of them. Err tells
-	// with what, and the log has the stack.
+	// it: observer, logger, store, refresher, relogin, classifier, provider-classify, may-refuse,
+	// can-step-up, authorize or get-body; body when that was the Read of a body, worker when it was
+	// none of them. Err tells with what, and the log has the stack.
 	Panicked EventType = "panicked"
 	// PassedThrough: a request is sent without a credential, as its caller made it. Reason is one of
 	// no-credential, unknown-host, plain-http, pin-unknown, key-not-for-host, no-token and redirected;
@@ -67,6 +68,9 @@ const (
 	redirected    = "redirected"       // somebody else than the provider has sent the client there
 )
 
+// reloginReason is the reason of events and marks of a dead grant that was asked for anew.
+const reloginReason = "relogin"
+
 // foreignPrefix is a reason of Doubtful: the key begins as those of another provider do.
 const foreignPrefix = "foreign-prefix"
 
@@ -79,7 +83,7 @@ func ReasonNames() []string {
 		"load", "claim", "mark", "persist", "record", "place", "behind", "other-store", // StoreFailed
 		"refresh", "borrowed", "not-refreshable", "pool-closed", "removed", // RefreshFailed
 		"observer", "logger", "store", "refresher", "classifier", "provider-classify", // Panicked
-		"may-refuse", "can-step-up", "authorize", "get-body", "body", "worker",
+		"may-refuse", "can-step-up", reloginReason, "authorize", "get-body", "body", "worker",
 		"suspect-request", "base-failed", "in-memory", foreignPrefix,
 	}
 	for k := verdict.Pass; k <= verdict.Forbidden; k++ { // Judged and GaveUp

@@ -42,6 +42,7 @@ func (p *Pool) setup() {
 			p.store = newMemStore()
 		}
 		p.work.stop = make(chan struct{})
+		p.work.ctx, p.work.end = context.WithCancel(context.Background())
 		p.work.crashed = func(r any) {
 			_ = p.crashed(context.Background(), credentialKey{}, "worker", r) // told
 		}
@@ -309,15 +310,9 @@ func (m *member) writeAll(ctx context.Context, writes []queuedMark) error {
 const closeTimeout = 45 * time.Second
 
 // Close starts no new exchange and waits until those under way are stored, for 45 s at most. It ends
-// the calls of sources. Requests made later are sent, and never refreshed. It is safe to call it more than once.
+// the calls of sources and of Relogin. Requests made later are sent, and never refreshed. It is safe to call it more than once.
 func (p *Pool) Close() error {
 	p.setup()
-	p.work.closing()
-	for _, m := range p.members() {
-		if m.source != nil {
-			m.source.end()
-		}
-	}
 	if !p.work.close(closeTimeout) {
 		return errors.New("reauth: close: an exchange was still under way after 45 s; its tokens may be lost")
 	}

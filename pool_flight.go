@@ -153,11 +153,24 @@ func (e *followedError) Error() string {
 
 func (e *followedError) Unwrap() error { return ErrNotRefreshable }
 
+// reloginError says why a new login was asked for in vain.
+type reloginError struct {
+	of  string // the credential
+	err error
+}
+
+func (e *reloginError) Error() string { return "reauth: relogin " + e.of + ": " + e.err.Error() }
+
+func (e *reloginError) Unwrap() error { return e.err }
+
 // failureReason is a short and stable word for a failed refresh.
 func failureReason(err error) string {
 	var re *RefreshError
 	var followed *followedError
+	var asked *reloginError
 	switch {
+	case errors.As(err, &asked):
+		return reloginReason
 	case errors.As(err, &followed):
 		return "borrowed:" + followed.follower.kind
 	case errors.As(err, &re) && re.Code != "":

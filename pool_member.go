@@ -110,6 +110,22 @@ func (m *member) publishMinted(old *tokens, e Entry, by demand, unsaved bool, no
 	return t, true
 }
 
+// loggedIn takes the login that a person has made. unsaved says that the store does not have it. It
+// returns the tokens to use: those of a newer record that came meanwhile go before.
+func (m *member) loggedIn(e Entry, unsaved bool) *tokens {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	held := m.entry()
+	if compareEntries(&held, &e, true) > 0 {
+		return m.tokens.Load()
+	}
+	m.endRejections()
+	t := newTokens(e, fromLogin, time.Now())
+	m.publish(t)
+	m.unsaved = unsaved
+	return t
+}
+
 // saved notes that the store holds e. The tokens, if they are still those of e, keep what is known
 // of them.
 func (m *member) saved(e Entry) {
@@ -204,6 +220,17 @@ func (m *member) landed(f *flight, d demand) {
 	if current := m.tokens.Load(); f.err != nil && current.digest == f.of.digest {
 		m.restrained().fail(current, f.exchange, m.means(), d, f.err, time.Now())
 	}
+}
+
+// deadGrant returns the tokens if the token endpoint has called their grant dead, else nil.
+func (m *member) deadGrant() *tokens {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.tokens.Load()
+	if r := m.restraint; r == nil || r.failed.of != t || !isPermanent(r.failed.err) {
+		return nil
+	}
+	return t
 }
 
 // goesOn ends the flight f, whose refresher goes on. Until it returns there is no further exchange.

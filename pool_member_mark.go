@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -125,6 +126,27 @@ func (m *member) copyMark(t *tokens, k keyedMark) keyedMark {
 	copied := newMark(k.mark.until, k.mark.retired, k.mark.reason, k.mark.since, of)
 	copied.at = afterMark(latest(stands.stored, markedAt(stands.mark)), k.mark.at)
 	set := keyedMark{key: k.key, mark: copied, stored: stands.stored, base: stands.base}
+	m.marks.Store(m.marks.Load().with(set))
+	m.group.standingChanged()
+	return set
+}
+
+// endRelogin ends the question f. When it was asked in vain, that is remembered, and the mark returned
+// that tells it.
+func (m *member) endRelogin(f *flight) keyedMark {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asking = nil
+	t := m.tokens.Load()
+	if f.err == nil || !sameTokens(t.cred, f.of.cred) || errors.Is(f.err, errClosed) || errors.Is(f.err, errGone) {
+		return keyedMark{}
+	}
+	m.restrained().declined = f.err
+	stands := m.marks.Load().get(loginMark)
+	k := newMark(time.Time{}, true, reloginReason, now, digest(t.cred.RefreshToken))
+	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
+	set := keyedMark{key: loginMark, mark: k, stored: stands.stored, base: stands.newest()}
 	m.marks.Store(m.marks.Load().with(set))
 	m.group.standingChanged()
 	return set

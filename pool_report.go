@@ -57,7 +57,7 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 		m := g.choose(nil, now, route, tried)
 		switch {
 		case m == nil && len(why) > 0:
-			return Credential{}, fmt.Errorf("reauth: token: no credential of %s has an access token: %w", g.name, joined(why))
+			return p.tokenAnew(ctx, g, tried, why)
 		case m == nil:
 			return Credential{}, fmt.Errorf("reauth: token: %w", p.explain(g.lack(route, tried), nil, tried))
 		}
@@ -70,6 +70,21 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 		}
 		tried, why = append(tried, m), append(why, fmt.Errorf("%q: %w", m.id, cmp.Or(err, errNothingNewer)))
 	}
+}
+
+// tokenAnew is the end of Token when no credential has an access token: those were tried, and the
+// errors are why they have none. A new login in the place of a dead grant has one.
+func (p *Pool) tokenAnew(ctx context.Context, g *group, tried []*member, why []error) (Credential, error) {
+	m, t, err := reloginAny(ctx, tried, nil)
+	switch {
+	case isCallerError(err):
+		return Credential{}, err
+	case err != nil:
+		why = append(why, err)
+	case m != nil && t.cred.AccessToken != "":
+		return t.cred.clone(), nil
+	}
+	return Credential{}, fmt.Errorf("reauth: token: no credential of %s has an access token: %w", g.name, joined(why))
 }
 
 // joined is several errors in one line.
@@ -114,7 +129,10 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 		if !m.isCurable(v) {
 			break
 		}
-		if _, err = m.renew(ctx, t, because(&Refusal{Verdict: v})); err == nil || isCallerError(err) {
+		if _, err = m.renew(ctx, t, because(&Refusal{Verdict: v})); err != nil {
+			err = m.reloginInstead(ctx, t, err)
+		}
+		if err == nil || isCallerError(err) {
 			return err
 		}
 	}
@@ -122,6 +140,20 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 		penalty.share(ctx)
 	}
 	return err
+}
+
+// reloginInstead asks for a new login when a renewal of t has failed with err because the grant is
+// dead, and no other credential is good. It returns nil when there is one now.
+func (m *member) reloginInstead(ctx context.Context, t *tokens, err error) error {
+	route := routingFrom(ctx)
+	if !isPermanent(err) || !m.mayRelogin() || !route.pinned && m.group.choose(nil, time.Now(), route, []*member{m}) != nil {
+		return err
+	}
+	_, failed := m.relogin(ctx, t)
+	if failed == nil || isCallerError(failed) {
+		return failed
+	}
+	return fmt.Errorf("%w; %w", err, failed)
 }
 
 // acceptedAfter is how old a token must be before its rejection proves that it has ended: not all

@@ -13,7 +13,8 @@ type restraint struct {
 	failed rest // the last renewal brought no new tokens
 	futile rest // an exchange brought tokens that were refused to the request that had asked for them
 
-	notRefreshable bool // the refresher called the present tokens a static key
+	declined       error // a new login was asked for in vain, in the place of the present tokens; nil: it was not
+	notRefreshable bool  // the refresher called the present tokens a static key
 
 	// goingOn is why those who waited for an exchange were let go while its refresher goes on; nil: no
 	// refresher does. One at a time is called for a credential, whatever its tokens are by now.
@@ -179,7 +180,7 @@ func (r *restraint) noteFutile(t *tokens, now time.Time) {
 func (r *restraint) endFutile() { r.futile.times, r.futile.until = 0, time.Time{} }
 
 // replaced forgets what was about the tokens before.
-func (r *restraint) replaced() { r.failed, r.notRefreshable = rest{}, false }
+func (r *restraint) replaced() { r.failed, r.declined, r.notRefreshable = rest{}, nil, false }
 
 // pardoned returns what is left when a person lifts all restraint.
 func (r *restraint) pardoned() *restraint {

@@ -25,14 +25,22 @@ const lateClaim = 10 * time.Second
 
 // startRun calls the refresher for the member. The call's context ends at the deadline of an exchange.
 func (m *member) startRun(ctx context.Context, refresher Refresher, c Credential) *run {
+	return m.startCall(ctx, "refresher", refresher, c, exchangeTimeout)
+}
+
+// startCall calls a function of the program that gives tokens instead of c. what names it, as Panicked
+// has it. The call's context ends after limit.
+func (m *member) startCall(
+	ctx context.Context, what string, refresher Refresher, c Credential, limit time.Duration,
+) *run {
 	r := &run{refresher: refresher, done: make(chan struct{})}
 	began := time.Now()
-	ctx, stop := context.WithTimeout(ctx, exchangeTimeout)
+	ctx, stop := context.WithTimeout(ctx, limit)
 	started := m.group.pool.work.startFromWorker(func() {
 		ended := false
 		defer func() { // also after a panic, or runtime.Goexit, in the refresher
 			if !ended {
-				r.got, r.err = Credential{}, m.endedBy(ctx, "refresher", recover(), secretsOf(c)...)
+				r.got, r.err = Credential{}, m.endedBy(ctx, what, recover(), secretsOf(c)...)
 			}
 			r.took = time.Since(began)
 			stop()

@@ -43,7 +43,7 @@ func (p *Pool) AddSource(ctx context.Context, c Credential, s Refresher) (id str
 	if err := g.provider.Load().checkAdded(c); err != nil {
 		return "", fmt.Errorf("reauth: add source %s/%s: %w", c.Provider, c.ID, err)
 	}
-	m := g.newMember(Entry{Credential: c}, newSource(s))
+	m := g.newMember(Entry{Credential: c}, p.newSource(s))
 	if g.add(m) != m {
 		return "", fmt.Errorf("reauth: add source %s: the pool has a credential of that ID; "+
 			"Remove it first, or set Credential.ID to another one", m)
@@ -66,8 +66,9 @@ func checkSource(c Credential, s Refresher) error {
 	return nil
 }
 
-func newSource(s Refresher) *source {
-	ctx, end := context.WithCancel(context.Background())
+// newSource returns a source that ends with the pool.
+func (p *Pool) newSource(s Refresher) *source {
+	ctx, end := context.WithCancel(p.work.ctx)
 	return &source{refresher: s, ctx: ctx, end: end}
 }
 

@@ -21,11 +21,24 @@ import (
 // process or, with a shared Store, in many. Make one with NewPool or OpenPool and Close it at the
 // end; the zero value is a NewPool.
 //
-// Its methods may be called from several goroutines. Observe and Logger must be set before first
-// use.
+// Its methods may be called from several goroutines. Observe, Logger and Relogin must be set before
+// first use.
 type Pool struct {
 	Observe func(context.Context, Event) // nil: nobody; called with no lock held, a panic in it is recovered
 	Logger  *slog.Logger                 // nil: silent
+
+	// Relogin asks a person for a new login in the place of one whose grant is dead. It is called when
+	// no other credential can serve a request, or a caller of Token or Report, and its result takes
+	// the place of the dead login in pool and store; those who wait go on with it, each as long as its
+	// own context allows. There is one call at a time for a credential and process, and it goes on
+	// when those who wait leave. s is of the credential. The result may leave out Provider and ID; a
+	// login of another account is an error.
+	//
+	// Its context ends when the pool is closed, and when the credential gets other tokens, because
+	// somebody has logged in elsewhere. An error or a panic means that nobody is asked again, here and
+	// by other processes, before the credential is added anew, is Reset, or gets other tokens. It must
+	// not call the pool. nil: nobody is asked.
+	Relogin func(ctx context.Context, s CredentialStatus) (Credential, error)
 
 	once   sync.Once
 	store  Store
@@ -184,8 +197,7 @@ type member struct {
 	sends uint64
 
 	source *source // nil: the credential is the store's
-
-	_ [8]byte // fills the cache line
+	asking *flight // the call of Pool.Relogin under way, or nil; guarded by mu
 }
 
 // source is what gives a credential of AddSource its tokens. Nothing of such a credential reaches the

@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -13,7 +14,9 @@ type workers struct {
 	idle    chan struct{} // made by close; the last worker closes it
 	stop    chan struct{} // closed when Close no longer waits
 	once    sync.Once
-	crashed func(r any) // told when a worker has panicked, with the value of that
+	ctx     context.Context    //nolint:containedctx // of what ends as soon as the pool is to be closed
+	end     context.CancelFunc // ends ctx
+	crashed func(r any)        // told when a worker has panicked, with the value of that
 }
 
 // start runs f in a goroutine. It returns false, and does not run f, when the pool is closed.
@@ -43,7 +46,7 @@ func (w *workers) startFromWorker(f func()) bool {
 func (w *workers) run(f func()) {
 	w.running++
 	go func() {
-		defer w.end()
+		defer w.uncount()
 		defer w.rescue()
 		f()
 	}()
@@ -56,8 +59,8 @@ func (w *workers) rescue() {
 	}
 }
 
-// end uncounts a worker. The last one tells close.
-func (w *workers) end() {
+// uncount notes the end of a worker. The last one tells close.
+func (w *workers) uncount() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.running--
@@ -80,11 +83,12 @@ func (w *workers) close(d time.Duration) bool {
 	}
 }
 
-// closing refuses new workers and returns a channel that is closed when none is left.
+// closing refuses new workers, ends what need not be waited for, and returns a channel that is closed when none is left.
 func (w *workers) closing() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
+	w.end()
 	if w.idle == nil {
 		w.idle = make(chan struct{})
 		if w.running == 0 {

@@ -298,21 +298,41 @@ func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 	for {
 		next := c.group.choose(&c.dest, time.Now(), c.route, tried)
 		if next == nil {
-			return c.without(tried...)
+			return c.sendWithNewLogin(tried)
 		}
 		t, err := c.ready(next, next.tokens.Load(), time.Now())
 		if err != nil {
 			return nil, err
 		}
 		tried = append(tried, next)
-		if t.cred.AccessToken == "" {
-			continue
+		if t.cred.AccessToken != "" {
+			return c.sendAs(next, t, tried)
 		}
-		r := newRecovery(c, c.newAttempt())
-		defer r.end()
-		r.tried, r.now = tried, turn{member: next, tokens: t}
-		return r.run(r.send())
 	}
+}
+
+// sendWithNewLogin goes on when no credential has an access token: with a new login in the place of
+// one whose grant is dead, if the program can ask for it, else as the caller made the request.
+func (c *call) sendWithNewLogin(tried []*member) (*http.Response, error) {
+	ctx, stop := callerContext(c.req)
+	defer stop()
+	m, t, err := reloginAny(ctx, tried, &c.dest)
+	switch {
+	case isCallerError(err):
+		closeBody(c.req)
+		return nil, err
+	case m == nil || err != nil || t.cred.AccessToken == "":
+		return c.without(tried...)
+	}
+	return c.sendAs(m, t, tried)
+}
+
+// sendAs sends the request with those tokens, after others turned out to be none.
+func (c *call) sendAs(m *member, t *tokens, tried []*member) (*http.Response, error) {
+	r := newRecovery(c, c.newAttempt())
+	defer r.end()
+	r.tried, r.now = tried, turn{member: m, tokens: t}
+	return r.run(r.send())
 }
 
 // without sends the request as its caller made it, and tells why it gets no credential. tried are

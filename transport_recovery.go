@@ -26,6 +26,8 @@ type recovery struct {
 
 	tried     []*member
 	noMore    bool     // no further credential: the present one was tried because of a Forbidden
+	dead      turn     // of the first credential whose grant turned out to be dead
+	asked     bool     // a person has been asked for a new login
 	kept      *refusal // what the caller gets if nothing better comes
 	penalties []*penalty
 	wasServed bool
@@ -83,6 +85,9 @@ func (r *recovery) answer(latest **http.Response, err error) (*http.Response, er
 		}
 		r.keep(ref)
 		next, ended := r.decide(ref)
+		if next == giveUp && ended == nil {
+			next, ended = r.relogin()
+		}
 		if ended != nil {
 			return r.failed(ended)
 		}
@@ -180,6 +185,9 @@ func (r *recovery) decideRejected(ref *refusal, d demand) (step, error) {
 		return giveUp, err
 	}
 	ref.failed = err
+	if r.dead.member == nil && isPermanent(err) {
+		r.dead = r.now
+	}
 	r.penalize(ref.verdict, err)
 	return r.switchCredential(ref.verdict)
 }
@@ -245,6 +253,31 @@ func (r *recovery) switchCredential(v Verdict) (step, error) {
 		r.emit(Event{Type: Switched, Reason: v.Reason})
 		return sendAgain, nil
 	}
+}
+
+// relogin asks, once, for a new login in the place of a dead grant when no credential is left: of the
+// first that the request has met, else of one that another request has.
+func (r *recovery) relogin() (step, error) {
+	m, dead, asked := r.dead.member, r.dead.tokens, r.asked
+	r.asked = true
+	if m == nil && r.kept.verdict.Kind != Forbidden && !r.route.stays() {
+		m, dead = deadGrant(r.group.snapshot(), &r.dest)
+	}
+	if asked || m == nil || !m.mayRelogin() || !r.maySend() {
+		return giveUp, nil
+	}
+	t, err := m.relogin(r.ctx, dead)
+	switch {
+	case isCallerError(err):
+		return giveUp, err
+	case err != nil && r.kept.of == m.id:
+		r.kept.failed = fmt.Errorf("%w; %w", r.kept.failed, err)
+		return giveUp, nil
+	case err != nil, t.cred.AccessToken == "":
+		return giveUp, nil
+	}
+	r.now = turn{member: m, tokens: t}
+	return sendAgain, nil
 }
 
 // maySend reports whether the request may be sent again.

@@ -1,0 +1,270 @@
+package reauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
+)
+
+// A dead grant is asked for anew. No claim is held meanwhile: a person takes minutes.
+
+var errDeclinedElsewhere = errors.New("another process has asked before, in vain; log in again, or Reset the credential")
+
+// mayRelogin reports whether anybody can be asked for a new login. What a source gives is the source's.
+func (m *member) mayRelogin() bool { return m.group.pool.Relogin != nil && m.source == nil }
+
+// deadGrant returns the first of those members that serves d and whose grant is dead, with the tokens
+// in whose place a person can be asked for others; nil if there is none.
+func deadGrant(of []*member, d *destination) (*member, *tokens) {
+	for _, m := range of {
+		if dead := m.deadGrant(); dead != nil && m.mayRelogin() && m.serves(d) {
+			return m, dead
+		}
+	}
+	return nil, nil
+}
+
+// reloginAny asks for a new login in the place of the first dead grant of those members, which serve
+// d and had no access token. It returns nil when none of them has one, or nobody can be asked. Its
+// error tells why there is no login.
+func reloginAny(ctx context.Context, of []*member, d *destination) (*member, *tokens, error) {
+	if m, dead := deadGrant(of, d); m != nil {
+		t, err := m.relogin(ctx, dead)
+		return m, t, err
+	}
+	for _, m := range of {
+		if t := m.tokens.Load(); t.cred.AccessToken != "" { // somebody has been asked meanwhile
+			return m, t, nil
+		}
+	}
+	return nil, nil, nil
+}
+
+// relogin returns the tokens of a new login in the place of t, whose grant is dead, and waits for them
+// as long as ctx allows. One person is asked, for all who wait.
+func (m *member) relogin(ctx context.Context, t *tokens) (*tokens, error) {
+	return m.joinRelogin(ctx, t).wait(ctx, "waiting for a new login of "+m.String())
+}
+
+// joinRelogin returns the question under way, a new one, or one that has been answered.
+func (m *member) joinRelogin(ctx context.Context, t *tokens) *flight {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	current := m.tokens.Load()
+	switch {
+	case !sameTokens(current.cred, t.cred):
+		return landed(current, nil)
+	case m.gone.Load():
+		return landed(nil, errGone)
+	case m.asking != nil:
+		return m.asking
+	}
+	if err := m.declined(current); err != nil {
+		return landed(nil, err)
+	}
+	f := newFlight(current, true, "")
+	detached := context.WithoutCancel(ctx)
+	if !m.group.pool.work.start(func() { m.ask(detached, f) }) {
+		return landed(nil, errClosed)
+	}
+	m.asking = f
+	return f
+}
+
+// declined says that a new login was asked for in vain, in the place of t. m.mu is held.
+func (m *member) declined(t *tokens) error {
+	if r := m.restraint; r != nil && r.declined != nil {
+		return r.declined
+	}
+	k := m.marks.Load().get(loginMark).mark
+	if k.holds(time.Now()) && k.reason == reloginReason && k.of == digest(t.cred.RefreshToken) {
+		return &reloginError{m.String(), errDeclinedElsewhere}
+	}
+	return nil
+}
+
+// ask calls Pool.Relogin, and lets those who wait go with what that brings.
+func (m *member) ask(ctx context.Context, f *flight) {
+	var t *tokens
+	var err error
+	ended := false
+	defer func() { // also after a panic, or runtime.Goexit, in an observer or a store
+		if !ended {
+			t, err = nil, m.endedBy(ctx, "worker", recover())
+		}
+		f.tokens, f.err = t, err
+		m.answered(ctx, f)
+		m.tell(ctx, f)
+	}()
+	m.emit(ctx, Event{Type: Refreshing, Reason: reloginReason})
+	t, err = m.awaitLogin(ctx, f)
+	ended = true
+}
+
+// awaitLogin waits for the person, for other tokens of the credential, or for the end of the pool.
+func (m *member) awaitLogin(ctx context.Context, f *flight) (*tokens, error) {
+	p, status := m.group.pool, m.status(time.Now())
+	asked, stop := context.WithCancel(ctx)
+	defer stop()
+	r := m.startCall(asked, reloginReason, RefresherFunc(func(ctx context.Context, _ Credential) (Credential, error) {
+		return p.Relogin(ctx, status)
+	}), f.of.cred, never)
+	ticker := time.NewTicker(checkEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.done:
+			return m.takeLogin(ctx, f, r)
+		case <-p.work.ctx.Done():
+			m.leave(ctx, r)
+			return nil, errClosed
+		case now := <-ticker.C:
+			p.checkStore(ctx, now)
+		}
+		t := m.tokens.Load()
+		switch {
+		case !sameTokens(t.cred, f.of.cred):
+			m.leave(ctx, r)
+			return t, nil
+		case m.gone.Load():
+			m.leave(ctx, r)
+			return nil, errGone
+		}
+	}
+}
+
+// leave tells of a login that comes when it is not wanted any more.
+func (m *member) leave(ctx context.Context, r *run) {
+	m.group.pool.work.startFromWorker(func() {
+		if <-r.done; r.err == nil {
+			err := &reloginError{m.String(), errors.New("a login came too late and is not used: the credential " +
+				"had got other tokens, was removed, or the pool was closed")}
+			m.emit(ctx, Event{Type: RefreshFailed, Reason: reloginReason, Err: err})
+		}
+	})
+}
+
+// takeLogin stores the login that the person has made.
+func (m *member) takeLogin(ctx context.Context, f *flight, r *run) (*tokens, error) {
+	if r.err != nil {
+		return nil, &reloginError{m.String(), newRedactedError(r.err, m.secrets(secretsOf(r.got)...)...)}
+	}
+	c, err := m.checkLogin(f.of.cred, r.got)
+	if err == nil {
+		var t *tokens
+		if t, err = m.saveLogin(ctx, f, c); err == nil {
+			return t, nil
+		}
+	}
+	return nil, &reloginError{m.String(), newRedactedError(err, m.secrets(secretsOf(r.got)...)...)}
+}
+
+// checkLogin returns the login as it is stored in the place of old. It is an error when it is another
+// account's: requests of one must not go on as those of another.
+func (m *member) checkLogin(old, c Credential) (Credential, error) {
+	switch {
+	case c.Provider != "" && vendors.Canonical(c.Provider) != m.group.name:
+		return c, fmt.Errorf("the login is one of %s", shown(vendors.Canonical(c.Provider)))
+	case c.ID != "" && c.ID != m.id:
+		return c, fmt.Errorf("the login has the ID %s; leave Credential.ID empty", shown(c.ID))
+	}
+	place := m.place.Load()
+	c.Provider, c.ID, c.Priority = m.group.name, m.id, place.priority
+	if len(c.Hosts) == 0 {
+		c.Hosts = place.named
+	}
+	c, err := c.normalized(false)
+	if err != nil {
+		return c, err
+	}
+	if err := checkSameAccount(old, c); err != nil {
+		return c, err
+	}
+	return c, m.group.provider.Load().checkAdded(c)
+}
+
+// checkSameAccount refuses a login of another account, as far as accounts and tokens tell.
+func checkSameAccount(old, c Credential) error {
+	was, _ := readJWT(old.AccessToken) // no JWT: no subject
+	is, _ := readJWT(c.AccessToken)
+	switch {
+	case old.AccountID != "" && c.AccountID != "" && old.AccountID != c.AccountID,
+		was.Subject != "" && is.Subject != "" && was.Subject != is.Subject:
+		return errors.New("the login is one of another account; log in with the account that the credential had, " +
+			"or Add the login under another ID")
+	}
+	return nil
+}
+
+// saveLogin stores a login, and publishes it. A person who has logged in elsewhere meanwhile goes
+// before. A login that the store cannot take serves from memory until it can.
+func (m *member) saveLogin(ctx context.Context, f *flight, c Credential) (*tokens, error) {
+	claim, stop := context.WithTimeout(ctx, claimTimeout)
+	defer stop()
+	var newer *Entry
+	var stale error
+	home := ""
+	stored, err := m.group.pool.store.Update(claim, m.group.name, m.id, func(h Holding) (Entry, error) {
+		home, newer, stale = h.Identity, nil, nil
+		if err := m.refuses(h); err != nil {
+			return Entry{}, err
+		}
+		if h.Found && h.Entry.Login.After(f.of.login.time()) {
+			newer = &h.Entry
+			return Entry{}, errStoredAlready
+		}
+		var e Entry
+		e, stale = m.newLogin(h, c)
+		return e, stale
+	})
+	switch {
+	case newer != nil && newer.Removed:
+		m.removed(*newer)
+		return nil, errGone
+	case newer != nil:
+		t, _ := m.takeNewer(*newer)
+		return t, nil
+	case stale != nil:
+		return nil, stale
+	case err != nil:
+		return m.keepLogin(ctx, f, c, err)
+	}
+	t := m.loggedIn(stored, false)
+	m.setHome(home)
+	m.group.pool.noteWritten(m.key())
+	m.takeMarks(stored.Marks)
+	f.tell = append(f.tell, Event{Type: Refreshed, Reason: reloginReason})
+	return t, nil
+}
+
+// newLogin is the record of the login c. An error says that it is one that the credential has had.
+func (m *member) newLogin(h Holding, c Credential) (Entry, error) {
+	e, isNew, err := m.group.mergeLogin(h, c)
+	if err == nil && !isNew {
+		err = errors.New("the login is one that the credential has had before; log in anew")
+	}
+	return e, err
+}
+
+// keepLogin publishes a login that the store could not take, and goes on saving it.
+func (m *member) keepLogin(ctx context.Context, f *flight, c Credential, err error) (*tokens, error) {
+	e, stale := m.newLogin(Holding{Entry: m.entry(), Found: true, Now: time.Now()}, c)
+	if stale != nil {
+		return nil, stale
+	}
+	t := m.loggedIn(e, true)
+	m.keepSaving(ctx)
+	f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err}, Event{Type: Refreshed, Reason: reloginReason})
+	return t, nil
+}
+
+// answered ends the question. That it was asked in vain is remembered until the credential is added
+// anew, Reset, or has got other tokens; other processes learn it by a mark.
+func (m *member) answered(ctx context.Context, f *flight) {
+	if set := m.endRelogin(f); set.mark != nil {
+		m.shareMarks(ctx, m.share(set))
+	}
+}
