@@ -41,11 +41,9 @@ func (p *Pool) setup() {
 		if p.store == nil {
 			p.store = newMemStore()
 		}
-		p.work.stop = make(chan struct{})
-		p.work.ctx, p.work.end = context.WithCancel(context.Background())
-		p.work.crashed = func(r any) {
+		p.work.begin(func(r any) {
 			_ = p.crashed(context.Background(), credentialKey{}, "worker", r) // told
-		}
+		})
 		p.view.loading = make(chan struct{}, 1)
 		for row := range vendors.All() {
 			r := newRegistered(builtinProvider(row))

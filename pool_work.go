@@ -19,6 +19,12 @@ type workers struct {
 	crashed func(r any)        // told when a worker has panicked, with the value of that
 }
 
+// begin makes w ready for use.
+func (w *workers) begin(crashed func(r any)) {
+	w.stop, w.crashed = make(chan struct{}), crashed
+	w.ctx, w.end = context.WithCancel(context.Background())
+}
+
 // start runs f in a goroutine. It returns false, and does not run f, when the pool is closed.
 func (w *workers) start(f func()) bool {
 	w.mu.Lock()

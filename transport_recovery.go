@@ -255,6 +255,13 @@ func (r *recovery) switchCredential(v Verdict) (step, error) {
 	}
 }
 
+// noteRelogin adds to why the tokens of the refused credential could not be replaced.
+func (ref *refusal) noteRelogin(id string, err error) {
+	if ref.of == id {
+		ref.failed = fmt.Errorf("%w; %w", ref.failed, err)
+	}
+}
+
 // relogin asks, once, for a new login in the place of a dead grant when no credential is left: of the
 // first that the request has met, else of one that another request has.
 func (r *recovery) relogin() (step, error) {
@@ -267,17 +274,15 @@ func (r *recovery) relogin() (step, error) {
 		return giveUp, nil
 	}
 	t, err := m.relogin(r.ctx, dead)
-	switch {
-	case isCallerError(err):
-		return giveUp, err
-	case err != nil && r.kept.of == m.id:
-		r.kept.failed = fmt.Errorf("%w; %w", r.kept.failed, err)
-		return giveUp, nil
-	case err != nil, t.cred.AccessToken == "":
-		return giveUp, nil
+	if err == nil {
+		r.now = turn{member: m}
+		return r.replayWith(t)
 	}
-	r.now = turn{member: m, tokens: t}
-	return sendAgain, nil
+	if !isCallerError(err) {
+		r.kept.noteRelogin(m.id, err)
+		err = nil
+	}
+	return giveUp, err
 }
 
 // maySend reports whether the request may be sent again.
