@@ -159,12 +159,20 @@ func (c *Credential) derivedID() string {
 	case claims.Subject != "":
 		return claims.Subject
 	}
-	// The refresh token is the older of the pair: it names the login for longer.
+	return digestID(*c)
+}
+
+// idPrefix begins the ID of a credential of which no account is known.
+const idPrefix = "key-"
+
+// digestID names a credential by its tokens. The refresh token is the older of the pair: it names the
+// login for longer.
+func digestID(c Credential) string {
 	name := digest(cmp.Or(c.RefreshToken, c.AccessToken))
 	if name == "" {
 		return sourceID
 	}
-	return "key-" + name[:12]
+	return idPrefix + name[:12]
 }
 
 // sameTokens reports whether both hold the same pair.

@@ -27,6 +27,9 @@ func OpenPool(ctx context.Context, s Store) (*Pool, error) {
 		return nil, errors.New("reauth: open pool: the store is nil; use NewPool for a pool in memory")
 	}
 	p := &Pool{shared: true}
+	if sealed, ok := s.(*sealedStore); ok {
+		p.secretless = !sealed.plain
+	}
 	p.store = checkedStore{guardedStore{s, p.crashed, p.secretsOf}}
 	p.setup()
 	if err := p.load(ctx); err != nil {

@@ -2,6 +2,7 @@ package reauth
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
@@ -24,6 +25,7 @@ import (
 // program's own and has an Authorize or a Refresher, it says what a token looks like. What probably
 // cannot work is told by Doubtful.
 func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
+	named := strings.TrimSpace(c.ID) != ""
 	c, err = c.normalized(false)
 	if err != nil {
 		return "", fmt.Errorf("reauth: add credential: %w", err)
@@ -31,6 +33,9 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	g := p.known(c.Provider)
 	if g == nil || g.provider.Load() == nil {
 		return "", fmt.Errorf("reauth: add credential: %w", p.unknown(c.Provider))
+	}
+	if p.secretless && !named && c.ID == digestID(c) {
+		c.ID = g.secretlessID(ctx, c)
 	}
 	provider := g.provider.Load()
 	if err := provider.checkAdded(c); err != nil {
@@ -65,9 +70,28 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	return c.ID, nil
 }
 
+// secretlessID returns the ID of a credential that only its tokens could name: that of the member which
+// has them already, so that adding a login twice is one credential, else a random one.
+func (g *group) secretlessID(ctx context.Context, c Credential) string {
+	_ = g.pool.load(ctx) // another process may have added it; an error is told by the Update that follows
+	for _, m := range g.snapshot() {
+		held := m.entry()
+		switch {
+		case m.source != nil:
+		case sameTokens(held.Credential, c), held.leftBehind(c.RefreshToken),
+			c.RefreshToken != "" && held.Credential.RefreshToken == c.RefreshToken:
+			return m.id
+		}
+	}
+	return idPrefix + strings.ToLower(rand.Text()[:12])
+}
+
 // checkAdded refuses a credential that no request can ever use.
 func (r *registered) checkAdded(c Credential) error {
+	_, reserved := c.Metadata[sealNote]
 	switch {
+	case reserved:
+		return fmt.Errorf("its Metadata has the name %q, which NewSealedStore uses; choose another name", sealNote)
 	case c.AccessToken == "" && c.RefreshToken != "" && r.Refresher == nil:
 		return fmt.Errorf("it has no access token, and %s has no Refresher that gets one for a refresh token; "+
 			"set AccessToken, or Register a Refresher first", r.Name)

@@ -43,6 +43,8 @@ type Pool struct {
 	once   sync.Once
 	store  Store
 	shared bool // others may write to store
+	// secretless says that no name in the store may tell anything of a token, not even by a digest.
+	secretless bool
 
 	hosts  atomic.Pointer[hostMap[*group]] // replaced as a whole by Register
 	groups sync.Map                        // provider name → *group

@@ -88,6 +88,7 @@ const (
 	maxID         = 256      // bytes
 	maxToken      = 64 << 10 // bytes
 	maxMetadata   = 64 << 10 // bytes, keys and values
+	maxEnvelope   = 2 << 20  // bytes: of a sealed record, more than one within its bounds needs
 	maxText       = 4 << 10  // bytes: a reason, a host
 	maxMarkKey    = 1 << 10  // bytes: with a model's name; a database must be able to index it
 	maxMarks      = 64       // of one record
@@ -95,6 +96,12 @@ const (
 	maxSpent      = 32       // refresh tokens that were rotated away
 	maxLogins     = 16       // refresh tokens that came by a login
 )
+
+// sealNote is the name of the note in the metadata that holds a sealed record.
+const sealNote = "reauth-sealed"
+
+// standIn begins what stands for a token in a sealed record.
+const standIn = "reauth-sealed:"
 
 // clone returns a copy that shares nothing with e.
 func (e Entry) clone() Entry {
@@ -143,7 +150,16 @@ func compareEntries(a, b *Entry, sameStore bool) int {
 		return c
 	}
 	return cmp.Or(a.LastRefresh.Compare(b.LastRefresh),
-		strings.Compare(digest(a.Credential.RefreshToken), digest(b.Credential.RefreshToken)))
+		strings.Compare(rank(a.Credential.RefreshToken), rank(b.Credential.RefreshToken)))
+}
+
+// rank orders two refresh tokens between which nothing else decides: by their digests. What stands for
+// one in a sealed record has the rank of that one.
+func rank(refreshToken string) string {
+	if of, sealed := strings.CutPrefix(refreshToken, standIn); sealed {
+		return of
+	}
+	return digest(refreshToken)
 }
 
 func truth(b bool) int {
@@ -323,10 +339,18 @@ func checkMetadata(metadata map[string]string) error {
 			return errors.New("the metadata is no valid UTF-8 text")
 		}
 	}
-	if size > maxMetadata {
-		return fmt.Errorf("the metadata has %d bytes, at most %d are kept", size, maxMetadata)
+	if most := maxOf(metadata); size > most {
+		return fmt.Errorf("the metadata has %d bytes, at most %d are kept", size, most)
 	}
 	return nil
+}
+
+// maxOf returns how many bytes of metadata are kept: more where they are the envelope of a whole record.
+func maxOf(metadata map[string]string) int {
+	if _, sealed := metadata[sealNote]; sealed && len(metadata) == 1 {
+		return maxEnvelope
+	}
+	return maxMetadata
 }
 
 // checkText refuses a text that is too long, or holds what a header and a file cannot.

@@ -1,0 +1,241 @@
+package reauth
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+)
+
+// The envelope of a sealed record. The record that a store keeps has, in the place of each token, a
+// stand-in that is random to whoever has no key, and one note: the envelope, in which the rest is.
+
+const (
+	sealVersion  = "1" // of the envelope
+	sealingBytes = 32  // of a key
+	rankDigits   = 8   // of a digest that stay legible
+)
+
+// ErrSealed is matched by the error about a record that is sealed with a key which the program has not
+// given to NewSealedStore.
+var ErrSealed = errors.New("the record is sealed")
+
+// sealingKey is a key with its id, which tells nothing of it.
+type sealingKey struct {
+	id   string
+	aead cipher.AEAD
+}
+
+// newSealingKey derives what is needed of a key (RFC 5869), so that nothing that is told is the key's.
+func newSealingKey(key []byte) (sealingKey, error) {
+	if len(key) != sealingBytes {
+		return sealingKey{}, fmt.Errorf("it has %d bytes, %d random ones are needed", len(key), sealingBytes)
+	}
+	id, err1 := hkdf.Key(sha256.New, key, nil, "reauth sealing key id", 6)
+	secret, err2 := hkdf.Key(sha256.New, key, nil, "reauth sealing key", sealingBytes)
+	block, err3 := aes.NewCipher(secret)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return sealingKey{}, err
+	}
+	aead, err := cipher.NewGCM(block)
+	return sealingKey{hex.EncodeToString(id), aead}, err
+}
+
+// sealer seals and opens records.
+type sealer struct {
+	keys  []sealingKey // those that open; the first seals, unless plain is set
+	plain bool         // what is written is in the clear
+}
+
+// sealedRecord is what an envelope holds, in JSON.
+type sealedRecord struct {
+	storedCredential
+	Spent  []string `json:"spent,omitempty"`
+	Pepper string   `json:"pepper"` // makes stand-ins
+}
+
+// seal returns the record as the inner store keeps it.
+func (s *sealer) seal(identity string, e Entry, pepper []byte) (Entry, error) {
+	if err := e.check(); err != nil {
+		return Entry{}, err
+	}
+	if _, reserved := e.Credential.Metadata[sealNote]; reserved {
+		return Entry{}, fmt.Errorf("the metadata has a note %q, which is the library's own", sealNote)
+	}
+	if s.plain {
+		return e, nil
+	}
+	outer := Entry{
+		Login: stamp(e.Login), Removed: e.Removed, Generation: e.Generation, LastRefresh: stamp(e.LastRefresh),
+		Credential: Credential{Provider: e.Credential.Provider, ID: e.Credential.ID},
+	}
+	record := sealedRecord{Spent: e.Spent, Pepper: string(pepper)}
+	if !e.Removed {
+		record.storedCredential = toStored(e.Credential)
+		outer.Credential.AccessToken = standInFor(pepper, e.Credential.AccessToken)
+		outer.Credential.RefreshToken = standInFor(pepper, e.Credential.RefreshToken)
+	}
+	for _, d := range e.Spent {
+		kind, of := "", d
+		if rest, isLogin := strings.CutPrefix(d, loginPrefix); isLogin {
+			kind, of = loginPrefix, rest
+		}
+		outer.Spent = append(outer.Spent, kind+standInOf(pepper, of))
+	}
+	b, err := json.Marshal(record)
+	if err != nil {
+		return Entry{}, err
+	}
+	outer.Credential.Metadata = map[string]string{sealNote: s.keys[0].envelope(identity, &outer, b)}
+	return outer, nil
+}
+
+// envelope encrypts b for the outer record.
+func (k sealingKey) envelope(identity string, outer *Entry, b []byte) string {
+	nonce := make([]byte, k.aead.NonceSize(), k.aead.NonceSize()+len(b)+k.aead.Overhead())
+	_, _ = rand.Read(nonce) // never fails
+	bound := "b"
+	if identity == "" {
+		bound = "u" // the store had no identity yet
+	}
+	sealed := k.aead.Seal(nonce, nonce, b, legible(bound, identity, outer))
+	return strings.Join([]string{sealVersion, k.id, bound, base64.RawURLEncoding.EncodeToString(sealed)}, ".")
+}
+
+// legible is what an envelope is bound to: everything of the record that stays legible.
+func legible(bound, identity string, e *Entry) []byte {
+	if bound != "b" {
+		identity = ""
+	}
+	return fmt.Appendf(nil, "%s %q %q %q %s %t %d %s %q %q", sealVersion, identity, e.Credential.Provider, e.Credential.ID,
+		e.Login.UTC().Format(time.RFC3339Nano), e.Removed, e.Generation, e.LastRefresh.UTC().Format(time.RFC3339Nano),
+		e.Credential.AccessToken, e.Credential.RefreshToken)
+}
+
+// sealedWith returns the id of the key with which a record is sealed; empty: it is in the clear.
+func sealedWith(c *Credential) string {
+	note, sealed := c.Metadata[sealNote]
+	if !sealed {
+		return ""
+	}
+	if parts := strings.SplitN(note, ".", 4); len(parts) == 4 && len(parts[1]) <= 64 && isHex(parts[1]) {
+		return parts[1]
+	}
+	return "unknown"
+}
+
+// errSealedWith says that the key of that id is missing.
+func errSealedWith(id string) error {
+	return fmt.Errorf("%w with the key %s, which is not given; open the store by NewSealedStore with that key", ErrSealed, id)
+}
+
+// open returns a record that the inner store keeps as it was before it was sealed, with its pepper; nil:
+// it is in the clear.
+func (s *sealer) open(identity string, outer Entry) (e Entry, pepper []byte, err error) {
+	id := sealedWith(&outer.Credential)
+	if id == "" {
+		return outer, nil, nil
+	}
+	version, rest, _ := strings.Cut(outer.Credential.Metadata[sealNote], ".")
+	if version != sealVersion {
+		return Entry{}, nil, fmt.Errorf("it is sealed in another way (%q) than is known here (%q); update the program",
+			version[:min(len(version), 8)], sealVersion)
+	}
+	record, err := s.decrypt(id, identity, rest, &outer)
+	if err != nil {
+		return Entry{}, nil, err
+	}
+	e = outer
+	pepper = []byte(record.Pepper)
+	e.Credential = Credential(record.storedCredential)
+	e.Credential.Provider, e.Credential.ID = outer.Credential.Provider, outer.Credential.ID
+	e.Spent = record.Spent
+	if len(outer.Marks) > 0 || outer.Spending.Of != "" {
+		e.translate(&outer)
+	}
+	return e, pepper, nil
+}
+
+// translate says of the opened record what marks and Spending of the outer one say by stand-ins.
+func (e *Entry) translate(outer *Entry) {
+	inTheClear := map[string]string{
+		digest(outer.Credential.AccessToken):  digest(e.Credential.AccessToken),
+		digest(outer.Credential.RefreshToken): digest(e.Credential.RefreshToken),
+	}
+	e.Marks = maps.Clone(outer.Marks)
+	for key, m := range e.Marks {
+		if of, ok := inTheClear[m.Of]; ok {
+			m.Of = of
+			e.Marks[key] = m
+		}
+	}
+	if of, ok := inTheClear[outer.Spending.Of]; ok {
+		e.Spending.Of = of
+	}
+}
+
+// decrypt opens the rest of a note, behind the version.
+func (s *sealer) decrypt(id, identity, rest string, outer *Entry) (record sealedRecord, err error) {
+	parts := strings.SplitN(rest, ".", 3)
+	if len(parts) != 3 {
+		return record, errors.New("its envelope is damaged; put a backup of the store back, or log in again")
+	}
+	for _, k := range s.keys {
+		if k.id != id {
+			continue
+		}
+		sealed, err := base64.RawURLEncoding.DecodeString(parts[2])
+		if err == nil && len(sealed) >= k.aead.NonceSize() {
+			n := k.aead.NonceSize()
+			b, err := k.aead.Open(nil, sealed[:n], sealed[n:], legible(parts[1], identity, outer))
+			if err == nil && json.Unmarshal(b, &record) == nil {
+				return record, nil
+			}
+		}
+		return record, fmt.Errorf("it does not open with its key %s: it was changed, or moved here from another store or "+
+			"record; put a backup of the store back, or log in again", id)
+	}
+	return record, errSealedWith(id)
+}
+
+// standInFor returns what stands for a token; empty for none.
+func standInFor(pepper []byte, token string) string { return standInName(pepper, digest(token)) }
+
+// standInOf returns the digest of what stands for the token of that digest. Without a pepper nothing
+// stands for it.
+func standInOf(pepper []byte, of string) string {
+	if pepper == nil {
+		return of
+	}
+	return digest(standInName(pepper, of))
+}
+
+// standInName returns what stands for the token of that digest: always the same for one pepper, so that
+// a store can tell whether two tokens are the same. It begins as the digest does, for rank; that many
+// bits tell nothing of a token.
+func standInName(pepper []byte, of string) string {
+	if of == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, pepper)
+	mac.Write([]byte(of))
+	return standIn + of[:min(len(of), rankDigits)] + "-" + hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// isDigest reports whether a mark about of is about a token, and not about a login.
+func isDigest(of string) bool { return len(of) == 32 && isHex(of) }
+
+func isHex(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil
+}
