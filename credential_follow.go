@@ -23,7 +23,8 @@ const (
 )
 
 // Follow returns a credential that follows another program's login and never changes it. kind is
-// "codex" (Codex CLI), "claude-code" (Claude Code), "hermes", "qwen" (Qwen Code) or "grok" (Grok
+// "codex" (Codex CLI: its login of ChatGPT, or a personal access token, whose account the file does
+// not tell: set AccountID), "claude-code" (Claude Code), "hermes", "qwen" (Qwen Code) or "grok" (Grok
 // CLI). path is the program's file. If it is empty, each process that uses the credential looks
 // where the program keeps the file by default. On macOS Claude Code keeps its login in the
 // keychain, where it cannot be followed. Hermes's file holds logins of several providers: the
@@ -156,20 +157,20 @@ func checkFollowed(provider string, l logins.Login) error {
 }
 
 // fill returns c with the tokens of the login that it follows, or without any if they cannot be
-// read now.
-func (f *follower) fill(c Credential) (Credential, error) {
+// read now. static says that the program does not renew them.
+func (f *follower) fill(c Credential) (filled Credential, static bool, err error) {
 	c = c.clone()
 	c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{}
 	l, err := f.login()
 	if err != nil {
-		return c, err
+		return c, false, err
 	}
 	read := Credential{AccessToken: l.AccessToken, Expiry: l.Expiry, AccountID: l.AccountID}
 	read.fillFromJWT()
 	read.dropUnfit() // the account of the token: the reader has looked at the values of the file
 	c.AccessToken, c.Expiry = read.AccessToken, read.Expiry
 	c.AccountID = cmp.Or(read.AccountID, c.AccountID)
-	return c, nil
+	return c, l.Static, nil
 }
 
 // activeProvider returns the provider that the program uses now, or nothing if the file does not

@@ -220,6 +220,11 @@ func TestFollowReadsEachProgramsFile(t *testing.T) {
 				`"account_id":"acc"},"last_refresh":"2026-01-01T00:00:00Z"}`,
 			want: reauth.Credential{Provider: "openai-codex", AccessToken: "at-1", AccountID: "acc"},
 		},
+		"codex, personal access token": {
+			kind: "codex",
+			file: `{"auth_mode":"personalAccessToken","OPENAI_API_KEY":null,"personal_access_token":"at-1"}`,
+			want: reauth.Credential{Provider: "openai-codex", AccessToken: "at-1"},
+		},
 		"claude": {
 			kind: "claude-code",
 			file: `{"claudeAiOauth":{"accessToken":"at-1","refreshToken":"rt-1","expiresAt":` + ms +
@@ -363,6 +368,7 @@ func TestFollowThatCannotBe(t *testing.T) {
 			"claude-code", file(`{"mcpOAuth":{"a":"secret-secret-secret"}}`),
 		),
 		"names no provider":              reauth.Follow("hermes", file(`{}`)),
+		"it holds an agent identity":     reauth.Follow("codex", file(`{"agent_identity":"secret-secret-secret"}`)),
 		"it holds no login of xai-oauth": reauth.Follow("grok", file(`{}`)),
 	} {
 		_, err := pool.Add(t.Context(), c)

@@ -139,6 +139,7 @@ func isPanic(err error) bool {
 type followedError struct {
 	follower *follower
 	err      error // why the program's file cannot be read; nil: it holds nothing newer
+	static   bool  // it holds a token that the program does not renew
 }
 
 // Error names the program and its file, and tells the user the way out.
@@ -146,9 +147,12 @@ func (e *followedError) Error() string {
 	if e.err != nil {
 		return "reauth: " + e.err.Error()
 	}
-	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; "+
-		"use that program, or log in there again",
-		e.follower.program.Name, e.follower.path)
+	wayOut := "use that program, or log in there again"
+	if e.static {
+		wayOut = "that program does not renew it, so put another one there"
+	}
+	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; %s",
+		e.follower.program.Name, e.follower.path, wayOut)
 }
 
 func (e *followedError) Unwrap() error { return ErrNotRefreshable }

@@ -312,7 +312,7 @@ func (m *member) withTokensOf(e Entry) Entry {
 	}
 	m.group.pool.view.followed.Store(true)
 	state := program.fileState()
-	e.Credential, _ = program.fill(e.Credential)
+	e.Credential, _, _ = program.fill(e.Credential)
 	m.readProgram(state, e.Credential)
 	return e
 }

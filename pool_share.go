@@ -390,9 +390,10 @@ func (m *member) rereadStore(ctx context.Context, f *flight) (*tokens, error) {
 // rereadProgram adopts what the followed program has written, and returns the tokens that m has
 // then. Nobody but the program can renew them.
 func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
-	other, err := m.adoptFromProgram(program)
+	other, static, err := m.adoptFromProgram(program)
 	if err != nil {
-		return nil, &followedError{program, newRedactedError(err, m.secrets(secretsOf(f.of.cred)...)...)}
+		redacted := newRedactedError(err, m.secrets(secretsOf(f.of.cred)...)...)
+		return nil, &followedError{follower: program, err: redacted}
 	}
 	if other {
 		f.tell = append(f.tell, Event{Type: Adopted})
@@ -400,23 +401,23 @@ func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 	if t := m.tokens.Load(); t.digest != f.of.digest {
 		return t, nil
 	}
-	return nil, &followedError{follower: program}
+	return nil, &followedError{follower: program, static: static}
 }
 
 // adoptFromProgram reads the program's file and adopts the access token in it. It reports whether
-// that is another than the one held.
-func (m *member) adoptFromProgram(program *follower) (other bool, err error) {
+// that is another than the one held, and whether the program does not renew it.
+func (m *member) adoptFromProgram(program *follower) (other, static bool, err error) {
 	state := program.fileState() // before reading: a later write shows at the next check
 	e := m.tokens.Load().entry()
-	c, err := program.fill(e.Credential)
+	c, static, err := program.fill(e.Credential)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if other = m.readProgram(state, c); other {
 		e.Credential, e.LastRefresh = c, time.Time{}
 		m.adopt(e)
 	}
-	return other, nil
+	return other, static, nil
 }
 
 // checkPrograms adopts what followed programs have written since their files were last read. An
@@ -433,7 +434,7 @@ func (p *Pool) checkPrograms(ctx context.Context) {
 		if state := program.fileState(); state == "" || !m.programChanged(state) {
 			continue
 		}
-		if other, err := m.adoptFromProgram(program); err == nil && other {
+		if other, _, err := m.adoptFromProgram(program); err == nil && other {
 			m.emit(ctx, Event{Type: Adopted})
 		}
 	}

@@ -191,6 +191,16 @@ func TestImportOfBadFiles(t *testing.T) {
 	}
 }
 
+// A personal access token of Codex is followed, and copied as the key that it is.
+func TestImportOfAPersonalAccessToken(t *testing.T) {
+	s := newShell(t)
+	s.write(`{"auth_mode":"personalAccessToken","personal_access_token":"at-`+marker+`"}`, ".codex", "auth.json")
+	assert.Contains(t, s.run("", "import", "codex").ok(), "follows  personal access token: as openai-codex/codex")
+	out := s.run("", "import", "codex", "--take-over").ok()
+	assert.Contains(t, out, "copied  personal access token: as openai-codex/key-")
+	assert.NotContains(t, out, "logged out", "a token that nobody refreshes is not spent here")
+}
+
 // With --take-over import copies a login over that of the same account only if it is newer.
 func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	s := newShell(t)

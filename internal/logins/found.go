@@ -20,6 +20,8 @@ type Login struct {
 	AccountID, ClientID       string
 	Priority                  int // lower is preferred
 	Metadata                  map[string]string
+
+	Static bool // the program does not renew it: a person puts another one there. Set by Found.Followed
 }
 
 // Skipped is an entry of a file that is of no use. Both texts may quote the file, but no secret.
@@ -41,6 +43,7 @@ type Found struct {
 func (f Found) Followed(provider string) (Login, error) {
 	for _, l := range f.Logins {
 		if l.Followed && l.Provider == provider {
+			l.Static = l.RefreshToken == "" && l.Expiry.IsZero()
 			l.RefreshToken = ""
 			return l, nil
 		}

@@ -63,8 +63,38 @@ func TestReaders(t *testing.T) {
 		},
 		"codex, all that it may hold": {
 			"codex", `{"OPENAI_API_KEY":"sk","tokens":{"access_token":"at","account_id":null},"agent_identity":{"a":1},"personal_access_token":"pat"}`,
-			[]login{{Provider: "openai-codex", Name: "ChatGPT login", Followed: true, AccessToken: "at"}, {Provider: "openai-api", Name: "API key", AccessToken: "sk"}},
-			[]string{"agent identity: reauth cannot use it", "personal access token: reauth cannot use it"},
+			[]login{
+				{Provider: "openai-codex", Name: "personal access token", Followed: true, AccessToken: "pat"},
+				{Provider: "openai-codex", Name: "ChatGPT login", AccessToken: "at"},
+				{Provider: "openai-api", Name: "API key", AccessToken: "sk"},
+			},
+			[]string{"agent identity: reauth cannot use it"},
+		},
+		"codex, personal access token": {
+			"codex", `{"auth_mode":"personalAccessToken","OPENAI_API_KEY":null,"personal_access_token":" at-1 "}`,
+			[]login{{Provider: "openai-codex", Name: "personal access token", Followed: true, AccessToken: "at-1"}},
+			nil,
+		},
+		"codex, personal access token in the place of a login": {
+			"codex", `{"tokens":{"access_token":"at-1","account_id":"acc"}}`,
+			[]login{{Provider: "openai-codex", Name: "personal access token", Followed: true, AccessToken: "at-1", AccountID: "acc"}},
+			nil,
+		},
+		"codex, a login beside a personal access token": {
+			"codex", `{"auth_mode":"chatgpt","tokens":{"access_token":"at","refresh_token":"rt"},"personal_access_token":"at-1"}`,
+			[]login{
+				{Provider: "openai-codex", Name: "ChatGPT login", Followed: true, AccessToken: "at", RefreshToken: "rt"},
+				{Provider: "openai-codex", Name: "personal access token", AccessToken: "at-1"},
+			},
+			nil,
+		},
+		"codex, digest in place of a personal access token": {
+			"codex", `{"auth_mode":"personalAccessToken","personal_access_token":` + digest + `}`, nil, []string{"personal access token: it is no token"},
+		},
+		"codex, key of Amazon Bedrock": {
+			"codex", `{"auth_mode":"bedrockApiKey","bedrock_api_key":{"api_key":"x","region":"us-east-1"}}`,
+			nil,
+			[]string{`Amazon Bedrock key: it is no login of ChatGPT; add it as a credential of "bedrock"`},
 		},
 		"codex, key only":   {"codex", `{"OPENAI_API_KEY":"sk","tokens":null}`, []login{{Provider: "openai-api", Name: "API key", AccessToken: "sk"}}, nil},
 		"codex, logged out": {"codex", `{}`, nil, nil},
@@ -204,6 +234,8 @@ func TestFollowed(t *testing.T) {
 		"codex":                  {"codex", `{"OPENAI_API_KEY":"sk","tokens":{"access_token":"at","refresh_token":"rt"}}`, "openai-codex", "at", ""},
 		"codex, key only":        {"codex", `{"OPENAI_API_KEY":"secret-1"}`, "openai-codex", "", `it holds an API key and no login; add the key as a credential of "openai"`},
 		"codex, logged out":      {"codex", `{}`, "openai-codex", "", "it holds no login of openai-codex; log in there first"},
+		"codex, agent identity":  {"codex", `{"auth_mode":"agentIdentity","agent_identity":"secret-1"}`, "openai-codex", "", "it holds an agent identity, which signs each request, and reauth cannot do that; log in there with ChatGPT, or with a personal access token"},
+		"codex, bedrock":         {"codex", `{"auth_mode":"bedrockApiKey","bedrock_api_key":{"api_key":"secret-1"}}`, "openai-codex", "", `it holds a key of Amazon Bedrock and no login; add the key as a credential of "bedrock"`},
 		"hermes":                 {"hermes", `{"credential_pool":{"nous":[{"access_token":"at","refresh_token":"rt"}]}}`, "nous", "at", ""},
 		"hermes, another's":      {"hermes", `{"credential_pool":{"nous":[{` + dead + `}]}}`, "xai-oauth", "", "it holds no login of xai-oauth; log in there first"},
 		"hermes, dead":           {"hermes", `{"credential_pool":{"xai":[{` + dead + `}]}}`, "xai-oauth", "", "Hermes found its login of xai-oauth dead; log in there again"},
@@ -222,6 +254,19 @@ func TestFollowed(t *testing.T) {
 			assert.Equal(t, c.token, l.AccessToken)
 			assert.Empty(t, l.RefreshToken)
 		})
+	}
+}
+
+// What no program renews is told from what it renews.
+func TestStatic(t *testing.T) {
+	for file, want := range map[string]bool{
+		`{"personal_access_token":"at-1"}`: true, `{"tokens":{"access_token":"a","refresh_token":"r"}}`: false,
+	} {
+		found, err := read(t, "codex", file)
+		require.NoError(t, err)
+		l, err := found.Followed("openai-codex")
+		require.NoError(t, err)
+		assert.Equal(t, want, l.Static, file)
 	}
 }
 

@@ -8,40 +8,6 @@ import (
 
 // The readers of the files that hold one login each.
 
-func readCodex(content []byte, _ Canonical) (found Found, err error) {
-	var file struct {
-		APIKey        string          `json:"OPENAI_API_KEY"`
-		AgentIdentity json.RawMessage `json:"agent_identity"`
-		PersonalToken string          `json:"personal_access_token"`
-		Tokens        struct {
-			AccessToken  string `json:"access_token"`
-			RefreshToken string `json:"refresh_token"`
-			AccountID    string `json:"account_id"`
-		} `json:"tokens"`
-	}
-	if err := decode(content, &file); err != nil {
-		return found, err
-	}
-	if access := token(file.Tokens.AccessToken); access != "" {
-		found.addFollowed(Login{
-			Provider: "openai-codex", Name: "ChatGPT login",
-			AccessToken: access, RefreshToken: token(file.Tokens.RefreshToken),
-			AccountID: sendable(file.Tokens.AccountID),
-		})
-	}
-	if key := token(file.APIKey); key != "" {
-		found.add(Login{Provider: "openai-api", Name: "API key", AccessToken: key})
-		found.advise("openai-codex", `it holds an API key and no login; add the key as a credential of "openai"`)
-	}
-	if len(file.AgentIdentity) > 0 && string(file.AgentIdentity) != "null" {
-		found.skip("agent identity", "reauth cannot use it")
-	}
-	if file.PersonalToken != "" {
-		found.skip("personal access token", "reauth cannot use it")
-	}
-	return found, nil
-}
-
 func readClaude(content []byte, _ Canonical) (found Found, err error) {
 	var file struct {
 		OAuth struct {
