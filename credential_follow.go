@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,12 +22,23 @@ const (
 )
 
 // Follow returns a credential that follows another program's login and never changes it. kind is
-// "codex" (Codex CLI: its login of ChatGPT, or a personal access token, whose account the file does
-// not tell: set AccountID), "claude-code" (Claude Code), "hermes", "qwen" (Qwen Code) or "grok" (Grok
-// CLI). path is the program's file. If it is empty, each process that uses the credential looks
-// where the program keeps the file by default. On macOS Claude Code keeps its login in the
-// keychain, where it cannot be followed. Hermes's file holds logins of several providers: the
-// credential is that of its active provider, unless Provider is set before Pool.Add.
+//
+//	ant          Anthropic's CLI and SDKs: a profile, by default the active one
+//	claude-code  Claude Code. On macOS it keeps its login in the keychain, where it cannot be followed
+//	codex        Codex CLI: its login of ChatGPT, or a personal access token
+//	grok         Grok CLI
+//	hermes       Hermes: a login of each of several providers
+//	kimi         Kimi Code CLI, of mainland China or global
+//	opencode     OpenCode, version 1: a login or an API key of each of several providers
+//	qwen         Qwen Code
+//
+// path is the program's file, or the folder that the file is in. If it is empty, each process that
+// uses the credential looks where the program keeps it by default. A file of several providers'
+// logins gives that of its active provider, as Hermes's file names it, or of the only one there;
+// set Provider before Pool.Add for another. Where the program's login is good at one of the
+// provider's hosts only, as Kimi Code's is, Add sets Hosts to that host; Hosts that are set before
+// choose among the file's logins. Set AccountID where the provider wants one that the file does not
+// tell: the account of a Codex personal access token.
 //
 // The pool reads the access token from the file and adopts what the program writes there. It never
 // refreshes the login and never writes the file. A Store keeps the credential without tokens. When
@@ -72,7 +82,8 @@ func everyProvider(name string) (string, bool) { return vendors.Canonical(name),
 type follower struct {
 	program    logins.Program
 	kind, path string
-	provider   string // of the login in the file
+	provider   string   // of the login in the file
+	hosts      []string // that the credential is bound to; none: it is not, or it is of another provider than the login
 }
 
 // same reports whether both follow the same file of the same program. Either may be nil.
@@ -91,26 +102,27 @@ func followerOf(c Credential) *follower {
 	if !known {
 		return nil
 	}
-	path := c.Metadata[followPathKey]
-	if path == "" {
-		path = program.Path("")
-	}
+	path := program.Path(c.Metadata[followPathKey])
 	// A program with one login is followed for any provider, such as a proxy that takes its tokens.
-	return &follower{program: program, kind: kind, path: path, provider: cmp.Or(program.Provider, c.Provider)}
+	f := &follower{program: program, kind: kind, path: path, provider: cmp.Or(program.Provider, c.Provider)}
+	if c.Provider == f.provider {
+		f.hosts = c.Hosts
+	}
+	return f
 }
 
-// checkFollower returns an error if the login that a credential follows cannot be read.
-func checkFollower(c Credential) error {
-	kind, follows := c.Metadata[followKey]
-	if !follows {
-		return nil
-	}
+// followed returns c bound to the hosts that take the login which it follows, or an error if that
+// cannot be read.
+func (c Credential) followed() (Credential, error) {
 	f := followerOf(c)
 	if f == nil {
-		return unknownProgram(kind)
+		return c, unknownProgram(c.Metadata[followKey])
 	}
-	_, err := f.login()
-	return err
+	l, err := f.login()
+	if err == nil && len(c.Hosts) == 0 && c.Provider == f.provider {
+		c.Hosts = slices.Clone(l.Hosts)
+	}
+	return c, err
 }
 
 // unknownProgram says that nobody knows the program of that kind.
@@ -132,11 +144,11 @@ func followedKinds() []string {
 func (f *follower) login() (logins.Login, error) {
 	found, err := f.program.Read(f.path, everyProvider)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w; log in there first", err)
+		err = fmt.Errorf("%w; %s", err, f.program.WayOut(f.path))
 	}
 	var l logins.Login
 	if err == nil {
-		l, err = found.Followed(f.provider)
+		l, err = found.Followed(f.provider, f.hosts)
 	}
 	if err == nil {
 		err = checkFollowed(f.provider, l)
@@ -162,6 +174,10 @@ func (f *follower) fill(c Credential) (filled Credential, static bool, err error
 	c = c.clone()
 	c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{}
 	l, err := f.login()
+	if err == nil && len(l.Hosts) > 0 && len(c.Hosts) == 0 && c.Provider == f.provider {
+		err = fmt.Errorf("follow %s (%s): its login is good at %s only; add the credential again, which binds it to that",
+			f.program.Name, f.path, strings.Join(l.Hosts, ", "))
+	}
 	if err != nil {
 		return c, false, err
 	}
@@ -183,11 +199,5 @@ func (f *follower) activeProvider() string {
 	return found.Active
 }
 
-// fileState tells two versions of the file apart. It is empty if there is no file.
-func (f *follower) fileState() string {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprint(info.ModTime().UnixNano(), info.Size())
-}
+// state tells two versions of what the program keeps apart.
+func (f *follower) state() logins.State { return f.program.State(f.path) }

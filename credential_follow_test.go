@@ -225,6 +225,24 @@ func TestFollowReadsEachProgramsFile(t *testing.T) {
 			file: `{"auth_mode":"personalAccessToken","OPENAI_API_KEY":null,"personal_access_token":"at-1"}`,
 			want: reauth.Credential{Provider: "openai-codex", AccessToken: "at-1"},
 		},
+		"opencode, the only one": {
+			kind: "opencode",
+			file: `{"anthropic":{"type":"oauth","access":"at-1","refresh":"rt-1","expires":` + ms + `}}`,
+			want: reauth.Credential{Provider: "anthropic", AccessToken: "at-1", Expiry: exp},
+		},
+		"opencode, ChatGPT": {
+			kind: "opencode",
+			file: `{"anthropic":{"type":"api","key":"k"},"openai":{"type":"oauth","access":"at-1","refresh":"rt-1",` +
+				`"expires":` + ms + `,"accountId":"acc"}}`,
+			provider: "codex",
+			want:     reauth.Credential{Provider: "openai-codex", AccessToken: "at-1", Expiry: exp, AccountID: "acc"},
+		},
+		"opencode, a key": {
+			kind:     "opencode",
+			file:     `{"anthropic":{"type":"api","key":"at-1"},"openai":{"type":"api","key":"k"}}`,
+			provider: "claude",
+			want:     reauth.Credential{Provider: "anthropic", AccessToken: "at-1"},
+		},
 		"claude": {
 			kind: "claude-code",
 			file: `{"claudeAiOauth":{"accessToken":"at-1","refreshToken":"rt-1","expiresAt":` + ms +
@@ -356,7 +374,7 @@ func TestFollowThatCannotBe(t *testing.T) {
 	pool := reauth.NewPool()
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	for want, c := range map[string]reauth.Credential{
-		`there is no program "cursor" to follow; known are claude-code, codex, grok, hermes, qwen`: {
+		`there is no program "cursor" to follow; known are ant, claude-code, codex, grok, hermes, kimi, opencode, qwen`: {
 			Provider: "openai", Metadata: reauth.Follow("cursor", "").Metadata,
 		},
 		"follow Codex CLI (" + missing + "): no such file or directory; log in there": reauth.Follow("codex", missing),

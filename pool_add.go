@@ -213,7 +213,8 @@ func (c Credential) normalized(hasSource bool) (Credential, error) {
 	}
 	if follows {
 		c.AccessToken, c.RefreshToken, c.Expiry = "", "", time.Time{} // only the program's file has them
-		if err := checkFollower(c); err != nil {
+		var err error
+		if c, err = c.followed(); err != nil {
 			return c, err
 		}
 	}

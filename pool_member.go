@@ -3,6 +3,8 @@ package reauth
 import (
 	"slices"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/logins"
 )
 
 // A member's transitions under its lock. Only join and launch, in pool_renew.go, take it elsewhere.
@@ -311,28 +313,36 @@ func (m *member) withTokensOf(e Entry) Entry {
 		return e
 	}
 	m.group.pool.view.followed.Store(true)
-	state := program.fileState()
+	state := program.state()
 	e.Credential, _, _ = program.fill(e.Credential)
-	m.readProgram(state, e.Credential)
+	m.sawProgram(state)
 	return e
 }
 
-// readProgram notes the state of the followed program's file, and reports whether c, which was read
-// from it, has another access token than the one held.
-func (m *member) readProgram(state string, c Credential) (other bool) {
+// sawProgram notes the state of the followed program's file.
+func (m *member) sawProgram(state logins.State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.remember().programSeen = state
+}
+
+// hasOther reports whether c, which was read from the followed program's file, has another access
+// token than the one held.
+func (m *member) hasOther(c Credential) bool {
 	t := m.tokens.Load()
 	return t != nil && t.digest != digest(c.AccessToken)
 }
 
-// programChanged reports whether the followed program's file is in another state than when it was
-// last read.
-func (m *member) programChanged(state string) bool {
+// programChanged reports whether it is worth while to read the followed program's file again, which
+// is in the given state.
+func (m *member) programChanged(state logins.State) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.history == nil || m.history.programSeen != state
+	var seen logins.State
+	if m.history != nil {
+		seen = m.history.programSeen
+	}
+	return state.Changed(seen)
 }
 
 // status is the credential's line in Pool.Status. Times go without the monotonic clock: people and

@@ -407,13 +407,14 @@ func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 // adoptFromProgram reads the program's file and adopts the access token in it. It reports whether
 // that is another than the one held, and whether the program does not renew it.
 func (m *member) adoptFromProgram(program *follower) (other, static bool, err error) {
-	state := program.fileState() // before reading: a later write shows at the next check
+	state := program.state() // before reading: a later write shows at the next check
 	e := m.tokens.Load().entry()
 	c, static, err := program.fill(e.Credential)
 	if err != nil {
 		return false, false, err
 	}
-	if other = m.readProgram(state, c); other {
+	m.sawProgram(state)
+	if other = m.hasOther(c); other {
 		e.Credential, e.LastRefresh = c, time.Time{}
 		m.adopt(e)
 	}
@@ -428,10 +429,7 @@ func (p *Pool) checkPrograms(ctx context.Context) {
 	}
 	for _, m := range p.members() {
 		program := m.place.Load().follow
-		if program == nil {
-			continue
-		}
-		if state := program.fileState(); state == "" || !m.programChanged(state) {
+		if program == nil || !m.programChanged(program.state()) {
 			continue
 		}
 		if other, _, err := m.adoptFromProgram(program); err == nil && other {

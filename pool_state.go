@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/logins"
 	"github.com/reauth-go/reauth/internal/objects"
 	"github.com/reauth-go/reauth/internal/sse"
 )
@@ -212,8 +213,8 @@ type source struct {
 
 // history is what a pool remembers of tokens that were replaced.
 type history struct {
-	past        []string // digests of the last few access tokens
-	programSeen string   // state of the followed program's file when it was last read
+	past        []string     // digests of the last few access tokens
+	programSeen logins.State // of the followed program's file when it was last read
 }
 
 // markQueue is the marks of a member that are to be written to the store.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/reauth-go/reauth"
@@ -15,7 +16,7 @@ import (
 // importCmd imports the logins of another program. It follows them, or copies them with
 // --take-over.
 type importCmd struct {
-	Program  string `arg:"" enum:"hermes,codex,claude-code,qwen,grok" help:"The program: ${enum}."`
+	Program  string `arg:"" enum:"${programs}" help:"The program: ${enum}."`
 	Path     string `arg:"" optional:"" help:"Its file, or the folder that is in; by default where the program keeps it."`
 	TakeOver bool   `help:"Copy the tokens and refresh them here. The other program will be logged out at the next refresh."`
 }
@@ -25,9 +26,12 @@ func (*importCmd) Help() string {
 	return `By default the login is followed: the access token is read from the program's file, again when it is refused or has changed, and nothing
 is refreshed or written there. It works while the program keeps its login fresh. A newer login in the store is never overwritten.
 
+A profile of Anthropic's CLI (ant) is only followed. OpenCode 2 keeps its logins in a database, which is not read.
+
 Examples:
 
     reauth import codex
+    reauth import ant ~/.config/anthropic/configs/work.json
     reauth import hermes ~/.hermes/profiles/work/auth.json
     reauth import grok --take-over
 `
@@ -86,17 +90,26 @@ func (c *importCmd) importer(a *app, program logins.Program, path string) (*impo
 	return im, err
 }
 
-// cannotRead returns the error for a program's file that cannot be read, with a hint if the file
+// cannotRead returns the error for a program's file that cannot be read, with the way out if the file
 // does not exist.
 func cannotRead(program logins.Program, path string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reauth: import: %s (%s): %w", path, program.Name, err)
 	}
-	hint := "log in there first, or name the file"
+	hint := program.WayOut(path) + ", or name the file"
 	if program.Kind == "claude-code" && runtime.GOOS == "darwin" {
 		hint = "on macOS it keeps the login in the keychain, where it cannot be followed; log in with: reauth login anthropic"
 	}
 	return loginf("import: %s keeps no login in %s; %s", program.Name, path, hint)
+}
+
+// programKinds lists the programs for the command line.
+func programKinds() string {
+	var kinds []string
+	for _, p := range logins.Programs() {
+		kinds = append(kinds, p.Kind)
+	}
+	return strings.Join(kinds, ",")
 }
 
 // knownProvider returns the canonical name of a provider, and whether the library's table has it. A
@@ -125,12 +138,17 @@ type importer struct {
 	taken   bool   // a refresh token was copied: the program will be logged out
 }
 
-// put follows a login, or copies it.
+// put follows a login, or copies it. One that no request could use hides no other.
 func (im *importer) put(l logins.Login) error {
-	if im.copies {
-		return im.takeOver(l)
+	own, status, err := im.prepared(l)
+	switch {
+	case err != nil:
+		im.say("skipped", l, strings.TrimPrefix(err.Error(), "reauth: "))
+		return nil
+	case im.copies:
+		return im.takeOver(l, own, status)
 	}
-	return im.follow(l)
+	return im.follow(l, own)
 }
 
 // follower returns the credential that follows a login.
@@ -140,9 +158,9 @@ func (im *importer) follower(l logins.Login) reauth.Credential {
 	return c
 }
 
-// follow adds the credential that follows a login. A login of the same account that the store
-// refreshes itself stays: its tokens may be newer than the program's.
-func (im *importer) follow(l logins.Login) error {
+// follow adds the credential that follows a login, which would be own if it was copied. A login of the
+// same account that the store refreshes itself stays: its tokens may be newer than the program's.
+func (im *importer) follow(l logins.Login, own reauth.Credential) error {
 	switch {
 	case l.Followed:
 	case l.RefreshToken == "":
@@ -151,10 +169,6 @@ func (im *importer) follow(l logins.Login) error {
 	default:
 		im.say("skipped", l, "only the first login of a provider is followed; --take-over copies the others")
 		return nil
-	}
-	own, _, err := im.prepared(l)
-	if err != nil {
-		return err
 	}
 	c := im.follower(l)
 	before := im.pool.Status()
@@ -173,12 +187,12 @@ func (im *importer) follow(l logins.Login) error {
 	return nil
 }
 
-// takeOver copies a login, unless the store has a newer one, and removes the credential that
-// followed it.
-func (im *importer) takeOver(l logins.Login) error {
-	c, status, err := im.prepared(l)
-	if err != nil {
-		return err
+// takeOver copies a login as the credential c, unless the store has a newer one, and removes the
+// credential that followed it.
+func (im *importer) takeOver(l logins.Login, c reauth.Credential, status reauth.CredentialStatus) error {
+	if l.FollowOnly {
+		im.say("skipped", l, "only "+im.program.Name+" can refresh it; without --take-over it is followed")
+		return nil
 	}
 	before := im.pool.Status()
 	old, had := find(before, c.Provider, c.ID)
@@ -237,7 +251,7 @@ func (im *importer) prepared(l logins.Login) (reauth.Credential, reauth.Credenti
 func asCredential(l logins.Login) reauth.Credential {
 	return reauth.Credential{
 		Provider: l.Provider, AccessToken: l.AccessToken, RefreshToken: l.RefreshToken, Expiry: l.Expiry,
-		AccountID: l.AccountID, ClientID: l.ClientID, Priority: l.Priority, Metadata: l.Metadata,
+		AccountID: l.AccountID, ClientID: l.ClientID, Hosts: l.Hosts, Priority: l.Priority, Metadata: l.Metadata,
 	}
 }
 

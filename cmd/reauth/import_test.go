@@ -70,23 +70,75 @@ func programFiles() map[string]string {
 			"custom:litellm":[{"access_token":"%[1]s"}],
 			"groq":[{"source":"manual","auth_type":"api_key","access_token":"gsk-%[1]s"}],"zai":"broken"}}`,
 			marker, jwt("user-a", soon), iso, jwt("user-b", soon)),
+		"ant": fmt.Sprintf(`{"version":"1.0","authentication":{"type":"user_oauth","client_id":"c"},
+			"organization_id":"org-%s"}`, marker),
+		"kimi": fmt.Sprintf(`{"access_token":%[2]q,"refresh_token":"rt-%[1]s","expires_at":%[3]d.5,
+			"scope":"kimi-code","token_type":"Bearer","expires_in":900}`,
+			marker, jwt("user-k", soon), ms/1000),
+		"opencode": fmt.Sprintf(`{"anthropic":{"type":"oauth","access":"sk-ant-oat01-%[1]s","refresh":"sk-ant-ort01-%[1]s","expires":%[2]d},
+			"openai":{"type":"oauth","access":%[3]q,"refresh":"rt-%[1]s","expires":%[2]d,"accountId":"acct-7"},
+			"openrouter":{"type":"api","key":"sk-or-v1-%[1]s"},"zai-coding-plan":{"type":"api","key":"z-%[1]s"},
+			"zhipuai":{"type":"api","key":"p-%[1]s"},"github-copilot":{"type":"oauth","access":"gho_%[1]s","refresh":"gho_%[1]s","expires":0},
+			"github-copilot-enterprise":{"type":"oauth","access":"gho_e%[1]s","refresh":"gho_e%[1]s","expires":0,"enterpriseUrl":"acme.ghe.com"},
+			"azure":{"type":"api","key":"az-%[1]s"},"nous":{"type":"oauth","access":"na-%[1]s","refresh":"nr-%[1]s","expires":%[2]d},
+			"https://corp.example":{"type":"wellknown","key":"TOKEN","token":"%[1]s"},"my-gateway":{"type":"api","key":"%[1]s"}}`,
+			marker, ms, jwt("user-7", soon)),
 	}
 }
 
-// place holds the default path of each program's file below the user's home.
-var place = map[string][]string{
-	"codex":       {".codex", "auth.json"},
-	"claude-code": {".claude", ".credentials.json"},
-	"qwen":        {".qwen", "oauth_creds.json"},
-	"grok":        {".grok", "auth.json"},
-	"hermes":      {".hermes", "auth.json"},
+// besides returns the further file of each program that has one, by its path from the folder that
+// place begins with.
+func besides(kind string) (path, content string) {
+	if kind != "ant" {
+		return "", ""
+	}
+	return "credentials/default.json", fmt.Sprintf(`{"version":"1.0","type":"oauth_token",
+		"access_token":"sk-ant-oat01-%[1]s","refresh_token":"sk-ant-ort01-%[1]s","expires_at":%[2]d}`,
+		marker, time.Now().Add(soon).Unix())
+}
+
+// writeProgram writes the files of a program below a folder, as that program has them there. It
+// returns the path of the main one.
+func (s *shell) writeProgram(kind, folder string) string {
+	s.t.Helper()
+	if path, content := besides(kind); path != "" {
+		s.write(content, folder, path)
+	}
+	return s.write(programFiles()[kind], folder, inside[kind])
+}
+
+// place holds the default path of each program's folder below the user's home.
+var place = map[string]string{
+	"codex":       ".codex",
+	"claude-code": ".claude",
+	"qwen":        ".qwen",
+	"grok":        ".grok",
+	"hermes":      ".hermes",
+	"ant":         "config/anthropic",
+	"kimi":        ".kimi-code",
+	"opencode":    ".local/share",
+}
+
+// inside holds the path of each program's file in that folder.
+var inside = map[string]string{
+	"codex":       "auth.json",
+	"claude-code": ".credentials.json",
+	"qwen":        "oauth_creds.json",
+	"grok":        "auth.json",
+	"hermes":      "auth.json",
+	"ant":         "configs/default.json",
+	"kimi":        "credentials/kimi-code.json",
+	"opencode":    "opencode/auth.json",
 }
 
 func TestImport(t *testing.T) {
-	for kind, content := range programFiles() {
+	for _, p := range logins.Programs() {
+		kind := p.Kind
 		s := newShell(t)
 		nothing := s.transcript([]string{"import", kind})
-		file := s.write(content, place[kind]...)
+		file := s.writeProgram(kind, place[kind])
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
 		follow := s.transcript([]string{"import", kind}, []string{"import", kind}, []string{"status"})
 		over := s.transcript([]string{"import", kind, "--take-over"},
 			[]string{"import", kind, "--take-over"},
@@ -94,7 +146,7 @@ func TestImport(t *testing.T) {
 		s.golden("import-"+kind, nothing+"\n"+follow+"\n"+over)
 		after, err := os.ReadFile(file)
 		require.NoError(t, err)
-		assert.Equal(t, content, string(after), "%s: the other program's file is never written", kind)
+		assert.Equal(t, content, after, "%s: the other program's file is never written", kind)
 	}
 }
 
@@ -103,9 +155,12 @@ func TestImport(t *testing.T) {
 func TestImportFromElsewhere(t *testing.T) {
 	for _, p := range logins.Programs() {
 		s := newShell(t)
-		content := programFiles()[p.Kind]
-		file := s.write(content, "elsewhere", place[p.Kind][1])
-		s.run("", "import", p.Kind, file).ok()
+		file := s.writeProgram(p.Kind, "elsewhere")
+		named := file
+		if p.Kind == "kimi" {
+			named = filepath.Dir(file) // whose further files have the logins of other regions
+		}
+		s.run("", "import", p.Kind, named).ok()
 		assert.Contains(t, s.run("", "import", p.Kind, filepath.Dir(file)).ok(), "nothing new")
 		s.setenv(map[string]string{
 			"hermes":      "HERMES_HOME",
@@ -113,7 +168,10 @@ func TestImportFromElsewhere(t *testing.T) {
 			"claude-code": "CLAUDE_CONFIG_DIR",
 			"qwen":        "QWEN_HOME",
 			"grok":        "GROK_HOME",
-		}[p.Kind], filepath.Dir(file))
+			"ant":         "ANTHROPIC_CONFIG_DIR",
+			"kimi":        "KIMI_CODE_HOME",
+			"opencode":    "XDG_DATA_HOME",
+		}[p.Kind], filepath.Join(s.home, "elsewhere"))
 		assert.Contains(t, s.run("", "import", p.Kind).ok(), "follows")
 		assert.Contains(t, s.run("", "status").ok(), "follows "+p.Kind)
 	}
@@ -123,7 +181,7 @@ func TestImportFromElsewhere(t *testing.T) {
 func TestProgramsAreThoseThatTheLibraryFollows(t *testing.T) {
 	for _, p := range logins.Programs() {
 		s := newShell(t)
-		file := s.write(programFiles()[p.Kind], place[p.Kind]...)
+		file := s.writeProgram(p.Kind, place[p.Kind])
 		found, err := p.Read(file, knownProvider)
 		require.NoError(t, err)
 		require.NotEmpty(t, found.Logins)
@@ -153,7 +211,7 @@ func TestImportOfAHostileFile(t *testing.T) {
 	s.write(fmt.Sprintf(`{"credential_pool":{"xai":[{"label":"one\u001b[2J","access_token":"at-1-%[1]s"}],
 		"xai-oauth":[{"label":"two","access_token":"at-2-%[1]s","refresh_token":"rt-2-%[1]s"}],
 		"openrouter":[{"source":"env:\u001b[2JKEY","access_token":"sha256:0123456789abcdef"}]}}`, marker),
-		place["hermes"]...)
+		place["hermes"], inside["hermes"])
 	out := s.run("", "import", "hermes").ok()
 	assert.Contains(t, out, "follows  xai, one[2J: as xai-oauth/hermes")
 	assert.Contains(t, out, "skipped  xai-oauth, two: only the first login of a provider is followed")
@@ -171,23 +229,47 @@ func orUnknown(t, other time.Time) time.Time {
 
 // import names a file that it cannot use, and creates no store.
 func TestImportOfBadFiles(t *testing.T) {
-	for kind, where := range place {
+	for kind, folder := range place {
 		for content, code := range map[string]int{
 			"":                           exitFailed,
 			`{"access_token":"` + marker: exitFailed,
 			`[1,2]`:                      exitFailed,
 			`{}`:                         exitLogin,
 		} {
-			if kind == "hermes" && content == "{}" {
-				// A file of Hermes always has a pool or providers.
+			if content == "{}" && (kind == "hermes" || kind == "ant") {
+				// A file of Hermes always has a pool or providers, and one of ant a way to authenticate.
 				code = exitFailed
 			}
 			s := newShell(t)
-			file := s.write(content, where...)
+			file := s.write(content, folder, inside[kind])
+			if kind == "kimi" {
+				file = filepath.Dir(file)
+			}
 			text := s.run("", "import", kind).fails(code)
 			assert.Contains(t, text, file, "%s %q", kind, content)
 			assert.NoFileExists(t, s.store())
 		}
+	}
+}
+
+// A database in the place of the file is OpenCode 2's, which has no file.
+func TestImportOfOpenCode2(t *testing.T) {
+	s := newShell(t)
+	s.write("SQLite format 3", place["opencode"], "opencode", "opencode.db")
+	text := s.run("", "import", "opencode").fails(exitLogin)
+	assert.Contains(t, text, "OpenCode 2 keeps its logins in its database, which reauth does not read; log in with reauth instead")
+}
+
+// A login that no request could use is skipped, with the reason. The others are followed.
+func TestImportPassesOverALoginOfNoUse(t *testing.T) {
+	s := newShell(t)
+	s.write(`{"github-copilot":{"type":"oauth","access":"gho_`+marker+`","refresh":"gho_`+marker+`","expires":0,"enterpriseUrl":"github.example"},
+		"openrouter":{"type":"api","key":"sk-or-`+marker+`"}}`, place["opencode"], inside["opencode"])
+	for _, args := range [][]string{{"import", "opencode"}, {"import", "opencode", "--take-over"}} {
+		out := s.run("", args...).ok()
+		assert.Contains(t, out, "skipped  github-copilot: add credential copilot/")
+		assert.Contains(t, out, "none of its Hosts (copilot-api.github.example) is one of copilot")
+		assert.Contains(t, out, "openrouter: as openrouter/")
 	}
 }
 
@@ -291,7 +373,7 @@ func TestFollowedLoginsAreProbedAndLeftAlone(t *testing.T) {
 // copy tokens that Qwen Code may have spent. It returns an error instead of waiting.
 func TestTakeOverWaitsForNobody(t *testing.T) {
 	s := newShell(t)
-	s.write(programFiles()["qwen"], place["qwen"]...)
+	s.writeProgram("qwen", place["qwen"])
 	lock := s.write("", ".qwen", "oauth_creds.lock")
 	assert.Contains(t, s.run("", "import", "qwen", "--take-over").fails(exitFailed), "is refreshing its login just now")
 	s.run("", "import", "qwen").ok()

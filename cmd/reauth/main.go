@@ -72,7 +72,7 @@ func newParser(cli *commands, stdout, stderr io.Writer, exit func(int)) *kong.Ko
 	parser, err := kong.New(cli,
 		kong.Name("reauth"),
 		kong.Description(description),
-		kong.Vars{"store": storeInWords},
+		kong.Vars{"store": storeInWords, "programs": programKinds()},
 		kong.Writers(stdout, stderr),
 		kong.Exit(exit),
 		kong.Help(printHelp),

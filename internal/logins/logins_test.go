@@ -20,8 +20,16 @@ func canonical(name string) (string, bool) {
 	switch name {
 	case "xai", "xai-oauth":
 		return "xai-oauth", true
-	case "nous", "openrouter", "qwen-oauth":
+	case "nous", "openrouter", "qwen-oauth", "zai", "novita", "openai-codex", "azure-foundry", "copilot", "kimi-coding":
 		return name, true
+	case "openai":
+		return "openai-api", true
+	case "azure":
+		return "azure-foundry", true
+	case "github-copilot":
+		return "copilot", true
+	case "qwen":
+		return "qwen-oauth", true
 	}
 	return name, false
 }
@@ -45,6 +53,8 @@ var (
 	end = time.Date(2031, 2, 3, 4, 5, 6, 0, time.UTC)
 	iso = end.Format(time.RFC3339)
 	ms  = fmt.Sprint(end.UnixMilli())
+
+	seconds = fmt.Sprint(end.Unix())
 )
 
 // The rows name the whole of what a reader finds. A followed login stands first in Logins.
@@ -120,6 +130,48 @@ func TestReaders(t *testing.T) {
 			nil,
 		},
 		"qwen, no token": {"qwen", `{"refresh_token":"rt"}`, nil, nil},
+		"opencode, logins and keys": {
+			"opencode", `{"xai":{"type":"oauth","access":"at","refresh":"rt","expires":` + ms + `},"openai":{"type":"oauth","access":"at2","refresh":"rt2","expires":` + ms + `,"accountId":"acc"},
+				"openrouter":{"type":"api","key":"sk-1"},"zai-coding-plan":{"type":"api","key":"zk"},"zhipuai":{"type":"api","key":"zp"},"novita-ai":{"type":"api","key":"nk"}}`,
+			[]login{
+				{Provider: "novita", Name: "novita-ai", Followed: true, AccessToken: "nk"},
+				{Provider: "openai-codex", Name: "openai", Followed: true, AccessToken: "at2", RefreshToken: "rt2", Expiry: end, AccountID: "acc"},
+				{Provider: "openrouter", Name: "openrouter", Followed: true, AccessToken: "sk-1"},
+				{Provider: "xai-oauth", Name: "xai", Followed: true, AccessToken: "at", RefreshToken: "rt", Expiry: end},
+				{Provider: "zai", Name: "zai-coding-plan", Followed: true, AccessToken: "zk", Hosts: []string{"api.z.ai"}},
+				{Provider: "zai", Name: "zhipuai", AccessToken: "zp", Hosts: []string{"open.bigmodel.cn"}},
+			},
+			nil,
+		},
+		"opencode, a key of OpenAI": {"opencode", `{"openai":{"type":"api","key":"sk"}}`, []login{{Provider: "openai-api", Name: "openai", Followed: true, AccessToken: "sk"}}, nil},
+		"opencode, GitHub": {
+			"opencode", `{"github-copilot":{"type":"oauth","access":"gho_1","refresh":"gho_1","expires":0},"github-copilot-enterprise":{"type":"oauth","access":"gho_2","refresh":"gho_2","expires":0,"enterpriseUrl":"https://acme.ghe.com/"}}`,
+			[]login{
+				{Provider: "copilot", Name: "github-copilot", Followed: true, AccessToken: "gho_1"},
+				{Provider: "copilot", Name: "github-copilot-enterprise", AccessToken: "gho_2", Hosts: []string{"copilot-api.acme.ghe.com"}},
+			},
+			nil,
+		},
+		"opencode, a client of its own": {
+			"opencode", `{"nous":{"type":"oauth","access":"at","refresh":"rt"}}`,
+			[]login{{Provider: "nous", Name: "nous", Followed: true, AccessToken: "at", RefreshToken: "rt", FollowOnly: true}},
+			nil,
+		},
+		"opencode, Azure": {
+			"opencode", `{"azure":{"type":"api","key":"ak","metadata":{"resourceName":"my-res"}},"azure-cognitive-services":{"type":"api","key":"ak2"}}`,
+			[]login{{Provider: "azure-foundry", Name: "azure", Followed: true, AccessToken: "ak", Hosts: []string{"my-res.openai.azure.com", "my-res.services.ai.azure.com", "my-res.cognitiveservices.azure.com"}}},
+			[]string{"azure-cognitive-services: it does not name the host that takes it; add the key with its host"},
+		},
+		"opencode, odd entries": {
+			"opencode", `{"xai":7,"nous":{"type":"api","key":7},"openrouter":{"type":"api","key":"a\nb"},"qwen":{"type":"api","key":` + digest + `},"azure":{"type":"oauth","access":"opencode-oauth-dummy-key","refresh":"opencode-oauth-dummy-key","accountId":"my-res"},
+				"https://corp.example":{"type":"wellknown","key":"TOKEN","token":"x"},"zai":{"type":"oauth2","access":"x"},"github-copilot":{"type":"oauth","access":"gho_1","enterpriseUrl":"evil.example/x?"},"other":{"type":"api","key":"x"},"novita-ai":{}}`,
+			nil,
+			[]string{
+				"azure: it holds no token", "github-copilot: it does not name the host that takes it; add the key with its host",
+				"https://corp.example: it is of a server that configures OpenCode, and no LLM provider's", "nous: it cannot be read", "novita-ai: reauth does not know its type",
+				"openrouter: it holds no token", "other: reauth does not know the provider", "qwen: it holds no token", "xai: it cannot be read", "zai: reauth does not know its type",
+			},
+		},
 		"grok, one that can be refreshed": {
 			"grok", `{"https://x.ai":{"key":"api"},"a::b":{"key":"at","refresh_token":"rt","expires_at":"` + iso + `","oidc_client_id":"b","email":"jane@example.com"},"old":{"refresh_token":"x"},"odd":7}`,
 			[]login{{Provider: "xai-oauth", Name: "a::b", Followed: true, AccessToken: "at", RefreshToken: "rt", Expiry: end, ClientID: "b"}},
@@ -241,11 +293,12 @@ func TestFollowed(t *testing.T) {
 		"hermes, dead":           {"hermes", `{"credential_pool":{"xai":[{` + dead + `}]}}`, "xai-oauth", "", "Hermes found its login of xai-oauth dead; log in there again"},
 		"hermes, elsewhere":      {"hermes", `{"providers":{"xai":{"source":"secret-1",` + digest + `}}}`, "xai-oauth", "", "Hermes keeps the secret of xai-oauth elsewhere; add that secret as a credential of its own"},
 		"hermes, the first goes": {"hermes", `{"credential_pool":{"xai":[{"priority":2,` + digest + `},{"priority":1,` + dead + `}]}}`, "xai-oauth", "", "Hermes found its login of xai-oauth dead; log in there again"},
+		"opencode, host unknown": {"opencode", `{"azure":{"type":"api","key":"secret-1"}}`, "azure-foundry", "", "it does not name the host that takes its key of azure-foundry; add the key as a credential of its own, with its host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found, err := read(t, c.kind, c.file)
 			require.NoError(t, err)
-			l, err := found.Followed(c.provider)
+			l, err := found.Followed(c.provider, nil)
 			if c.advice != "" {
 				require.EqualError(t, err, c.advice)
 				return
@@ -257,29 +310,51 @@ func TestFollowed(t *testing.T) {
 	}
 }
 
+// Of two logins of one provider that are good at different hosts, the hosts of the credential
+// choose. A login is never given out for another host.
+func TestFollowedByHost(t *testing.T) {
+	found, err := read(t, "opencode", `{"zai":{"type":"api","key":"z"},"zhipuai":{"type":"api","key":"p"},"xai":{"type":"oauth","access":"x","refresh":"r"}}`)
+	require.NoError(t, err)
+	for hosts, want := range map[string]string{"": "z", "api.z.ai": "z", "open.bigmodel.cn": "p"} {
+		l, err := found.Followed("zai", strings.Fields(hosts))
+		require.NoError(t, err)
+		assert.Equal(t, want, l.AccessToken, hosts)
+	}
+	_, err = found.Followed("zai", []string{"api.z.ai", "open.bigmodel.cn"})
+	require.EqualError(t, err, "its login of zai is good at api.z.ai, open.bigmodel.cn, and the credential is for "+
+		"api.z.ai, open.bigmodel.cn; log in there for that host, or follow it anew")
+	l, err := found.Followed("xai-oauth", []string{"gateway.example"})
+	require.NoError(t, err)
+	assert.Equal(t, "x", l.AccessToken, "a login that names no host may go where its owner says")
+}
+
 // What no program renews is told from what it renews.
 func TestStatic(t *testing.T) {
 	for file, want := range map[string]bool{
-		`{"personal_access_token":"at-1"}`: true, `{"tokens":{"access_token":"a","refresh_token":"r"}}`: false,
+		`{"xai":{"type":"api","key":"k"}}`: true, `{"xai":{"type":"oauth","access":"a","refresh":"r"}}`: false,
+		`{"xai":{"type":"oauth","access":"a","refresh":"","expires":` + ms + `}}`: false,
 	} {
-		found, err := read(t, "codex", file)
+		found, err := read(t, "opencode", file)
 		require.NoError(t, err)
-		l, err := found.Followed("openai-codex")
+		l, err := found.Followed("xai-oauth", nil)
 		require.NoError(t, err)
 		assert.Equal(t, want, l.Static, file)
 	}
 }
 
 func TestActive(t *testing.T) {
-	for file, want := range map[string]string{
-		`{"active_provider":" nous ","providers":{}}`:        "nous",
-		`{"active_provider":"n\u0000ous","providers":{}}`:    "",
-		`{"providers":{"nous":{"access_token":"at"}}}`:       "",
-		`{"active_provider":null,"credential_pool":{"a":1}}`: "",
+	for _, c := range []struct{ kind, file, want string }{
+		{"hermes", `{"active_provider":" nous ","providers":{}}`, "nous"},
+		{"hermes", `{"active_provider":"n\u0000ous","providers":{}}`, ""},
+		{"hermes", `{"providers":{"nous":{"access_token":"at"}}}`, ""},
+		{"hermes", `{"active_provider":null,"credential_pool":{"a":1}}`, ""},
+		{"opencode", `{"xai":{"type":"api","key":"k"},"nobody":{"type":"api","key":"k"}}`, "xai-oauth"},
+		{"opencode", `{"xai":{"type":"api","key":"k"},"nous":{"type":"api","key":"k"}}`, ""},
+		{"opencode", `{}`, ""},
 	} {
-		found, err := read(t, "hermes", file)
+		found, err := read(t, c.kind, c.file)
 		require.NoError(t, err)
-		assert.Equal(t, want, found.Active, file)
+		assert.Equal(t, c.want, found.Active, c.file)
 	}
 }
 
@@ -290,13 +365,18 @@ func TestFilesOfOthersAndHalfFiles(t *testing.T) {
 			for _, content := range []string{
 				"", " ", "null secret-secret", `"secret-secret"`, `["secret-secret"]`, "7", "\x00secret-secret", "\xff\xfe{", "secret-secret=1\n",
 				`{"tokens":{"access_token":"secret-secret`, `{"access_token":"secret-secret"`, `{"a::b":{"key":"secret-secret"}`,
-				`{"tokens":"secret-secret","claudeAiOauth":"secret-secret","access_token":{"a":"secret-secret"},"credential_pool":"secret-secret","a` + strings.Repeat("[", 20000),
+				`{"tokens":"secret-secret","claudeAiOauth":"secret-secret","access_token":{"a":"secret-secret"},"credential_pool":"secret-secret","authentication":"secret-secret","a` + strings.Repeat("[", 20000),
 			} {
 				_, err := read(t, p.Kind, content)
 				require.EqualError(t, err, "it is not what that program writes: broken JSON, or another program's file", "%s %.40q", p.Kind, content)
 			}
 		}
 	})
-	_, err := read(t, "hermes", `{"tokens":{"access_token":"at"}}`)
-	require.Error(t, err, "another program's file has neither a pool nor providers")
+	for kind, content := range map[string]string{
+		"hermes": `{"tokens":{"access_token":"at"}}`, // neither a pool nor providers
+		"ant":    `{"access_token":"at"}`,            // no way to authenticate
+	} {
+		_, err := read(t, kind, content)
+		require.Error(t, err, "%s: another program's file", kind)
+	}
 }

@@ -5,6 +5,7 @@
 package logins
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,14 +20,20 @@ type Program struct {
 	// logins of several providers.
 	Provider string
 
-	folderVariable string // the environment variable that names the program's folder
-	homeFolder     string // the program's folder without that variable, below the user's home
-	file           string // the name of the file in that folder
-	// lock is the name of a file that stands beside it while the program refreshes its login. It is
-	// empty where the program has no such file.
-	lock string
-	read func(content []byte, canonical Canonical) (Found, error)
+	place place
+	// locks are names of files that stand beside it while the program refreshes its login. There are
+	// none where the program has no such file.
+	locks []string
+
+	read   func(content []byte, canonical Canonical) (Found, error) // of its one file
+	gather func(path string, open opener) (Found, error)            // instead, of several files
+	parts  func(path string) []string                               // the files that gather opens; nil: the one
+
+	absent func(path string) string // the way out when there is no file; nil: to log in there
 }
+
+// opener returns the content of a file, as readFile does.
+type opener func(path string) ([]byte, error)
 
 // Canonical returns the one name of a provider, and false for a provider whose logins are of no use
 // to the caller. A program may write an alias of it.
@@ -34,25 +41,36 @@ type Canonical func(provider string) (name string, known bool)
 
 var programs = []Program{ //nolint:gochecknoglobals // a table
 	{
-		Kind: "hermes", Name: "Hermes",
-		folderVariable: "HERMES_HOME", homeFolder: ".hermes", file: "auth.json", read: readHermes,
+		Kind: "hermes", Name: "Hermes", read: readHermes,
+		place: place{variable: "HERMES_HOME", home: ".hermes", file: "auth.json"},
 	},
 	{
-		Kind: "codex", Name: "Codex CLI", Provider: "openai-codex",
-		folderVariable: "CODEX_HOME", homeFolder: ".codex", file: "auth.json", read: readCodex,
+		Kind: "codex", Name: "Codex CLI", Provider: "openai-codex", read: readCodex,
+		place: place{variable: "CODEX_HOME", home: ".codex", file: "auth.json"},
 	},
 	{
-		Kind: "claude-code", Name: "Claude Code", Provider: "anthropic",
-		folderVariable: "CLAUDE_CONFIG_DIR", homeFolder: ".claude", file: ".credentials.json", read: readClaude,
+		Kind: "claude-code", Name: "Claude Code", Provider: "anthropic", read: readClaude,
+		place: place{variable: "CLAUDE_CONFIG_DIR", home: ".claude", file: ".credentials.json"},
 	},
 	{
-		Kind: "qwen", Name: "Qwen Code", Provider: "qwen-oauth",
-		folderVariable: "QWEN_HOME", homeFolder: ".qwen", file: "oauth_creds.json", lock: "oauth_creds.lock",
-		read: readQwen,
+		Kind: "qwen", Name: "Qwen Code", Provider: "qwen-oauth", read: readQwen,
+		place: place{variable: "QWEN_HOME", home: ".qwen", file: "oauth_creds.json"}, locks: []string{"oauth_creds.lock"},
 	},
 	{
-		Kind: "grok", Name: "Grok CLI", Provider: "xai-oauth",
-		folderVariable: "GROK_HOME", homeFolder: ".grok", file: "auth.json", read: readGrok,
+		Kind: "grok", Name: "Grok CLI", Provider: "xai-oauth", read: readGrok,
+		place: place{variable: "GROK_HOME", home: ".grok", file: "auth.json"},
+	},
+	{
+		Kind: "ant", Name: "Anthropic's CLI", Provider: "anthropic", gather: gatherAnt, parts: antParts,
+		place: place{locate: locateAnt},
+	},
+	{
+		Kind: "kimi", Name: "Kimi Code CLI", Provider: kimiProvider, gather: gatherKimi, parts: kimiParts,
+		place: place{locate: locateKimi}, locks: kimiLocks,
+	},
+	{
+		Kind: "opencode", Name: "OpenCode", read: readOpenCode, absent: absentOpenCode,
+		place: place{variable: "XDG_DATA_HOME", home: ".local/share", below: "opencode", file: "auth.json"},
 	},
 }
 
@@ -68,32 +86,28 @@ func Lookup(kind string) (Program, bool) {
 	return programs[i], true
 }
 
-// Path returns the path of the program's file. named is the file, or the folder that the file is
-// in; empty, it is where the program keeps its file by default.
-func (p Program) Path(named string) string {
-	if named != "" {
-		if info, err := os.Stat(named); err == nil && info.IsDir() {
-			return filepath.Join(named, p.file)
-		}
-		return named
-	}
-	if dir := os.Getenv(p.folderVariable); dir != "" {
-		return filepath.Join(dir, p.file)
-	}
-	// A user without a home gets a relative path, which the error of reading it shows.
-	home, _ := os.UserHomeDir()
-	return filepath.Join(home, p.homeFolder, p.file)
-}
-
 // staleLock is the age at which Qwen Code ignores its own lock: the program that made it has died.
+// Kimi Code does so sooner.
 const staleLock = 10 * time.Second
 
 // Refreshing reports whether the program is refreshing the login at path, as far as its lock tells.
 // A refresh token that is copied meanwhile is one that has just been spent.
 func (p Program) Refreshing(path string) bool {
-	if p.lock == "" {
-		return false
+	folder := path
+	if !isFolder(path) {
+		folder = filepath.Dir(path)
 	}
-	info, err := os.Stat(filepath.Join(filepath.Dir(path), p.lock))
-	return err == nil && time.Since(info.ModTime()) < staleLock
+	return slices.ContainsFunc(p.locks, func(lock string) bool {
+		info, err := os.Stat(filepath.Join(folder, lock))
+		return err == nil && time.Since(info.ModTime()) < staleLock
+	})
+}
+
+// WayOut says what a person can do when the program has nothing at path.
+func (p Program) WayOut(path string) string {
+	way := ""
+	if p.absent != nil {
+		way = p.absent(path)
+	}
+	return cmp.Or(way, "log in there first")
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -19,10 +20,21 @@ const (
 // errForeign quotes nothing of the file, which is full of secrets; an error of package json may.
 var errForeign = errors.New("it is not what that program writes: broken JSON, or another program's file")
 
-// Read reads the program's file. Some programs write theirs in place, so that a reader may see half
-// of it, and on Windows nobody can open a file while it is replaced: a file that is there and
-// cannot be read is read once more. The errors name neither the path nor anything that the file
-// holds.
+// partError is of a file that the program's own file leads to.
+type partError struct {
+	path string
+	err  error
+}
+
+// Error names that file: the caller names only the one that it asked for.
+func (e *partError) Error() string { return "its file " + e.path + ": " + withoutPath(e.err).Error() }
+
+func (e *partError) Unwrap() error { return e.err }
+
+// Read reads what the program keeps at path. Some programs write their file in place, so that a
+// reader may see half of it, and on Windows nobody can open a file while it is replaced: a file
+// that is there and cannot be read is read once more. The errors name neither the path nor
+// anything that the file holds, but a further file to which it leads.
 func (p Program) Read(path string, canonical Canonical) (Found, error) {
 	found, err := p.readOnce(path, canonical)
 	if mayPass(err) {
@@ -40,15 +52,22 @@ func mayPass(err error) bool {
 }
 
 func (p Program) readOnce(path string, canonical Canonical) (Found, error) {
-	content, err := readFile(path)
-	if err != nil {
-		return Found{}, err
-	}
-	found, err := p.read(content, canonical)
+	found, err := p.readFiles(path, canonical)
 	if err != nil {
 		return Found{}, err
 	}
 	return found, nil
+}
+
+func (p Program) readFiles(path string, canonical Canonical) (Found, error) {
+	if p.gather != nil {
+		return p.gather(path, readFile)
+	}
+	content, err := readFile(path)
+	if err != nil {
+		return Found{}, err
+	}
+	return p.read(content, canonical)
 }
 
 // readFile returns the content of a regular file.
@@ -85,6 +104,9 @@ func checkRegular(info fs.FileInfo) error {
 
 // withoutPath drops the path from an error: the caller names it anyway.
 func withoutPath(err error) error {
+	if part, ok := errors.AsType[*partError](err); ok {
+		return part
+	}
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
@@ -97,4 +119,15 @@ func decode(content []byte, v any) error {
 		return errForeign
 	}
 	return nil
+}
+
+var errVersion = errors.New("it is of a format that this version of reauth does not know; log in with reauth instead")
+
+// checkVersion refuses a format that a newer program writes. Only a change of the number before the
+// dot says that a reader of the older one cannot read it.
+func checkVersion(version, known string) error {
+	if major, _, _ := strings.Cut(version, "."); major == "" || major == known {
+		return nil
+	}
+	return errVersion
 }
