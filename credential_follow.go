@@ -24,7 +24,7 @@ const (
 // Follow returns a credential that follows another program's login and never changes it. kind is
 //
 //	ant          Anthropic's CLI and SDKs: a profile, by default the active one
-//	claude-code  Claude Code. On macOS it keeps its login in the keychain, where it cannot be followed
+//	claude-code  Claude Code: its file, or its item in the login keychain of macOS
 //	codex        Codex CLI: its login of ChatGPT, or a personal access token
 //	grok         Grok CLI
 //	hermes       Hermes: a login of each of several providers
@@ -45,6 +45,11 @@ const (
 // the provider goes on refusing the program's token, the caller gets that refusal, and an event
 // RefreshFailed says whose login it is. An unknown kind, a file that cannot be read, and a file
 // without a login that can be used are errors of Pool.Add.
+//
+// A file is looked at when its token is refused or has expired, and at most once a second while the
+// pool serves. The keychain is asked only where Claude Code has no file at the default place: when
+// the token is refused or has expired, and at most once in five minutes in between. It is read by
+// security(1), a process of 10 seconds at most; macOS may ask a person whether it may.
 func Follow(kind, path string) Credential {
 	c := Credential{ID: kind, Metadata: map[string]string{followKey: kind}}
 	if path != "" {
@@ -154,10 +159,13 @@ func (f *follower) login() (logins.Login, error) {
 		err = checkFollowed(f.provider, l)
 	}
 	if err != nil {
-		return logins.Login{}, fmt.Errorf("follow %s (%s): %w", f.program.Name, f.path, newRedactedError(err))
+		return logins.Login{}, fmt.Errorf("follow %s (%s): %w", f.program.Name, f.where(), newRedactedError(err))
 	}
 	return l, nil
 }
+
+// where names for people the place of the login.
+func (f *follower) where() string { return f.program.Where(f.path) }
 
 // checkFollowed refuses a login whose token can be of no use, as Add refuses one.
 func checkFollowed(provider string, l logins.Login) error {
@@ -176,7 +184,7 @@ func (f *follower) fill(c Credential) (filled Credential, static bool, err error
 	l, err := f.login()
 	if err == nil && len(l.Hosts) > 0 && len(c.Hosts) == 0 && c.Provider == f.provider {
 		err = fmt.Errorf("follow %s (%s): its login is good at %s only; add the credential again, which binds it to that",
-			f.program.Name, f.path, strings.Join(l.Hosts, ", "))
+			f.program.Name, f.where(), strings.Join(l.Hosts, ", "))
 	}
 	if err != nil {
 		return c, false, err

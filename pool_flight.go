@@ -152,7 +152,7 @@ func (e *followedError) Error() string {
 		wayOut = "that program does not renew it, so put another one there"
 	}
 	return fmt.Sprintf("reauth: the login is that of %s (%s), whose token is refused or has expired; %s",
-		e.follower.program.Name, e.follower.path, wayOut)
+		e.follower.program.Name, e.follower.where(), wayOut)
 }
 
 func (e *followedError) Unwrap() error { return ErrNotRefreshable }

@@ -408,6 +408,9 @@ func (m *member) rereadProgram(f *flight, program *follower) (*tokens, error) {
 // that is another than the one held, and whether the program does not renew it.
 func (m *member) adoptFromProgram(program *follower) (other, static bool, err error) {
 	state := program.state() // before reading: a later write shows at the next check
+	if state.InKeychain() {
+		m.sawProgram(state) // even if it does not answer: each question starts a process, and may ask a person
+	}
 	e := m.tokens.Load().entry()
 	c, static, err := program.fill(e.Credential)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -26,6 +25,7 @@ func (*importCmd) Help() string {
 	return `By default the login is followed: the access token is read from the program's file, again when it is refused or has changed, and nothing
 is refreshed or written there. It works while the program keeps its login fresh. A newer login in the store is never overwritten.
 
+On macOS Claude Code keeps its login in the login keychain: it is read there, by the system's program security, where there is no file.
 A profile of Anthropic's CLI (ant) is only followed. OpenCode 2 keeps its logins in a database, which is not read.
 
 Examples:
@@ -45,12 +45,13 @@ func (c *importCmd) Run(a *app) error {
 	if err != nil {
 		return cannotRead(program, path, err)
 	}
-	a.printf("%s keeps its logins in %s\n", program.Name, path)
+	where := program.Where(path)
+	a.printf("%s keeps its logins in %s\n", program.Name, where)
 	for _, s := range found.Skipped {
 		a.printf("  skipped  %s: %s\n", s.Name, s.Why)
 	}
 	if len(found.Logins) == 0 {
-		return loginf("import: %s holds no login that could be used; log in there first", path)
+		return loginf("import: %s holds no login that could be used; log in there first", where)
 	}
 	if c.TakeOver && program.Refreshing(path) {
 		return fmt.Errorf(
@@ -93,14 +94,11 @@ func (c *importCmd) importer(a *app, program logins.Program, path string) (*impo
 // cannotRead returns the error for a program's file that cannot be read, with the way out if the file
 // does not exist.
 func cannotRead(program logins.Program, path string, err error) error {
+	where := program.Where(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reauth: import: %s (%s): %w", path, program.Name, err)
+		return fmt.Errorf("reauth: import: %s (%s): %w", where, program.Name, err)
 	}
-	hint := program.WayOut(path) + ", or name the file"
-	if program.Kind == "claude-code" && runtime.GOOS == "darwin" {
-		hint = "on macOS it keeps the login in the keychain, where it cannot be followed; log in with: reauth login anthropic"
-	}
-	return loginf("import: %s keeps no login in %s; %s", program.Name, path, hint)
+	return loginf("import: %s keeps no login in %s; %s, or name the file", program.Name, where, program.WayOut(path))
 }
 
 // programKinds lists the programs for the command line.

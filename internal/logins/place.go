@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // place is where a program keeps its file.
@@ -50,11 +51,31 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// inKeychain reports whether the program keeps in the keychain what would be in the file at path.
+// A file that is there goes first, and the keychain stands for the default place only.
+func (p Program) inKeychain(path string) bool {
+	return p.keychain != nil && security != "" && path == p.Path("") && !exists(path)
+}
+
+// Where names for people the place of the login that Read reads: the file at path, or the item of
+// the keychain.
+func (p Program) Where(path string) string {
+	if p.inKeychain(path) {
+		return p.keychain().String()
+	}
+	return path
+}
+
 // State tells two versions of what a program keeps apart. The zero value is of a program that keeps
 // nothing.
 type State struct {
-	files string // when each of its files was written, and how long it is
+	files string    // when each of its files was written, and how long it is
+	asked time.Time // of an item of the keychain, which does not tell when it was written
 }
+
+// keychainEvery is how often an item of the keychain is read although nothing suggests that it has
+// changed. Each time a process is started for it.
+const keychainEvery = 5 * time.Minute
 
 // State returns the present state of what the program keeps at path.
 func (p Program) State(path string) State {
@@ -63,6 +84,9 @@ func (p Program) State(path string) State {
 		if info, err := os.Stat(part); err == nil {
 			s.files += fmt.Sprintln(info.ModTime().UnixNano(), info.Size(), part)
 		}
+	}
+	if s.files == "" && p.inKeychain(path) {
+		s.asked = time.Now()
 	}
 	return s
 }
@@ -76,4 +100,15 @@ func (p Program) files(path string) []string {
 }
 
 // Changed reports whether it is worth while to read again what was in the state seen before.
-func (s State) Changed(seen State) bool { return s.files != "" && s.files != seen.files }
+func (s State) Changed(seen State) bool {
+	switch {
+	case s.InKeychain():
+		return s.asked.Sub(seen.asked) >= keychainEvery
+	case s.files == "":
+		return false
+	}
+	return s.files != seen.files
+}
+
+// InKeychain reports whether the program keeps its login in the keychain.
+func (s State) InKeychain() bool { return !s.asked.IsZero() }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -127,6 +128,27 @@ func TestStateOfFiles(t *testing.T) {
 	require.NoError(t, os.Remove(tokens))
 	assert.True(t, p.State(path).Changed(both))
 	assert.False(t, none.Changed(both), "what is gone cannot be read")
+	assert.False(t, both.InKeychain())
+}
+
+// A login in the keychain does not tell when it was written. It is worth reading again after five
+// minutes.
+func TestStateOfTheKeychain(t *testing.T) {
+	home(t)
+	t.Cleanup(logins.UseSecurity("security"))
+	p := program(t, "claude-code")
+	synctest.Test(t, func(t *testing.T) {
+		seen := p.State(p.Path(""))
+		assert.True(t, seen.InKeychain())
+		assert.True(t, seen.Changed(logins.State{}))
+		time.Sleep(5*time.Minute - time.Nanosecond)
+		assert.False(t, p.State(p.Path("")).Changed(seen))
+		time.Sleep(time.Nanosecond)
+		assert.True(t, p.State(p.Path("")).Changed(seen))
+	})
+	assert.False(t, p.State(filepath.Join(t.TempDir(), "none.json")).InKeychain(), "a person named a file")
+	write(t, "{}", p.Path(""))
+	assert.False(t, p.State(p.Path("")).InKeychain(), "the file goes first")
 }
 
 // The name of Kimi Code's file of a global login is made of the two addresses of that region.

@@ -1,4 +1,5 @@
-// Package logins reads the files in which other programs keep their logins. It never writes one.
+// Package logins reads the files in which other programs keep their logins, and the item of one in
+// the login keychain of macOS. It never writes one.
 //
 // reauth.Follow and the command's import both read through it, so that they agree on which login of
 // a file is the one that is followed.
@@ -29,7 +30,8 @@ type Program struct {
 	gather func(path string, open opener) (Found, error)            // instead, of several files
 	parts  func(path string) []string                               // the files that gather opens; nil: the one
 
-	absent func(path string) string // the way out when there is no file; nil: to log in there
+	keychain func() item              // where macOS has what its file has elsewhere; nil: nowhere
+	absent   func(path string) string // the way out when there is no file; nil: to log in there
 }
 
 // opener returns the content of a file, as readFile does.
@@ -49,8 +51,8 @@ var programs = []Program{ //nolint:gochecknoglobals // a table
 		place: place{variable: "CODEX_HOME", home: ".codex", file: "auth.json"},
 	},
 	{
-		Kind: "claude-code", Name: "Claude Code", Provider: "anthropic", read: readClaude,
-		place: place{variable: "CLAUDE_CONFIG_DIR", home: ".claude", file: ".credentials.json"},
+		Kind: "claude-code", Name: "Claude Code", Provider: "anthropic", read: readClaude, keychain: claudeItem,
+		place: place{variable: claudeVariable, home: ".claude", file: ".credentials.json"},
 	},
 	{
 		Kind: "qwen", Name: "Qwen Code", Provider: "qwen-oauth", read: readQwen,

@@ -33,9 +33,13 @@ func (e *partError) Unwrap() error { return e.err }
 
 // Read reads what the program keeps at path. Some programs write their file in place, so that a
 // reader may see half of it, and on Windows nobody can open a file while it is replaced: a file
-// that is there and cannot be read is read once more. The errors name neither the path nor
-// anything that the file holds, but a further file to which it leads.
+// that is there and cannot be read is read once more. If there is none, and the path is the default
+// one, the login may be in the keychain. The errors name neither the path nor anything that the
+// file holds, but a further file to which it leads.
 func (p Program) Read(path string, canonical Canonical) (Found, error) {
+	if p.inKeychain(path) {
+		return p.readItem(canonical)
+	}
 	found, err := p.readOnce(path, canonical)
 	if mayPass(err) {
 		<-time.NewTimer(rereadAfter).C
@@ -64,6 +68,15 @@ func (p Program) readFiles(path string, canonical Canonical) (Found, error) {
 		return p.gather(path, readFile)
 	}
 	content, err := readFile(path)
+	if err != nil {
+		return Found{}, err
+	}
+	return p.read(content, canonical)
+}
+
+// readItem reads the login from the keychain.
+func (p Program) readItem(canonical Canonical) (Found, error) {
+	content, err := p.keychain().read(keychainTimeout)
 	if err != nil {
 		return Found{}, err
 	}
