@@ -50,6 +50,19 @@ func (c Credential) clone() Credential {
 	return c
 }
 
+// withNotes returns a copy with more metadata.
+func (c Credential) withNotes(more map[string]string) Credential {
+	if len(more) == 0 {
+		return c
+	}
+	c.Metadata = maps.Clone(c.Metadata)
+	if c.Metadata == nil {
+		c.Metadata = make(map[string]string)
+	}
+	maps.Copy(c.Metadata, more)
+	return c
+}
+
 // isFit reports whether a token or an account can be sent in a header, and kept in a store.
 func isFit(value string) bool {
 	return utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)

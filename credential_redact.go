@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/reauth-go/reauth/internal/mask"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // Foreign text: what a token endpoint, a refresher, a store, a base or a panic says may repeat a
@@ -18,7 +19,13 @@ import (
 
 // secretsOf returns what must not be told of a credential, beside more.
 func secretsOf(c Credential, more ...string) []string {
-	return append(slices.Clip(more), c.AccessToken, c.RefreshToken)
+	list := append(slices.Clip(more), c.AccessToken, c.RefreshToken)
+	for _, name := range vendors.SecretNotes() {
+		if s := c.Metadata[name]; s != "" {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // redact returns what may be told of foreign text: at most 4 KiB on one line, printable, and without

@@ -176,13 +176,7 @@ func mergeTokens(c, got Credential) Credential {
 	if got.AccountID != "" {
 		m.AccountID = got.AccountID
 	}
-	for k, v := range got.Metadata {
-		if m.Metadata == nil {
-			m.Metadata = make(map[string]string)
-		}
-		m.Metadata[k] = v
-	}
-	return m
+	return m.withNotes(got.Metadata)
 }
 
 // redacted returns what may be told of an error of the refresher, which exchanged c and returned got

@@ -78,7 +78,7 @@ func TestIsKey(t *testing.T) {
 func TestCanonicalName(t *testing.T) {
 	for in, want := range map[string]string{
 		"xai": "xai-oauth", " X.AI ": "xai-oauth", "openai": "openai-api",
-		"custom:moonshot": "kimi-coding", "custom:": "custom", "own": "own",
+		"custom:kimi-cn": "moonshot-cn", "custom:": "custom", "own": "own",
 	} {
 		assert.Equal(t, want, vendors.Canonical(in), in)
 	}

@@ -49,6 +49,7 @@ var quirks = map[vendors.Dialect]func(g *grant, row vendors.Vendor){
 	vendors.Anthropic: anthropicQuirks,
 	vendors.Codex:     codexQuirks,
 	vendors.Copilot:   copilotQuirks,
+	vendors.Kimi:      kimiQuirks,
 	vendors.MiniMax:   minimaxQuirks,
 	vendors.Nous:      nousQuirks,
 	vendors.Qwen:      qwenQuirks,
@@ -66,6 +67,11 @@ func builtinRefresher(row vendors.Vendor, cfg OAuth2Config) Refresher {
 		g.endpoints = append(g.endpoints, row.Auth.OlderTokenURL)
 	case row.Auth.Domain != "":
 		g.discover = newDiscovery(row).endpoint
+	case len(row.Auth.Regions) > 0:
+		g.regions = make(map[string]string)
+		for _, r := range row.Auth.Regions {
+			g.regions[serverOf(r.Issuer)] = r.Issuer + row.Auth.TokenPath()
+		}
 	}
 	if !row.Auth.Mints {
 		cfg.ClientID = cmp.Or(cfg.ClientID, row.Auth.ClientID)
@@ -93,6 +99,30 @@ func codexQuirks(g *grant, _ vendors.Vendor) {
 				a.AccountID = claims.OpenAI.AccountID
 			}
 		}
+	}
+}
+
+// kimiQuirks: each request names the device of the login; a login that names none gets an id with its
+// first renewal. 401 and 403 say that the grant is dead, whatever stands in the body.
+func kimiQuirks(g *grant, _ vendors.Vendor) {
+	g.complete = func(c Credential) map[string]string {
+		if c.Metadata[vendors.DeviceNote] != "" {
+			return nil
+		}
+		return map[string]string{vendors.DeviceNote: vendors.NewDevice()}
+	}
+	g.build = func(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error) {
+		req, err := buildGrant(ctx, endpoint, c, cfg)
+		if err != nil {
+			return nil, err
+		}
+		for name, value := range vendors.DeviceHeader(version, c.Metadata[vendors.DeviceNote]) {
+			req.Header.Set(name, value)
+		}
+		return req, nil
+	}
+	g.permanent = func(a *tokenAnswer) bool {
+		return a.status == http.StatusUnauthorized || a.status == http.StatusForbidden
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/fixturetest"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 const (
@@ -25,19 +27,23 @@ const (
 	formType        = "application/x-www-form-urlencoded"
 	jsonType        = "application/json"
 	githubToken     = "ghu_EXAMPLE-old"
+	exampleDevice   = "6f1e0b5c-0000-4000-8000-000000000001"
 )
 
 // builtinProviders are the providers that have a built-in refresher.
 var builtinProviders = []string{
-	"anthropic", "copilot", "minimax-cn", "minimax-oauth", "nous", "openai-codex", "qwen-oauth", "xai-oauth",
+	"anthropic", "copilot", "kimi-coding", "minimax-cn", "minimax-oauth", "nous", "openai-codex", "qwen-oauth", "xai-oauth",
 }
 
 // loginAt returns exampleLogin as a login of another provider.
 func loginAt(provider string) reauth.Credential {
 	c := exampleLogin()
 	c.Provider = provider
-	if provider == "copilot" {
+	switch provider {
+	case "copilot":
 		c.RefreshToken = githubToken
+	case "kimi-coding":
+		c.Metadata = map[string]string{vendors.DeviceNote: exampleDevice}
 	}
 	return c
 }
@@ -83,9 +89,7 @@ var recorded = map[string]struct {
 		ClientID:     "example.apps.googleusercontent.com",
 		ClientSecret: "cs-EXAMPLE",
 	}},
-	"kimi": {"kimi-coding", &reauth.OAuth2Config{
-		TokenURL: "https://auth.kimi.com/api/oauth/token", ClientID: "17e5f671-d194-4dfb-9706-5516cb48c098",
-	}},
+	"kimi":         {provider: "kimi-coding"},
 	"minimax":      {provider: "minimax-oauth"},
 	"nous":         {provider: "nous"},
 	"openai-codex": {provider: "openai-codex"},
@@ -214,6 +218,12 @@ func TestBuiltinTokenRequests(t *testing.T) {
 			"GET https://api.github.com/copilot_internal/v2/token",
 			map[string]string{},
 			header("", "Authorization", "token "+githubToken),
+		},
+		"kimi-coding": {
+			"POST https://auth.kimi.com/api/oauth/token", grant("17e5f671-d194-4dfb-9706-5516cb48c098"),
+			header(formType, "X-Msh-Platform", "reauth", "X-Msh-Version", "0.1.0", "X-Msh-Device-Name", "reauth",
+				"X-Msh-Device-Model", runtime.GOOS+" "+runtime.GOARCH, "X-Msh-Os-Version", runtime.GOOS,
+				"X-Msh-Device-Id", exampleDevice),
 		},
 		"minimax-cn": {
 			"POST https://account.minimaxi.com/oauth2/token", grant("78257093-7e40-4613-99e0-527b14b39113"),

@@ -49,8 +49,14 @@ type grant struct {
 	// endpoints are asked in turn. The next is asked only if nothing was spent at the one before:
 	// it answered 404, or the request was provably not sent.
 	endpoints []string
+	// regions has the endpoint for the logins of each of the vendor's servers, by serverOf; nil: there
+	// is one server.
+	regions map[string]string
 	// discover finds the one endpoint. nil: endpoints are those.
 	discover func(ctx context.Context, call func(*http.Request) (*http.Response, error)) (string, error)
+	// complete returns the metadata that the requests need and that a login may lack. nil: none. It is
+	// kept beside the new tokens.
+	complete func(c Credential) map[string]string
 	// build makes the token request. nil: buildGrant.
 	build func(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error)
 	// read takes from an answer what the provider says in its own way. nil: nothing.
@@ -75,10 +81,10 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	if c.RefreshToken == "" {
 		return Credential{}, ErrNotRefreshable
 	}
-	if err := g.checkIssuer(c); err != nil {
+	endpoints, err := g.endpointsOf(c)
+	if err != nil {
 		return Credential{}, err
 	}
-	endpoints := g.endpoints
 	if g.discover != nil {
 		endpoint, err := g.discover(ctx, g.do)
 		if err != nil {
@@ -86,27 +92,43 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 		}
 		endpoints = []string{endpoint}
 	}
+	c, more := g.completed(c)
 	var got Credential
-	var err error
 	for _, endpoint := range endpoints {
 		var elsewhere bool
 		if got, elsewhere, err = g.exchange(ctx, endpoint, c); !elsewhere {
 			break
 		}
 	}
+	if err == nil || got.RefreshToken != "" {
+		got = got.withNotes(more)
+	}
 	return got, err
 }
 
-// checkIssuer refuses to send a refresh token to another server than the one that gave it. A login at
-// a server that is not the provider's own names that server in its metadata.
-func (g *grant) checkIssuer(c Credential) error {
+// completed returns the credential with the metadata that it lacked, and that metadata.
+func (g *grant) completed(c Credential) (Credential, map[string]string) {
+	if g.complete == nil {
+		return c, nil
+	}
+	more := g.complete(c)
+	return c.withNotes(more), more
+}
+
+// endpointsOf returns where the tokens of a login are renewed. A refresh token goes to no other server
+// than the one that gave it: a login at a server that is not the provider's default names that server
+// in its metadata.
+func (g *grant) endpointsOf(c Credential) ([]string, error) {
 	issuer := serverOf(c.Metadata[vendors.IssuerNote])
 	if issuer == "" {
-		return nil
+		return g.endpoints, nil
+	}
+	if endpoint, ok := g.regions[issuer]; ok {
+		return []string{endpoint}, nil
 	}
 	for _, endpoint := range g.endpoints {
 		if at := serverOf(endpoint); at != issuer {
-			return &RefreshError{
+			return nil, &RefreshError{
 				Provider: cmp.Or(g.provider, c.Provider), Code: "issuer_mismatch",
 				Err: &unsentError{fmt.Errorf("the login is of %s, and this refresher asks %s: nothing was sent there; "+
 					"name the server of the login in OAuth2Config.TokenURL of the provider's Refresher, "+
@@ -114,7 +136,7 @@ func (g *grant) checkIssuer(c Credential) error {
 			}
 		}
 	}
-	return nil
+	return g.endpoints, nil
 }
 
 // serverOf returns scheme, host and port of a URL. An empty URL has no server; that of a malformed one

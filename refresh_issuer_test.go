@@ -110,3 +110,56 @@ func TestIssuerAndOtherRefreshers(t *testing.T) {
 	}
 	assert.Empty(t, w.urls())
 }
+
+// Kimi has a server for each region. A login goes to its own, which its metadata names; one that names
+// none is of the first.
+func TestKimiRefreshesInTheRegionOfTheLogin(t *testing.T) {
+	const mainland, global = "https://auth.kimi.com/api/oauth/token", "https://auth.kimi.ai/api/oauth/token"
+	for issuer, want := range map[string]string{
+		"": mainland, "https://auth.kimi.com": mainland, "https://auth.kimi.ai": global, "https://AUTH.kimi.ai:443/": global,
+	} {
+		onFakeClock(t, issuer, func(t *testing.T) {
+			w := newTokenWire(says(200, newPair))
+			c := loginOf("kimi-coding", issuer)
+			pool := loginPool(t, builtinOver(t, w, "kimi-coding", reauth.OAuth2Config{}), c)
+			for range 2 { // the new pair is of that region too
+				_ = pool.Refresh(context.Background(), "kimi-coding", "me")
+			}
+			assert.Equal(t, []string{want, want}, w.urls())
+			assert.Equal(t, newTokens, tokens(heldBy(t, pool, c)))
+		})
+	}
+	w := newTokenWire(says(200, newPair))
+	only := builtinOver(t, w, "kimi-coding", reauth.OAuth2Config{TokenURL: mainland})
+	_, err := only.Refresh(t.Context(), loginOf("kimi-coding", "https://auth.kimi.ai"))
+	assert.Equal(t, "issuer_mismatch", refreshError(t, err).Code, "the program has named one server")
+	assert.Empty(t, w.urls())
+}
+
+// Kimi's server wants the device named, by the same id each time. A login that names none gets one with
+// its first renewal.
+func TestKimiNamesOneDevice(t *testing.T) {
+	onFakeClock(t, "", func(t *testing.T) {
+		w := newTokenWire(inTurn(
+			says(503, ""), says(503, ""), says(200, newPair), says(200, `{"access_token":"at-2","refresh_token":"rt-2"}`),
+		))
+		c := loginOf("kimi-coding", "https://auth.kimi.com")
+		pool := loginPool(t, builtinOver(t, w, "kimi-coding", reauth.OAuth2Config{}), c)
+		rejected := reauth.Verdict{Kind: reauth.Rejected}
+		require.Error(t, pool.Report(t.Context(), "kimi-coding", "me", oldTokens[0], rejected))
+		require.NoError(t, pool.Refresh(t.Context(), "kimi-coding", "me"))
+		require.NoError(t, pool.Refresh(t.Context(), "kimi-coding", "me"))
+		calls := w.sent()
+		require.Len(t, calls, 4)
+		var devices []string
+		for _, call := range calls {
+			devices = append(devices, call.headers()["X-Msh-Device-Id"])
+		}
+		held := heldBy(t, pool, c).Metadata
+		assert.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, held[vendors.DeviceNote])
+		assert.Equal(t, held[vendors.DeviceNote], devices[2])
+		assert.Equal(t, devices[2], devices[3], "the id is kept with the new pair")
+		assert.Equal(t, devices[0], devices[1], "a repetition of a lost exchange names the same")
+		assert.Equal(t, "https://auth.kimi.com", held[vendors.IssuerNote], "what the metadata held stays")
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // sourceRefresher returns a refresher that uses golang.org/x/oauth2 over the wire.
@@ -161,15 +163,26 @@ func assertSecretless(t *testing.T, r reauth.Refresher, c reauth.Credential) {
 	require.Contains(t, log.String(), "refresh-failed")
 	said = append(said, fmt.Sprintf("%+v", failed), fmt.Sprintf("%#v", failed), log.String())
 	for _, s := range said {
-		for _, secret := range []string{c.AccessToken, c.RefreshToken} {
+		for _, secret := range secretsIn(c) {
 			assert.NotContains(t, s, secret)
 		}
 	}
 }
 
+// secretsIn returns the secrets of a credential.
+func secretsIn(c reauth.Credential) []string {
+	list := []string{c.RefreshToken, c.AccessToken}
+	for _, name := range vendors.SecretNotes() {
+		if c.Metadata[name] != "" {
+			list = append(list, c.Metadata[name])
+		}
+	}
+	return list
+}
+
 // echoes are answers and failures of an endpoint that repeats the tokens that it got.
 func echoes(c reauth.Credential) map[string]httpmock.Responder {
-	both := c.RefreshToken + " and " + c.AccessToken
+	both := strings.Join(secretsIn(c), " and ")
 	return map[string]httpmock.Responder{
 		"a description":    says(400, `{"error":"invalid_grant","error_description":"no such token: `+both+`"}`),
 		"a code":           says(400, `{"error":"`+both+`"}`),

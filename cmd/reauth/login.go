@@ -21,7 +21,7 @@ import (
 // loginCmd logs in at a provider with a person's consent and stores the tokens. The package login
 // speaks to the provider; this file speaks to the person.
 type loginCmd struct {
-	Provider string   `arg:"" help:"The provider: anthropic, copilot, minimax-oauth, minimax-cn, nous, openai-codex, qwen-oauth or xai-oauth."`
+	Provider string   `arg:"" help:"The provider: anthropic, copilot, kimi-coding, minimax-oauth, minimax-cn, nous, openai-codex, qwen-oauth or xai-oauth."`
 	Flow     string   `help:"How: device (a code to type on any device), browser (on this host, which comes back by itself) or paste (a browser anywhere; you paste what it shows). Default: the first that the provider has." enum:",device,browser,paste" default:"" placeholder:"device|browser|paste"`
 	ClientID string   `name:"client-id" help:"Your own OAuth client instead of the public one of the vendor's program." placeholder:"ID"`
 	Scope    string   `help:"Ask for this, space-separated, instead of the provider's default." placeholder:"SCOPES"`
@@ -37,8 +37,8 @@ func (c *loginCmd) Help() string {
 	return `An address is shown, and a code where there is one. When you have consented there, access and refresh token are stored, and nothing
 before that; Ctrl-C ends it at any time. Logging in again replaces the tokens of the same account and lifts its marks.
 
-Flows: device for copilot, minimax-oauth, minimax-cn, nous, qwen-oauth and xai-oauth; device, browser or paste for openai-codex;
-paste or browser for anthropic.
+Flows: device for copilot, kimi-coding, minimax-oauth, minimax-cn, nous, qwen-oauth and xai-oauth; device, browser or paste for
+openai-codex; paste or browser for anthropic.
 
 What is allowed: the page where you consent names the vendor's own program, because the client id is that program's public one
 (--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + login.Version + `. Some providers restrict the

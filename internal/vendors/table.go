@@ -172,17 +172,24 @@ var table = []Vendor{
 		Probe: empty,
 	},
 	{
-		Name: "kimi-coding", Aliases: []string{"kimi", "moonshot"},
-		Hosts:   []string{"api.moonshot.ai", "api.kimi.com/coding"},
+		// A key or a login of Kimi Code is refused by Moonshot's platform, and the reverse: see
+		// www.kimi.com/code/docs. The addresses, the client id and the regions are those of
+		// MoonshotAI/kimi-code, packages/oauth/src: constants.ts and region-profiles.ts.
+		Name: "kimi-coding", Aliases: []string{"kimi", "kimi-code"},
+		Hosts:   []string{"api.kimi.com/coding", "api.kimi.ai/coding"},
 		Objects: hostedObjects,
-		API:     API{Origin: "https://api.moonshot.ai", OpenAI: "/v1", Claude: "/anthropic"},
-		Probe:   Probe{Method: "GET", Path: "/users/me/balance"}, Prefixes: []string{"sk-kimi-"},
-	},
-	{
-		Name: "kimi-coding-cn", Aliases: []string{"kimi-cn", "moonshot-cn"}, Hosts: []string{"api.moonshot.cn"},
-		Objects: hostedObjects,
-		API:     API{Origin: "https://api.moonshot.cn", OpenAI: "/v1", Claude: "/anthropic"},
-		Probe:   Probe{Method: "GET", Path: "/users/me/balance"},
+		API:     API{Origin: "https://api.kimi.com", OpenAI: "/coding/v1", Claude: "/coding"},
+		Probe:   Probe{Method: "GET", Path: "/usages"}, Prefixes: []string{"sk-kimi-"},
+		Auth: &Auth{
+			Dialect: Kimi, Issuer: "https://auth.kimi.com", Flows: []Flow{{Name: FlowDevice}},
+			ClientID: "17e5f671-d194-4dfb-9706-5516cb48c098", // which asks for no scope
+			Device:   Device{Code: "/api/oauth/device_authorization"},
+			TokenURL: "https://auth.kimi.com/api/oauth/token",
+			Regions: []Region{
+				{Issuer: "https://auth.kimi.com", Hosts: []string{"api.kimi.com/coding"}},
+				{Issuer: "https://auth.kimi.ai", Hosts: []string{"api.kimi.ai/coding"}},
+			},
+		},
 	},
 	{
 		Name: "lmstudio", Hosts: []string{"127.0.0.1:1234", "localhost:1234", "[::1]:1234"},
@@ -219,6 +226,17 @@ var table = []Vendor{
 		Objects: []string{"files", "batch", "fine_tuning", "libraries", "conversations/*", "agents/*"},
 		API:     API{Origin: "https://api.mistral.ai", OpenAI: "/v1"},
 		Probe:   models,
+	},
+	{
+		Name: "moonshot", Hosts: []string{"api.moonshot.ai"}, Objects: hostedObjects,
+		API:   API{Origin: "https://api.moonshot.ai", OpenAI: "/v1", Claude: "/anthropic"},
+		Probe: Probe{Method: "GET", Path: "/users/me/balance"},
+	},
+	{
+		Name: "moonshot-cn", Aliases: []string{"kimi-cn", "kimi-coding-cn"}, Hosts: []string{"api.moonshot.cn"},
+		Objects: hostedObjects,
+		API:     API{Origin: "https://api.moonshot.cn", OpenAI: "/v1", Claude: "/anthropic"},
+		Probe:   Probe{Method: "GET", Path: "/users/me/balance"},
 	},
 	{
 		Name: "nous", Hosts: []string{"inference-api.nousresearch.com", "welcome-api.nousresearch.com"},

@@ -204,13 +204,43 @@ type Auth struct {
 	// Domain, when not empty, says that the issuer publishes its endpoints (OpenID Connect
 	// Discovery 1.0 §4). An endpoint must be at this domain or below it.
 	Domain string
-	JSON   bool // tokens are renewed by a JSON object instead of a form
-	Mints  bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
+	// Regions, when there are any, are the authorization servers of the vendor, each with the hosts
+	// that take its tokens; the first is Issuer's. At each the endpoints have the same paths.
+	Regions []Region
+	JSON    bool // tokens are renewed by a JSON object instead of a form
+	Mints   bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
 }
 
 // IssuerNote is the name under which the metadata of a credential keeps the authorization server of
 // its login, when that was another one than the provider's own. Only that server gets its tokens.
 const IssuerNote = "reauth-issuer"
+
+// GitHubRefreshNote is the name under which the metadata of a credential of Copilot keeps the refresh
+// token (ghr_…) that renews its GitHub token, when that token expires. It is a secret and rotates.
+const GitHubRefreshNote = "github-refresh-token"
+
+// GitHubExpiryNote is the name under which the metadata of a credential of Copilot keeps when its
+// GitHub token expires (RFC 3339).
+const GitHubExpiryNote = "github-expiry"
+
+// DeviceNote is the name under which the metadata of a credential keeps the id by which its login
+// named the device to an authorization server that wants one; see DeviceHeader.
+const DeviceNote = "reauth-device"
+
+// SecretNotes are the names under which metadata of a credential keeps secrets.
+func SecretNotes() []string { return []string{GitHubRefreshNote} }
+
+// Region is one of a vendor's authorization servers.
+type Region struct {
+	Issuer string   // its address
+	Hosts  []string // those of the row's Hosts that take its tokens
+}
+
+// HasIssuer reports whether an address without a slash at its end is that of one of the vendor's own
+// authorization servers.
+func (a *Auth) HasIssuer(address string) bool {
+	return address == a.Issuer || slices.ContainsFunc(a.Regions, func(r Region) bool { return r.Issuer == address })
+}
 
 // TokenPath is the path of TokenURL: at another issuer the endpoint has the same one.
 func (a *Auth) TokenPath() string {
@@ -233,6 +263,7 @@ const (
 	Anthropic Dialect = "anthropic"
 	Codex     Dialect = "codex"
 	Copilot   Dialect = "copilot"
+	Kimi      Dialect = "kimi"
 	MiniMax   Dialect = "minimax"
 	Nous      Dialect = "nous"
 	Qwen      Dialect = "qwen"

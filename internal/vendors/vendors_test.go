@@ -87,12 +87,21 @@ func TestEveryLoginIsComplete(t *testing.T) {
 		assert.NotEmpty(t, a.Flows, v.Name)
 		for _, f := range a.Flows {
 			assert.Contains(t, []string{FlowDevice, FlowBrowser, FlowPaste}, f.Name, v.Name)
-			assert.NotEmpty(t, f.Scopes+a.Scopes, "%s: %s", v.Name, f.Name)
+			assert.Equal(t, a.Dialect == Kimi, f.Scopes+a.Scopes == "", "%s: %s: only Kimi asks for none", v.Name, f.Name)
 			if f.Name == FlowDevice && a.Dialect != Codex { // whose device flow is its own
 				assert.NotEmpty(t, a.Device.Code, v.Name)
 			}
 		}
 		assert.True(t, a.OlderTokenURL == "" || a.Domain == "", "%s: a discovered endpoint has no older one", v.Name)
+		for i, r := range a.Regions {
+			checkURL(t, r.Issuer)
+			assert.Equal(t, i == 0, r.Issuer == a.Issuer, "%s: the first region is the issuer's", v.Name)
+			assert.True(t, a.HasIssuer(r.Issuer), v.Name)
+			assert.NotEmpty(t, r.Hosts, v.Name)
+			assert.Subset(t, v.Hosts, r.Hosts, v.Name)
+		}
+		assert.True(t, a.HasIssuer(a.Issuer), v.Name)
+		assert.False(t, a.HasIssuer(a.Issuer+".evil.example"), v.Name)
 		if a.Domain != "" {
 			assert.True(t, strings.HasSuffix(a.Issuer, "."+a.Domain), "%s: %s is not of %s", v.Name, a.Issuer, a.Domain)
 			assert.True(t, strings.HasPrefix(a.TokenURL, a.Issuer+"/"), v.Name)

@@ -41,17 +41,17 @@ var vendorRules = []rule{
 
 	// Kimi uses one type for a client rule, a spent quota and a ban.
 	{
-		kind: Exhausted, reason: "kimi:usage-limit", in: "kimi-coding kimi-coding-cn",
+		kind: Exhausted, reason: "kimi:usage-limit", in: "kimi-coding",
 		code: []string{"access_terminated_error", "permission_error"}, phrase: []string{"usage limit", "quota"},
 	},
 	{
-		kind: Dead, reason: "kimi:terminated", in: "kimi-coding kimi-coding-cn",
+		kind: Dead, reason: "kimi:terminated", in: "kimi-coding",
 		code: []string{"access_terminated_error"}, phrase: []string{"^access terminated"},
 	},
-	{kind: Exhausted, reason: "moonshot:billing", in: "moonshot moonshot-cn kimi-coding kimi-coding-cn", code: []string{
+	{kind: Exhausted, reason: "moonshot:billing", in: "moonshot moonshot-cn kimi-coding", code: []string{
 		"exceeded_current_quota_error",
 	}},
-	{kind: Forbidden, reason: "kimi:client", in: "kimi-coding kimi-coding-cn", code: []string{
+	{kind: Forbidden, reason: "kimi:client", in: "kimi-coding", code: []string{
 		"access_terminated_error",
 	}},
 

@@ -326,7 +326,7 @@ func TestWhatCannotBeTried(t *testing.T) {
 	for _, c := range []struct{ provider, flow, issuer, want string }{
 		{
 			"nobody", "", "",
-			"its name is unknown; those with a login are anthropic, copilot, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth",
+			"its name is unknown; those with a login are anthropic, copilot, kimi-coding, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth",
 		},
 		{"openrouter", "", "", "For an API key: reauth add openrouter --key-stdin"},
 		{"xai", "browser", "", "use --flow device"},

@@ -19,6 +19,7 @@ func dialects() map[vendors.Dialect]map[Flow]run {
 		vendors.Anthropic: {Paste: anthropicPaste, Browser: anthropicBrowser},
 		vendors.Codex:     {Device: codexDevice, Browser: codexBrowser, Paste: codexPaste},
 		vendors.Copilot:   {Device: copilotDevice},
+		vendors.Kimi:      {Device: deviceFlow},
 		vendors.MiniMax:   {Device: miniMaxDevice},
 		vendors.Nous:      {Device: deviceFlow},
 		vendors.Qwen:      {Device: deviceFlow},
