@@ -17,6 +17,7 @@ import (
 //	/.well-known/openid-configuration               the metadata of the server
 //	/oauth2/device/code, /oauth2/token              RFC 8628 as at xAI; also MiniMax's user codes
 //	/api/oauth/device/code, /api/oauth/token        RFC 8628 as at Nous: refresh token in a header
+//	/api/oauth/device_authorization, …/token        RFC 8628 as at Kimi: the device in X-Msh-Device-Id
 //	/api/v1/oauth2/device/code, …/token             RFC 8628, PKCE as at Qwen: 429 for slow_down
 //	/login/device/code, /login/oauth/access_token   RFC 8628 as at GitHub: errors have status 200
 //	/copilot_internal/v2/token, /user               what a GitHub token is good for
@@ -34,6 +35,7 @@ const (
 	standard way = iota // RFC 8628 and RFC 6749
 	github
 	qwen
+	kimi
 	miniMax
 	codexDevice
 	openAICode
@@ -55,6 +57,7 @@ type ask struct {
 	userCode   string
 	deviceCode string
 	client     string
+	device     string // Kimi's name for the program's device
 	challenge  string // RFC 7636; empty if the program sends none
 	verifier   string // of the challenge, if the server has made both
 	redirect   string
@@ -123,8 +126,8 @@ func (p *Provider) stand(a *ask) consent {
 func (p *Provider) newAsk(w way, params map[string]string) *ask {
 	now := time.Now()
 	a := &ask{
-		way: w, client: params["client_id"], challenge: params["code_challenge"], state: params["state"],
-		redirect: params["redirect_uri"], born: now, polled: now,
+		way: w, client: params["client_id"], device: params["device"], challenge: params["code_challenge"],
+		state: params["state"], redirect: params["redirect_uri"], born: now, polled: now,
 	}
 	a.ends, a.every = now.Add(p.codeLifetime()), p.interval()
 	p.asks = append(p.asks, a)
@@ -160,6 +163,8 @@ func (p *Provider) serveAuth(w http.ResponseWriter, r *http.Request) bool {
 		}
 	case "/api/oauth/device/code":
 		p.serveUserCode(w, r, standard, readGrant(r))
+	case "/api/oauth/device_authorization":
+		p.serveUserCode(w, r, kimi, readGrant(r))
 	case "/api/v1/oauth2/device/code":
 		p.serveUserCode(w, r, qwen, readGrant(r))
 	case "/login/device/code":
@@ -174,8 +179,14 @@ func (p *Provider) serveAuth(w http.ResponseWriter, r *http.Request) bool {
 		p.serveDecision(w, r)
 	case "/oauth/code/callback":
 		serveCodePage(w, r)
-	case TokenPath, "/api/oauth/token":
+	case TokenPath:
 		p.serveToken(w, r, standard)
+	case "/api/oauth/token": // both have this path
+		if r.Header.Get("X-Msh-Platform") != "" {
+			p.serveToken(w, r, kimi)
+		} else {
+			p.serveToken(w, r, standard)
+		}
 	case "/api/v1/oauth2/token":
 		p.serveToken(w, r, qwen)
 	case "/login/oauth/access_token":

@@ -258,6 +258,50 @@ func TestQwensSlowDownIsA429AndItsVerifierIsChecked(t *testing.T) {
 	})
 }
 
+func TestKimiWantsTheDeviceNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := program{t, reauthtest.New(reauthtest.OpenAI)}
+		ask := func(path, device string, pairs ...string) (int, map[string]any) {
+			form := make(url.Values)
+			for i := 0; i < len(pairs); i += 2 {
+				form.Set(pairs[i], pairs[i+1])
+			}
+			resp, body := call(t, a.p.Transport(), authURL+path, form.Encode(),
+				"Content-Type: application/x-www-form-urlencoded", "X-Msh-Platform: a program", "X-Msh-Device-Id: "+device)
+			var m map[string]any
+			require.NoError(t, json.Unmarshal([]byte(body), &m), body)
+			return resp.StatusCode, m
+		}
+		status, _ := ask("/api/oauth/device_authorization", "", "client_id", "c")
+		assert.Equal(t, 400, status, "without a device")
+		_, code := ask("/api/oauth/device_authorization", "device-1", "client_id", "c")
+		poll := func(device string) (int, map[string]any) {
+			return ask("/api/oauth/token", device, "grant_type", deviceGrant, "device_code", text(code, "device_code"),
+				"client_id", "c")
+		}
+		time.Sleep(5 * time.Second)
+		_, got := poll("device-1")
+		assert.Equal(t, "authorization_pending", got["error"])
+		require.NoError(t, a.p.Approve(text(code, "user_code")))
+		time.Sleep(5 * time.Second)
+		_, got = poll("device-1")
+		token := text(got, "refresh_token")
+		require.True(t, a.p.Current(token))
+		renew := func(device string) int {
+			status, got = ask("/api/oauth/token", device, "grant_type", "refresh_token", "refresh_token", token)
+			return status
+		}
+		assert.Equal(t, 400, renew(""), "without a device")
+		assert.Equal(t, 401, renew("device-2"), "of another device")
+		require.True(t, a.p.Current(token), "nothing was spent")
+		require.Equal(t, 200, renew("device-1"))
+		assert.True(t, a.p.Current(text(got, "refresh_token")))
+		assert.Equal(t, 401, renew("device-1"), "it was spent")
+		assert.Equal(t, "unauthorized", got["error"])
+		assert.Equal(t, 1, a.p.Reuses())
+	})
+}
+
 func TestMiniMaxCountsInMilliseconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := program{t, reauthtest.New(reauthtest.OpenAI)}

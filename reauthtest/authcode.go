@@ -185,7 +185,7 @@ func (p *Provider) redeem(how way, given map[string]string) *Answer {
 
 // grantLogin makes a login and answers with its first pair of tokens. p.mu is held.
 func (p *Provider) grantLogin(a *ask) *Answer {
-	a.login = &login{way: a.way}
+	a.login = &login{way: a.way, device: a.device}
 	p.logins = append(p.logins, a.login)
 	access, refresh := p.issue(a.login, true)
 	m := p.grantMembers(a.login, access, refresh)
@@ -207,7 +207,7 @@ func (p *Provider) grantLogin(a *ask) *Answer {
 		m["organization"] = map[string]any{"uuid": "00000000-0000-4000-8000-000000000002", "name": "Example"}
 	case qwen:
 		m["resource_url"] = "portal.qwen.ai"
-	case github, miniMax, codexDevice:
+	case github, miniMax, codexDevice, kimi:
 	}
 	return writeJSON(200, m)
 }

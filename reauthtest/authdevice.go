@@ -27,6 +27,9 @@ func (p *Provider) serveUserCode(w http.ResponseWriter, r *http.Request, how way
 	case params["client_id"] == "":
 		oauthError(400, "invalid_client", "client_id is missing").write(w)
 		return
+	case how == kimi && params["device"] == "":
+		oauthError(400, "invalid_request", "X-Msh-Device-Id is missing").write(w)
+		return
 	case pkce && (params["code_challenge"] == "" || params["code_challenge_method"] != "S256"):
 		oauthError(400, "invalid_request", "code_challenge with the method S256 is required").write(w)
 		return

@@ -96,6 +96,7 @@ type login struct {
 	current string // the refresh token that may be used
 	dead    bool
 	way     way
+	device  string // that Kimi knows it by
 }
 
 // token is an access token or an API key.

@@ -97,7 +97,7 @@ func (p *Provider) nextFault() (f Fault) {
 }
 
 // readGrant returns the parameters of a token request, which is a form or JSON. The refresh token
-// may be in a header.
+// may be in a header, and so is Kimi's name for the device.
 func readGrant(r *http.Request) map[string]string {
 	params := make(map[string]string)
 	if r.Header.Get("Content-Type") == "application/json" {
@@ -110,6 +110,7 @@ func readGrant(r *http.Request) map[string]string {
 	if t := r.Header.Get("X-Nous-Refresh-Token"); t != "" {
 		params["refresh_token"] = t
 	}
+	params["device"] = r.Header.Get("X-Msh-Device-Id")
 	return params
 }
 
@@ -125,28 +126,26 @@ func (p *Provider) grant(how way, given map[string]string) *Answer {
 	case kind == "authorization_code":
 		return p.redeem(how, given)
 	}
-	return p.exchange(given)
+	return p.exchange(how, given)
 }
 
 // exchange answers the refresh grant, which spends a refresh token. p.mu is held.
-func (p *Provider) exchange(given map[string]string) *Answer {
+func (p *Provider) exchange(how way, given map[string]string) *Answer {
 	used := given["refresh_token"]
 	l := p.refresh[used]
 	switch {
 	case given["grant_type"] != "refresh_token":
 		return &Answer{Status: 400, Body: `{"error":"unsupported_grant_type"}`}
-	case l == nil, l.dead:
-		return &Answer{
-			Status: 400,
-			Body:   `{"error":"invalid_grant","error_description":"Refresh token not found or invalid"}`,
-		}
+	case how == kimi && given["device"] == "":
+		return oauthError(400, "invalid_request", "X-Msh-Device-Id is missing")
+	case l == nil, l.dead, how == kimi && l.device != "" && l.device != given["device"]:
+		return deadGrant(how, "Refresh token not found or invalid")
 	case l.current != used:
 		p.reused++
 		p.kill(l)
-		return &Answer{
-			Status: 400, Body: `{"error":"invalid_grant","error_description":"Refresh token reuse detected"}`,
-		}
+		return deadGrant(how, "Refresh token reuse detected")
 	}
+	l.device = given["device"]
 	p.granted++
 	access, refresh := p.issue(l, !p.RefuseNew)
 	if p.Reusable {
@@ -155,6 +154,14 @@ func (p *Provider) exchange(given map[string]string) *Answer {
 	}
 	p.access[access].from = time.Now().Add(p.PublishDelay)
 	return writeJSON(200, p.grantMembers(l, access, refresh))
+}
+
+// deadGrant refuses a refresh token that cannot be exchanged, in the words of the provider.
+func deadGrant(how way, description string) *Answer {
+	if how == kimi {
+		return oauthError(401, "unauthorized", "")
+	}
+	return oauthError(400, "invalid_grant", description)
 }
 
 func (p *Provider) lifetime() time.Duration {

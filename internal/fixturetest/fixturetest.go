@@ -25,7 +25,7 @@ import (
 // There must be at least so many fixtures: a walk that finds none would pass.
 const (
 	minAnswers      = 663
-	minTokenAnswers = 30
+	minTokenAnswers = 32
 )
 
 // Fixture is one recorded answer.
