@@ -256,9 +256,7 @@ func (g *group) valid(c *candidates, now time.Time) bool {
 func (c *candidates) fill(now time.Time) {
 	var soonest time.Time
 	for _, m := range c.all {
-		if len(m.place.Load().hosts) > 0 {
-			c.hostBound = true
-		}
+		c.hostBound = c.hostBound || m.isHostBound()
 		k := m.standing(now)
 		if k == nil {
 			c.good = append(c.good, m)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -83,8 +84,12 @@ func explainNotForHost(l lack, g *group) error {
 		return fmt.Errorf("WithCredential names %s of %s, which is not for this request; name another one, "+
 			"or change its Credential.Hosts", shown(l.id), l.provider)
 	}
-	return fmt.Errorf("of the %d credentials of %s none is for that host; change Credential.Hosts, or Add another one",
-		g.size.Load(), l.provider)
+	const wayOut = "change Credential.Hosts, or Add another one"
+	if slices.ContainsFunc(g.snapshot(), func(m *member) bool { return m.tokens.Load().refusing != nil }) {
+		return fmt.Errorf("of the %d credentials of %s none is for that host: a login is sent to the hosts of its own "+
+			"region or plan; send the request there, %s", g.size.Load(), l.provider, wayOut)
+	}
+	return fmt.Errorf("of the %d credentials of %s none is for that host; %s", g.size.Load(), l.provider, wayOut)
 }
 
 // explainNoToken tells of the last credential that was tried why it has no access token.

@@ -252,11 +252,23 @@ func (p *place) same(o *place) bool {
 	return p.priority == o.priority && slices.Equal(p.named, o.named) && p.follow.same(o.follow)
 }
 
-// serves reports whether the credential may be sent to d. A nil d is a client that is not HTTP: its
-// program knows where it sends the token.
+// serves reports whether the credential may be sent to d: the hosts that the program has named decide,
+// else what is known of the tokens. A nil d is a client that is not HTTP: its program knows where it
+// sends the token.
 func (m *member) serves(d *destination) bool {
 	hosts := m.place.Load().hosts
-	return len(hosts) == 0 || d == nil || slices.ContainsFunc(hosts, func(h hostPattern) bool { return h.matches(d) })
+	switch {
+	case d == nil:
+		return true
+	case len(hosts) > 0:
+		return slices.ContainsFunc(hosts, func(h hostPattern) bool { return h.matches(d) })
+	}
+	return !m.tokens.Load().refusedAt(d)
+}
+
+// isHostBound reports whether the credential serves only some of its provider's hosts.
+func (m *member) isHostBound() bool {
+	return len(m.place.Load().hosts) > 0 || m.tokens.Load().refusing != nil
 }
 
 // State says how a credential stands. Beside Good and Aside there is Retired.

@@ -3,9 +3,11 @@ package reauth
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/vendors"
 	"github.com/reauth-go/reauth/internal/wait"
 )
 
@@ -35,7 +37,8 @@ type tokens struct {
 
 	firstRefused atomic.Int64 // when unproven tokens were first refused, in unix nanoseconds; 0: never
 
-	_ [8]byte // fills the cache line
+	// refusing are the provider's hosts that refuse these tokens; nil: none is known to.
+	refusing *[]hostPattern
 }
 
 // met is a challenge that an exchange was to meet, and before it those of the exchanges before, as far
@@ -109,7 +112,7 @@ func newTokens(e Entry, from origin, now time.Time) *tokens {
 	t := &tokens{
 		cred: c, digest: digest(c.AccessToken), received: now, minted: from == fromExchange,
 		login: instantOf(e.Login), generation: e.Generation, spent: e.Spent, refreshed: instantOf(e.LastRefresh),
-		renewAfter: never, expiresAfter: never,
+		renewAfter: never, expiresAfter: never, refusing: hostsRefusing(c),
 	}
 	if c.AccessToken != "" {
 		t.header[0] = bearerScheme + c.AccessToken
@@ -134,6 +137,22 @@ func newTokens(e Entry, from origin, now time.Time) *tokens {
 	t.expiresAfter = c.Expiry.Sub(now)
 	t.renewAfter = t.expiresAfter - margin(max(lifetime, 0))
 	return t
+}
+
+// hostsRefusing returns the hosts of a built-in provider that refuse the tokens of a login, as far as its
+// metadata tells; nil: none.
+func hostsRefusing(c Credential) *[]hostPattern {
+	hosts := vendors.Of(c.Provider).RefusedBy(c.Metadata, c.RefreshToken != "")
+	if len(hosts) == 0 {
+		return nil
+	}
+	patterns, _ := parsePatterns(hosts) // a test reads those of the built-in table
+	return &patterns
+}
+
+// refusedAt reports whether a host is known to refuse the tokens.
+func (t *tokens) refusedAt(d *destination) bool {
+	return t.refusing != nil && slices.ContainsFunc(*t.refusing, func(h hostPattern) bool { return h.matches(d) })
 }
 
 // receivedBefore makes the tokens ones that were received at an earlier time.

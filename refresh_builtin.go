@@ -67,11 +67,8 @@ func builtinRefresher(row vendors.Vendor, cfg OAuth2Config) Refresher {
 		g.endpoints = append(g.endpoints, row.Auth.OlderTokenURL)
 	case row.Auth.Domain != "":
 		g.discover = newDiscovery(row).endpoint
-	case len(row.Auth.Regions) > 0:
-		g.regions = make(map[string]string)
-		for _, r := range row.Auth.Regions {
-			g.regions[serverOf(r.Issuer)] = r.Issuer + row.Auth.TokenPath()
-		}
+	default:
+		g.regionURL = row.Auth.RegionTokenURL
 	}
 	if !row.Auth.Mints {
 		cfg.ClientID = cmp.Or(cfg.ClientID, row.Auth.ClientID)
@@ -126,8 +123,8 @@ func kimiQuirks(g *grant, _ vendors.Vendor) {
 	}
 }
 
-// nousQuirks: the refresh token goes into a header, and only there. The answer names the base URL,
-// which is kept if it is at the API's own host.
+// nousQuirks: the refresh token goes into a header, and only there. The answer names the base URL that
+// takes the tokens, which is kept if it is at one of the API's own hosts.
 func nousQuirks(g *grant, row vendors.Vendor) {
 	g.build = func(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error) {
 		req, err := buildParams(ctx, endpoint, c, cfg, map[string]string{"grant_type": "refresh_token"})
@@ -137,11 +134,9 @@ func nousQuirks(g *grant, row vendors.Vendor) {
 		req.Header.Set("X-Nous-Refresh-Token", c.RefreshToken)
 		return req, nil
 	}
-	origin := row.API.Origin
 	g.read = func(a *tokenAnswer) {
-		u, err := url.Parse(loosejson.Text(a.raw["inference_base_url"]))
-		if err == nil && u.Scheme+"://"+u.Host == origin {
-			a.Metadata = map[string]string{"base_url": u.String()}
+		if base := loosejson.Text(a.raw["inference_base_url"]); row.HasAPIAt(base) {
+			a.Metadata = map[string]string{row.Auth.BaseNote: base}
 		}
 	}
 	g.permanent = func(a *tokenAnswer) bool { return strings.Contains(strings.ToLower(a.Description), "reuse") }

@@ -546,6 +546,15 @@ func TestWhatBuiltinRefreshersNote(t *testing.T) {
 			answer:   `{"access_token":"at","inference_base_url":"https://inference-api.nousresearch.com/v1"}`,
 			notes:    map[string]string{"base_url": "https://inference-api.nousresearch.com/v1"},
 		},
+		"Nous, a base URL of its other host": {
+			provider: "nous",
+			answer:   `{"access_token":"at","inference_base_url":"https://welcome-api.nousresearch.com/v1"}`,
+			notes:    map[string]string{"base_url": "https://welcome-api.nousresearch.com/v1"},
+		},
+		"Nous, with a user name": {
+			provider: "nous",
+			answer:   `{"access_token":"at","inference_base_url":"https://me@welcome-api.nousresearch.com/v1"}`,
+		},
 		"Nous, a stranger's": {
 			provider: "nous",
 			answer: `{"access_token":"at",` +

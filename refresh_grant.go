@@ -49,9 +49,8 @@ type grant struct {
 	// endpoints are asked in turn. The next is asked only if nothing was spent at the one before:
 	// it answered 404, or the request was provably not sent.
 	endpoints []string
-	// regions has the endpoint for the logins of each of the vendor's servers, by serverOf; nil: there
-	// is one server.
-	regions map[string]string
+	// regionURL returns the endpoint for the logins of another server of the vendor. nil: there is none.
+	regionURL func(issuer string) (endpoint string, ok bool)
 	// discover finds the one endpoint. nil: endpoints are those.
 	discover func(ctx context.Context, call func(*http.Request) (*http.Response, error)) (string, error)
 	// complete returns the metadata that the requests need and that a login may lack. nil: none. It is
@@ -119,13 +118,16 @@ func (g *grant) completed(c Credential) (Credential, map[string]string) {
 // than the one that gave it: a login at a server that is not the provider's default names that server
 // in its metadata.
 func (g *grant) endpointsOf(c Credential) ([]string, error) {
-	issuer := serverOf(c.Metadata[vendors.IssuerNote])
-	if issuer == "" {
+	note := c.Metadata[vendors.IssuerNote]
+	if note == "" {
 		return g.endpoints, nil
 	}
-	if endpoint, ok := g.regions[issuer]; ok {
-		return []string{endpoint}, nil
+	if g.regionURL != nil {
+		if endpoint, ok := g.regionURL(note); ok {
+			return []string{endpoint}, nil
+		}
 	}
+	issuer := serverOf(note)
 	for _, endpoint := range g.endpoints {
 		if at := serverOf(endpoint); at != issuer {
 			return nil, &RefreshError{

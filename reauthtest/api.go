@@ -111,6 +111,10 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired,
 		p.Punctual && !t.ends.IsZero() && now.After(t.ends):
 		return p.rejection(r, t == nil || t.of != nil)
+	case t.of != nil && !isAt(r, t.of.base):
+		return writeJSON(400, map[string]any{
+			"status": 400, "message": "Anonymous accounts must use " + t.of.base + " for inference.",
+		})
 	case t.state == exhausted && (t.until.IsZero() || now.Before(t.until)):
 		return p.exhaustion(t.until, now)
 	case t.state == forbidden:
@@ -125,6 +129,12 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 		}
 	}
 	return nil
+}
+
+// isAt reports whether a request is at the host of base; an empty base is anywhere.
+func isAt(r *http.Request, base string) bool {
+	u, err := url.Parse(base)
+	return base == "" || err == nil && u.Host == r.Host
 }
 
 // rejection returns the dialect's refusal of an expired or unknown token, or of a key.

@@ -97,6 +97,7 @@ type login struct {
 	dead    bool
 	way     way
 	device  string // that Kimi knows it by
+	base    string // of the API that takes its tokens; empty: any
 }
 
 // token is an access token or an API key.
@@ -162,6 +163,25 @@ func (p *Provider) Login() (access, refresh string) {
 	l := new(login)
 	p.logins = append(p.logins, l)
 	return p.issue(l, true)
+}
+
+// LoginAt is Login at a provider with several hosts, such as Nous. The API takes the tokens at the host of
+// base only, an https URL, and the token endpoint names base in inference_base_url.
+func (p *Provider) LoginAt(base string) (access, refresh string) {
+	access, refresh = p.Login()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refresh[refresh].base = base
+	return access, refresh
+}
+
+// Move gives the login of a refresh token another base, as LoginAt does.
+func (p *Provider) Move(refresh, base string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.refresh[refresh]; l != nil {
+		l.base = base
+	}
 }
 
 // issue makes a pair of tokens for l. p.mu is held.

@@ -177,6 +177,9 @@ func (p *Provider) grantMembers(l *login, access, refresh string) map[string]any
 	if refresh != "" {
 		m["refresh_token"] = refresh
 	}
+	if l.base != "" {
+		m["inference_base_url"] = l.base
+	}
 	switch {
 	case l.way == miniMax: // expired_in is an instant, in milliseconds
 		m["status"], m["expired_in"] = "success", time.Now().Add(p.Skew).Add(p.lifetime()).UnixMilli()

@@ -79,8 +79,11 @@ func (c *probeCmd) request(
 	ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus,
 ) (*http.Request, error) {
 	u, err := c.base(row)
-	if err != nil && row.OwnHost {
+	switch {
+	case err != nil && row.OwnHost:
 		u, err = ownBase(ctx, a, row, list)
+	case err == nil && c.BaseURL == "":
+		u.Host, err = hostFor(ctx, a, row, list, u.Host)
 	}
 	if err != nil {
 		return nil, err
@@ -113,25 +116,62 @@ func (c *probeCmd) request(
 // ownBase returns the base URL at the host that the first credential of the list names. Its path is
 // that of the row's example.
 func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus) (*url.URL, error) {
-	s, err := a.open()
+	c, err := storedCredential(ctx, a, list[0])
 	if err != nil {
 		return nil, err
 	}
-	snap, err := s.Load(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(snap.Entries, func(e reauth.Entry) bool {
-		return e.Credential.Provider == list[0].Provider && e.Credential.ID == list[0].ID && len(e.Credential.Hosts) > 0
-	})
-	if i < 0 {
+	if len(c.Hosts) == 0 {
 		return nil, usagef("%s", whyNoBase(row))
 	}
 	example, err := url.Parse(row.Own.Example)
 	if err != nil {
 		return nil, err
 	}
-	return url.Parse("https://" + snap.Entries[i].Credential.Hosts[0] + example.Path)
+	return url.Parse("https://" + c.Hosts[0] + example.Path)
+}
+
+// hostFor returns the host to which the first credential of the list may be sent: usual, or the first
+// of the provider's hosts that does not refuse its login.
+func hostFor(
+	ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus, usual string,
+) (string, error) {
+	if row.Auth == nil {
+		return usual, nil // a key is good at all of them, for all that is known
+	}
+	c, err := storedCredential(ctx, a, list[0])
+	if err != nil {
+		return "", err
+	}
+	hostOf := func(pattern string) string { host, _, _ := strings.Cut(pattern, "/"); return host }
+	refused := row.RefusedBy(c.Metadata, c.RefreshToken != "")
+	if !slices.ContainsFunc(refused, func(h string) bool { return hostOf(h) == usual }) {
+		return usual, nil
+	}
+	for _, h := range row.Hosts {
+		if !slices.Contains(refused, h) {
+			return hostOf(h), nil
+		}
+	}
+	return usual, nil
+}
+
+// storedCredential returns a credential as the store has it. It is empty when the store does not have
+// it any more.
+func storedCredential(ctx context.Context, a *app, of reauth.CredentialStatus) (reauth.Credential, error) {
+	s, err := a.open()
+	if err != nil {
+		return reauth.Credential{}, err
+	}
+	snap, err := s.Load(ctx, "")
+	if err != nil {
+		return reauth.Credential{}, err
+	}
+	for _, e := range snap.Entries {
+		if e.Credential.Provider == of.Provider && e.Credential.ID == of.ID {
+			return e.Credential, nil
+		}
+	}
+	return reauth.Credential{}, nil
 }
 
 // conclude prints whether the provider accepted the credential. Its error decides the exit code:

@@ -239,11 +239,14 @@ var table = []Vendor{
 		Probe:   Probe{Method: "GET", Path: "/users/me/balance"},
 	},
 	{
+		// The paid host refuses the tokens of a free account, and the free host all others: NousResearch/
+		// hermes-agent, hermes_cli/auth_constants.py. The answers name the host in inference_base_url.
 		Name: "nous", Hosts: []string{"inference-api.nousresearch.com", "welcome-api.nousresearch.com"},
 		API:   API{Origin: "https://inference-api.nousresearch.com", OpenAI: "/v1"},
 		Probe: empty,
 		Auth: &Auth{
 			Dialect: Nous, Issuer: "https://portal.nousresearch.com", Flows: []Flow{{Name: FlowDevice}},
+			BaseNote: "base_url",
 			ClientID: "hermes-cli", Scopes: "inference:invoke",
 			Device:   Device{Code: "/api/oauth/device/code"},
 			TokenURL: "https://portal.nousresearch.com/api/oauth/token",

@@ -207,8 +207,11 @@ type Auth struct {
 	// Regions, when there are any, are the authorization servers of the vendor, each with the hosts
 	// that take its tokens; the first is Issuer's. At each the endpoints have the same paths.
 	Regions []Region
-	JSON    bool // tokens are renewed by a JSON object instead of a form
-	Mints   bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
+	// BaseNote, when not empty, is the name under which the metadata of a login keeps the base URL of
+	// the API that takes its tokens. The answers of the authorization server name it.
+	BaseNote string
+	JSON     bool // tokens are renewed by a JSON object instead of a form
+	Mints    bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
 }
 
 // IssuerNote is the name under which the metadata of a credential keeps the authorization server of
@@ -236,10 +239,69 @@ type Region struct {
 	Hosts  []string // those of the row's Hosts that take its tokens
 }
 
-// HasIssuer reports whether an address without a slash at its end is that of one of the vendor's own
-// authorization servers.
-func (a *Auth) HasIssuer(address string) bool {
-	return address == a.Issuer || slices.ContainsFunc(a.Regions, func(r Region) bool { return r.Issuer == address })
+// RegionOf returns the region whose server has that address: scheme, host and port are compared.
+func (a *Auth) RegionOf(issuer string) (Region, bool) {
+	at := server(issuer)
+	i := slices.IndexFunc(a.Regions, func(r Region) bool { return at != "" && server(r.Issuer) == at })
+	if i < 0 {
+		return Region{}, false
+	}
+	return a.Regions[i], true
+}
+
+// RegionTokenURL returns where tokens of the region are renewed whose server has that address.
+func (a *Auth) RegionTokenURL(issuer string) (string, bool) {
+	r, ok := a.RegionOf(issuer)
+	return r.Issuer + a.TokenPath(), ok
+}
+
+// server returns scheme, host and port of an address; empty: it has none, or holds a user name.
+func server(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil {
+		return ""
+	}
+	scheme, port := strings.ToLower(u.Scheme), u.Port()
+	if scheme == "https" && port == "" {
+		port = "443"
+	}
+	return scheme + "://" + strings.ToLower(strings.TrimRight(u.Hostname(), ".")) + ":" + port
+}
+
+// HasAPIAt reports whether a URL is at one of the row's hosts, whatever its path, over https.
+func (v Vendor) HasAPIAt(address string) bool {
+	at := server(address)
+	return slices.ContainsFunc(v.Hosts, func(h string) bool { return server(originOf(h)) == at })
+}
+
+// originOf returns the address of the host of a pattern without a wildcard.
+func originOf(pattern string) string {
+	host, _, _ := strings.Cut(pattern, "/")
+	return "https://" + host
+}
+
+// RefusedBy returns those of the row's hosts that refuse a login's tokens: they are another region's,
+// or the login's metadata names the host that takes them. A key, whose region nobody knows, is refused
+// by none.
+func (v Vendor) RefusedBy(notes map[string]string, isLogin bool) (hosts []string) {
+	if v.Auth == nil {
+		return nil
+	}
+	good := func(string) bool { return true }
+	if base := notes[cmp.Or(v.Auth.BaseNote, " ")]; v.HasAPIAt(base) {
+		good = func(host string) bool { return server(originOf(host)) == server(base) }
+	}
+	if issuer := notes[IssuerNote]; issuer != "" || isLogin {
+		if r, ok := v.Auth.RegionOf(cmp.Or(issuer, v.Auth.Issuer)); ok {
+			good = func(host string) bool { return slices.Contains(r.Hosts, host) }
+		}
+	}
+	for _, h := range v.Hosts {
+		if !good(h) {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
 }
 
 // TokenPath is the path of TokenURL: at another issuer the endpoint has the same one.

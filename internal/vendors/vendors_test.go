@@ -96,17 +96,56 @@ func TestEveryLoginIsComplete(t *testing.T) {
 		for i, r := range a.Regions {
 			checkURL(t, r.Issuer)
 			assert.Equal(t, i == 0, r.Issuer == a.Issuer, "%s: the first region is the issuer's", v.Name)
-			assert.True(t, a.HasIssuer(r.Issuer), v.Name)
+			found, _ := a.RegionOf(r.Issuer + "/")
+			assert.Equal(t, r, found, v.Name)
 			assert.NotEmpty(t, r.Hosts, v.Name)
 			assert.Subset(t, v.Hosts, r.Hosts, v.Name)
 		}
-		assert.True(t, a.HasIssuer(a.Issuer), v.Name)
-		assert.False(t, a.HasIssuer(a.Issuer+".evil.example"), v.Name)
+		_, known := a.RegionOf(a.Issuer + ".evil.example")
+		assert.False(t, known, v.Name)
+		if a.BaseNote != "" || len(a.Regions) > 0 {
+			for _, h := range v.Hosts {
+				assert.NotContains(t, h, "*", "%s: a host that is compared by name", v.Name)
+				assert.True(t, v.HasAPIAt(originOf(h)+"/v1"), v.Name)
+			}
+		}
 		if a.Domain != "" {
 			assert.True(t, strings.HasSuffix(a.Issuer, "."+a.Domain), "%s: %s is not of %s", v.Name, a.Issuer, a.Domain)
 			assert.True(t, strings.HasPrefix(a.TokenURL, a.Issuer+"/"), v.Name)
 		}
 	}
+}
+
+// A login's metadata tells which hosts refuse its tokens.
+func TestHostsThatRefuseALogin(t *testing.T) {
+	const mainland, global = "api.kimi.com/coding", "api.kimi.ai/coding"
+	const paid, free = "inference-api.nousresearch.com", "welcome-api.nousresearch.com"
+	for _, c := range []struct {
+		provider, note, value string
+		login                 bool
+		want                  []string
+	}{
+		{"kimi-coding", "", "", false, nil}, // a key
+		{"kimi-coding", "", "", true, []string{global}},
+		{"kimi-coding", IssuerNote, "https://auth.kimi.com", true, []string{global}},
+		{"kimi-coding", IssuerNote, "https://auth.kimi.ai", true, []string{mainland}},
+		{"kimi-coding", IssuerNote, "HTTPS://Auth.Kimi.AI.:443/", false, []string{mainland}}, // followed
+		{"kimi-coding", IssuerNote, "https://auth.corp.example", true, nil},
+		{"kimi-coding", IssuerNote, "https://auth.kimi.ai:8443", true, nil},
+		{"kimi-coding", IssuerNote, "http://auth.kimi.ai", true, nil},
+		{"kimi-coding", IssuerNote, "https://me@auth.kimi.ai", true, nil},
+		{"nous", "base_url", "", true, nil},
+		{"nous", "base_url", "https://" + paid + "/v1", true, []string{free}},
+		{"nous", "base_url", "https://" + free + "/v1", true, []string{paid}},
+		{"nous", "base_url", "https://" + free + ".stranger.example/v1", true, nil},
+		{"nous", "base_url", "%", true, nil},
+		{"groq", "base_url", "https://" + free + "/v1", true, nil},
+		{"xai-oauth", "base_url", "https://api.x.ai", true, nil},
+	} {
+		got := Of(c.provider).RefusedBy(map[string]string{c.note: c.value}, c.login)
+		assert.Equal(t, c.want, got, "%s: %s", c.provider, c.value)
+	}
+	assert.Nil(t, Of("nobody").RefusedBy(nil, true))
 }
 
 func TestKeysAreToldByTheirPrefix(t *testing.T) {

@@ -108,6 +108,11 @@ var vendorRules = []rule{
 		header: "Content-Type: problem+json", phrase: []string{"authorization failed"},
 	},
 
+	// Nous has one host for free accounts, and another for all others. Each says so of the wrong login.
+	{kind: Forbidden, reason: "nous:host", in: "nous", status: []int{400}, phrase: []string{
+		"anonymous accounts must use", "endpoint serves anonymous",
+	}},
+
 	// OpenRouter.
 	{kind: Forbidden, reason: "openrouter:data-policy", in: "openrouter", phrase: []string{"data policy"}},
 	{kind: Pass, reason: "openrouter:moderation", in: "openrouter", status: []int{403}, code: []string{"has:reasons"}},

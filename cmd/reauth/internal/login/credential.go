@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"strings"
 	"time"
 
@@ -40,8 +39,8 @@ func (s *session) credential(a *answer) (reauth.Credential, error) {
 		c.AccountID = identity.Subject
 	}
 	s.note(&c, "resource_url", a.text("resource_url"))
-	if base := a.text("inference_base_url"); s.isAPI(base) {
-		s.note(&c, "base_url", base)
+	if base := a.text("inference_base_url"); s.row.Auth.BaseNote != "" && s.row.HasAPIAt(base) {
+		s.note(&c, s.row.Auth.BaseNote, base)
 	}
 	return c, nil
 }
@@ -56,13 +55,6 @@ func (s *session) note(c *reauth.Credential, name, value string) {
 		c.Metadata = make(map[string]string)
 	}
 	c.Metadata[name] = value
-}
-
-// isAPI reports whether base, a URL that the authorization server has named, is at the origin of
-// the provider's API. No other origin may get the tokens.
-func (s *session) isAPI(base string) bool {
-	u, err := url.Parse(base)
-	return err == nil && u.User == nil && u.Scheme+"://"+u.Host == s.row.API.Origin
 }
 
 // claims are the claims of a JWT that tell its account and its expiry. reauth does not verify the
