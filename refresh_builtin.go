@@ -59,12 +59,9 @@ var quirks = map[vendors.Dialect]func(g *grant, row vendors.Vendor){
 // builtinRefresher makes the refresher of a row that has an authorization server, with the row's
 // settings where cfg has none.
 func builtinRefresher(row vendors.Vendor, cfg OAuth2Config) Refresher {
-	g := &grant{provider: row.Name, endpoints: []string{row.Auth.TokenURL}}
+	g := &grant{provider: row.Name, endpoint: cmp.Or(cfg.TokenURL, row.Auth.TokenURL)}
 	switch {
 	case cfg.TokenURL != "":
-		g.endpoints = []string{cfg.TokenURL}
-	case row.Auth.OlderTokenURL != "":
-		g.endpoints = append(g.endpoints, row.Auth.OlderTokenURL)
 	case row.Auth.Domain != "":
 		g.discover = newDiscovery(row).endpoint
 	default:

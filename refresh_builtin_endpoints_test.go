@@ -3,6 +3,7 @@ package reauth_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,68 +15,52 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// The refresher asks the older endpoint only when the first one cannot have spent the refresh
-// token.
-func TestAnthropicHasTwoEndpoints(t *testing.T) {
+// console.anthropic.com, which gave tokens before, has answered 404 since June 2026. The refresher asks
+// no second endpoint, whatever the first one answers.
+func TestAnthropicHasOneEndpoint(t *testing.T) {
 	for name, c := range map[string]struct {
-		first httpmock.Responder
-		asked int  // how often the refresher asks the first endpoint
-		next  bool // whether it asks the older endpoint then
+		answer    httpmock.Responder
+		asked     int // how often the refresher asks the endpoint
+		permanent bool
 	}{
 		"not found": {
-			first: says(404, `{"type":"error","error":{"type":"not_found_error","message":"Not found"}}`),
-			asked: 1,
-			next:  true,
+			answer: says(404, `{"type":"error","error":{"type":"not_found_error","message":"Not found"}}`),
+			asked:  1,
 		},
-		"no connection": {noDial, 3, true},
-		"a dead grant":  {says(400, `{"error":"invalid_grant"}`), 1, false},
+		"no connection": {answer: noDial, asked: 3},
+		"a dead grant":  {says(400, `{"error":"invalid_grant"}`), 1, true},
 		"a revoked token": {
-			first: says(401, `{"type":"error",`+
+			answer: says(401, `{"type":"error",`+
 				`"error":{"type":"authentication_error","message":"OAuth token has been revoked"}}`),
-			asked: 1,
+			asked: 1, permanent: true,
 		},
-		"denied":          {says(403, `{"type":"error","error":{"type":"permission_error","message":"no"}}`), 1, false},
-		"too many":        {says(429, ``), 3, false},
-		"too many, long":  {says(429, ``, "Retry-After", "60"), 1, false},
-		"unavailable":     {says(503, ``), 1, false},
-		"no answer":       {lost, 1, false},
-		"a redirect":      {says(307, ``, "Location", claudeOlderURL), 1, false},
-		"a page":          {says(200, `<html>`), 1, false},
-		"no access token": {says(200, `{}`), 1, false},
-		"an answer":       {says(200, newPair), 1, false},
+		"denied": {
+			answer: says(403, `{"type":"error","error":{"type":"permission_error","message":"no"}}`),
+			asked:  1,
+		},
+		"too many":        {answer: says(429, ``), asked: 3},
+		"too many, long":  {answer: says(429, ``, "Retry-After", "60"), asked: 1},
+		"unavailable":     {answer: says(503, ``), asked: 1},
+		"no answer":       {answer: lost, asked: 1},
+		"a redirect":      {answer: says(307, ``, "Location", "https://console.anthropic.com/v1/oauth/token"), asked: 1},
+		"a page":          {answer: says(200, `<html>`), asked: 1},
+		"no access token": {answer: says(200, `{}`), asked: 1},
 	} {
 		onFakeClock(t, name, func(t *testing.T) {
-			w := newTokenWire(lost)
-			w.RegisterResponder("POST", claudeURL, c.first)
-			w.RegisterResponder("POST", claudeOlderURL, says(200, newPair))
+			w := newTokenWire(says(200, newPair))
+			w.RegisterResponder("POST", claudeURL, c.answer)
 			pool := loginPool(t, builtinOver(t, w, "anthropic", reauth.OAuth2Config{}), loginAt("anthropic"))
 			err := pool.Refresh(context.Background(), "anthropic", "me")
-			var want []string
-			for range c.asked {
-				want = append(want, claudeURL)
-			}
-			held := oldTokens
-			if c.next {
-				want = append(want, claudeOlderURL)
-			}
-			if c.next || name == "an answer" {
-				require.NoError(t, err)
-				held = newTokens
-			}
-			assert.Equal(t, want, w.urls())
-			assert.Equal(t, held, tokens(heldBy(t, pool, loginAt("anthropic"))))
+			assert.Equal(t, c.permanent, refreshError(t, err).Permanent)
+			assert.Equal(t, slices.Repeat([]string{claudeURL}, c.asked), w.urls())
+			assert.Equal(t, oldTokens, tokens(heldBy(t, pool, loginAt("anthropic"))))
 		})
 	}
-	w := newTokenWire(says(404, ``))
-	_, err := builtinOver(t, w, "anthropic", reauth.OAuth2Config{}).Refresh(context.Background(), loginAt("anthropic"))
-	assert.Equal(t, 404, refreshError(t, err).Status)
-	assert.False(t, refreshError(t, err).Permanent)
-	assert.Equal(t, []string{claudeURL, claudeOlderURL}, w.urls())
 }
 
 // When the answer to an exchange is lost and the API refuses the access token, the refresher
 // repeats the exchange once, at the same endpoint.
-func TestAnthropicRepeatsALostExchangeAtTheSameEndpoint(t *testing.T) {
+func TestAnthropicRepeatsALostExchange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTokenWire(lost)
 		pool := loginPool(t, builtinOver(t, w, "anthropic", reauth.OAuth2Config{}), loginAt("anthropic"))

@@ -23,7 +23,6 @@ const (
 	xaiDiscoveryURL = "https://auth.x.ai/.well-known/openid-configuration"
 	xaiTokenURL     = "https://auth.x.ai/oauth2/token"
 	claudeURL       = "https://platform.claude.com/v1/oauth/token"
-	claudeOlderURL  = "https://console.anthropic.com/v1/oauth/token"
 	formType        = "application/x-www-form-urlencoded"
 	jsonType        = "application/json"
 	githubToken     = "ghu_EXAMPLE-old"

@@ -38,7 +38,7 @@ const version = "0.1.0"
 // 5xx, or the machine slept meanwhile; and after 20 s without an answer, when the access token has
 // expired or was refused. Pool.Refresh of a token that still lives repeats nothing.
 func OAuth2Refresher(cfg OAuth2Config) Refresher {
-	return &grant{cfg: &cfg, endpoints: []string{cfg.TokenURL}}
+	return &grant{cfg: &cfg, endpoint: cfg.TokenURL}
 }
 
 // grant exchanges refresh tokens at the token endpoint of one provider: RFC 6749 §6, and how the
@@ -46,12 +46,10 @@ func OAuth2Refresher(cfg OAuth2Config) Refresher {
 type grant struct {
 	provider string
 	cfg      *OAuth2Config // behind a pointer, of which fmt shows the address where it cannot call Format
-	// endpoints are asked in turn. The next is asked only if nothing was spent at the one before:
-	// it answered 404, or the request was provably not sent.
-	endpoints []string
+	endpoint string
 	// regionURL returns the endpoint for the logins of another server of the vendor. nil: there is none.
 	regionURL func(issuer string) (endpoint string, ok bool)
-	// discover finds the one endpoint. nil: endpoints are those.
+	// discover finds the endpoint where it may have moved. nil: it has not.
 	discover func(ctx context.Context, call func(*http.Request) (*http.Response, error)) (string, error)
 	// complete returns the metadata that the requests need and that a login may lack. nil: none. It is
 	// kept beside the new tokens.
@@ -80,25 +78,12 @@ func (g *grant) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	if c.RefreshToken == "" {
 		return Credential{}, ErrNotRefreshable
 	}
-	endpoints, err := g.endpointsOf(c)
+	endpoint, err := g.endpointOf(ctx, c)
 	if err != nil {
 		return Credential{}, err
 	}
-	if g.discover != nil {
-		endpoint, err := g.discover(ctx, g.do)
-		if err != nil {
-			return Credential{}, g.failure(c, err)
-		}
-		endpoints = []string{endpoint}
-	}
 	c, more := g.completed(c)
-	var got Credential
-	for _, endpoint := range endpoints {
-		var elsewhere bool
-		if got, elsewhere, err = g.exchange(ctx, endpoint, c); !elsewhere {
-			break
-		}
-	}
+	got, err := g.exchange(ctx, endpoint, c)
 	if err == nil || got.RefreshToken != "" {
 		got = got.withNotes(more)
 	}
@@ -114,31 +99,32 @@ func (g *grant) completed(c Credential) (Credential, map[string]string) {
 	return c.withNotes(more), more
 }
 
-// endpointsOf returns where the tokens of a login are renewed. A refresh token goes to no other server
+// endpointOf returns where the tokens of a login are renewed. A refresh token goes to no other server
 // than the one that gave it: a login at a server that is not the provider's default names that server
 // in its metadata.
-func (g *grant) endpointsOf(c Credential) ([]string, error) {
+func (g *grant) endpointOf(ctx context.Context, c Credential) (string, error) {
 	note := c.Metadata[vendors.IssuerNote]
-	if note == "" {
-		return g.endpoints, nil
-	}
-	if g.regionURL != nil {
+	if note != "" && g.regionURL != nil {
 		if endpoint, ok := g.regionURL(note); ok {
-			return []string{endpoint}, nil
+			return endpoint, nil
 		}
 	}
-	issuer := serverOf(note)
-	for _, endpoint := range g.endpoints {
-		if at := serverOf(endpoint); at != issuer {
-			return nil, &RefreshError{
-				Provider: cmp.Or(g.provider, c.Provider), Code: "issuer_mismatch",
-				Err: &unsentError{fmt.Errorf("the login is of %s, and this refresher asks %s: nothing was sent there; "+
-					"name the server of the login in OAuth2Config.TokenURL of the provider's Refresher, "+
-					"with the command by --issuer, or log in again", redact(issuer), at)},
-			}
+	if issuer, at := serverOf(note), serverOf(g.endpoint); issuer != "" && issuer != at {
+		return "", &RefreshError{
+			Provider: cmp.Or(g.provider, c.Provider), Code: "issuer_mismatch",
+			Err: &unsentError{fmt.Errorf("the login is of %s, and this refresher asks %s: nothing was sent there; "+
+				"name the server of the login in OAuth2Config.TokenURL of the provider's Refresher, "+
+				"with the command by --issuer, or log in again", redact(issuer), at)},
 		}
 	}
-	return g.endpoints, nil
+	if g.discover == nil {
+		return g.endpoint, nil
+	}
+	endpoint, err := g.discover(ctx, g.do)
+	if err != nil {
+		return "", g.failure(c, err)
+	}
+	return endpoint, nil
 }
 
 // serverOf returns scheme, host and port of a URL. An empty URL has no server; that of a malformed one
@@ -159,21 +145,14 @@ func serverOf(address string) string {
 	return server
 }
 
-// exchange asks one endpoint. If elsewhere is true, nothing was spent there and another endpoint
-// may be asked.
-func (g *grant) exchange(
-	ctx context.Context, endpoint string, c Credential,
-) (got Credential, elsewhere bool, err error) {
+// exchange asks the endpoint for new tokens.
+func (g *grant) exchange(ctx context.Context, endpoint string, c Credential) (Credential, error) {
 	ask := func(ctx context.Context) (*tokenAnswer, error) { return g.ask(ctx, endpoint, c) }
-	a, lost, err := askAgain(ctx, ask, isLost)
+	a, err := askAgain(ctx, ask, isLost)
 	if err != nil {
-		return Credential{}, !lost && isUnsent(err), g.failure(c, err)
+		return Credential{}, g.failure(c, err)
 	}
-	if a.status == http.StatusNotFound {
-		return Credential{}, !lost, a.refusal(c, g.rules())
-	}
-	got, err = a.credential(c, g.rules(), time.Now())
-	return got, false, err
+	return a.credential(c, g.rules(), time.Now())
 }
 
 // isLost reports whether nobody can tell if the exchange happened: no answer, or one of a server in
@@ -262,13 +241,11 @@ func (g *grant) rules() answerRules {
 // secrets are those of the configuration.
 func (g *grant) secrets() []string {
 	list := append(secretsInHeader(g.cfg.Header), g.cfg.ClientSecret)
-	for _, endpoint := range g.endpoints {
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, endpoint, http.NoBody)
-		if err == nil {
-			list = append(list, secretsOfProxy(g.tokenClient().HTTPClient.Transport, req)...)
-		}
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, g.endpoint, http.NoBody)
+	if err != nil {
+		return list
 	}
-	return list
+	return append(list, secretsOfProxy(g.tokenClient().HTTPClient.Transport, req)...)
 }
 
 // isPermanent reports whether an answer without a known code says that the grant is dead: to the
@@ -361,7 +338,7 @@ type tokenSource func(context.Context, Credential) oauth2.TokenSource
 // Refresh implements Refresher.
 func (f tokenSource) Refresh(ctx context.Context, c Credential) (Credential, error) {
 	ask := func(ctx context.Context) (*oauth2.Token, error) { return f.ask(ctx, c) }
-	t, _, err := askAgain(ctx, ask, isLostToOAuth2)
+	t, err := askAgain(ctx, ask, isLostToOAuth2)
 	switch {
 	case errors.Is(err, ErrNotRefreshable):
 		return Credential{}, ErrNotRefreshable

@@ -44,34 +44,30 @@ var (
 	errWoke   = errors.New("the machine has slept while it waited for the answer")
 )
 
-// askAgain calls ask, and once more if the answer was lost and ctx allows that. lost reports that
-// an answer was lost, whatever came of the repetition: the refresh token may be spent.
+// askAgain calls ask, and once more if the answer was lost and ctx allows that.
 func askAgain[A any](
 	ctx context.Context, ask func(context.Context) (A, error), isLost func(A, error) bool,
-) (a A, lost bool, err error) {
+) (A, error) {
 	r, _ := ctx.Value(repetitionKey{}).(*repetition)
 	if r == nil {
-		a, err = ask(ctx)
-		return a, isLost(a, err), err
+		return ask(ctx)
 	}
 	first, abandon := r.watch(ctx)
-	a, err = ask(first)
+	a, err := ask(first)
 	abandoned := abandon()
 	if err != nil && abandoned != nil {
 		err = fmt.Errorf("%w: %w", abandoned, err)
 	}
-	lost = isLost(a, err)
-	if again := lost || err != nil && abandoned != nil; !again || !r.follows(ctx, err) {
-		return a, lost, err
+	if again := isLost(a, err) || err != nil && abandoned != nil; !again || !r.follows(ctx, err) {
+		return a, err
 	}
 	if gone := r.claimLost(ctx); gone != nil {
 		if err != nil {
 			err = fmt.Errorf("%w; it is not repeated: %w", err, gone)
 		}
-		return a, lost, err
+		return a, err
 	}
-	a, err = ask(ctx)
-	return a, lost || isLost(a, err), err
+	return ask(ctx)
 }
 
 // claimLost tells why the claim on the credential is lost; nil: it is not.

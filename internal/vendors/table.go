@@ -59,9 +59,8 @@ var table = []Vendor{
 		Probe: Probe{Method: "GET", Path: "/models", Header: "Anthropic-Version: 2023-06-01", Root: "/v1"},
 		Auth: &Auth{
 			Dialect: Anthropic, Issuer: "https://claude.ai", JSON: true,
-			ClientID:      "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
-			TokenURL:      "https://platform.claude.com/v1/oauth/token",
-			OlderTokenURL: "https://console.anthropic.com/v1/oauth/token",
+			ClientID: "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
+			TokenURL: "https://platform.claude.com/v1/oauth/token",
 			Flows: []Flow{
 				{Name: FlowPaste, Scopes: "org:create_api_key user:profile user:inference"},
 				{

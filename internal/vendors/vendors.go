@@ -198,9 +198,6 @@ type Auth struct {
 	Device   Device
 
 	TokenURL string // where tokens are renewed
-	// OlderTokenURL is asked when TokenURL cannot have spent the refresh token; empty: there is
-	// none.
-	OlderTokenURL string
 	// Domain, when not empty, says that the issuer publishes its endpoints (OpenID Connect
 	// Discovery 1.0 §4). An endpoint must be at this domain or below it.
 	Domain string
