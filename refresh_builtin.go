@@ -74,6 +74,9 @@ func builtinRefresher(row vendors.Vendor, cfg OAuth2Config) Refresher {
 	cfg.Reusable = cfg.Reusable || row.Auth.Mints
 	g.cfg = &cfg
 	quirks[row.Auth.Dialect](g, row)
+	if row.Auth.Mints {
+		return newMintingGrant(g, row)
+	}
 	return g
 }
 
@@ -199,44 +202,6 @@ func xaiQuirks(g *grant, _ vendors.Vendor) {
 		}
 		a.Code, a.Description = cmp.Or(a.Code, "tier_denied"), why
 	}
-}
-
-// copilotQuirks: RefreshToken holds a GitHub token, which is not spent. The endpoint mints an
-// access token for it and answers in its own form. It may want the version of an editor in a
-// header, which the user sets in OAuth2Config.Header.
-func copilotQuirks(g *grant, row vendors.Vendor) {
-	g.build = func(ctx context.Context, endpoint string, c Credential, _ OAuth2Config) (*http.Request, error) {
-		if row.IsKey(c.RefreshToken) {
-			return nil, ErrNotRefreshable
-		}
-		return buildMint(ctx, endpoint, c)
-	}
-	g.read = func(a *tokenAnswer) {
-		a.AccessToken = loosejson.Text(a.raw["token"])
-		if n, ok := loosejson.Number(a.raw["expires_at"]); ok {
-			a.ExpiresAt = unixSeconds(n)
-		}
-		if api := loosejson.Text(a.nested("endpoints", "api")); api != "" {
-			a.Metadata = map[string]string{"endpoint": api}
-		}
-	}
-	g.permanent = func(a *tokenAnswer) bool {
-		// The token has been revoked, or is of a kind that cannot mint.
-		return a.status == http.StatusUnauthorized || a.status == http.StatusNotFound
-	}
-}
-
-// buildMint is the request that mints one of Copilot's tokens for a GitHub token.
-func buildMint(ctx context.Context, endpoint string, c Credential) (*http.Request, error) {
-	if err := checkTokenURL(endpoint); err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
-	if err != nil {
-		return nil, errors.New("the token URL is malformed")
-	}
-	req.Header.Set("Authorization", "token "+c.RefreshToken)
-	return req, nil
 }
 
 // discovery asks an issuer for its token endpoint (OpenID Connect Discovery 1.0 §4) and accepts

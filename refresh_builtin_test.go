@@ -111,6 +111,9 @@ var afterRecorded = map[string]struct {
 	"token/success/github-copilot-200-minted": {
 		access: "tid=…;exp=1726000000;sku=…;…", lifetime: time.Unix(1726000000, 0).Sub(bubbleStart),
 	},
+	"token/success/github-copilot-200-renewed": {
+		"at-EXAMPLE-new", "ghu_EXAMPLE-new", time.Unix(946688400, 0).Sub(bubbleStart), // the mint's expires_at
+	},
 	"token/success/google-200-without-refresh-token": {"ya29.…", "", 3599 * time.Second},
 	"token/success/kimi-200-rotated-pair":            {"new-access", "new-refresh", 15 * time.Minute},
 	"token/success/minimax-200-expired-in-ms": {
@@ -145,7 +148,12 @@ func TestRecordedTokenAnswers(t *testing.T) {
 			}
 			answer := httpmock.NewBytesResponder(f.Resp.StatusCode, f.Body).HeaderSet(f.Resp.Header)
 			w.RegisterResponder(method, endpoint, answer)
-			pool, login := loginPool(t, recordedRefresher(t, w, f.Provider), loginAt(at.provider)), loginAt(at.provider)
+			login := loginAt(at.provider)
+			if f.Notes.Get("Fixture-Kind") == "renewal" {
+				login = expiring(bubbleStart)
+				w.RegisterResponder("GET", mintURL, mints("ghu_EXAMPLE-new"))
+			}
+			pool := loginPool(t, recordedRefresher(t, w, f.Provider), login)
 			want, changed := afterRecorded[f.Name]
 
 			_, err := recordedRefresher(t, w, f.Provider).Refresh(context.Background(), login)

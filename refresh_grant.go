@@ -47,6 +47,8 @@ type grant struct {
 	provider string
 	cfg      *OAuth2Config // behind a pointer, of which fmt shows the address where it cannot call Format
 	endpoint string
+	// issuer is the server whose logins are renewed at endpoint; empty: endpoint's own.
+	issuer string
 	// regionURL returns the endpoint for the logins of another server of the vendor. nil: there is none.
 	regionURL func(issuer string) (endpoint string, ok bool)
 	// discover finds the endpoint where it may have moved. nil: it has not.
@@ -109,7 +111,7 @@ func (g *grant) endpointOf(ctx context.Context, c Credential) (string, error) {
 			return endpoint, nil
 		}
 	}
-	if issuer, at := serverOf(note), serverOf(g.endpoint); issuer != "" && issuer != at {
+	if issuer, at := serverOf(note), serverOf(cmp.Or(g.issuer, g.endpoint)); issuer != "" && issuer != at {
 		return "", &RefreshError{
 			Provider: cmp.Or(g.provider, c.Provider), Code: "issuer_mismatch",
 			Err: &unsentError{fmt.Errorf("the login is of %s, and this refresher asks %s: nothing was sent there; "+

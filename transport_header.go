@@ -59,11 +59,11 @@ func (p *Pool) headerFor(h http.Header, d *destination) http.Header {
 // replaced access token may serve for an hour yet.
 func (m *member) secretsIn(header http.Header) (names []string) {
 	e, replaced := m.tokens.Load().entry(), m.replaced()
-	cred := e.Credential
+	secrets := secretsOf(e.Credential)
 	for name, values := range header {
 		if slices.ContainsFunc(values, func(v string) bool {
 			last := v[strings.LastIndexByte(v, ' ')+1:]
-			return carries(v, cred.AccessToken) || carries(v, cred.RefreshToken) ||
+			return slices.ContainsFunc(secrets, func(secret string) bool { return carries(v, secret) }) ||
 				e.leftBehind(last) || slices.Contains(replaced, digest(last))
 		}) {
 			names = append(names, name)

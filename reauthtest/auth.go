@@ -19,7 +19,8 @@ import (
 //	/api/oauth/device/code, /api/oauth/token        RFC 8628 as at Nous: refresh token in a header
 //	/api/oauth/device_authorization, …/token        RFC 8628 as at Kimi: the device in X-Msh-Device-Id
 //	/api/v1/oauth2/device/code, …/token             RFC 8628, PKCE as at Qwen: 429 for slow_down
-//	/login/device/code, /login/oauth/access_token   RFC 8628 as at GitHub: errors have status 200
+//	/login/device/code, /login/oauth/access_token   RFC 8628 as at GitHub: errors have status 200; its
+//	                                                tokens may expire, and are renewed there
 //	/copilot_internal/v2/token, /user               what a GitHub token is good for
 //	/api/accounts/deviceauth/usercode, …/token      Codex's device protocol: 403 while pending
 //	/oauth/authorize, /oauth/token                  authorization code with PKCE, as at OpenAI

@@ -217,6 +217,53 @@ func TestGitHubsErrorsComeWithStatus200(t *testing.T) {
 	})
 }
 
+func TestGitHubsTokensMayExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := program{t, reauthtest.New(reauthtest.OpenAI)}
+		a.p.GitHubLifetime = 8 * time.Hour
+		_, code := a.form("/login/device/code", "client_id", "c", "scope", "read:user")
+		require.NoError(t, a.p.Approve(text(code, "user_code")))
+		time.Sleep(5 * time.Second)
+		_, got := a.form("/login/oauth/access_token", "grant_type", deviceGrant, "device_code",
+			text(code, "device_code"), "client_id", "c")
+		mint := func() int {
+			req, err := http.NewRequest(http.MethodGet, authURL+"/copilot_internal/v2/token", http.NoBody)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", "token "+text(got, "access_token"))
+			resp, _ := a.send(req)
+			return resp.StatusCode
+		}
+		var used string
+		renew := func() string {
+			used = text(got, "refresh_token")
+			_, got = a.form("/login/oauth/access_token", "grant_type", "refresh_token", "refresh_token", used, "client_id", "c")
+			return text(got, "error")
+		}
+		for range 3 {
+			assert.InDelta(t, 28800, got["expires_in"], 0)
+			assert.True(t, strings.HasPrefix(text(got, "refresh_token"), "ghr_"))
+			assert.True(t, a.p.Current(text(got, "access_token")) && a.p.Current(text(got, "refresh_token")))
+			assert.Equal(t, 200, mint())
+			time.Sleep(8 * time.Hour)
+			assert.Equal(t, 401, mint())
+			assert.Empty(t, renew())
+		}
+		a.p.ExpireGitHub()
+		assert.Equal(t, 401, mint())
+		assert.Empty(t, renew())
+		status, refused := a.form("/login/oauth/access_token", "grant_type", "refresh_token", "refresh_token", used, "client_id", "c")
+		assert.Equal(t, 200, status)
+		assert.Equal(t, "bad_refresh_token", refused["error"])
+		assert.Equal(t, 401, mint(), "a refresh token that comes twice ends the login")
+		assert.Equal(t, 1, a.p.Reuses())
+		assert.Equal(t, "bad_refresh_token", renew())
+		_, got = a.form("/login/oauth/access_token", "grant_type", "refresh_token", "refresh_token", used)
+		assert.Equal(t, "incorrect_client_credentials", got["error"])
+		token, renewal := a.p.LoginGitHub()
+		assert.True(t, a.p.Current(token) && a.p.Current(renewal))
+	})
+}
+
 func TestGitHubAnswersWithAFormToWhoeverDoesNotAskForJSON(t *testing.T) {
 	a := program{t, reauthtest.New(reauthtest.OpenAI)}
 	resp, body := a.page(http.MethodPost, "/login/device/code", url.Values{"client_id": {"c"}})

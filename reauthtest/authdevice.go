@@ -170,17 +170,45 @@ func (p *Provider) grantAsk(a *ask) *Answer {
 			"code_challenge":     a.challenge,
 		})
 	case github:
-		a.login = &login{way: github, current: "ghu_" + rand.Text()}
+		a.login = &login{way: github}
 		p.logins = append(p.logins, a.login)
-		p.refresh[a.login.current] = a.login
-		return writeJSON(200, map[string]any{
-			"access_token": a.login.current,
-			"token_type":   "bearer",
-			"scope":        "read:user",
-		})
+		p.issueGitHub(a.login)
+		return p.gitHubAnswer(a.login, "read:user")
 	default:
 		return p.grantLogin(a)
 	}
+}
+
+// gitHubAnswer gives the program GitHub's token, and the one that renews it if it expires.
+func (p *Provider) gitHubAnswer(l *login, scope string) *Answer {
+	m := map[string]any{"access_token": l.current, "token_type": "bearer", "scope": scope}
+	if l.renewal != "" {
+		const halfAYear = 15897600 // seconds
+		m["refresh_token"], m["refresh_token_expires_in"] = l.renewal, halfAYear
+		m["expires_in"] = int(time.Until(l.ends).Seconds())
+	}
+	return writeJSON(200, m)
+}
+
+// renewGitHub answers the refresh grant at GitHub (docs.github.com, "Refreshing user access tokens"): both
+// tokens are replaced. p.mu is held.
+func (p *Provider) renewGitHub(given map[string]string) *Answer {
+	used := given["refresh_token"]
+	l := p.refresh[used]
+	const refused = "The refresh token passed is incorrect or expired."
+	switch {
+	case given["client_id"] == "":
+		return oauthError(400, "incorrect_client_credentials", "The client_id passed is incorrect.")
+	case l == nil, l.dead, l.renewal == "":
+		return oauthError(400, "bad_refresh_token", refused)
+	case l.renewal != used:
+		p.reused++
+		p.kill(l)
+		return oauthError(400, "bad_refresh_token", refused)
+	}
+	p.granted++
+	p.issueGitHub(l)
+	return p.gitHubAnswer(l, "")
 }
 
 // asGitHub gives errors the status 200. It answers with a form unless the program asks for JSON.
@@ -207,8 +235,8 @@ func (p *Provider) serveMint(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := p.refresh[gitHubToken(r)]
-	if l == nil || l.dead || l.way != github {
+	l := p.gitHubLogin(r)
+	if l == nil {
 		writeJSON(401, map[string]any{"message": "Bad credentials"}).write(w)
 		return
 	}
@@ -227,11 +255,21 @@ func (p *Provider) serveMint(w http.ResponseWriter, r *http.Request) {
 func (p *Provider) serveUser(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l := p.refresh[gitHubToken(r)]; l == nil || l.dead {
+	if p.gitHubLogin(r) == nil {
 		writeJSON(401, map[string]any{"message": "Bad credentials"}).write(w)
 		return
 	}
 	writeJSON(200, map[string]any{"login": "octocat", "id": 583231, "type": "User"}).write(w)
+}
+
+// gitHubLogin returns the login of a request to GitHub; nil: its token is not good. p.mu is held.
+func (p *Provider) gitHubLogin(r *http.Request) *login {
+	sent := gitHubToken(r)
+	l := p.refresh[sent]
+	if l == nil || l.dead || l.way != github || l.current != sent || !l.ends.IsZero() && !time.Now().Before(l.ends) {
+		return nil
+	}
+	return l
 }
 
 // gitHubToken returns the token of a request to GitHub, which takes both schemes.

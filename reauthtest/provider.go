@@ -66,6 +66,9 @@ type Provider struct {
 	RefuseNew bool
 	// RefuseEarly makes the API refuse without reading the request's body.
 	RefuseEarly bool
+	// GitHubLifetime is how long GitHub's tokens (ghu_…) live. Then each comes with a refresh token
+	// (ghr_…), which rotates. Zero: they live on, and none comes with them.
+	GitHubLifetime time.Duration
 	// ApproveAfter is how long the authorization server takes to consent to a login by itself.
 	// Zero: it waits for Approve, or for a person on its pages.
 	ApproveAfter time.Duration
@@ -96,8 +99,10 @@ type login struct {
 	current string // the refresh token that may be used
 	dead    bool
 	way     way
-	device  string // that Kimi knows it by
-	base    string // of the API that takes its tokens; empty: any
+	device  string    // that Kimi knows it by
+	base    string    // of the API that takes its tokens; empty: any
+	renewal string    // the refresh token of GitHub's that may be used; then current is the token that mints
+	ends    time.Time // when that token ends; zero: never
 }
 
 // token is an access token or an API key.
@@ -173,6 +178,39 @@ func (p *Provider) LoginAt(base string) (access, refresh string) {
 	defer p.mu.Unlock()
 	p.refresh[refresh].base = base
 	return access, refresh
+}
+
+// LoginGitHub makes a new login at GitHub and returns its token, for which Copilot's are minted. With
+// GitHubLifetime it returns the token that renews it, too.
+func (p *Provider) LoginGitHub() (token, refresh string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := &login{way: github}
+	p.logins = append(p.logins, l)
+	p.issueGitHub(l)
+	return l.current, l.renewal
+}
+
+// issueGitHub gives l a new token of GitHub's. p.mu is held.
+func (p *Provider) issueGitHub(l *login) {
+	l.current = "ghu_" + rand.Text()
+	p.refresh[l.current] = l
+	if p.GitHubLifetime > 0 {
+		l.renewal, l.ends = "ghr_"+rand.Text(), time.Now().Add(p.GitHubLifetime)
+		p.refresh[l.renewal] = l
+	}
+}
+
+// ExpireGitHub makes GitHub refuse the tokens that it has given so far, as at the end of their lifetime.
+// Those that renew them stay good.
+func (p *Provider) ExpireGitHub() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.logins {
+		if l.way == github {
+			l.ends = time.Now()
+		}
+	}
 }
 
 // Move gives the login of a refresh token another base, as LoginAt does.
@@ -258,12 +296,13 @@ func (p *Provider) Alive(refresh string) bool {
 	return l != nil && !l.dead
 }
 
-// Current reports whether refresh is the token with which its login can be refreshed now.
+// Current reports whether refresh is the token with which its login can be refreshed now, or one of the
+// two where GitHub's tokens expire.
 func (p *Provider) Current(refresh string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.refresh[refresh]
-	return l != nil && !l.dead && l.current == refresh
+	return l != nil && !l.dead && (l.current == refresh || l.renewal == refresh)
 }
 
 // Requests returns what the API has seen so far, in the order in which it answered.

@@ -125,6 +125,8 @@ func (p *Provider) grant(how way, given map[string]string) *Answer {
 		return p.poll(miniMax, given)
 	case kind == "authorization_code":
 		return p.redeem(how, given)
+	case how == github && kind == "refresh_token":
+		return p.renewGitHub(given)
 	}
 	return p.exchange(how, given)
 }

@@ -87,5 +87,5 @@ func parseBase(flag, text string) (*url.URL, error) {
 
 // tokenURL returns the address of the provider's token endpoint at the issuer of --issuer.
 func (e endpoints) tokenURL(row vendors.Vendor) string {
-	return strings.TrimRight(e.Issuer, "/") + row.Auth.TokenPath()
+	return row.Auth.TokenURLAt(e.Issuer)
 }

@@ -61,8 +61,12 @@ func TestTokenPathsAreTheLibrarys(t *testing.T) {
 		_, err = r.Refresh(t.Context(), reauth.Credential{Provider: name, RefreshToken: "rt"})
 		require.Error(t, err)
 		require.NotEmpty(t, asked, name)
-		e := endpoints{Issuer: "https://login.example/"}
-		assert.Equal(t, "https://login.example"+asked[0], e.tokenURL(row), name)
+		issuer := "https://login.example"
+		e := endpoints{Issuer: issuer + "/"}
+		if row.Auth.Mints {
+			issuer = "https://api.login.example"
+		}
+		assert.Equal(t, issuer+asked[0], e.tokenURL(row), name)
 	}
 }
 

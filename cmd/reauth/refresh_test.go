@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,4 +37,31 @@ func TestRefreshInEachDialect(t *testing.T) {
 			require.Zero(t, fake.Reuses())
 		})
 	}
+}
+
+// GitHub's answer with a token that expires is added as it is. The command renews that token when GitHub
+// refuses it, and mints one of Copilot's.
+func TestRefreshOfCopilotRenewsGitHubsToken(t *testing.T) {
+	fake := reauthtest.New(reauthtest.OpenAI)
+	fake.GitHubLifetime = time.Hour
+	server := serveFake(t, fake)
+	s := newShell(t)
+	token, renewal := fake.LoginGitHub()
+	s.run(fmt.Sprintf(`{"access_token":%q,"refresh_token":%q,"expires_in":28800}`, token, renewal),
+		"add", "copilot", "--token-stdin", "--id", "you").ok()
+	for range 3 {
+		out := s.run("", "refresh", "copilot", "--issuer", server.URL).ok()
+		assert.Contains(t, out, "copilot/you: refreshed, token ")
+		assert.NotRegexp(t, "gh[ur]_", out)
+		c := s.stored("copilot", "you")
+		assert.True(t, fake.Current(c.RefreshToken))
+		assert.True(t, fake.Current(c.Metadata[vendors.GitHubRefreshNote]))
+		fake.ExpireGitHub()
+	}
+	assert.Equal(t, 6, fake.Exchanges(), "three renewals and three mints")
+	fake.Revoke(renewal)
+	out := s.run("", "refresh", "copilot", "--issuer", server.URL).fails(exitLogin)
+	assert.Contains(t, out, "bad_refresh_token")
+	assert.NotRegexp(t, "gh[ur]_", out)
+	assert.Zero(t, fake.Reuses())
 }

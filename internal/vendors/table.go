@@ -117,7 +117,7 @@ var table = []Vendor{
 			Dialect: Copilot, Issuer: "https://github.com", Scopes: "read:user", Flows: []Flow{{Name: FlowDevice}},
 			ClientID: "Iv1.b507a08c87ecfe98", // an app whose tokens can be exchanged for Copilot's
 			Device:   Device{Code: "/login/device/code", Token: "/login/oauth/access_token"},
-			TokenURL: "https://api.github.com/copilot_internal/v2/token", Mints: true,
+			TokenURL: "https://api.github.com/copilot_internal/v2/token", Mints: true, RenewPrefix: "ghr_",
 		},
 	},
 	{

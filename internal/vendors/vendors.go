@@ -10,6 +10,7 @@ package vendors
 import (
 	"cmp"
 	"iter"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -209,6 +210,9 @@ type Auth struct {
 	BaseNote string
 	JSON     bool // tokens are renewed by a JSON object instead of a form
 	Mints    bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
+	// RenewPrefix is how the refresh tokens begin that renew a token which mints; empty: it does not
+	// expire.
+	RenewPrefix string
 }
 
 // IssuerNote is the name under which the metadata of a credential keeps the authorization server of
@@ -308,6 +312,39 @@ func (a *Auth) TokenPath() string {
 		return "" // no row has such an address: a test reads them all
 	}
 	return u.Path
+}
+
+// TokenURLAt returns where tokens are renewed at another issuer. Access tokens are minted at the host api.
+// of its domain, as GitHub does. On loopback that is the issuer itself: an address has no subdomains.
+func (a *Auth) TokenURLAt(issuer string) string {
+	issuer = strings.TrimRight(issuer, "/")
+	u, err := url.Parse(issuer)
+	if a.Mints && err == nil && !isLoopback(u.Hostname()) {
+		u.Host = apiLabel + u.Host
+		issuer = u.String()
+	}
+	return issuer + a.TokenPath()
+}
+
+// IssuerOf returns the issuer of the logins whose tokens are renewed at an address: the reverse of
+// TokenURLAt.
+func (a *Auth) IssuerOf(tokenURL string) string {
+	u, err := url.Parse(tokenURL)
+	if err != nil {
+		return tokenURL
+	}
+	if a.Mints {
+		u.Host = strings.TrimPrefix(u.Host, apiLabel)
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+const apiLabel = "api."
+
+// isLoopback reports whether a host is this host.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 // LoginTokenPath is the path at the issuer where the code of a login is exchanged for tokens.
