@@ -67,6 +67,8 @@ var vendorRules = []rule{
 	// Google's keys may be restricted to a service, an app, an address or a referrer. Its answer to a
 	// request without a key speaks of the caller.
 	{kind: Forbidden, reason: "google:key-restricted", in: "gemini vertex", code: []string{"*_blocked"}},
+	// Google has ended a program's logins, not this one: another token would be of the same program.
+	{kind: Forbidden, reason: "google:client", in: "gemini vertex", code: []string{"unsupported_client"}},
 	{kind: Rejected, reason: "google:no-key", in: "gemini vertex", phrase: []string{"unregistered callers"}},
 	{kind: Dead, reason: "google:project-denied", in: "gemini vertex", phrase: []string{"project has been denied access"}},
 	// Google tells the details of a quota of a day or a minute. Vertex's shared pool has none.
