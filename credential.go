@@ -15,6 +15,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // Credential is what a request is authorized with: an API key, or an access token with the refresh
@@ -155,6 +157,7 @@ func (c *Credential) fillFromJWT() {
 	if c.AccountID == "" {
 		c.AccountID = claims.OpenAI.AccountID
 	}
+	*c = c.withNotes(claims.notes())
 }
 
 // sourceID is the ID of a source's credential that the program gave none.
@@ -201,7 +204,16 @@ type jwtClaims struct {
 	IssuedAt float64 `json:"iat"`
 	OpenAI   struct {
 		AccountID string `json:"chatgpt_account_id"`
+		FedRAMP   bool   `json:"chatgpt_account_is_fedramp"`
 	} `json:"https://api.openai.com/auth"`
+}
+
+// notes returns what metadata keeps of the claims; nil: nothing.
+func (c jwtClaims) notes() map[string]string {
+	if !c.OpenAI.FedRAMP {
+		return nil
+	}
+	return map[string]string{vendors.FedRAMPNote: "true"}
 }
 
 // readJWT decodes the claims of a token that looks like a JWT (RFC 7519).

@@ -192,6 +192,7 @@ func (f *follower) fill(c Credential) (filled Credential, static bool, err error
 	read := Credential{AccessToken: l.AccessToken, Expiry: l.Expiry, AccountID: l.AccountID}
 	read.fillFromJWT()
 	read.dropUnfit() // the account of the token: the reader has looked at the values of the file
+	c = c.withNotes(read.Metadata)
 	c.AccessToken, c.Expiry = read.AccessToken, read.Expiry
 	c.AccountID = cmp.Or(read.AccountID, c.AccountID)
 	return c, l.Static, nil

@@ -3,11 +3,13 @@ package reauth
 import (
 	"net/http"
 	"strings"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// isCredentialHeader reports whether a header carries a key with one provider or another. An SDK
-// puts a placeholder there, or the user's own key, and neither may travel beside the pool's
-// credential. The name is compared as HTTP does, without case: a map may hold a name that is not in
+// isCredentialHeader reports whether a header carries a key, or names an account, with one provider or
+// another. An SDK puts a placeholder there, or what the user has, and neither may travel beside the
+// pool's credential. The name is compared as HTTP does, without case: a map may hold a name that is not in
 // canonical form.
 func isCredentialHeader(name string) bool {
 	switch len(name) { // no two of them have one length, so most headers are told apart by it
@@ -19,6 +21,8 @@ func isCredentialHeader(name string) bool {
 		return strings.EqualFold(name, "Authorization")
 	case len("X-Goog-Api-Key"):
 		return strings.EqualFold(name, "X-Goog-Api-Key")
+	case len(fedRAMPHeader):
+		return strings.EqualFold(name, fedRAMPHeader)
 	case len("Chatgpt-Account-Id"):
 		return strings.EqualFold(name, "Chatgpt-Account-Id")
 	}
@@ -110,12 +114,18 @@ func authorizeGoogle(h http.Header, c Credential) {
 	authorizeWith(h, "X-Goog-Api-Key", c.AccessToken)
 }
 
+// fedRAMPHeader routes a request to ChatGPT's FedRAMP environment (openai/codex#17151).
+const fedRAMPHeader = "X-Openai-Fedramp"
+
 // authorizeCodex names the account beside the token: without it the edge of chatgpt.com answers
-// with a page.
+// with a page. An account of the FedRAMP environment is told as such.
 func authorizeCodex(h http.Header, c Credential) {
 	authorizeBearer(h, c)
 	if c.AccountID != "" {
 		h["Chatgpt-Account-Id"] = []string{c.AccountID}
+	}
+	if c.Metadata[vendors.FedRAMPNote] == "true" {
+		h[fedRAMPHeader] = []string{"true"}
 	}
 }
 

@@ -24,6 +24,7 @@ var placeholders = http.Header{
 	"Api-Key": {"placeholder"}, "api-key": {"placeholder"},
 	"X-Goog-Api-Key": {"placeholder"}, "x-goog-api-key": {"placeholder"},
 	"Chatgpt-Account-Id": {"placeholder"}, "ChatGPT-Account-ID": {"placeholder"},
+	"X-Openai-Fedramp": {"placeholder"}, "X-OpenAI-Fedramp": {"placeholder"},
 }
 
 // bystanders are header fields that the transport must leave alone. Some look much like those
@@ -58,7 +59,9 @@ func exampleJWT(claims string) string {
 var (
 	entraToken = exampleJWT(`{"sub":"entra"}`)
 	codexToken = exampleJWT(`{"https://api.openai.com/auth":{"chatgpt_account_id":"acct-2"}}`)
-	opaque     = asBearer("opaque-EXAMPLE", "rt-EXAMPLE")
+	stateToken = exampleJWT(
+		`{"https://api.openai.com/auth":{"chatgpt_account_id":"acct-3","chatgpt_account_is_fedramp":true}}`)
+	opaque = asBearer("opaque-EXAMPLE", "rt-EXAMPLE")
 
 	bearerKey  = []scheme{inHeader("Authorization", "Bearer key-EXAMPLE")}
 	whereAsked = []scheme{
@@ -73,6 +76,7 @@ var (
 		opaque,
 		withAccount(asBearer("opaque-EXAMPLE", "rt-EXAMPLE"), "acct-1"),
 		withAccount(asBearer(codexToken, ""), "acct-2"),
+		ofFedRAMP(withAccount(asBearer(stateToken, ""), "acct-3")),
 	}
 	anthropicBy = []scheme{
 		inHeader("X-Api-Key", "key-EXAMPLE"),
@@ -110,6 +114,12 @@ func withAccount(s scheme, id string) scheme {
 		s.cred.AccountID = ""
 	}
 	s.want["Chatgpt-Account-Id"] = []string{id}
+	return s
+}
+
+// ofFedRAMP adds what says that the account of a scheme is of that environment.
+func ofFedRAMP(s scheme) scheme {
+	s.want["X-Openai-Fedramp"] = []string{"true"}
 	return s
 }
 

@@ -88,12 +88,14 @@ func anthropicQuirks(g *grant, _ vendors.Vendor) {
 	}
 }
 
-// codexQuirks: a claim of the tokens names the account.
+// codexQuirks: claims of the tokens tell the account.
 func codexQuirks(g *grant, _ vendors.Vendor) {
 	g.read = func(a *tokenAnswer) {
 		for _, t := range []string{a.AccessToken, loosejson.Text(a.raw["id_token"])} {
-			if claims, ok := readJWT(t); ok && a.AccountID == "" {
-				a.AccountID = claims.OpenAI.AccountID
+			claims, _ := readJWT(t) // no JWT: no claims
+			a.AccountID = cmp.Or(a.AccountID, claims.OpenAI.AccountID)
+			if a.Metadata == nil {
+				a.Metadata = claims.notes()
 			}
 		}
 	}

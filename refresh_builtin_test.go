@@ -548,6 +548,13 @@ func TestWhatBuiltinRefreshersNote(t *testing.T) {
 			answer:   `{"access_token":"at","id_token":"` + claim("acc-2") + `"}`,
 			account:  "acc-2",
 		},
+		"Codex, FedRAMP by the id token": {
+			provider: "openai-codex",
+			answer: `{"access_token":"` + claim("acc-1") + `","id_token":"` + jwt(`{"https://api.openai.com/auth":`+
+				`{"chatgpt_account_id":"acc-1","chatgpt_account_is_fedramp":true}}`) + `"}`,
+			account: "acc-1",
+			notes:   map[string]string{vendors.FedRAMPNote: "true"},
+		},
 		"Nous, a base URL of its own": {
 			provider: "nous",
 			answer:   `{"access_token":"at","inference_base_url":"https://inference-api.nousresearch.com/v1"}`,

@@ -111,6 +111,8 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 	case t == nil, t.of != nil && t.of.dead, !t.useful, now.Before(t.from), t.state == expired,
 		p.Punctual && !t.ends.IsZero() && now.After(t.ends):
 		return p.rejection(r, t == nil || t.of != nil)
+	case t.account != "" && !t.isNamedBy(r):
+		return Page(403).Answer
 	case t.of != nil && !isAt(r, t.of.base):
 		return writeJSON(400, map[string]any{
 			"status": 400, "message": "Anonymous accounts must use " + t.of.base + " for inference.",
@@ -129,6 +131,11 @@ func (p *Provider) judge(r *http.Request, sent string) *Answer {
 		}
 	}
 	return nil
+}
+
+// isNamedBy reports whether a request tells what the edge of ChatGPT wants to know of a token.
+func (t *token) isNamedBy(r *http.Request) bool {
+	return r.Header.Get("Chatgpt-Account-Id") == t.account && (r.Header.Get("X-Openai-Fedramp") == "true") == t.fedRAMP
 }
 
 // isAt reports whether a request is at the host of base; an empty base is anywhere.

@@ -23,6 +23,7 @@ import (
 //	                                                tokens may expire, and are renewed there
 //	/copilot_internal/v2/token, /user               what a GitHub token is good for
 //	/api/accounts/deviceauth/usercode, …/token      Codex's device protocol: 403 while pending
+//	/api/accounts/v1/user-auth-credential/whoami    the account of a personal access token of Codex
 //	/oauth/authorize, /oauth/token                  authorization code with PKCE, as at OpenAI
 //	/oauth/authorize, /v1/oauth/token               the same as at Anthropic: JSON, with the state
 //
@@ -174,6 +175,8 @@ func (p *Provider) serveAuth(w http.ResponseWriter, r *http.Request) bool {
 		p.serveUserCode(w, r, codexDevice, readGrant(r))
 	case "/device", "/login/device", "/codex/device", "/authorize", "/oauth-authorize":
 		p.serveDevicePage(w, r)
+	case "/api/accounts/v1/user-auth-credential/whoami":
+		p.serveWhoAmI(w, r)
 	case "/oauth/authorize":
 		p.serveAuthorize(w, r)
 	case "/oauth/authorize/decision":

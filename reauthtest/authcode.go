@@ -229,3 +229,18 @@ func (p *Provider) idToken(more map[string]any) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc(b) + "." + enc([]byte("EXAMPLE"))
 }
+
+// serveWhoAmI tells whose a personal access token of a ChatGPT workspace is, as OpenAI's server does.
+func (p *Provider) serveWhoAmI(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.access[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
+	if t == nil || t.account == "" || t.state != live || r.Method != http.MethodGet {
+		writeJSON(401, map[string]any{"error": map[string]any{"message": "Invalid token", "code": "token_invalid"}}).write(w)
+		return
+	}
+	writeJSON(200, map[string]any{
+		"email": "user@example.com", "chatgpt_user_id": "user-1", "chatgpt_account_id": t.account,
+		"chatgpt_plan_type": "business", "chatgpt_account_is_fedramp": t.fedRAMP,
+	}).write(w)
+}

@@ -113,6 +113,9 @@ type token struct {
 	ends   time.Time // when it says that it expires; zero if it says nothing
 	until  time.Time // when its quota comes back; zero if nobody knows
 	useful bool
+
+	account string // of a personal access token
+	fedRAMP bool   // the account is of that environment
 }
 
 type state uint8
@@ -236,6 +239,16 @@ func (p *Provider) AddKey(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.access[key] = &token{useful: true}
+}
+
+// AddPersonalToken makes the API accept a personal access token of a ChatGPT workspace, which begins with
+// "at-". The authorization server tells its account at /api/accounts/v1/user-auth-credential/whoami, and
+// the API answers a request without that account in ChatGPT-Account-Id with a page. With fedRAMP it does
+// so without "X-OpenAI-Fedramp: true", too.
+func (p *Provider) AddPersonalToken(key, account string, fedRAMP bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.access[key] = &token{useful: true, account: account, fedRAMP: fedRAMP}
 }
 
 // Expire makes the API refuse access tokens, or keys, as expired. Without arguments it is all of

@@ -27,6 +27,8 @@ type addCmd struct {
 	KeyStdin   bool     `help:"Read the key from standard input, its first line; at a terminal it is asked for, and not shown." xor:"key"`
 	TokenStdin bool     `help:"Read a login from standard input: what a token endpoint answered (RFC 6749 §5.1), JSON with access_token, and refresh_token and expires_in if it has them." xor:"key"`
 	ID         string   `name:"id" help:"The name of the credential; by default its account, or a part of its key's digest." placeholder:"ID"`
+	Account    string   `help:"The account, where the provider wants it beside the token. That of a personal access token of Codex is asked for." placeholder:"ID"`
+	Issuer     string   `help:"The authorization server that the tokens are of, if that is not the provider's default one: https, or http on loopback." placeholder:"URL"`
 	Hosts      []string `help:"Use it on these of the provider's hosts only." placeholder:"HOST"`
 	Priority   int      `help:"Lower is preferred."`
 }
@@ -38,6 +40,7 @@ func (*addCmd) Help() string {
     reauth add openrouter --key-from-env OPENROUTER_API_KEY
     pass show anthropic | reauth add anthropic --key-stdin --priority 1
     reauth add azure-foundry --key-stdin --hosts my-resource.openai.azure.com
+    reauth add openai-codex --key-from-env CODEX_ACCESS_TOKEN
 `
 }
 
@@ -58,6 +61,9 @@ func (c *addCmd) Run(a *app) error {
 		return err
 	}
 	cred.Provider, cred.ID, cred.Hosts, cred.Priority = pr.Name, c.ID, c.Hosts, c.Priority
+	if cred, err = c.complete(a, cred); err != nil {
+		return err
+	}
 	p, err := a.pool()
 	if err != nil {
 		return err
@@ -70,6 +76,35 @@ func (c *addCmd) Run(a *app) error {
 		return err
 	}
 	a.printf("%s %s/%s\n", outcome(before, p.Status(), pr.Name, id), pr.Name, id)
+	return nil
+}
+
+// complete returns the credential with its account, which is asked for if the provider has a way to tell
+// it and the user has not named one, and with the server that its tokens are of.
+func (c *addCmd) complete(a *app, cred reauth.Credential) (reauth.Credential, error) {
+	if c.Issuer != "" {
+		if err := checkIssuer(vendors.Of(cred.Provider), c.Issuer); err != nil {
+			return cred, err
+		}
+		cred.Metadata = map[string]string{vendors.IssuerNote: c.Issuer}
+	}
+	if cred.AccountID = c.Account; c.Account != "" {
+		return cred, nil
+	}
+	return reauth.FillAccount(a.ctx, cred, nil)
+}
+
+// checkIssuer makes sure that tokens of the provider can be of an authorization server, and travel to it.
+func checkIssuer(row vendors.Vendor, issuer string) error {
+	if row.Auth == nil {
+		return usagef("--issuer: %s has no logins, and its keys are of no authorization server", row.Name)
+	}
+	if _, err := parseBase("--issuer", issuer); err != nil {
+		return err
+	}
+	if _, err := reauth.BuiltinRefresher(row.Name, reauth.OAuth2Config{TokenURL: row.Auth.TokenURLAt(issuer)}); err != nil {
+		return usagef("--issuer: %w", err)
+	}
 	return nil
 }
 

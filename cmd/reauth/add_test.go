@@ -4,6 +4,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/internal/vendors"
+	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // The command refuses what the library refuses, with its words, and repeats nothing of the key.
@@ -36,4 +40,45 @@ func TestAddDoubtsAForeignKey(t *testing.T) {
 	assert.Contains(t, r.ok(), "added openai-api/mine")
 	assert.Contains(t, r.errors, `the key of openai-api/mine begins with "sk-ant-", as those of anthropic do`)
 	assert.NotContains(t, r.errors, marker)
+}
+
+// Whose a personal access token of Codex is, the command asks at the provider's server, before it stores
+// anything. Whoever names the account is not asked about.
+func TestAddAsksForTheAccount(t *testing.T) {
+	fake := reauthtest.New(reauthtest.OpenAI)
+	server := serveFake(t, fake)
+	s := newShell(t)
+	token := "at-" + marker + "-EXAMPLE"
+	add := []string{"add", "codex", "--key-stdin", "--issuer", server.URL}
+	text := s.run(token, add...).fails(exitFailed)
+	assert.Contains(t, text, "account of a credential of openai-codex: the server refuses the token with status 401")
+	assert.NoFileExists(t, s.store())
+
+	fake.AddPersonalToken(token, "acct-1", true)
+	assert.Equal(t, "added openai-codex/acct-1\n", s.run(token, add...).ok())
+	c := s.stored("openai-codex", "acct-1")
+	assert.Equal(t, "acct-1", c.AccountID)
+	assert.Equal(t, map[string]string{vendors.FedRAMPNote: "true", vendors.IssuerNote: server.URL}, c.Metadata)
+	s.run("", "probe", "codex", "--base-url", server.URL+"/backend-api").ok()
+	sent := fake.Requests()
+	require.Len(t, sent, 1)
+	assert.Equal(t, []string{"acct-1", "true"},
+		[]string{sent[0].Header.Get("Chatgpt-Account-Id"), sent[0].Header.Get("X-Openai-Fedramp")})
+
+	named := []string{"add", "codex", "--key-stdin", "--account", "acct-2", "--issuer", "http://127.0.0.1:1"}
+	assert.Equal(t, "added openai-codex/acct-2\n", s.run(token+"2", named...).ok())
+	for issuer, want := range map[string]string{
+		"http://auth.example": "must be https", "ftp://auth.example": "wants a URL", "https://u:p@auth.example": "without user",
+	} {
+		assert.Contains(t, s.run(token, "add", "codex", "--key-stdin", "--issuer", issuer).fails(exitUsage), want)
+	}
+	assert.Contains(t, s.run("key", "add", "groq", "--key-stdin", "--issuer", server.URL).fails(exitUsage), "has no logins")
+}
+
+// A login of another server than the provider's default one is added as such.
+func TestAddNamesTheServer(t *testing.T) {
+	s := newShell(t)
+	s.run(`{"access_token":"at-`+marker+`","refresh_token":"rt-`+marker+`"}`,
+		"add", "kimi", "--token-stdin", "--id", "you", "--issuer", "https://auth.kimi.ai").ok()
+	assert.Equal(t, "https://auth.kimi.ai", s.stored("kimi-coding", "you").Metadata[vendors.IssuerNote])
 }

@@ -282,6 +282,9 @@ var table = []Vendor{
 			ClientID: "app_EMoamEEZ73f0CkXaXp7hrann", Scopes: "openid profile email offline_access",
 			Flows:    []Flow{{Name: FlowDevice}, {Name: FlowBrowser}, {Name: FlowPaste}},
 			TokenURL: "https://auth.openai.com/oauth/token",
+			// Personal access tokens of a ChatGPT workspace (learn.chatgpt.com/docs/enterprise/access-tokens)
+			// are opaque: icoretech/codex-pooler#21 has the contract as openai/codex keeps it.
+			Account: "/api/accounts/v1/user-auth-credential/whoami", AccountPrefix: "at-",
 		},
 	},
 	{

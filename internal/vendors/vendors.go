@@ -210,6 +210,9 @@ type Auth struct {
 	BaseNote string
 	JSON     bool // tokens are renewed by a JSON object instead of a form
 	Mints    bool // the login's token is kept, and exchanged for access tokens again and again; no client is named then
+	// Account is a path at the issuer that tells whose a static token is, which begins with
+	// AccountPrefix and does not tell it itself. Empty: there are no such tokens.
+	Account, AccountPrefix string
 	// RenewPrefix is how the refresh tokens begin that renew a token which mints; empty: it does not
 	// expire.
 	RenewPrefix string
@@ -226,6 +229,10 @@ const GitHubRefreshNote = "github-refresh-token"
 // GitHubExpiryNote is the name under which the metadata of a credential of Copilot keeps when its
 // GitHub token expires (RFC 3339).
 const GitHubExpiryNote = "github-expiry"
+
+// FedRAMPNote is the name under which the metadata of a credential of Codex says "true" when its account
+// is of ChatGPT's FedRAMP environment, which wants a header on each request.
+const FedRAMPNote = "chatgpt-fedramp"
 
 // DeviceNote is the name under which the metadata of a credential keeps the id by which its login
 // named the device to an authorization server that wants one; see DeviceHeader.
