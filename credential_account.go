@@ -25,7 +25,8 @@ import (
 func FillAccount(ctx context.Context, c Credential, client *http.Client) (Credential, error) {
 	row := vendors.Of(c.Provider)
 	token := strings.TrimSpace(c.AccessToken)
-	if row.Auth == nil || row.Auth.Account == "" || !strings.HasPrefix(token, row.Auth.AccountPrefix) {
+	isPersonal := row.Auth != nil && row.Auth.Account != "" && strings.HasPrefix(token, row.Auth.AccountPrefix)
+	if !isPersonal || c.RefreshToken != "" {
 		return c, nil
 	}
 	address := strings.TrimRight(cmp.Or(c.Metadata[vendors.IssuerNote], row.Auth.Issuer), "/") + row.Auth.Account

@@ -32,9 +32,14 @@ func TestFillAccount(t *testing.T) {
 			fake := reauthtest.New(reauthtest.OpenAI)
 			fake.AddPersonalToken("at-EXAMPLE-personal", "acct-1", fedRAMP)
 			w := newTokenWire(func(req *http.Request) (*http.Response, error) { return fake.Transport().RoundTrip(req) })
-			bare, err := reauth.FillAccount(t.Context(), reauth.Credential{Provider: "groq", AccessToken: "at-EXAMPLE"}, w.client())
-			require.NoError(t, err)
-			assert.Empty(t, bare.AccountID)
+			for _, c := range []reauth.Credential{
+				{Provider: "groq", AccessToken: "at-EXAMPLE"}, {Provider: "codex", AccessToken: "eyJ.a.b"},
+				{Provider: "codex", AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE"},
+			} {
+				same, err := reauth.FillAccount(t.Context(), c, w.client())
+				require.NoError(t, err)
+				assert.Equal(t, c, same)
+			}
 			assert.Empty(t, w.urls(), "a credential of another kind")
 			given := personal()
 			c, err := reauth.FillAccount(t.Context(), given, w.client())
@@ -97,6 +102,10 @@ func TestFillAccountElsewhere(t *testing.T) {
 func TestAccountsThatCannotBeFilled(t *testing.T) {
 	ended, end := context.WithCancel(context.Background())
 	end()
+	waits := func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	}
 	for name, c := range map[string]struct {
 		answer httpmock.Responder
 		ctx    context.Context
@@ -115,7 +124,7 @@ func TestAccountsThatCannotBeFilled(t *testing.T) {
 		"no connection":    {answer: noDial, want: "does not answer"},
 		"a secret in it":   {answer: httpmock.NewErrorResponder(errors.New("broken while sending at-EXAMPLE-personal")), want: "does not answer: Get"},
 		"another account":  {answer: says(200, `{"chatgpt_account_id":"acct-1"}`), given: "acct-2", want: "of another account than AccountID"},
-		"an ended context": {answer: says(200, `{"chatgpt_account_id":"acct-1"}`), ctx: ended, want: "context canceled"},
+		"an ended context": {answer: waits, ctx: ended, want: "context canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			given := personal()
