@@ -52,36 +52,45 @@ func sameFile(was, is fs.FileInfo) bool {
 // there is no file. Read never waits for anybody: it refuses what is no regular file, and a file of
 // more than MaxSize bytes.
 func Read(path string, seed maphash.Seed) (File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return File{}, err
-	}
-	if err := checkKind(info); err != nil {
-		return File{}, err
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|openWithoutWaiting, 0) // it may be a FIFO by now
+	f, info, err := openRegular(path, MaxSize)
 	if err != nil {
 		return File{}, err
 	}
 	defer f.Close()
-	return read(path, f, seed)
+	return read(path, f, info, seed)
 }
 
-// read reads the content of the file, and what identifies it, through one descriptor: another
-// process may give the name to another file meanwhile.
-func read(path string, f *os.File, seed maphash.Seed) (File, error) {
-	info, err := f.Stat()
+// openRegular opens a regular file of at most most bytes, and tells what it is by the descriptor:
+// another process may give the name to another file meanwhile.
+func openRegular(path string, most int64) (*os.File, fs.FileInfo, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return File{}, err
+		return nil, nil, err
 	}
-	if err := checkKind(info); err != nil {
-		return File{}, err
+	if err := checkKind(info, most); err != nil {
+		return nil, nil, err
 	}
+	f, err := os.OpenFile(path, os.O_RDONLY|openWithoutWaiting, 0) // it may be a FIFO by now
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = f.Stat(); err == nil {
+		err = checkKind(info, most)
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+// read reads the content of the file, and what identifies it.
+func read(path string, f *os.File, info fs.FileInfo, seed maphash.Seed) (File, error) {
 	content := make([]byte, info.Size()+1) // the last byte is for the end of the file
 	n, err := io.ReadFull(f, content)
 	switch {
 	case err == nil:
-		return File{}, errors.New("it grows while it is read")
+		return File{}, errGrows
 	case !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
 		return File{}, err
 	}
@@ -95,6 +104,26 @@ func read(path string, f *os.File, seed maphash.Seed) (File, error) {
 		},
 		Unfit: checkPrivate(path, info),
 	}, nil
+}
+
+var errGrows = errors.New("it grows while it is read")
+
+// ReadForeign returns the content of a file that another program writes, of at most most bytes, and
+// when it was changed. Links are followed, and others may read the file. It never waits for anybody.
+func ReadForeign(path string, most int64) (content []byte, changed time.Time, err error) {
+	f, info, err := openRegular(path, most)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer f.Close()
+	content, err = io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = errGrows
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return content, info.ModTime(), nil
 }
 
 // ReadPart returns a part of the file at path, if by all that stat(2) tells it is the one that was
@@ -117,7 +146,7 @@ func ReadPart(path string, seen Seen, from, size int) (part []byte, ok bool) {
 }
 
 // checkKind refuses what is no file, and a file that is too large.
-func checkKind(info fs.FileInfo) error {
+func checkKind(info fs.FileInfo, most int64) error {
 	kind := ""
 	switch mode := info.Mode(); {
 	case mode.IsDir():
@@ -130,10 +159,18 @@ func checkKind(info fs.FileInfo) error {
 		kind = "a device"
 	case !mode.IsRegular():
 		kind = "something else"
-	case info.Size() > MaxSize:
-		return fmt.Errorf("it is larger than %d MiB; it may be another program's file", MaxSize>>20)
+	case info.Size() > most:
+		return fmt.Errorf("it is larger than %s; it may be another program's file", size(most))
 	default:
 		return nil
 	}
 	return fmt.Errorf("it is no regular file but %s; choose another path", kind)
+}
+
+// size tells a number of bytes.
+func size(n int64) string {
+	if n >= 1<<20 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
 }

@@ -97,3 +97,26 @@ func TestReadRefuses(t *testing.T) {
 		require.ErrorContains(t, file.Unfit, `chmod 600 "`+path+`"`, "the way out")
 	}
 }
+
+func TestReadForeign(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "token"), filepath.Join(dir, "link")
+	require.NoError(t, os.WriteFile(file, []byte("content"), 0o644)) // others may read it
+	stamp := time.Now().Add(-time.Hour).Truncate(time.Second)
+	require.NoError(t, os.Chtimes(file, stamp, stamp))
+	require.NoError(t, os.Symlink(file, link))
+	for _, path := range []string{file, link} {
+		content, changed, err := privatefile.ReadForeign(path, 7)
+		require.NoError(t, err)
+		assert.Equal(t, "content", string(content))
+		assert.True(t, stamp.Equal(changed))
+	}
+	for path, want := range map[string]string{
+		dir: "no regular file but a folder", file: "larger than 0 KiB",
+	} {
+		_, _, err := privatefile.ReadForeign(path, 6)
+		require.ErrorContains(t, err, want)
+	}
+	_, _, err := privatefile.ReadForeign(filepath.Join(dir, "gone"), 6)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
