@@ -132,11 +132,12 @@ func textOfPanic(r any) string {
 	return fmt.Sprintf("a value of type %T", r)
 }
 
-// secretsInHeader returns the values that a configured header keeps secret, without their scheme.
+// secretsInHeader returns the values that a configured header keeps secret, without their scheme. The
+// parameters of a form are told by the same words.
 func secretsInHeader(h http.Header) (list []string) {
 	for name, values := range h {
 		low := strings.ToLower(name)
-		words := []string{"auth", "key", "secret", "token", "cookie"}
+		words := []string{"auth", "key", "secret", "token", "cookie", "pass", "assertion"}
 		if !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(low, w) }) {
 			continue
 		}

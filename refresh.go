@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,6 +140,7 @@ type OAuth2Config struct {
 	// with time-outs. It is never the recovering transport.
 	HTTPClient *http.Client
 
+	Form      url.Values  // parameters that the server wants beside those of the grant; none that it has already
 	JSON      bool        // send a JSON object instead of a form
 	BasicAuth bool        // send ClientID and ClientSecret by HTTP Basic (RFC 6749 §2.3.1) instead of in the body
 	Header    http.Header // added to each token request
@@ -147,11 +149,16 @@ type OAuth2Config struct {
 
 // String names the endpoint without the client's secret.
 func (c OAuth2Config) String() string {
-	endpoint := "of the provider"
-	if u, err := url.Parse(c.TokenURL); err == nil && u.Host != "" {
-		endpoint = u.Scheme + "://" + u.Host + u.Path // without user and query, which may hold a secret
+	return "token endpoint " + cmp.Or(c.endpoint(), "of the provider") + ", client " + c.ClientID
+}
+
+// endpoint is the token URL without user and query, which may hold a secret; empty: it is no URL.
+func (c OAuth2Config) endpoint() string {
+	u, err := url.Parse(c.TokenURL)
+	if err != nil || u.Host == "" {
+		return ""
 	}
-	return "token endpoint " + endpoint + ", client " + c.ClientID
+	return u.Scheme + "://" + u.Host + u.Path
 }
 
 // Format prints String under any verb and flag.

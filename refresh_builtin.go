@@ -129,7 +129,7 @@ func kimiQuirks(g *grant, _ vendors.Vendor) {
 // takes the tokens, which is kept if it is at one of the API's own hosts.
 func nousQuirks(g *grant, row vendors.Vendor) {
 	g.build = func(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error) {
-		req, err := buildParams(ctx, endpoint, c, cfg, map[string]string{"grant_type": "refresh_token"})
+		req, err := buildParams(ctx, endpoint, c, cfg, url.Values{"grant_type": {"refresh_token"}})
 		if err != nil {
 			return nil, err
 		}

@@ -243,6 +243,7 @@ func (g *grant) rules() answerRules {
 // secrets are those of the configuration.
 func (g *grant) secrets() []string {
 	list := append(secretsInHeader(g.cfg.Header), g.cfg.ClientSecret)
+	list = append(list, secretsInHeader(http.Header(g.cfg.Form))...)
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, g.endpoint, http.NoBody)
 	if err != nil {
 		return list
@@ -274,27 +275,33 @@ func (g *grant) failure(c Credential, err error) error {
 
 // buildGrant is RFC 6749 §6's request, as a form or as JSON.
 func buildGrant(ctx context.Context, endpoint string, c Credential, cfg OAuth2Config) (*http.Request, error) {
-	params := map[string]string{"grant_type": "refresh_token", "refresh_token": c.RefreshToken}
+	params := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.RefreshToken}}
 	return buildParams(ctx, endpoint, c, cfg, params)
 }
 
-// buildParams is a token request with these parameters, and those that tell who the client is and
-// which scopes it wants.
+// buildParams is a token request with these parameters, those that tell who the client is and which
+// scopes it wants, and those of Form.
 func buildParams(
-	ctx context.Context, endpoint string, c Credential, cfg OAuth2Config, params map[string]string,
+	ctx context.Context, endpoint string, c Credential, cfg OAuth2Config, params url.Values,
 ) (*http.Request, error) {
 	if err := checkTokenURL(endpoint); err != nil {
 		return nil, err
 	}
 	client := cmp.Or(c.ClientID, cfg.ClientID)
 	if client != "" && !cfg.BasicAuth {
-		params["client_id"] = client
+		params.Set("client_id", client)
 		if cfg.ClientSecret != "" {
-			params["client_secret"] = cfg.ClientSecret
+			params.Set("client_secret", cfg.ClientSecret)
 		}
 	}
 	if len(cfg.Scopes) > 0 {
-		params["scope"] = strings.Join(cfg.Scopes, " ")
+		params.Set("scope", strings.Join(cfg.Scopes, " "))
+	}
+	for name, values := range cfg.Form {
+		if params.Has(name) {
+			return nil, fmt.Errorf("the parameter %q is in Form, and the request has it already; leave it out of Form", name)
+		}
+		params[name] = values
 	}
 	kind, body := encodeParams(params, cfg.JSON)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
@@ -308,17 +315,21 @@ func buildParams(
 	return req, nil
 }
 
-// encodeParams returns the content type and the body of a request with these parameters.
-func encodeParams(params map[string]string, asJSON bool) (kind string, body []byte) {
-	if asJSON {
-		body, _ = json.Marshal(params) // strings always encode
-		return "application/json", body
+// encodeParams returns the content type and the body of a request with these parameters. In JSON a
+// parameter with several values is a list.
+func encodeParams(params url.Values, asJSON bool) (kind string, body []byte) {
+	if !asJSON {
+		return "application/x-www-form-urlencoded", []byte(params.Encode())
 	}
-	form := make(url.Values)
-	for k, v := range params {
-		form.Set(k, v)
+	object := make(map[string]any)
+	for name, values := range params {
+		object[name] = values
+		if len(values) == 1 {
+			object[name] = values[0]
+		}
 	}
-	return "application/x-www-form-urlencoded", []byte(form.Encode())
+	body, _ = json.Marshal(object) // strings always encode
+	return "application/json", body
 }
 
 // TokenSourceRefresher refreshes through golang.org/x/oauth2. It calls f anew for each refresh. f
