@@ -217,17 +217,24 @@ func (c jwtClaims) notes() map[string]string {
 }
 
 // readJWT decodes the claims of a token that looks like a JWT (RFC 7519).
-func readJWT(token string) (jwtClaims, bool) {
-	var c jwtClaims
-	if !isJWT(token) {
-		return c, false
-	}
-	payload := strings.SplitN(token, ".", 3)[1]
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(payload, "="))
-	if err != nil || json.Unmarshal(b, &c) != nil {
+func readJWT(token string) (c jwtClaims, ok bool) {
+	payload := payloadOf(token)
+	if payload == nil || json.Unmarshal(payload, &c) != nil {
 		return jwtClaims{}, false
 	}
 	return c, true
+}
+
+// payloadOf returns the claims of a token that looks like a JWT as they are written; nil: it is none.
+func payloadOf(token string) []byte {
+	if !isJWT(token) {
+		return nil
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.SplitN(token, ".", 3)[1], "="))
+	if err != nil {
+		return nil
+	}
+	return payload
 }
 
 func isJWT(token string) bool {
