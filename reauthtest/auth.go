@@ -26,6 +26,8 @@ import (
 //	/api/accounts/v1/user-auth-credential/whoami    the account of a personal access token of Codex
 //	/oauth/authorize, /oauth/token                  authorization code with PKCE, as at OpenAI
 //	/oauth/authorize, /v1/oauth/token               the same as at Anthropic: JSON, with the state
+//	/oauth2/token, /oauth/token, /v1/oauth/token, /api/v1/oauth/token
+//	                                                grants without a refresh token: see workload.go
 //
 // A login that is made there belongs to the Provider: its tokens work at the Provider's API and
 // token endpoints.
@@ -42,6 +44,7 @@ const (
 	codexDevice
 	openAICode
 	anthropicCode
+	openRouter
 )
 
 // consent is the decision of a person about a login.
@@ -193,6 +196,8 @@ func (p *Provider) serveAuth(w http.ResponseWriter, r *http.Request) bool {
 		}
 	case "/api/v1/oauth2/token":
 		p.serveToken(w, r, qwen)
+	case "/api/v1/oauth/token":
+		p.serveToken(w, r, openRouter)
 	case "/login/oauth/access_token":
 		p.serveToken(w, r, github)
 	case "/api/accounts/deviceauth/token":

@@ -207,7 +207,7 @@ func (p *Provider) grantLogin(a *ask) *Answer {
 		m["organization"] = map[string]any{"uuid": "00000000-0000-4000-8000-000000000002", "name": "Example"}
 	case qwen:
 		m["resource_url"] = "portal.qwen.ai"
-	case github, miniMax, codexDevice, kimi:
+	case github, miniMax, codexDevice, kimi, openRouter:
 	}
 	return writeJSON(200, m)
 }

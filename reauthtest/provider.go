@@ -92,6 +92,9 @@ type Provider struct {
 	asks     []*ask
 	polls    int
 	hasty    int
+	clients  map[string]string // secrets by client id
+	trusts   []Trust
+	subjects map[string]int // how often a subject token was taken, for each that was ever issued
 }
 
 // login is a family of tokens.
@@ -146,7 +149,10 @@ type Request struct {
 
 // New returns a provider of that dialect that knows no token yet.
 func New(d Dialect) *Provider {
-	return &Provider{Dialect: d, access: make(map[string]*token), refresh: make(map[string]*login)}
+	return &Provider{
+		Dialect: d, access: make(map[string]*token), refresh: make(map[string]*login),
+		clients: make(map[string]string), subjects: make(map[string]int),
+	}
 }
 
 // TokenPath is where the token endpoint is.

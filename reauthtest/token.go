@@ -96,8 +96,8 @@ func (p *Provider) nextFault() (f Fault) {
 	return f
 }
 
-// readGrant returns the parameters of a token request, which is a form or JSON. The refresh token
-// may be in a header, and so is Kimi's name for the device.
+// readGrant returns the parameters of a token request, which is a form or JSON. The refresh token, the
+// client, Anthropic's betas and Kimi's name for the device may be in a header.
 func readGrant(r *http.Request) map[string]string {
 	params := make(map[string]string)
 	if r.Header.Get("Content-Type") == "application/json" {
@@ -111,6 +111,10 @@ func readGrant(r *http.Request) map[string]string {
 		params["refresh_token"] = t
 	}
 	params["device"] = r.Header.Get("X-Msh-Device-Id")
+	if id, secret, ok := basicAuth(r); ok {
+		params["client_id"], params["client_secret"] = id, secret
+	}
+	params[betaHeader] = r.Header.Get(betaHeader)
 	return params
 }
 
@@ -127,6 +131,10 @@ func (p *Provider) grant(how way, given map[string]string) *Answer {
 		return p.redeem(how, given)
 	case how == github && kind == "refresh_token":
 		return p.renewGitHub(given)
+	case kind == clientGrant:
+		return p.grantClient(given)
+	case kind == exchangeGrant, kind == assertionGrant:
+		return p.grantWorkload(how, given)
 	}
 	return p.exchange(how, given)
 }
