@@ -241,8 +241,8 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 		return err
 	}
 	if m.source != nil {
+		m.group.drop(m) // first: those who wait for the call are told why it ended
 		m.source.end()
-		m.group.drop(m)
 		return nil
 	}
 	var tomb Entry
