@@ -89,7 +89,7 @@ func (x *exchange) brought(r *run, from Entry) outcome {
 	case fresh: // beside an error, such as "expired on arrival", too: trusted until it is refused
 		err = nil
 	case err == nil:
-		err = x.failure("same_token", "the token endpoint gave the same access token again", nil)
+		err = x.nothingNew(got)
 	}
 	if err != nil {
 		out.err = x.redacted(err, c, got)
@@ -128,6 +128,18 @@ func (x *exchange) sendable(got Credential, err error) (fit Credential, unfit, f
 // failure is the error of an exchange whose answer is of no use.
 func (x *exchange) failure(code, description string, err error) error {
 	return &RefreshError{Provider: x.m.group.name, Code: code, Description: description, Err: err}
+}
+
+// nothingNew is the error of a call that succeeded and brought no other access token.
+func (x *exchange) nothingNew(got Credential) error {
+	who, wayOut := "the token endpoint", ""
+	if x.m.source != nil {
+		who, wayOut = "the source "+nameOf(x.m.source.refresher), "; look at what renews it there"
+	}
+	if got.AccessToken == "" {
+		return x.failure("no_access_token", who+" gave no access token"+wayOut, nil)
+	}
+	return x.failure("same_token", who+" gave the same access token again"+wayOut, nil)
 }
 
 // publish makes new tokens the ones that requests are sent with. Where only the refresh token is
