@@ -187,9 +187,10 @@ func (m members) expiry(at time.Time) time.Time {
 	return time.Time{}
 }
 
-// Instants are plausible from 2001 on, in seconds, and in milliseconds to the year 5138.
+// Instants are plausible from 1973 on: in seconds, and in milliseconds, to the year 5138. A smaller number
+// would be of seconds from now, as in expires_in.
 const (
-	leastInstant = 1e9
+	leastInstant = 1e8
 	mostSeconds  = 1e11
 	mostMillis   = 1e14
 )

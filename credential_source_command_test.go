@@ -30,6 +30,20 @@ var testPrograms = map[string]func(args []string){
 		fmt.Print(args[0])
 		fmt.Fprint(os.Stderr, args[1])
 	},
+	"program-counted": func(args []string) { // prints the first file, and makes the second longer
+		log, err := os.OpenFile(args[1], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			panic(err)
+		}
+		if _, err := log.WriteString("."); err != nil {
+			panic(err)
+		}
+		content, err := os.ReadFile(args[0])
+		if err != nil {
+			panic(err)
+		}
+		fmt.Print(string(content))
+	},
 	"program-environment": func([]string) { fmt.Print(os.Getenv("EXAMPLE_TOKEN")) },
 	"program-flood": func([]string) {
 		for {
