@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
+	"github.com/reauth-go/reauth/internal/printable"
 )
 
 // classifyCmd says what the library makes of a recorded response. With --fixture it also writes

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/printable"
+	"github.com/reauth-go/reauth/login"
 )
 
 // loginCmd logs in at a provider with a person's consent and stores the tokens. The package login

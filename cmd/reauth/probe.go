@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
+	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 

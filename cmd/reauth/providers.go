@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
 	"github.com/reauth-go/reauth/internal/vendors"
+	"github.com/reauth-go/reauth/login"
 )
 
 // providersCmd lists the built-in providers, or describes one.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/printable"
 )
 
 // refreshCmd refreshes one credential, or all of a provider, without waiting for a request to need

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/printable"
 )
 
 // statusCmd prints how the credentials of the store stand.

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/printable"
 )
 
 // watchCmd prints the status again and again until the user interrupts it.

@@ -358,7 +358,7 @@ func isLoopback(host string) bool {
 func (a *Auth) LoginTokenPath() string { return cmp.Or(a.Device.Token, a.TokenPath()) }
 
 // Dialect names what an authorization server does in its own way. The root's refresh_builtin.go
-// implements how tokens are renewed there, the command's internal/login how a person logs in.
+// implements how tokens are renewed there, package login how a person logs in.
 type Dialect string
 
 // The dialects.

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/printable"
 )
 
 // Fixture is what a fixture file says about its response, in lines that begin with Fixture-.

@@ -18,8 +18,8 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/mask"
+	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 

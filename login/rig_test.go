@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/cmd/reauth/internal/login"
+	"github.com/reauth-go/reauth/login"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/reauth-go/reauth/cmd/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/printable"
 )
 
 func TestTextsOfOthers(t *testing.T) {
