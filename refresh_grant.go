@@ -20,11 +20,12 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"github.com/reauth-go/reauth/internal/release"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // version is what token requests give as ours in User-Agent.
-const version = "0.1.0"
+const version = release.Version
 
 // OAuth2Refresher refreshes at any token endpoint of RFC 6749 §6, as a public or a confidential
 // client.

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/login"
+	"github.com/reauth-go/reauth/internal/release"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -124,7 +124,7 @@ func TestDeviceLogins(t *testing.T) {
 				assert.Greater(t, all, 1)
 				assert.Zero(t, hasty)
 				for _, h := range r.wire.headers {
-					assert.Equal(t, "reauth/"+login.Version, h.Get("User-Agent"),
+					assert.Equal(t, "reauth/"+release.Version, h.Get("User-Agent"),
 						"also of the library's own request: one version")
 					assert.NotContains(t, h, "Originator")
 				}

@@ -22,10 +22,6 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// Version is the version in the User-Agent header of every request. The library's own requests to
-// token endpoints name the same version.
-const Version = "0.1.0"
-
 // Flow is a way to log in.
 type Flow string
 

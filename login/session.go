@@ -20,6 +20,7 @@ import (
 
 	"github.com/reauth-go/reauth/internal/mask"
 	"github.com/reauth-go/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/release"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -91,7 +92,7 @@ type introduction struct {
 // RoundTrip implements http.RoundTripper.
 func (i introduction) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", "reauth/"+Version)
+	req.Header.Set("User-Agent", "reauth/"+release.Version)
 	req.Header.Set("Accept", "application/json")
 	for name, values := range i.header {
 		req.Header[http.CanonicalHeaderKey(name)] = values

@@ -15,6 +15,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/release"
 	"github.com/reauth-go/reauth/login"
 )
 
@@ -41,7 +42,7 @@ Flows: device for copilot, kimi-coding, minimax-oauth, minimax-cn, nous, qwen-oa
 openai-codex; paste or browser for anthropic.
 
 What is allowed: the page where you consent names the vendor's own program, because the client id is that program's public one
-(--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + login.Version + `. Some providers restrict the
+(--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + release.Version + `. Some providers restrict the
 use of consumer logins in other programs, and may close accounts over it. Whether yours may be used is decided by your agreement
 with the provider; an API key (reauth add) is the safe choice.
 
