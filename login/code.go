@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/url"
@@ -22,7 +23,7 @@ type codeRequest struct {
 
 // newCodeRequest returns a request with a new verifier and a new state. redirect is the address
 // that the authorization server sends the browser to.
-func (s *session) newCodeRequest(redirect string, more ...oauth2.AuthCodeOption) codeRequest {
+func (s *Session) newCodeRequest(redirect string, more ...oauth2.AuthCodeOption) codeRequest {
 	r := codeRequest{
 		config: oauth2.Config{
 			ClientID: s.client, Scopes: strings.Fields(s.scope), RedirectURL: redirect,
@@ -41,188 +42,89 @@ func (r codeRequest) address() string {
 	)
 }
 
-// codexOptions returns the parameters of OpenAI's consent page for Codex. With the first one the ID
-// token names the organizations of the account.
-func codexOptions() []oauth2.AuthCodeOption {
-	return []oauth2.AuthCodeOption{
-		oauth2.SetAuthURLParam("id_token_add_organizations", "true"),
-		oauth2.SetAuthURLParam("codex_cli_simplified_flow", "true"),
-	}
-}
+// redeemer exchanges an authorization code for a credential.
+type redeemer func(ctx context.Context, code string) (reauth.Credential, error)
 
-// codexBrowser logs in at OpenAI by a browser on this host. OpenAI has registered the two ports for
-// Codex's client.
-func codexBrowser(ctx context.Context, s *session) (reauth.Credential, error) {
-	l, err := s.listen(ctx, "/auth/callback", 1455, 1457)
+// redeem sends a request that exchanges an authorization code, and returns the credential in the
+// answer. It sends the code once: a server that gets a code twice must refuse it, and should revoke the
+// tokens that it gave for the code before (RFC 6749 §4.1.2).
+func (s *Session) redeem(ctx context.Context, r request) (reauth.Credential, error) {
+	a, err := s.exchange(ctx, r)
 	if err != nil {
 		return reauth.Credential{}, err
-	}
-	defer l.close()
-	r := s.newCodeRequest(l.redirect(), codexOptions()...)
-	code, err := l.wait(ctx, s, r)
-	if err != nil {
-		return reauth.Credential{}, err
-	}
-	return s.redeemCodex(ctx, code, r.verifier, r.config.RedirectURL)
-}
-
-// codexPaste logs in at OpenAI by a browser anywhere. OpenAI sends that browser to a loopback
-// address that nothing listens on there; the address holds the code, and the person pastes it.
-func codexPaste(ctx context.Context, s *session) (reauth.Credential, error) {
-	port := 1455
-	if s.Port != 0 {
-		port = s.Port
-	}
-	r := s.newCodeRequest(fmt.Sprintf("http://localhost:%d/auth/callback", port), codexOptions()...)
-	code, err := s.pasted(
-		ctx, r, "After you consent, the browser shows an address that it cannot open. Paste that address here.",
-	)
-	if err != nil {
-		return reauth.Credential{}, err
-	}
-	return s.redeemCodex(ctx, code, r.verifier, r.config.RedirectURL)
-}
-
-// redeemCodex exchanges an authorization code for tokens by a form (RFC 6749 §4.1.3). It sends the
-// code once: a server that gets a code twice must refuse it, and should revoke the tokens that it
-// gave for the code before (RFC 6749 §4.1.2).
-func (s *session) redeemCodex(ctx context.Context, code, verifier, redirect string) (reauth.Credential, error) {
-	s.hide(code, verifier)
-	if code == "" || verifier == "" {
-		return reauth.Credential{}, errors.New(
-			"the server consented and gave no code; nothing was stored. Run the command again")
-	}
-	a, err := s.do(ctx, request{url: s.at(s.row.Auth.TokenPath()), form: url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect},
-		"client_id": {s.client}, "code_verifier": {verifier},
-	}})
-	if err != nil {
-		return reauth.Credential{}, s.unredeemed(err)
-	}
-	return s.redeemed(a)
-}
-
-// unredeemed returns the error of a code exchange that got no answer. The server may have accepted
-// the code before the connection failed.
-func (s *session) unredeemed(err error) error {
-	return fmt.Errorf(
-		"the code was not exchanged: %w; nothing was stored, and the code may be spent. Run the command again", err)
-}
-
-// redeemed returns the credential in the answer to a code exchange.
-func (s *session) redeemed(a *answer) (reauth.Credential, error) {
-	if !a.ok() || a.code != "" {
-		return reauth.Credential{}, s.refusal("the code was not exchanged", a)
 	}
 	return s.credential(a)
 }
 
-// anthropicPaste logs in at Anthropic by a browser anywhere. The page at the end of the consent
-// shows the code, and the person pastes it.
-func anthropicPaste(ctx context.Context, s *session) (reauth.Credential, error) {
-	redirect := s.at("/oauth/code/callback")
-	if s.own { // Anthropic has registered an address at another host than the issuer's
-		redirect = "https://console.anthropic.com/oauth/code/callback"
+// exchange sends a request that exchanges an authorization code, once, and returns its answer if it is
+// a success.
+func (s *Session) exchange(ctx context.Context, r request) (*answer, error) {
+	s.spent = true
+	a, err := s.do(ctx, r)
+	switch {
+	case err != nil: // the server may have accepted the code before the connection failed
+		return nil, fmt.Errorf("the code was not exchanged: %w; the code may be spent. Start another login", err)
+	case !a.ok() || a.code != "":
+		return nil, s.refusal("the code was not exchanged", a)
 	}
-	r := s.newCodeRequest(redirect, oauth2.SetAuthURLParam("code", "true")) // the page shows the code
-	code, err := s.pasted(
-		ctx, r, "After you consent, the page shows a code. Paste it here, with all that follows the #.",
-	)
-	if err != nil {
-		return reauth.Credential{}, err
-	}
-	return s.redeemAnthropic(ctx, code, r)
+	return a, nil
 }
 
-// anthropicBrowser logs in at Anthropic by a browser on this host.
-func anthropicBrowser(ctx context.Context, s *session) (reauth.Credential, error) {
-	l, err := s.listen(ctx, "/callback", 54545)
-	if err != nil {
-		return reauth.Credential{}, err
-	}
-	defer l.close()
-	r := s.newCodeRequest(l.redirect(), oauth2.SetAuthURLParam("code", "true"))
-	code, err := l.wait(ctx, s, r)
-	if err != nil {
-		return reauth.Credential{}, err
-	}
-	return s.redeemAnthropic(ctx, code, r)
+// brought is what a browser or a person has brought back: a code, or the server's refusal.
+type brought struct {
+	code string
+	err  error
 }
 
-// redeemAnthropic exchanges an authorization code for tokens. Anthropic wants a JSON object that
-// holds the state, which x/oauth2 cannot send. The code is sent once, as in redeemCodex.
-func (s *session) redeemAnthropic(ctx context.Context, code string, r codeRequest) (reauth.Credential, error) {
-	endpoint := s.at(s.row.Auth.TokenPath())
-	if s.own {
-		endpoint = s.row.Auth.TokenURL // Anthropic exchanges codes at another host than the issuer's
-	}
-	s.hide(code)
-	a, err := s.do(ctx, request{url: endpoint, json: map[string]string{
-		"grant_type": "authorization_code", "code": code, "state": r.state, "client_id": s.client,
-		"redirect_uri": r.config.RedirectURL, "code_verifier": r.verifier,
-	}})
-	if err != nil {
-		return reauth.Credential{}, s.unredeemed(err)
-	}
-	return s.redeemed(a)
-}
-
-// maxTries is how many lines a person may paste before the login ends.
-const maxTries = 3
-
-// pasted sends the person to the consent page and returns the code that the person pastes. how
-// tells the person what to paste. pasted asks again after a line without a code of this login,
-// until maxTries.
-func (s *session) pasted(ctx context.Context, r codeRequest, how string) (string, error) {
-	until := time.Now().Add(defaultLife)
-	s.Person.Visit(r.address(), "")
-	s.Person.Note(how)
-	s.typing = true
-	for try := 1; ; try++ {
-		line, err := s.line(ctx, until)
-		if err != nil {
-			return "", err
+// coded returns the course of a login that waits for a code and exchanges it. A code that has come is
+// kept until it is exchanged, also if a Wait ends before.
+func (s *Session) coded(
+	prompt Prompt, wait func(ctx context.Context) (brought, error), redeem redeemer,
+) course {
+	var got brought
+	return course{prompt: prompt, wait: func(ctx context.Context) (c reauth.Credential, err error) {
+		if got == (brought{}) {
+			if got, err = wait(ctx); err != nil {
+				return c, err
+			}
 		}
-		code, err := r.read(line)
 		var told *refusedError
 		switch {
-		case err == nil:
-			return code, nil
-		case errors.As(err, &told):
-			return "", s.refusal("consent was not given",
+		case errors.As(got.err, &told):
+			return c, s.refusal("consent was not given",
 				&answer{raw: emptyObject(), code: told.code, description: told.description})
-		case try == maxTries:
-			return "", fmt.Errorf("%w; nothing was stored. Run the command again", err)
+		case got.err != nil:
+			return c, got.err
+		case ctx.Err() != nil: // the code is kept for the next Wait
+			return c, ctx.Err()
 		}
-		s.Person.Note("That is not it: " + err.Error() + ".")
-	}
+		return redeem(ctx, got.code)
+	}}
 }
 
-// line returns the next line that the person pastes. It waits no longer than until.
-func (s *session) line(ctx context.Context, until time.Time) (string, error) {
-	type pasted struct {
-		line string
-		err  error
+// pasted returns the course of a login whose code the person pastes. read finds the code in what was
+// pasted, and refuses what is not of this login. hint tells the person what to paste.
+func (s *Session) pasted(address, hint string, read func(text string) (string, error), redeem redeemer) course {
+	prompt := Prompt{URL: address, Paste: true, Hint: hint, Expires: time.Now().Add(defaultLife)}
+	ch := make(chan brought, 1)
+	c := s.coded(prompt, func(ctx context.Context) (brought, error) {
+		return await(ctx, s, ch, prompt.Expires)
+	}, redeem)
+	entered := false
+	c.enter = func(text string) error { // mu is held
+		code, err := read(text)
+		var told *refusedError
+		switch {
+		case err != nil && !errors.As(err, &told):
+			return err
+		case entered:
+			return errors.New("a code was entered before; Wait tells whether it is good")
+		}
+		entered = true
+		ch <- brought{code, err} // there is room
+		return nil
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	// A read from a terminal cannot be cancelled. The channel has room for its line, so that the
-	// goroutine ends even if nobody receives the line any more.
-	ch := make(chan pasted, 1)
-	go func() {
-		line, err := s.Person.Paste(ctx)
-		ch <- pasted{line, err}
-	}()
-	got, err := await(ctx, s, ch, until)
-	switch {
-	case err != nil:
-		return "", err
-	case got.err != nil && strings.TrimSpace(got.line) == "":
-		return "", fmt.Errorf(
-			"nothing was pasted (%w); nothing was stored. Run the command where you can paste, or with another --flow",
-			got.err)
-	}
-	return got.line, nil
+	return c
 }
 
 // read returns the code in a pasted line. The line is "code#state", or the address that the
@@ -235,24 +137,27 @@ func (r codeRequest) read(line string) (string, error) {
 	code, state, ok := strings.Cut(line, "#")
 	switch {
 	case line == "":
-		return "", errors.New("it is empty")
+		return "", errors.New("the code is empty")
 	case !ok:
-		return "", errors.New("it has no state, so nobody knows to which login it belongs; paste all of it")
+		return "", errors.New("the code has no state, so nobody knows to which login it belongs; paste all of it")
 	}
 	return r.check(url.Values{"code": {code}, "state": {state}})
 }
 
-// check returns the code in an authorization response (RFC 6749 §4.1.2). It returns an error if
-// the state is not that of this login, so that nobody can slip a code of another account to the
-// person (RFC 6749 §10.12).
+// errAnotherLogin is the error for an authorization response that is not of this login.
+var errAnotherLogin = errors.New("the code belongs to another login: its state is not ours")
+
+// check returns the code in an authorization response (RFC 6749 §4.1.2). It returns errAnotherLogin if
+// the state is not that of this login, so that nobody can slip a code of another account to the person
+// (RFC 6749 §10.12).
 func (r codeRequest) check(q url.Values) (string, error) {
 	switch {
-	case q.Get("state") != r.state:
-		return "", errors.New("it belongs to another login: its state is not ours")
+	case subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(r.state)) != 1:
+		return "", errAnotherLogin
 	case q.Get("error") != "":
 		return "", &refusedError{q.Get("error"), q.Get("error_description")}
 	case q.Get("code") == "":
-		return "", errors.New("it holds no code")
+		return "", errors.New("the server consented and gave no code; start another login")
 	}
 	return q.Get("code"), nil
 }

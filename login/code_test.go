@@ -68,8 +68,8 @@ func eachPaste(t *testing.T, test func(t *testing.T, r *rig)) {
 		t.Run(provider, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, provider)
-				r.login.Flow = login.Paste
-				r.login.Issuer = "https://auth.corp.example" // the fake is the issuer and the token endpoint
+				r.opt.Flow = login.Paste
+				r.opt.Issuer = "https://auth.corp.example" // the fake is the issuer and the token endpoint
 				test(t, r)
 			})
 		})
@@ -80,7 +80,7 @@ func TestPastedCode(t *testing.T) {
 	eachPaste(t, func(t *testing.T, r *rig) {
 		r.person.visit = func(address, _ string) {
 			r.person.lines = []string{
-				"", "some code without a state", pasteOf(r.login.Provider, consents(t, r.fake, address, "approve")),
+				"", "some code without a state", pasteOf(r.provider, consents(t, r.fake, address, "approve")), "x#y",
 			}
 		}
 		got, err := r.run(t)
@@ -88,11 +88,12 @@ func TestPastedCode(t *testing.T) {
 		assert.True(t, r.fake.Current(got.RefreshToken))
 		assert.NotEmpty(t, got.AccountID)
 		assert.WithinDuration(t, time.Now().Add(time.Hour), got.Expiry, time.Second)
-		require.Len(t, r.person.notes, 3)
-		assert.Contains(t, r.person.notes[1], "That is not it: it is empty")
-		assert.Contains(t, r.person.notes[2], "That is not it: it has no state")
+		require.Len(t, r.person.wrong, 3)
+		assert.Contains(t, r.person.wrong[0], "reauth: login "+r.provider+": the code is empty")
+		assert.Contains(t, r.person.wrong[1], "the code has no state")
+		assert.Contains(t, r.person.wrong[2], "the code belongs to another login")
 		assert.Len(t, r.wire.asked, 1, "a code is exchanged once")
-		if r.login.Provider == "anthropic" {
+		if r.provider == "anthropic" {
 			var sent map[string]string
 			require.NoError(t, json.Unmarshal([]byte(r.wire.bodies[0]), &sent))
 			assert.NotEmpty(t, sent["state"])
@@ -100,31 +101,35 @@ func TestPastedCode(t *testing.T) {
 	})
 }
 
+// The person may paste what is of another login as often as it happens, and then the right code.
 func TestPastedCodeOfAnotherLogin(t *testing.T) {
 	eachPaste(t, func(t *testing.T, r *rig) {
 		r.person.visit = func(address, _ string) {
 			to := consents(t, r.fake, address, "approve")
+			right := pasteOf(r.provider, to)
 			q := to.Query()
 			q.Set("state", "another")
 			to.RawQuery = q.Encode()
-			line := pasteOf(r.login.Provider, to)
-			r.person.lines = []string{line, line, line, line}
+			wrong := pasteOf(r.provider, to)
+			r.person.lines = []string{wrong, wrong, wrong, wrong, right}
 		}
-		text := r.fails(t, t.Context())
-		assert.Contains(t, text, "its state is not ours; nothing was stored")
-		assert.NotContains(t, text+r.person.all(), "ac-")
-		assert.Empty(t, r.wire.asked, "nothing was exchanged")
+		_, err := r.run(t)
+		require.NoError(t, err)
+		require.Len(t, r.person.wrong, 4)
+		assert.Contains(t, r.person.wrong[3], "its state is not ours")
+		assert.NotContains(t, r.person.all(), "ac-")
+		assert.Len(t, r.wire.asked, 1)
 	})
 }
 
 func TestConsentRefusedInTheBrowser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for description, want := range map[string]string{
-			"":                          "Run the command again to be asked anew",
+			"":                          "Start another login to be asked anew",
 			"missing_codex_entitlement": "this workspace has no Codex",
 		} {
 			r := newRig(t, "openai-codex")
-			r.login.Flow = login.Paste
+			r.opt.Flow = login.Paste
 			r.person.visit = func(address, _ string) {
 				to := consents(t, r.fake, address, "deny")
 				if description != "" {
@@ -137,6 +142,7 @@ func TestConsentRefusedInTheBrowser(t *testing.T) {
 			text := r.fails(t, t.Context())
 			assert.Contains(t, text, "consent was not given")
 			assert.Contains(t, text, want)
+			assert.Empty(t, r.person.wrong, "it is an answer to this login")
 		}
 	})
 }
@@ -144,28 +150,26 @@ func TestConsentRefusedInTheBrowser(t *testing.T) {
 func TestNothingIsPasted(t *testing.T) {
 	eachPaste(t, func(t *testing.T, r *rig) {
 		r.person.visit = nil
-		assert.Contains(t, r.fails(t, t.Context()), "nothing was pasted (EOF); nothing was stored")
-		r.person.hesitant = true
 		start := time.Now()
 		assert.Contains(t, r.fails(t, t.Context()), "the code has expired")
 		assert.Equal(t, 15*time.Minute, time.Since(start))
+		assert.Equal(t, 15*time.Minute, r.person.waits[0])
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
-		_, err := r.login.Run(ctx)
+		_, err := r.runIn(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Empty(t, r.person.waits, "no line is drawn where the person types")
 	})
 }
 
 func TestExchangeThatFails(t *testing.T) {
 	eachPaste(t, func(t *testing.T, r *rig) {
 		r.person.visit = func(address, _ string) {
-			r.person.lines = []string{pasteOf(r.login.Provider, consents(t, r.fake, address, "approve"))}
+			r.person.lines = []string{pasteOf(r.provider, consents(t, r.fake, address, "approve"))}
 		}
 		r.fake.Fail(reauthtest.Fault{Lose: true})
 		text := r.fails(t, t.Context())
 		assert.Contains(t, text, "the code was not exchanged")
-		assert.Contains(t, text, "the code may be spent. Run the command again")
+		assert.Contains(t, text, "the code may be spent. Start another login")
 		assert.Len(t, r.wire.asked, 1, "to send a code twice ends the login")
 		instead(r, "/oauth/token", 400, `{"error":"invalid_grant","error_description":"no"}`)
 		assert.Contains(t, r.fails(t, t.Context()), "the code was not exchanged: status 400: invalid_grant: no")
@@ -208,8 +212,8 @@ func TestBrowserComesBack(t *testing.T) {
 	for provider, path := range map[string]string{"anthropic": "/callback", "openai-codex": "/auth/callback"} {
 		t.Run(provider, func(t *testing.T) {
 			r := newRig(t, provider)
-			r.login.Flow, r.login.Port, r.login.Issuer = login.Browser, port(t), "https://auth.corp.example"
-			at := "http://localhost:" + strconv.Itoa(r.login.Port)
+			r.opt.Flow, r.opt.Port, r.opt.Issuer = login.Browser, port(t), "https://auth.corp.example"
+			at := "http://localhost:" + strconv.Itoa(r.opt.Port)
 			visited := make(chan struct{})
 			r.person.visit = func(address, _ string) {
 				go func() {
@@ -235,7 +239,7 @@ func TestBrowserComesBack(t *testing.T) {
 			require.NoError(t, err)
 			<-visited
 			assert.True(t, r.fake.Current(got.RefreshToken))
-			_, err = net.DialTimeout("tcp4", "127.0.0.1:"+strconv.Itoa(r.login.Port), time.Second)
+			_, err = net.DialTimeout("tcp4", "127.0.0.1:"+strconv.Itoa(r.opt.Port), time.Second)
 			require.Error(t, err, "the listener is closed")
 		})
 	}
@@ -252,9 +256,9 @@ func TestBrowserComesBackToEitherAddress(t *testing.T) {
 	for name, host := range hosts {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, "openai-codex")
-			r.login.Flow, r.login.Port, r.login.Issuer = login.Browser, port(t), "https://auth.corp.example"
+			r.opt.Flow, r.opt.Port, r.opt.Issuer = login.Browser, port(t), "https://auth.corp.example"
 			if strings.HasSuffix(name, "is taken") {
-				other, err := net.Listen("tcp6", "[::1]:"+strconv.Itoa(r.login.Port))
+				other, err := net.Listen("tcp6", "[::1]:"+strconv.Itoa(r.opt.Port))
 				require.NoError(t, err)
 				defer other.Close()
 			}
@@ -268,11 +272,11 @@ func TestBrowserComesBackToEitherAddress(t *testing.T) {
 			}
 			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
 			defer stop()
-			got, err := r.login.Run(ctx)
+			got, err := r.runIn(ctx)
 			require.NoError(t, err)
 			<-visited
 			assert.True(t, r.fake.Current(got.RefreshToken))
-			_, err = net.DialTimeout("tcp", host+":"+strconv.Itoa(r.login.Port), time.Second)
+			_, err = net.DialTimeout("tcp", host+":"+strconv.Itoa(r.opt.Port), time.Second)
 			require.Error(t, err, "the listener is closed")
 		})
 	}
@@ -280,7 +284,7 @@ func TestBrowserComesBackToEitherAddress(t *testing.T) {
 
 func TestBrowserBringsARefusal(t *testing.T) {
 	r := newRig(t, "openai-codex")
-	r.login.Flow, r.login.Port = login.Browser, port(t)
+	r.opt.Flow, r.opt.Port = login.Browser, port(t)
 	visited := make(chan struct{})
 	r.person.visit = func(address, _ string) {
 		go func() {
@@ -296,10 +300,10 @@ func TestBrowserBringsARefusal(t *testing.T) {
 
 func TestNoBrowserComesBackBeforeCtrlC(t *testing.T) {
 	r := newRig(t, "anthropic")
-	r.login.Flow, r.login.Port = login.Browser, port(t)
+	r.opt.Flow, r.opt.Port = login.Browser, port(t)
 	ctx, stop := context.WithCancel(t.Context())
 	r.person.visit = func(string, string) { stop() }
-	_, err := r.login.Run(ctx)
+	_, err := r.runIn(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -308,11 +312,11 @@ func TestBusyPortNamesTheWayOut(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	r := newRig(t, "anthropic")
-	r.login.Flow, r.login.Port = login.Browser, l.Addr().(*net.TCPAddr).Port
+	r.opt.Flow, r.opt.Port = login.Browser, l.Addr().(*net.TCPAddr).Port
 	text := r.fails(t, t.Context())
-	assert.Contains(t, text, "port "+strconv.Itoa(r.login.Port)+" of 127.0.0.1")
-	assert.Contains(t, text, "use --flow paste")
-	assert.Empty(t, r.person.all())
+	assert.Contains(t, text, "port "+strconv.Itoa(r.opt.Port)+" of 127.0.0.1")
+	assert.Contains(t, text, "take the flow paste")
+	assert.Empty(t, r.person.shown)
 }
 
 // The address of the consent page holds the parameters of the row. In want, "" is the address
@@ -338,7 +342,7 @@ func TestAddressOfConsent(t *testing.T) {
 			},
 		} {
 			r := newRig(t, provider)
-			r.login.Flow, r.person.visit = login.Paste, nil
+			r.opt.Flow, r.person.visit = login.Paste, nil
 			_ = r.fails(t, t.Context())
 			u, err := url.Parse(r.person.shown[0])
 			require.NoError(t, err)

@@ -9,20 +9,22 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // credential returns the credential in an answer with tokens, with the metadata that the library's
 // refreshers read. It returns an error if a token is missing: a login without a refresh token would
 // end when its access token expires, without a word to the person.
-func (s *session) credential(a *answer) (reauth.Credential, error) {
+func (s *Session) credential(a *answer) (reauth.Credential, error) {
 	c := reauth.Credential{AccessToken: a.text("access_token"), RefreshToken: a.text("refresh_token")}
 	s.hide(c.AccessToken, c.RefreshToken, a.text("id_token"))
 	switch {
 	case c.AccessToken == "":
 		return c, errors.New(
-			"the server consented and gave no access token; nothing was stored. Run the command again")
+			"the server consented and gave no access token; start another login")
 	case c.RefreshToken == "" && !s.row.Auth.Mints:
-		return c, errors.New("the server gave no refresh token: the login could not be renewed, and nothing was stored. Ask for one by --scope, often with offline_access")
+		return c, errors.New(
+			"the server gave no refresh token: the login could not be renewed. Ask for one in the scope, often by offline_access")
 	}
 	access, identity := readClaims(c.AccessToken), readClaims(a.text("id_token"))
 	switch in := seconds(a.number("expires_in")); {
@@ -45,9 +47,18 @@ func (s *session) credential(a *answer) (reauth.Credential, error) {
 	return c, nil
 }
 
+// complete adds to the credential of a login what the login knows without an answer.
+func (s *Session) complete(c reauth.Credential) reauth.Credential {
+	c.Provider, c.ClientID = s.row.Name, s.opt.ClientID
+	if !s.own {
+		s.note(&c, vendors.IssuerNote, s.issuer) // the library's refreshers send the tokens nowhere else
+	}
+	return c
+}
+
 // note adds a value to the metadata of c, unless the value is empty, not printable ASCII, or longer
 // than 2000 bytes.
-func (s *session) note(c *reauth.Credential, name, value string) {
+func (s *Session) note(c *reauth.Credential, name, value string) {
 	if value == "" || !isPlain(value, 2000) {
 		return
 	}

@@ -27,63 +27,69 @@ type device vendors.Device
 
 // device returns the provider's device flow. Its Token is the endpoint for logins, which can differ
 // from the endpoint that renews tokens.
-func (s *session) device() device {
+func (s *Session) device() device {
 	d := device(s.row.Auth.Device)
 	d.Token = s.row.Auth.LoginTokenPath()
 	return d
 }
 
-// deviceFlow logs in by the device flow with the addresses of the provider's row.
-func deviceFlow(ctx context.Context, s *session) (reauth.Credential, error) {
-	return s.device().run(ctx, s)
+// deviceFlow begins the device flow with the addresses of the provider's row.
+func deviceFlow(ctx context.Context, s *Session) (course, error) {
+	return s.device().begin(ctx, s, s.grantedBy)
 }
 
-// run logs in by the flow.
-func (d device) run(ctx context.Context, s *session) (reauth.Credential, error) {
-	a, err := d.obtain(ctx, s)
-	if err != nil {
-		return reauth.Credential{}, err
-	}
+// grantedBy returns the credential in the answer that grants a login.
+func (s *Session) grantedBy(_ context.Context, a *answer) (reauth.Credential, error) {
 	return s.credential(a)
 }
 
-// obtain asks for a device code (RFC 8628 §3.1), has the person consent, and returns the answer
-// with the tokens.
-func (d device) obtain(ctx context.Context, s *session) (*answer, error) {
-	form, verifier, header := url.Values{"client_id": {s.client}, "scope": {s.scope}}, "", map[string]string{}
-	if d.PKCE {
-		verifier = oauth2.GenerateVerifier()
-		s.hide(verifier)
-		form.Set("code_challenge", oauth2.S256ChallengeFromVerifier(verifier))
-		form.Set("code_challenge_method", "S256")
-	}
-	if d.RequestID {
-		header["X-Request-Id"] = requestID()
-	}
+// begin asks for a device code (RFC 8628 §3.1), and returns the login that waits for the consent. read
+// makes the credential of the answer with the tokens.
+func (d device) begin(
+	ctx context.Context, s *Session, read func(context.Context, *answer) (reauth.Credential, error),
+) (course, error) {
+	form, poll, header := d.forms(s)
 	a, err := s.begin(ctx, request{url: s.at(d.Code), form: form, header: header})
 	if err != nil {
-		return nil, err
+		return course{}, err
 	}
 	code := a.text("device_code")
 	s.hide(code)
 	if code == "" {
-		return nil, errors.New("the server gave no device code")
+		return course{}, errors.New("the server gave no device code")
 	}
-	c, err := s.consent(a, cmp.Or(d.Every, defaultEvery))
-	if err != nil {
-		return nil, err
+	poll.Set("device_code", code)
+	ask := func(ctx context.Context) (*answer, error) {
+		return s.do(ctx, request{url: s.at(d.Token), form: poll, header: header})
 	}
-	poll := url.Values{"grant_type": {deviceGrant}, "device_code": {code}, "client_id": {s.client}}
+	prompt, every := promptOf(a, cmp.Or(d.Every, defaultEvery))
+	return s.polled(prompt, polling{every: every, ask: ask, judge: judge, read: read})
+}
+
+// forms returns the parameters of the request for a code and of a poll, the latter without the code,
+// and the headers of both.
+func (d device) forms(s *Session) (begin, poll url.Values, header map[string]string) {
+	begin = url.Values{"client_id": {s.client}}
+	if s.scope != "" {
+		begin.Set("scope", s.scope)
+	}
+	poll = url.Values{"grant_type": {deviceGrant}, "client_id": {s.client}}
 	if d.PKCE {
+		verifier := oauth2.GenerateVerifier()
+		s.hide(verifier)
+		begin.Set("code_challenge", oauth2.S256ChallengeFromVerifier(verifier))
+		begin.Set("code_challenge_method", "S256")
 		poll.Set("code_verifier", verifier)
 	}
-	return s.poll(ctx, c, func(ctx context.Context) (*answer, error) {
-		return s.do(ctx, request{url: s.at(d.Token), form: poll, header: header})
-	}, judge)
+	header = make(map[string]string)
+	if d.RequestID {
+		header["X-Request-Id"] = requestID()
+	}
+	return begin, poll, header
 }
 
 // at returns the address of a path at the issuer. It returns a whole address unchanged.
-func (s *session) at(path string) string {
+func (s *Session) at(path string) string {
 	if strings.HasPrefix(path, "/") {
 		return s.issuer + path
 	}
@@ -93,47 +99,45 @@ func (s *session) at(path string) string {
 // begin sends the first request of a device login, which asks for a code. It repeats a request that
 // fails, since an unused code costs nothing. If the server refuses, begin returns the answer with
 // the error.
-func (s *session) begin(ctx context.Context, r request) (*answer, error) {
+func (s *Session) begin(ctx context.Context, r request) (*answer, error) {
 	r.again = true
 	a, err := s.do(ctx, r)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the server cannot be reached: %w; check the network, or --issuer", err)
+		return nil, fmt.Errorf("the server cannot be reached: %w; check the network, or the issuer", err)
 	case !a.ok() || a.code != "":
 		return a, s.refusal("the server gave no code", a)
 	}
 	return a, nil
 }
 
-// consent shows the person the address and the code in an answer (RFC 8628 §3.2), and returns what
-// poll has to know. every is the interval of the polls if the answer names none.
-func (s *session) consent(a *answer, every time.Duration) (consent, error) {
-	c := consent{
-		userCode: cmp.Or(a.text("user_code"), a.text("usercode")), every: every,
-		until: time.Now().Add(defaultLife),
+// promptOf returns the address and the code in an answer (RFC 8628 §3.2), and the time between polls.
+// every is that time if the answer names none.
+func promptOf(a *answer, every time.Duration) (Prompt, time.Duration) {
+	life := defaultLife
+	if n := seconds(a.number("expires_in")); n > 0 {
+		life = min(n, longestLife)
 	}
 	if n := seconds(a.number("interval")); n > 0 {
-		c.every = n
+		every = n
 	}
-	if n := seconds(a.number("expires_in")); n > 0 {
-		c.until = time.Now().Add(min(n, longestLife))
-	}
-	c.address = cmp.Or(a.text("verification_uri_complete"), a.text("verification_uri"), a.text("verification_url"))
-	return c, s.visit(c)
+	return Prompt{
+		URL:     cmp.Or(a.text("verification_uri_complete"), a.text("verification_uri"), a.text("verification_url")),
+		Code:    cmp.Or(a.text("user_code"), a.text("usercode")),
+		Expires: time.Now().Add(life),
+	}, every
 }
 
-// visit shows the person the address to open and the code to use there. It shows nothing and
-// returns an error if the address is neither https nor http on loopback, or if printing the address
-// or the code could move a terminal's cursor.
-func (s *session) visit(c consent) error {
-	u, err := url.Parse(c.address)
-	if err != nil || u.Host == "" || !isSafe(u) || !isPlain(c.address, 2000) {
+// checkPrompt returns an error if the address is neither https nor http on loopback, or if printing
+// the address or the code could move a terminal's cursor.
+func checkPrompt(p Prompt) error {
+	u, err := url.Parse(p.URL)
+	if err != nil || u.Host == "" || !isSafe(u) || !isPlain(p.URL, 2000) {
 		return errors.New("the server named no address to log in at that is fit to be opened")
 	}
-	if c.userCode == "" || !isPlain(c.userCode, 64) {
+	if p.Code == "" || !isPlain(p.Code, 64) {
 		return errors.New("the server gave no code that can be shown")
 	}
-	s.Person.Visit(c.address, c.userCode)
 	return nil
 }
 
@@ -145,35 +149,35 @@ func isPlain(text string, longest int) bool {
 	})
 }
 
-// xaiDevice logs in by the device flow at the endpoints that the issuer's metadata names (OpenID
-// Connect Discovery 1.0 §4). It sends nothing to an endpoint that is not the issuer's.
-func xaiDevice(ctx context.Context, s *session) (reauth.Credential, error) {
+// xaiDevice begins the device flow at the endpoints that the issuer's metadata names (OpenID Connect
+// Discovery 1.0 §4). It sends nothing to an endpoint that is not the issuer's.
+func xaiDevice(ctx context.Context, s *Session) (course, error) {
 	d := s.device()
 	a, err := s.do(ctx, request{url: s.at("/.well-known/openid-configuration"), again: true})
 	switch {
 	case ctx.Err() != nil:
-		return reauth.Credential{}, ctx.Err()
+		return course{}, ctx.Err()
 	case err != nil, !a.ok(): // the endpoints have probably not moved, so the row's paths are tried
-		return d.run(ctx, s)
+		return d.begin(ctx, s, s.grantedBy)
 	}
 	for member, to := range map[string]*string{"device_authorization_endpoint": &d.Code, "token_endpoint": &d.Token} {
 		endpoint := a.text(member)
 		switch {
 		case endpoint == "":
 		case !s.owns(endpoint):
-			return reauth.Credential{}, errors.New(
+			return course{}, errors.New(
 				"the server's metadata names an address that is not its own; nothing was sent there")
 		default:
 			*to = endpoint
 		}
 	}
-	return d.run(ctx, s)
+	return d.begin(ctx, s, s.grantedBy)
 }
 
 // owns reports whether an endpoint is the issuer's. An endpoint of the provider's own issuer must
 // be https, at the provider's domain or below it. An endpoint of an issuer that the user has named
 // must have the scheme, host and port of that issuer.
-func (s *session) owns(endpoint string) bool {
+func (s *Session) owns(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	issuer, _ := url.Parse(s.issuer) // the row's, or checkIssuer has parsed it
 	switch {

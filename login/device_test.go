@@ -262,8 +262,8 @@ func TestNobodyConsentsInTime(t *testing.T) {
 		r.person.visit = nil
 		r.fake.Skew = -2 * time.Hour
 		start := time.Now()
-		assert.Equal(t, "reauth: login "+r.login.Provider+
-			": nobody consented in time and the code has expired; nothing was stored. Run the command again for a new one",
+		assert.Equal(t, "reauth: login "+r.provider+
+			": nobody consented in time and the code has expired; start another login for a new one",
 			r.fails(t, t.Context()))
 		assert.InDelta(t, (15 * time.Minute).Seconds(), time.Since(start).Seconds(), 6)
 		waits := r.person.waits
@@ -288,7 +288,7 @@ func TestPersonRefuses(t *testing.T) {
 		text := r.fails(t, t.Context())
 		assert.Contains(t, text, "the login was refused")
 		assert.Contains(t, text, "access_denied")
-		assert.Contains(t, text, "Run the command again to be asked anew")
+		assert.Contains(t, text, "Start another login to be asked anew")
 	})
 }
 
@@ -298,7 +298,7 @@ func TestCtrlCEndsALoginAtOnce(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 31*time.Second)
 		defer stop()
 		start := time.Now()
-		_, err := r.login.Run(ctx)
+		_, err := r.runIn(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 31*time.Second, time.Since(start))
 	})
@@ -314,7 +314,7 @@ func TestCtrlCWhileTheServerIsSilent(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
 		start := time.Now()
-		_, err := r.login.Run(ctx)
+		_, err := r.runIn(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, time.Second, time.Since(start))
 	})
@@ -330,13 +330,11 @@ func TestAccountThatIsNotEligible(t *testing.T) {
 			r.fake.Fail(reauthtest.Fault{Answer: &a})
 			text := r.fails(t, t.Context())
 			assert.Contains(t, text,
-				"this account is not entitled to such a login, and logging in again does not change that")
-			assert.Contains(t, text, "reauth add xai-oauth --key-stdin")
+				"this account is not entitled to such a login, and another one does not change that. Use an API key")
 		})
 	}
 }
 
-// known is the address that the paths of the row's endpoints at xAI begin with.
 // known is the beginning of the addresses in the row of xAI.
 const known = "https://auth.x.ai/oauth2/"
 
@@ -384,7 +382,7 @@ func TestDiscovery(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, "xai")
-				r.login.Issuer = c.issuer
+				r.opt.Issuer = c.issuer
 				r.wire.answer = func(req *http.Request) (*http.Response, error) {
 					if strings.HasSuffix(req.URL.Path, "/openid-configuration") {
 						return says(c.status, c.doc), nil

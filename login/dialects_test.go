@@ -34,12 +34,12 @@ var codeless = []struct {
 	{
 		"unknown client", "nous", "/device/code", 401,
 		`{"error":"invalid_client","error_description":"unknown"}`,
-		"the server gave no code: status 401: invalid_client: unknown; the server does not take this client, see --client-id",
+		"the server gave no code: status 401: invalid_client: unknown; the server does not take this client ID",
 	},
-	{"scope", "nous", "/device/code", 400, `{"error":"invalid_scope"}`, "see --scope"},
+	{"scope", "nous", "/device/code", 400, `{"error":"invalid_scope"}`, "ask for another scope"},
 	{
 		"GitHub, in a 200", "copilot", "/device/code", 200,
-		`{"error":"unauthorized_client","error_description":"no"}`, "see --client-id",
+		`{"error":"unauthorized_client","error_description":"no"}`, "the server does not take this client ID",
 	},
 	{"page", "qwen-oauth", "/device/code", 200, `<html>`, "the answer is not of an authorization server"},
 	{
@@ -48,7 +48,7 @@ var codeless = []struct {
 	},
 	{
 		"no device login", "openai-codex", "/usercode", 404,
-		`{}`, "this server has no device login, use --flow browser",
+		`{}`, "this server has no device login, take the flow browser",
 	},
 	{
 		"API's error", "openai-codex", "/usercode", 400,
@@ -57,7 +57,7 @@ var codeless = []struct {
 	},
 	{
 		"down", "nous", "/device/code", 503,
-		`{}`, "status 503: the server does not say why; run the command again later",
+		`{}`, "status 503: the server does not say why; start another login later",
 	},
 	{
 		"no device code", "nous", "/device/code", 200,
@@ -65,7 +65,7 @@ var codeless = []struct {
 	},
 	{
 		"no id", "openai-codex", "/usercode", 200,
-		`{"user_code":"A"}`, "the server gave no id of the login; use --flow browser",
+		`{"user_code":"A"}`, "the server gave no id of the login; take the flow browser",
 	},
 	{
 		"no user code", "nous", "/device/code", 200,
@@ -119,7 +119,7 @@ func TestServerThatAsksToWaitLongerThanAPersonLikes(t *testing.T) {
 			resp.Header.Set("Retry-After", "3600")
 			return resp, nil
 		}
-		assert.Contains(t, r.fails(t, t.Context()), "status 429: rate_limited; run the command again in 1h0m0s")
+		assert.Contains(t, r.fails(t, t.Context()), "status 429: rate_limited; start another login in 1h0m0s")
 		assert.Len(t, r.wire.asked, 1)
 	})
 }
@@ -145,7 +145,7 @@ func TestServerThatCannotBeReached(t *testing.T) {
 		r := newRig(t, "nous")
 		r.wire.answer = func(*http.Request) (*http.Response, error) { return nil, errCut }
 		assert.Equal(t,
-			"reauth: login nous: the server cannot be reached: connection reset by peer; check the network, or --issuer",
+			"reauth: login nous: the server cannot be reached: connection reset by peer; check the network, or the issuer",
 			r.fails(t, t.Context()))
 	})
 }
@@ -248,9 +248,9 @@ func TestCopilotsMint(t *testing.T) {
 		{"no Copilot", 403, `{"message":"no access"}`, "GitHub knows the account, and it has no Copilot"},
 		{
 			"token of another kind", 404,
-			`{"message":"Not Found"}`, "tokens of this client cannot be exchanged for Copilot's",
+			`{"message":"Not Found"}`, "tokens of this client ID cannot be exchanged for Copilot's",
 		},
-		{"an editor is wanted", 400, `{"message":"missing Editor-Version header"}`, "give yours by --header"},
+		{"an editor is wanted", 400, `{"message":"missing Editor-Version header"}`, "give yours as a header"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -279,7 +279,7 @@ func TestTokenOfAnOAuthAppIsSentAsItIs(t *testing.T) {
 func TestGitHubOfACompany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "copilot")
-		r.login.Issuer = "https://github.corp.example/"
+		r.opt.Issuer = "https://github.corp.example/"
 		_, err := r.run(t)
 		require.NoError(t, err)
 		assert.Equal(t, "POST https://github.corp.example/login/device/code", r.wire.asked[0])
@@ -289,12 +289,12 @@ func TestGitHubOfACompany(t *testing.T) {
 
 func TestWhatTheUserSets(t *testing.T) {
 	eachDevice(t, func(t *testing.T, r *rig, _ string, _ time.Duration) {
-		r.login.Issuer, r.login.ClientID, r.login.Scope = "https://auth.corp.example/tenant", "my-client", "my scope"
-		if r.login.Provider == "copilot" || strings.HasPrefix(r.login.Provider, "minimax") ||
-			r.login.Provider == "xai-oauth" {
-			r.login.Issuer = "https://auth.corp.example" // the fake serves these only without a prefix
+		r.opt.Issuer, r.opt.ClientID, r.opt.Scope = "https://auth.corp.example/tenant", "my-client", "my scope"
+		if r.provider == "copilot" || strings.HasPrefix(r.provider, "minimax") ||
+			r.provider == "xai-oauth" {
+			r.opt.Issuer = "https://auth.corp.example" // the fake serves these only without a prefix
 		}
-		r.login.Header = http.Header{"Editor-Version": {"acme/1.0"}}
+		r.opt.Header = http.Header{"Editor-Version": {"acme/1.0"}}
 		base := r.wire.base
 		r.wire.base = roundTripper(func(req *http.Request) (*http.Response, error) {
 			req = req.Clone(req.Context())
@@ -306,7 +306,7 @@ func TestWhatTheUserSets(t *testing.T) {
 		assert.Equal(t, "my-client", got.ClientID)
 		sent := strings.Join(r.wire.bodies, "\n")
 		assert.Contains(t, sent, "my-client")
-		if r.login.Provider != "openai-codex" { // its protocol sends no scope
+		if r.provider != "openai-codex" { // its protocol sends no scope
 			assert.Contains(t, sent, "scope=my+scope")
 		}
 		for i, h := range r.wire.headers {
@@ -323,29 +323,38 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 func TestWhatCannotBeTried(t *testing.T) {
-	for _, c := range []struct{ provider, flow, issuer, want string }{
-		{
-			"nobody", "", "",
-			"its name is unknown; those with a login are anthropic, copilot, kimi-coding, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth",
-		},
-		{"openrouter", "", "", "For an API key: reauth add openrouter --key-stdin"},
-		{"xai", "browser", "", "use --flow device"},
-		{"codex", "fax", "", "use --flow device or --flow browser or --flow paste"},
-		{"nous", "", "auth.example.com", "it is no address such as"},
-		{"nous", "", "http://auth.example.com", "it must be https, or http on loopback"},
-		{"nous", "", "ftp://127.0.0.1", "it must be https, or http on loopback"},
-		{"nous", "", "https://me:secret@auth.example.com", "only scheme, host, port and path"},
-		{"nous", "", "https://auth.example.com?x=y", "only scheme, host, port and path"},
+	const those = "those with a login are anthropic, copilot, kimi-coding, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth"
+	for _, c := range []struct {
+		provider string
+		opt      login.Options
+		want     string
+	}{
+		{"nobody", login.Options{}, `reauth: login: not supported: provider "nobody" is unknown; ` + those},
+		{"xia", login.Options{}, `did you mean "xai"?`},
+		{"sk-" + strings.Repeat("EXAMPLE", 9), login.Options{}, "its name is not repeated"},
+		{"groq", login.Options{}, "reauth: login: a login at groq is not supported: it takes API keys only; " + those},
+		{"xai", login.Options{Flow: "browser"}, `reauth: login xai-oauth: the flow "browser" is not supported here; there is device`},
+		{"codex", login.Options{Flow: "fax"}, "there is device, browser, paste"},
+		{"nous", login.Options{Issuer: "auth.example.com"}, "it is no address such as"},
+		{"nous", login.Options{Issuer: "http://auth.example.com"}, "it must be https, or http on loopback"},
+		{"nous", login.Options{Issuer: "ftp://127.0.0.1"}, "it must be https, or http on loopback"},
+		{"nous", login.Options{Issuer: "https://me:EXAMPLE@auth.example.com"}, "only scheme, host, port and path"},
+		{"nous", login.Options{Issuer: "https://auth.example.com?x=y"}, "only scheme, host, port and path"},
+		{"codex", login.Options{Port: 65536}, "the port 65536 is not supported"},
+		{"codex", login.Options{Port: -1}, "the port -1 is not supported"},
+		{"nous", login.Options{Header: http.Header{"X A": {"EXAMPLE"}}}, `"X A" is no name of one`},
+		{"nous", login.Options{Header: http.Header{"X-A": {"EXAMPLE\r\nX-B: c"}}}, "the header X-A is not supported"},
 	} {
-		p := &person{}
-		_, err := login.Login{
-			Provider: c.provider, Flow: login.Flow(c.flow), Issuer: c.issuer, Person: p,
-		}.Run(t.Context())
+		w := &wire{}
+		c.opt.Base = w
+		s, err := login.Start(t.Context(), c.provider, &c.opt)
 		require.ErrorIs(t, err, login.ErrUnsupported)
 		require.ErrorContains(t, err, c.want)
-		assert.NotContains(t, err.Error(), "secret")
-		assert.Empty(t, p.all())
+		assert.Nil(t, s)
+		assert.NotContains(t, err.Error(), "EXAMPLE")
+		assert.Empty(t, w.asked)
 	}
 	assert.Equal(t, []login.Flow{login.Paste, login.Browser}, login.Flows("claude"))
-	assert.Nil(t, login.Flows("openrouter"))
+	assert.Nil(t, login.Flows("groq"))
+	assert.Nil(t, login.Flows("nobody"))
 }

@@ -5,17 +5,16 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// run logs in by one flow of one dialect.
-type run func(ctx context.Context, s *session) (reauth.Credential, error)
+// starter begins one flow of one dialect.
+type starter func(ctx context.Context, s *Session) (course, error)
 
 // dialects returns the implementation of each flow that a row of the built-in table names. The rows
-// hold the addresses, client IDs and scopes, and the user can replace each of them.
-func dialects() map[vendors.Dialect]map[Flow]run {
-	return map[vendors.Dialect]map[Flow]run{
+// hold the addresses, client IDs and scopes, and Options can replace each of them.
+func dialects() map[vendors.Dialect]map[Flow]starter {
+	return map[vendors.Dialect]map[Flow]starter{
 		vendors.Anthropic: {Paste: anthropicPaste, Browser: anthropicBrowser},
 		vendors.Codex:     {Device: codexDevice, Browser: codexBrowser, Paste: codexPaste},
 		vendors.Copilot:   {Device: copilotDevice},
@@ -58,11 +57,11 @@ func find(name string) (vendors.Vendor, error) {
 	row := vendors.Of(name)
 	switch {
 	case row.Name == "":
-		return row, fmt.Errorf("the provider is %w: its name is unknown; those with a login are %s",
-			ErrUnsupported, strings.Join(Providers(), ", "))
+		return row, fmt.Errorf("%w: %s", ErrUnsupported,
+			vendors.Unknown(vendors.Canonical(name), "those with a login are "+strings.Join(Providers(), ", ")))
 	case row.Auth == nil:
-		return row, fmt.Errorf("a login is %w; those with one are %s. For an API key: reauth add %s --key-stdin",
-			ErrUnsupported, strings.Join(Providers(), ", "), row.Name)
+		return row, fmt.Errorf("a login at %s is %w: it takes API keys only; those with a login are %s",
+			row.Name, ErrUnsupported, strings.Join(Providers(), ", "))
 	}
 	return row, nil
 }
@@ -80,6 +79,5 @@ func flowOf(row vendors.Vendor, name Flow) (vendors.Flow, error) {
 		}
 		names = append(names, f.Name)
 	}
-	return vendors.Flow{}, fmt.Errorf("the flow %q is %w here; use --flow %s",
-		name, ErrUnsupported, strings.Join(names, " or --flow "))
+	return vendors.Flow{}, fmt.Errorf("the flow %q is %w here; there is %s", name, ErrUnsupported, strings.Join(names, ", "))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,58 +21,51 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// person is a login.Person that records what Run tells it.
+// person is somebody who logs in, and the program around the login.
 type person struct {
-	visit    func(address, code string) // consents or refuses; nil: does neither
-	lines    []string                   // that Paste returns, one a call
-	hesitant bool                       // after lines Paste blocks until ctx ends; else it returns io.EOF
+	visit func(address, code string) // consents or refuses; nil: does neither
+	lines []string                   // that the person pastes, one after the other
 
 	mu    sync.Mutex
-	shown []string // address and code of each visit
+	shown []string // address, code and hint of each prompt
 	notes []string
 	waits []time.Duration
+	wrong []string // why Enter has refused a line
 }
 
-func (p *person) Visit(address, code string) {
+// meets shows a prompt to the person, and passes on what the person pastes.
+func (p *person) meets(s *login.Session) {
+	prompt := s.Prompt()
 	p.mu.Lock()
-	p.shown = append(p.shown, address, code)
+	p.shown = append(p.shown, prompt.URL, prompt.Code, prompt.Hint)
 	p.mu.Unlock()
 	if p.visit != nil {
-		p.visit(address, code)
+		p.visit(prompt.URL, prompt.Code)
+	}
+	for _, line := range p.lines {
+		if err := s.Enter(line); err != nil {
+			p.wrong = append(p.wrong, err.Error())
+		}
 	}
 }
 
-func (p *person) Waiting(left time.Duration) {
+func (p *person) waiting(left time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waits = append(p.waits, left)
 }
 
-func (p *person) Note(text string) {
+func (p *person) note(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.notes = append(p.notes, text)
-}
-
-func (p *person) Paste(ctx context.Context) (string, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.lines) == 0 {
-		if p.hesitant {
-			<-ctx.Done()
-		}
-		return "", io.EOF
-	}
-	line := p.lines[0]
-	p.lines = p.lines[1:]
-	return line + "\n", nil
 }
 
 // all returns every text that the person was told.
 func (p *person) all() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return strings.Join(append(append([]string{}, p.shown...), p.notes...), "\n")
+	return strings.Join(slices.Concat(p.shown, p.notes, p.wrong), "\n")
 }
 
 // wire is a transport that records the requests, and may answer instead of base.
@@ -140,10 +134,11 @@ func says(status int, body string) *http.Response {
 
 // rig is a login at a fake provider, without network.
 type rig struct {
-	fake   *reauthtest.Provider
-	wire   *wire
-	person *person
-	login  login.Login
+	fake     *reauthtest.Provider
+	wire     *wire
+	person   *person
+	provider string
+	opt      login.Options
 }
 
 // newRig returns a login whose person consents to a device code 12 seconds after the visit.
@@ -154,27 +149,46 @@ func newRig(t *testing.T, provider string) *rig {
 	if now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(now) {
 		time.Sleep(time.Until(now))
 	}
-	r := &rig{fake: reauthtest.New(reauthtest.OpenAI), person: &person{}}
+	r := &rig{fake: reauthtest.New(reauthtest.OpenAI), person: &person{}, provider: provider}
 	r.wire = &wire{base: r.fake.Transport()}
 	r.person.visit = func(_, code string) {
 		time.AfterFunc(12*time.Second, func() { _ = r.fake.Approve(code) })
 	}
-	r.login = login.Login{Provider: provider, Base: r.wire, Person: r.person}
+	r.opt = login.Options{Base: r.wire, Note: r.person.note, Waiting: r.person.waiting}
 	return r
 }
 
-// run runs the login.
+// start begins the login, and shows its prompt to the person.
+func (r *rig) start(ctx context.Context) (*login.Session, error) {
+	s, err := login.Start(ctx, r.provider, &r.opt)
+	if err == nil {
+		r.person.meets(s)
+	}
+	return s, err
+}
+
+// runIn runs the login to its end.
+func (r *rig) runIn(ctx context.Context) (reauth.Credential, error) {
+	s, err := r.start(ctx)
+	if err != nil {
+		return reauth.Credential{}, err
+	}
+	defer s.Close()
+	return s.Wait(ctx)
+}
+
+// run runs the login to its end.
 func (r *rig) run(t *testing.T) (reauth.Credential, error) {
 	t.Helper()
-	return r.login.Run(t.Context())
+	return r.runIn(t.Context())
 }
 
 // fails runs a login that must fail and return no credential. It returns the text of the error.
 func (r *rig) fails(t *testing.T, ctx context.Context) string {
 	t.Helper()
-	c, err := r.login.Run(ctx)
+	c, err := r.runIn(ctx)
 	require.Error(t, err)
-	require.Equal(t, reauth.Credential{}, c, "nothing of a login that failed may be stored")
+	require.Equal(t, reauth.Credential{}, c, "a login that failed has no credential")
 	return err.Error()
 }
 

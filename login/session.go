@@ -1,355 +1,195 @@
 package login
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
 
-	"github.com/reauth-go/reauth/internal/mask"
-	"github.com/reauth-go/reauth/internal/printable"
-	"github.com/reauth-go/reauth/internal/release"
+	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// session is a login under way.
-type session struct {
-	Login
-	row    vendors.Vendor // of the provider; its Auth is not nil
-	issuer string         // without a slash at its end
-	own    bool           // the issuer is the provider's own
-	client string         // the client ID
-	scope  string         // space-separated
-	typing bool           // the person is asked to paste something
+// Prompt is what a program shows to the person who logs in.
+type Prompt struct {
+	// URL is the address to open in a browser. It is https, or on this host, and printable.
+	URL string
+	// Code is what the person types or compares there. Empty: there is no code.
+	Code string
+	// Paste tells that the person brings something back, which Enter takes.
+	Paste bool
+	// Hint says in an English sentence what to do beside opening URL and using Code. Empty: nothing.
+	Hint string
+	// Expires is when the login ends unless the person has consented.
+	Expires time.Time
+}
 
+// Session is a login under way. Its methods may be called by several goroutines.
+//
+// Between Start and Wait, and after a Wait that its context has ended, a session runs no goroutine. The
+// flow Browser holds its port then: a browser that comes back meanwhile is answered by the next Wait.
+type Session struct {
+	row     vendors.Vendor // of the provider; its Auth is not nil
+	opt     Options
+	issuer  string // without a slash at its end
+	own     bool   // the issuer is the provider's own
+	client  string // the client ID
+	scope   string // space-separated
+	course  course
 	plain   *http.Client          // sends a request once: an exchange of a code, a poll
 	patient *retryablehttp.Client // repeats a request that fails: for metadata, or for a new code
 	hidden  []string              // secrets that no text may show
+	base    http.RoundTripper     // sends the requests
+	ours    bool                  // base is of this session alone
+	spent   bool                  // a code was sent that may be sent only once: no Wait can go on after this one
+
+	mu     sync.Mutex         // guards what is below it
+	stop   context.CancelFunc // of the Wait under way; nil: there is none
+	closed bool               // Close was called
+	over   bool               // the login has ended, by got or why
+	got    reauth.Credential
+	why    error
 }
 
-const (
-	maxAnswer   = 1 << 20          // bytes that are read of an answer
-	callTimeout = 20 * time.Second // of a request with its answer
-	maxPatience = 10 * time.Second // between two tries; a longer Retry-After ends the tries
-)
-
-// newSession returns the session of a login by flow f at the provider of the row.
-func newSession(l Login, row vendors.Vendor, f vendors.Flow) (*session, error) {
-	s := &session{
-		Login: l, row: row, issuer: row.Auth.Issuer, own: true,
-		client: cmp.Or(l.ClientID, row.Auth.ClientID), scope: cmp.Or(l.Scope, f.Scopes, row.Auth.Scopes),
-	}
-	if l.Issuer != "" {
-		issuer, err := checkIssuer(l.Issuer)
-		if err != nil {
-			return nil, err
-		}
-		s.issuer, s.own = issuer, false
-	}
-	if s.Base == nil {
-		s.Base = http.DefaultTransport.(*http.Transport).Clone()
-	}
-	s.plain = &http.Client{
-		Transport: introduction{s.Base, l.Header}, Timeout: callTimeout,
-		// A redirect would send codes to another address.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	s.patient = &retryablehttp.Client{
-		HTTPClient: s.plain, RetryMax: 3, RetryWaitMin: 500 * time.Millisecond, RetryWaitMax: maxPatience,
-		CheckRetry: mayRepeat, Backoff: retryablehttp.DefaultBackoff,
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
-	}
-	return s, nil
+// course is what a flow has begun in Start, and how it goes on.
+type course struct {
+	prompt Prompt
+	// wait waits for the consent and returns the credential. It may be called again after its ctx
+	// has ended.
+	wait func(ctx context.Context) (reauth.Credential, error)
+	// enter takes what the person has pasted, and refuses what cannot be of this login. nil: the
+	// person brings nothing back.
+	enter func(text string) error
+	// close ends what does not end by itself. nil: nothing is left.
+	close func()
 }
 
-// mayRepeat decides whether a request is repeated. It is not if the server asks to wait longer than
-// maxPatience: the error then tells the person how long to wait.
-func mayRepeat(ctx context.Context, resp *http.Response, err error) (bool, error) {
-	if resp != nil && retryAfter(resp.Header) > maxPatience {
-		return false, nil
+// Prompt returns what to show to the person. It stays the same.
+func (s *Session) Prompt() Prompt { return s.course.prompt }
+
+// Enter takes what the person has pasted: a code, or the address that the browser has been sent to. It
+// returns an error for what cannot be of this login, and the person may try again. Wait finds out
+// whether the code is good. Enter returns an error, too, in a flow that takes no code from the person,
+// and when the login has ended or has a code already. It may be called before Wait and beside it.
+func (s *Session) Enter(code string) error {
+	if s.course.enter == nil {
+		return failed(s.row, errors.New("this flow takes no code: the consent is enough, and Wait learns of it"))
 	}
-	return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
-}
-
-// introduction is a transport that adds the headers that every request has.
-type introduction struct {
-	base   http.RoundTripper
-	header http.Header // the user's; a header here replaces the package's own
-}
-
-// RoundTrip implements http.RoundTripper.
-func (i introduction) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", "reauth/"+release.Version)
-	req.Header.Set("Accept", "application/json")
-	for name, values := range i.header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
-	return i.base.RoundTrip(req)
-}
-
-// CloseIdleConnections closes those of the base, if it can. http.Client looks for this method.
-func (i introduction) CloseIdleConnections() {
-	if c, ok := i.base.(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
-}
-
-// hide keeps secrets out of every later text of tell.
-func (s *session) hide(secrets ...string) { s.hidden = append(s.hidden, secrets...) }
-
-// tell returns a server's text in a form that can be shown: one line, the hidden secrets replaced, at
-// most 300 bytes and an ellipsis.
-func (s *session) tell(text string) string {
-	text, _ = mask.Text(text, s.hidden...)
-	text = printable.Line(text)
-	if len(text) > 300 {
-		text = strings.ToValidUTF8(text[:300], "") + "…"
-	}
-	return text
-}
-
-// answer is the answer of a server. Servers write numbers also as strings. They write errors in the
-// form of RFC 6749 §5.2, or in the form of the provider's API.
-type answer struct {
-	status            int // 0: the browser brought the answer
-	header            http.Header
-	raw               map[string]json.RawMessage // members of the JSON object; nil: the body is none
-	code, description string                     // of the error; empty: there is none
-}
-
-// ok reports whether the answer is a JSON object with a success status. It may hold an error still:
-// GitHub sends errors with 200.
-func (a *answer) ok() bool { return a.status >= 200 && a.status <= 299 && a.raw != nil }
-
-// text returns a member that is a string, and "" for any other.
-func (a *answer) text(member string) string {
-	var s string
-	_ = json.Unmarshal(a.raw[member], &s) // an error means another type, or no such member
-	return s
-}
-
-// number returns a member that is a number, or a string with a number. For any other it returns
-// zero.
-func (a *answer) number(member string) float64 {
-	var n float64
-	if json.Unmarshal(a.raw[member], &n) == nil {
-		return n
-	}
-	n, err := strconv.ParseFloat(a.text(member), 64)
-	if err != nil || n != n { // ParseFloat reads "NaN", which differs from itself
-		return 0
-	}
-	return n
-}
-
-// object returns a member that is an object. For any other it returns an answer without members.
-func (a *answer) object(member string) *answer {
-	o := &answer{header: a.header}
-	_ = json.Unmarshal(a.raw[member], &o.raw) // an error means another type, or no such member
-	return o
-}
-
-// isCode reports whether s is a code of RFC 6749 §5.2 or RFC 8628 §3.5. Some servers answer with one
-// of them alone.
-func isCode(s string) bool {
-	switch s {
-	case "invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
-		"invalid_scope", "authorization_pending", "slow_down", "access_denied", "expired_token":
-		return true
-	}
-	return false
-}
-
-// read fills a from the body of the answer. A refusal whose body is nothing but a code means what
-// the code means inside of JSON.
-func (a *answer) read(body []byte) {
-	refuses := a.status == http.StatusBadRequest || a.status == http.StatusUnauthorized
-	if code := string(bytes.TrimSpace(body)); refuses && isCode(code) {
-		body, _ = json.Marshal(map[string]string{"error": code}) // strings always encode
-	}
-	if json.Unmarshal(body, &a.raw) != nil {
-		a.raw = nil
-		return
-	}
-	e := a.object("error")
-	a.code = cmp.Or(a.text("error"), e.text("code"), e.text("type"))
-	a.description = cmp.Or(
-		a.text("error_description"), e.text("message"), a.text("message"),
-		a.object("base_resp").text("status_msg"), // MiniMax's
-	)
-}
-
-// skew returns how far the server's clock is ahead of ours, by the Date of the answer. Date has
-// whole seconds and the answer was on its way, so a difference of up to three seconds counts as
-// none.
-func (a *answer) skew() time.Duration {
-	date, err := http.ParseTime(a.header.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	if d := time.Until(date); d.Abs() > 3*time.Second {
-		return d
-	}
-	return 0
-}
-
-// retryAfter returns the Retry-After of an answer, up to a day. It reads only the form in seconds
-// (RFC 9110 §10.2.3); a date gives zero.
-func retryAfter(h http.Header) time.Duration {
-	n, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || n < 0 {
-		return 0
-	}
-	return time.Duration(min(n, 86400)) * time.Second
-}
-
-// request is a request to an authorization server or its API. With a body it is a POST, else a GET.
-type request struct {
-	url    string
-	form   url.Values        // the body, unless json is set
-	json   map[string]string // the body
-	header map[string]string
-	again  bool // it may be sent more than once
-}
-
-// do sends a request and returns the answer, whatever its status is. An error means that there was
-// no answer.
-func (s *session) do(ctx context.Context, r request) (*answer, error) {
-	method, kind, body := http.MethodGet, "", []byte(nil)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case r.json != nil:
-		method, kind = http.MethodPost, "application/json"
-		body, _ = json.Marshal(r.json) // strings always encode
-	case r.form != nil:
-		method, kind, body = http.MethodPost, "application/x-www-form-urlencoded", []byte(r.form.Encode())
+	case s.closed, s.over && errors.Is(s.why, ErrClosed):
+		return failed(s.row, ErrClosed)
+	case s.over:
+		return failed(s.row, errors.New("the login has ended; start another one"))
+	case !time.Now().Before(s.course.prompt.Expires):
+		return failed(s.row, errTooLate())
 	}
-	req, err := http.NewRequestWithContext(ctx, method, r.url, bytes.NewReader(body))
-	if err != nil {
-		return nil, errors.New("the server's address is malformed")
+	if err := s.course.enter(code); err != nil {
+		return failed(s.row, err)
 	}
-	if kind != "" {
-		req.Header.Set("Content-Type", kind)
-	}
-	for name, value := range r.header {
-		req.Header.Set(name, value)
-	}
-	resp, err := s.send(req, r.again)
-	if err != nil {
-		return nil, s.noAnswer(err)
-	}
-	defer resp.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, s.noAnswer(err)
-	}
-	a := &answer{status: resp.StatusCode, header: resp.Header}
-	a.read(content)
-	return a, nil
+	return nil
 }
 
-// send sends a request, and repeats it on failure if again is set.
-func (s *session) send(req *http.Request, again bool) (*http.Response, error) {
-	if !again {
-		return s.plain.Do(req)
+// Wait waits until the person has consented, and returns the credential: complete, with the canonical
+// name of its provider, for Pool.Add. With an error the credential is empty. One Wait is under way at a
+// time.
+//
+// When ctx ends, Wait returns early with an error that matches ctx.Err(), and may be called again as
+// long as the person has time to consent. There are two exceptions, in which the login has ended with
+// ctx. A code of the flows Browser and Paste was just being exchanged: it may be exchanged once only.
+// Or ctx has cut off the very answer that brought the tokens: then the next Wait says that the server
+// refuses the code.
+//
+// Every other error ends the login, and another Start is the way on. When the login has ended, a
+// further Wait returns the same as the one before.
+func (s *Session) Wait(ctx context.Context) (reauth.Credential, error) {
+	within, c, err := s.beginWait(ctx)
+	if within == nil {
+		return c, err
 	}
-	repeatable, err := retryablehttp.FromRequest(req)
-	if err != nil {
-		return nil, err
-	}
-	return s.patient.Do(repeatable)
+	c, err = s.course.wait(within)
+	return s.endWait(ctx, c, err)
 }
 
-// noAnswer returns the error of a request without an answer. It leaves out the request's address,
-// which the error of net/http contains.
-func (s *session) noAnswer(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		if u.Timeout() {
-			return fmt.Errorf("no answer within %s", callTimeout)
-		}
-		err = u.Err
-	}
-	return errors.New(s.tell(err.Error()))
-}
-
-// refusal returns the error for an answer that ends the login: what has failed, the server's own
-// reason, and advice for the person where there is any.
-func (s *session) refusal(what string, a *answer) error {
-	said := strings.Join(parts(s.tell(a.code), s.tell(a.description)), ": ")
+// beginWait begins a Wait. It returns no context if there is nothing to wait for: the login has ended,
+// with the result that it returns, or another Wait is under way.
+func (s *Session) beginWait(ctx context.Context) (context.Context, reauth.Credential, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case a.status >= 300 && a.status <= 399:
-		said = "the server points to another address, which is not followed"
-	case a.raw == nil:
-		said = "the answer is not of an authorization server"
-	case said == "":
-		said = "the server does not say why"
+	case s.over:
+		return nil, s.got, s.why
+	case s.stop != nil:
+		return nil, reauth.Credential{}, failed(s.row, errors.New("another Wait is under way"))
 	}
-	advice := ""
+	within, stop := context.WithCancel(ctx)
+	s.stop = stop
+	return within, reauth.Credential{}, nil
+}
+
+// endWait ends a Wait with its result. It ends the login as well, unless another Wait may go on.
+func (s *Session) endWait(ctx context.Context, c reauth.Credential, err error) (reauth.Credential, error) {
+	s.closeIdle()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stop()
+	s.stop = nil
 	switch {
-	case strings.Contains(a.description, "missing_codex_entitlement"):
-		advice = "; this workspace has no Codex. Choose another one, or ask its administrator"
-	case a.code == "access_denied":
-		advice = "; consent was refused, there or by the account's own rules. Run the command again to be asked anew"
-	case s.isIneligible(a):
-		advice = fmt.Sprintf("; this account is not entitled to such a login, and logging in again does not change that. Use an API key: reauth add %s --key-stdin",
-			s.row.Name)
-	case a.code == "expired_token":
-		return errTooLate
-	case a.code == "invalid_client", a.code == "unauthorized_client":
-		advice = "; the server does not take this client, see --client-id"
-	case a.code == "invalid_scope":
-		advice = "; see --scope"
-	case a.status == http.StatusTooManyRequests:
-		advice = "; wait a while, then run the command again"
-		if wait := retryAfter(a.header); wait > 0 {
-			advice = fmt.Sprintf("; run the command again in %s", wait)
-		}
-	case a.status >= 500:
-		advice = "; run the command again later"
+	case err == nil: // also after Close: nobody else has these tokens
+	case s.closed:
+		err = ErrClosed
+	case ctx.Err() != nil && s.spent:
+		err = fmt.Errorf("the code was being exchanged and may be spent: %w; start another login", ctx.Err())
+	case ctx.Err() != nil:
+		return reauth.Credential{}, failed(s.row, ctx.Err())
 	}
-	if a.status != 0 { // the browser brings no status
-		what = fmt.Sprintf("%s: status %d", what, a.status)
+	if err != nil {
+		s.end(reauth.Credential{}, failed(s.row, err))
+		return s.got, s.why
 	}
-	return fmt.Errorf("%s: %s%s", what, said, advice)
+	s.end(s.complete(c), nil)
+	return s.got, nil
 }
 
-// isIneligible reports whether the account may not log in at all. xAI answers an account whose tier
-// has no access with 403 at its token endpoint, or with invalid_grant and "access denied".
-func (s *session) isIneligible(a *answer) bool {
-	return s.row.Auth.Dialect == vendors.XAI && a.status == http.StatusForbidden && a.raw != nil ||
-		a.code == "invalid_grant" && strings.Contains(strings.ToLower(a.description), "access denied")
-}
-
-// parts returns the texts that are not empty.
-func parts(texts ...string) []string {
-	var kept []string
-	for _, t := range texts {
-		if t != "" {
-			kept = append(kept, t)
-		}
+// end ends the login. mu is held.
+func (s *Session) end(c reauth.Credential, why error) {
+	s.over, s.got, s.why = true, c, why
+	if s.course.close != nil {
+		s.course.close()
 	}
-	return kept
 }
 
-// requestID returns a random UUID (RFC 9562 §5.4). MiniMax and the providers with Device.RequestID
-// want one in the X-Request-Id header.
-func requestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // crypto/rand: Read never returns an error
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:])
-	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+// Close ends the login: it ends a Wait that is under way, with an error that matches ErrClosed, and
+// gives up the port of the flow Browser. After a Wait that has ended the login it does nothing. It may
+// be called more than once, and returns nil.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.over:
+	case s.stop != nil: // the Wait ends the login when it leaves
+		s.closed = true
+		s.stop()
+	default:
+		s.end(reauth.Credential{}, failed(s.row, ErrClosed))
+	}
+	return nil
 }
+
+// String names the provider, the client and the server. It tells no secret.
+func (s *Session) String() string {
+	return strings.TrimSpace("login at " + s.issuer + " of " + s.row.Name)
+}
+
+// Format prints String under any verb and flag, since the fields hold secrets.
+func (s *Session) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// LogValue is what slog shows.
+func (s *Session) LogValue() slog.Value { return slog.StringValue(s.String()) }

@@ -66,24 +66,57 @@ func (c *loginCmd) Run(a *app) error {
 		return err
 	}
 	person := newTerminal(a)
-	defer person.done()
-	got, err := login.Login{
-		Provider: c.Provider, Flow: login.Flow(c.Flow), Issuer: c.Issuer, ClientID: c.ClientID,
-		Scope: c.Scope, Port: c.Port, Header: header, Person: person,
-	}.Run(a.ctx)
+	got, err := c.login(a, person, header)
 	// The countdown must be gone before anything else is printed.
 	person.done()
 	switch {
 	// A provider without logins, or a flow that it does not have, is wrong usage.
 	case errors.Is(err, login.ErrUnsupported):
-		return &exitError{exitUsage, err}
+		return &exitError{exitUsage, c.keyInstead(err)}
 	case err != nil && a.ctx.Err() != nil:
 		return fmt.Errorf("reauth: login %s: interrupted; nothing was stored", c.Provider)
 	case err != nil:
-		return err
+		return fmt.Errorf("%w\nnothing was stored", err)
 	}
 	got.ID, got.Priority = c.ID, c.Priority
 	return c.store(a, p, got)
+}
+
+// keyInstead adds to the error of a provider without logins how to add a key.
+func (c *loginCmd) keyInstead(err error) error {
+	if pr, known := reauth.LookupProvider(c.Provider); known && login.Flows(pr.Name) == nil {
+		return fmt.Errorf("%w\nTo %s", err, wayIn(pr.Name))
+	}
+	return err
+}
+
+// login logs in with the person's consent.
+func (c *loginCmd) login(a *app, person *terminal, header http.Header) (reauth.Credential, error) {
+	s, err := login.Start(a.ctx, c.Provider, &login.Options{
+		Flow: login.Flow(c.Flow), Issuer: c.Issuer, ClientID: c.ClientID, Scope: c.Scope, Port: c.Port,
+		Header: header, Note: person.say, Waiting: person.waiting,
+	})
+	if err != nil {
+		return reauth.Credential{}, err
+	}
+	defer s.Close()
+	person.show(s.Prompt())
+	if !s.Prompt().Paste {
+		return s.Wait(a.ctx)
+	}
+	// The read of the terminal cannot be interrupted, and nobody waits for it after Ctrl-C.
+	ctx, stop := context.WithCancelCause(a.ctx)
+	defer stop(nil)
+	go func() {
+		if err := person.paste(s.Enter); err != nil {
+			stop(fmt.Errorf("reauth: login %s: %w", c.Provider, err))
+		}
+	}()
+	got, err := s.Wait(ctx)
+	if err != nil && a.ctx.Err() == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return got, err
 }
 
 // store adds the tokens to the pool and prints how long the access token is valid. It goes on after
@@ -131,7 +164,7 @@ func readHeaders(given []string) (http.Header, error) {
 	return h, nil
 }
 
-// terminal is the login.Person of a command: it asks on standard error and reads the answers from
+// terminal speaks with the person who logs in: it asks on standard error and reads the answers from
 // standard input. On a terminal one line counts down while the person logs in. Elsewhere, for
 // example in a log, every message is a line of its own.
 type terminal struct {
@@ -139,6 +172,8 @@ type terminal struct {
 	in  *bufio.Reader
 	// live: standard error is a terminal, so a line can be redrawn.
 	live bool
+	// typing: the person is asked to paste something. A countdown would disturb the line.
+	typing bool
 	// mu guards the fields below it.
 	mu sync.Mutex
 	// shown is how many columns the line on the screen has; 0: there is none.
@@ -157,23 +192,25 @@ func newTerminal(a *app) *terminal {
 	return t
 }
 
-// Visit implements login.Person. The address and the code have lines of their own, so that they can
-// be marked by a double click and copied.
-func (t *terminal) Visit(address, code string) {
-	t.say("Open this address and log in:\n\n  " + address + "\n")
-	if code != "" {
-		t.say("The code there is\n\n  " + code + "\n")
+// show tells the person where to log in. The address and the code have lines of their own, so that
+// they can be marked by a double click and copied.
+func (t *terminal) show(p login.Prompt) {
+	t.typing = p.Paste
+	t.say("Open this address and log in:\n\n  " + p.URL + "\n")
+	if p.Code != "" {
+		t.say("The code there is\n\n  " + p.Code + "\n")
+	}
+	if p.Hint != "" {
+		t.say(p.Hint)
 	}
 }
 
-// Note implements login.Person.
-func (t *terminal) Note(text string) { t.say(text) }
-
-// Waiting implements login.Person. login calls it about once a second.
-func (t *terminal) Waiting(left time.Duration) {
+// waiting tells how much time is left. login calls it about once a second.
+func (t *terminal) waiting(left time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case t.typing:
 	// The countdown has minutes and seconds, as 4:07.
 	case t.live:
 		t.draw(fmt.Sprintf("Waiting for your consent, %d:%02d left (Ctrl-C ends it) ",
@@ -209,11 +246,28 @@ func (t *terminal) done() {
 	}
 }
 
-// Paste implements login.Person. It ignores its context: nothing can interrupt a read of standard
-// input, and Run does not wait for it.
-func (t *terminal) Paste(context.Context) (string, error) {
-	if t.live {
-		t.app.notef("> ")
+// maxTries is how many lines a person may paste before the login ends.
+const maxTries = 3
+
+// paste reads lines of the person until enter takes one. Its error ends the login: there is nothing
+// to read any more, or the last of maxTries was not taken.
+func (t *terminal) paste(enter func(string) error) error {
+	for try := 1; ; try++ {
+		if t.live {
+			t.app.notef("> ")
+		}
+		line, err := t.in.ReadString('\n')
+		if err != nil && strings.TrimSpace(line) == "" {
+			return fmt.Errorf("nothing was pasted (%w); run the command where you can paste, or with another --flow", err)
+		}
+		err = enter(line)
+		if err == nil {
+			return nil
+		}
+		err = errors.Unwrap(err) // without the beginning that all errors of the login have
+		if try == maxTries {
+			return err
+		}
+		t.say("That is not it: " + err.Error() + ".")
 	}
-	return t.in.ReadString('\n')
 }

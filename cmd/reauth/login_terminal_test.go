@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/login"
 )
 
 // onScreen returns what a terminal shows after it has received text. A carriage return moves the
@@ -38,23 +42,41 @@ func TestLoginLineOnATerminal(t *testing.T) {
 	var out bytes.Buffer
 	person := newTerminal(&app{stdin: strings.NewReader("pasted\n"), stderr: &out})
 	person.live = true
-	person.Visit("https://example.com/", "CODE")
-	person.Waiting(15 * time.Minute)
-	person.Waiting(9*time.Minute + 59*time.Second)
+	person.show(login.Prompt{URL: "https://example.com/", Code: "CODE"})
+	person.waiting(15 * time.Minute)
+	person.waiting(9*time.Minute + 59*time.Second)
 	assert.True(t, strings.HasSuffix(onScreen(out.String()), "\nWaiting for your consent, 9:59 left (Ctrl-C ends it)"),
 		"%q", onScreen(out.String()))
-	person.Note("The server answers again.")
-	person.Waiting(time.Minute)
+	person.say("The server answers again.")
+	person.waiting(time.Minute)
 	person.done()
 	person.done()
 	assert.Equal(t, "Open this address and log in:\n\n  https://example.com/\n\n"+
 		"The code there is\n\n  CODE\n\n"+
 		"The server answers again.\n",
 		onScreen(out.String()), "the line has gone")
-	line, err := person.Paste(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, "pasted\n", line)
-	assert.True(t, strings.HasSuffix(out.String(), "> "))
+}
+
+// The person is asked three times at most, and no countdown disturbs the line.
+func TestLoginLineThatIsPasted(t *testing.T) {
+	var out bytes.Buffer
+	var lines []string
+	refuse := func(line string) error {
+		lines = append(lines, line)
+		return fmt.Errorf("reauth: login anthropic: %w", errors.New("the code is empty"))
+	}
+	person := newTerminal(&app{stdin: strings.NewReader("a\nb\nc\nd\n"), stderr: &out})
+	person.live = true
+	person.show(login.Prompt{URL: "https://example.com/", Paste: true, Hint: "Paste the code."})
+	person.waiting(15 * time.Minute)
+	require.EqualError(t, person.paste(refuse), "the code is empty")
+	assert.Equal(t, []string{"a\n", "b\n", "c\n"}, lines)
+	assert.Equal(t, "Open this address and log in:\n\n  https://example.com/\n\nPaste the code.\n> "+
+		strings.Repeat("That is not it: the code is empty.\n> ", 2), out.String())
+
+	require.NoError(t, person.paste(func(string) error { return nil }))
+	require.EqualError(t, person.paste(refuse),
+		"nothing was pasted (EOF); run the command where you can paste, or with another --flow")
 }
 
 func TestLoginHeaders(t *testing.T) {

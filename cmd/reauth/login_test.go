@@ -155,7 +155,7 @@ func loginByPaste(t *testing.T, w *loginWorld) {
 		`&response_type=code&scope=org%3Acreate_api_key+user%3Aprofile+user%3Ainference&state=RANDOM
 
 After you consent, the page shows a code. Paste it here, with all that follows the #.
-That is not it: it has no state, so nobody knows to which login it belongs; paste all of it.
+That is not it: the code has no state, so nobody knows to which login it belongs; paste all of it.
 Its tokens are of http://SERVER and are refreshed only there: name that by --issuer, or in your program's Refresher, wherever they are refreshed.
 `, regexp.MustCompile(`127.0.0.1%3A\d+`).ReplaceAllString(w.normal(got.stderr), "127.0.0.1%3APORT"))
 	w.works("anthropic", "/v1/oauth/token")
@@ -255,7 +255,7 @@ func loginOnBusyPorts(t *testing.T, w *loginWorld) {
 	assert.Equal(t,
 		"reauth: login openai-codex: ports 1455 and 1457 of 127.0.0.1, where the browser has to come back to, "+
 			"cannot be used: bind: address already in use. "+
-			"End the program that is there, or use --flow paste\n", got.stderr)
+			"End the program that is there, or take the flow paste\nnothing was stored\n", got.stderr)
 	w.nothingStored()
 }
 
@@ -268,7 +268,7 @@ func loginRefused(t *testing.T, w *loginWorld) {
 		assert.Contains(t, got.stderr, "reauth: login "+provider+": the login was refused: status ")
 		assert.Contains(t, got.stderr,
 			"access_denied; consent was refused, there or by the account's own rules. "+
-				"Run the command again to be asked anew\n")
+				"Start another login to be asked anew\nnothing was stored\n")
 		assert.Empty(t, got.stdout)
 	}
 	w.nothingStored()
@@ -280,7 +280,7 @@ func loginExpires(t *testing.T, w *loginWorld) {
 	assert.Equal(t, 1, got.code)
 	assert.Contains(t, got.stderr, "\nWaiting for your consent, for 3s at most.\n"+
 		"reauth: login copilot: nobody consented in time and the code has expired; "+
-		"nothing was stored. Run the command again for a new one\n")
+		"start another login for a new one\nnothing was stored\n")
 	w.nothingStored()
 }
 
@@ -392,9 +392,9 @@ func loginUsage(t *testing.T, w *loginWorld) {
 		args []string
 		want string
 	}{
-		{[]string{"nobody"}, "its name is unknown; those with a login are anthropic, "},
-		{[]string{"openrouter"}, "reauth add openrouter --key-stdin"},
-		{[]string{"nous", "--flow", "browser"}, "use --flow device"},
+		{[]string{"nobody"}, `provider "nobody" is unknown; those with a login are anthropic, `},
+		{[]string{"groq"}, "reauth add groq --key-stdin"},
+		{[]string{"nous", "--flow", "browser"}, `the flow "browser" is not supported here; there is device`},
 		{[]string{"nous", "--flow", "fax"}, "--flow"},
 		{[]string{"nous", "--issuer", "http://example.com"}, "it must be https, or http on loopback"},
 		{[]string{"nous", "--header", "nonsense"}, "--header takes NAME:VALUE"},
