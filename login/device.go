@@ -23,13 +23,19 @@ const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 // issuer, or whole addresses. The package does not use the device flow of x/oauth2: its polling
 // ends at the first request without an answer, ignores the interval that GitHub names in a
 // slow_down, and reports no progress to the person.
-type device vendors.Device
+type device struct {
+	vendors.Device
+	header map[string]string // of each request
+}
 
 // device returns the provider's device flow. Its Token is the endpoint for logins, which can differ
 // from the endpoint that renews tokens.
 func (s *Session) device() device {
-	d := device(s.row.Auth.Device)
+	d := device{Device: s.row.Auth.Device, header: make(map[string]string)}
 	d.Token = s.row.Auth.LoginTokenPath()
+	if d.RequestID {
+		d.header["X-Request-Id"] = requestID()
+	}
 	return d
 }
 
@@ -48,8 +54,8 @@ func (s *Session) grantedBy(_ context.Context, a *answer) (reauth.Credential, er
 func (d device) begin(
 	ctx context.Context, s *Session, read func(context.Context, *answer) (reauth.Credential, error),
 ) (course, error) {
-	form, poll, header := d.forms(s)
-	a, err := s.begin(ctx, request{url: s.at(d.Code), form: form, header: header})
+	form, poll := d.forms(s)
+	a, err := s.begin(ctx, request{url: s.at(d.Code), form: form, header: d.header})
 	if err != nil {
 		return course{}, err
 	}
@@ -60,15 +66,14 @@ func (d device) begin(
 	}
 	poll.Set("device_code", code)
 	ask := func(ctx context.Context) (*answer, error) {
-		return s.do(ctx, request{url: s.at(d.Token), form: poll, header: header})
+		return s.do(ctx, request{url: s.at(d.Token), form: poll, header: d.header})
 	}
 	prompt, every := promptOf(a, cmp.Or(d.Every, defaultEvery))
 	return s.polled(prompt, polling{every: every, ask: ask, judge: judge, read: read})
 }
 
-// forms returns the parameters of the request for a code and of a poll, the latter without the code,
-// and the headers of both.
-func (d device) forms(s *Session) (begin, poll url.Values, header map[string]string) {
+// forms returns the parameters of the request for a code and of a poll, the latter without the code.
+func (d device) forms(s *Session) (begin, poll url.Values) {
 	begin = url.Values{"client_id": {s.client}}
 	if s.scope != "" {
 		begin.Set("scope", s.scope)
@@ -81,11 +86,7 @@ func (d device) forms(s *Session) (begin, poll url.Values, header map[string]str
 		begin.Set("code_challenge_method", "S256")
 		poll.Set("code_verifier", verifier)
 	}
-	header = make(map[string]string)
-	if d.RequestID {
-		header["X-Request-Id"] = requestID()
-	}
-	return begin, poll, header
+	return begin, poll
 }
 
 // at returns the address of a path at the issuer. It returns a whole address unchanged.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/release"
+	"github.com/reauth-go/reauth/internal/vendors"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -24,7 +25,7 @@ var deviceProviders = []struct {
 	polls   string            // address that gives the outcome
 	after   []string          // requests after the polls: method and address
 	account string            // AccountID of the credential
-	notes   map[string]string // Metadata of the credential
+	notes   map[string]string // Metadata of the credential, but for what is random
 	every   time.Duration     // between polls; 0: 5 seconds
 }{
 	{
@@ -55,6 +56,11 @@ var deviceProviders = []struct {
 		},
 		account: "octocat",
 		notes:   map[string]string{"endpoint": "https://api.github.com"},
+	},
+	{
+		name:   "kimi-coding",
+		begins: "https://auth.kimi.com/api/oauth/device_authorization",
+		polls:  "https://auth.kimi.com/api/oauth/token",
 	},
 	{
 		name:   "minimax-oauth",
@@ -101,6 +107,10 @@ func TestDeviceLogins(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, c.name, got.Provider)
 				assert.Equal(t, c.account, got.AccountID)
+				if c.name == "kimi-coding" {
+					assert.Len(t, got.Metadata[vendors.DeviceNote], 36, "the id that its renewals name")
+					got.Metadata = nil
+				}
 				assert.Equal(t, c.notes, got.Metadata)
 				assert.WithinDuration(t, time.Now().Add(time.Hour), got.Expiry, 2*time.Second)
 				assert.True(t, r.fake.Current(got.RefreshToken))

@@ -18,7 +18,7 @@ func dialects() map[vendors.Dialect]map[Flow]starter {
 		vendors.Anthropic: {Paste: anthropicPaste, Browser: anthropicBrowser},
 		vendors.Codex:     {Device: codexDevice, Browser: codexBrowser, Paste: codexPaste},
 		vendors.Copilot:   {Device: copilotDevice},
-		vendors.Kimi:      {Device: deviceFlow},
+		vendors.Kimi:      {Device: kimiDevice},
 		vendors.MiniMax:   {Device: miniMaxDevice},
 		vendors.Nous:      {Device: deviceFlow},
 		vendors.Qwen:      {Device: deviceFlow},

@@ -41,7 +41,7 @@ func newSession(row vendors.Vendor, f vendors.Flow, opt Options) (*Session, erro
 		if err != nil {
 			return nil, err
 		}
-		s.issuer, s.own = issuer, false
+		s.issuer, s.own = issuer, issuer == row.Auth.Issuer
 	}
 	s.base, s.ours = baseOf(opt)
 	s.plain = &http.Client{

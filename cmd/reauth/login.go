@@ -16,6 +16,7 @@ import (
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/release"
+	"github.com/reauth-go/reauth/internal/vendors"
 	"github.com/reauth-go/reauth/login"
 )
 
@@ -39,7 +40,8 @@ func (c *loginCmd) Help() string {
 before that; Ctrl-C ends it at any time. Logging in again replaces the tokens of the same account and lifts its marks.
 
 Flows: device for copilot, kimi-coding, minimax-oauth, minimax-cn, nous, qwen-oauth and xai-oauth; device, browser or paste for
-openai-codex; paste or browser for anthropic.
+openai-codex; paste or browser for anthropic. Kimi Code has two regions: kimi-coding logs in at that of kimi.com, and with
+--issuer https://auth.kimi.ai at that of kimi.ai. The tokens of a region go to no other.
 
 What is allowed: the page where you consent names the vendor's own program, because the client id is that program's public one
 (--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + release.Version + `. Some providers restrict the
@@ -139,11 +141,13 @@ func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 		a.printf(", the access token is good for %s and is refreshed when it is used", left.Round(unit))
 	}
 	a.printf("\n")
-	// The built-in refresher sends no token of this login to the provider's own server. The person
+	// The built-in refresher sends no token of this login to the vendor's own servers. The person
 	// learns it now, not when the access token expires.
-	if c.Issuer != "" {
-		a.notef("Its tokens are of %s and are refreshed only there: name that by --issuer, "+
-			"or in your program's Refresher, wherever they are refreshed.\n", c.Issuer)
+	if issuer := got.Metadata[vendors.IssuerNote]; issuer != "" {
+		if _, known := vendors.Of(got.Provider).Auth.RegionOf(issuer); !known {
+			a.notef("Its tokens are of %s and are refreshed only there: name that by --issuer, "+
+				"or in your program's Refresher, wherever they are refreshed.\n", issuer)
+		}
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 	"github.com/reauth-go/reauth/login"
 )
 
@@ -77,6 +79,26 @@ func TestLoginLineThatIsPasted(t *testing.T) {
 	require.NoError(t, person.paste(func(string) error { return nil }))
 	require.EqualError(t, person.paste(refuse),
 		"nothing was pasted (EOF); run the command where you can paste, or with another --flow")
+}
+
+// The person is told to name the server of a login again, unless the library knows that server.
+func TestLoginTellsWhichServerToName(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"": "", "https://auth.kimi.ai": "",
+		"https://auth.corp.example": "Its tokens are of https://auth.corp.example and are refreshed only there",
+	} {
+		var out, notes bytes.Buffer
+		pool := reauth.NewPool()
+		defer pool.Close()
+		got := reauth.Credential{
+			Provider: "kimi-coding", AccountID: "you", AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE",
+			Metadata: map[string]string{vendors.IssuerNote: issuer},
+		}
+		require.NoError(t, (&loginCmd{Issuer: issuer}).store(&app{ctx: t.Context(), stdout: &out, stderr: &notes}, pool, got))
+		assert.Equal(t, "logged in: kimi-coding/you\n", out.String())
+		assert.Contains(t, notes.String(), want)
+		assert.Equal(t, want == "", notes.String() == "")
+	}
 }
 
 func TestLoginHeaders(t *testing.T) {

@@ -107,6 +107,10 @@ var loginCases = []struct {
 		"logged in: copilot/octocat" + goodForAnHour, reauthtest.OpenAI,
 	},
 	{
+		"kimi-coding", "/api/oauth/token", openThis("/device?user_code=CODE"),
+		"logged in: kimi-coding/key-DIGEST" + goodForAnHour, reauthtest.OpenAI,
+	},
+	{
 		"minimax-oauth", "/oauth2/token", openThis("/oauth-authorize?user_code=CODE"),
 		"logged in: minimax-oauth/key-DIGEST" + goodForAnHour, reauthtest.OpenAI,
 	},
@@ -260,7 +264,7 @@ func loginOnBusyPorts(t *testing.T, w *loginWorld) {
 }
 
 func loginRefused(t *testing.T, w *loginWorld) {
-	for _, provider := range []string{"xai-oauth", "copilot", "minimax-oauth", "openai-codex", "qwen-oauth", "nous"} {
+	for _, provider := range []string{"xai-oauth", "copilot", "kimi-coding", "minimax-oauth", "openai-codex", "qwen-oauth", "nous"} {
 		p := w.start("login", provider, "--issuer", w.server.URL)
 		require.NoError(t, w.fake.Deny(p.sees(`The code there is\n\n  (\S+)`)))
 		got := p.end()
