@@ -322,6 +322,32 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
+// The program learns before anything is asked that the vendor has ended its logins, and may try all the
+// same. Of another server nothing is known.
+func TestLoginThatTheVendorHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ended = "since 2026-04-15, see https://github.com/QwenLM/qwen-code/pull/3291; " +
+			"use a key of alibaba or alibaba-coding-plan"
+		r := newRig(t, "qwen")
+		text := r.fails(t, t.Context())
+		assert.Equal(t, "reauth: login qwen-oauth: the vendor has ended these logins "+ended, text)
+		_, err := r.run(t)
+		require.ErrorIs(t, err, login.ErrEnded)
+		assert.Empty(t, r.wire.asked)
+		assert.Empty(t, r.person.all())
+
+		r.opt.EvenIfEnded = true
+		_, err = r.run(t)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"The vendor has ended these logins " + ended + "."}, r.person.notes)
+
+		r.opt.EvenIfEnded, r.opt.Issuer, r.person.notes = false, "https://auth.corp.example", nil
+		_, err = r.run(t)
+		require.NoError(t, err)
+		assert.Empty(t, r.person.notes)
+	})
+}
+
 func TestWhatCannotBeTried(t *testing.T) {
 	const those = "those with a login are anthropic, copilot, kimi-coding, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth"
 	for _, c := range []struct {

@@ -71,6 +71,9 @@ type Options struct {
 	// Base sends the requests. nil: a clone of http.DefaultTransport.
 	Base http.RoundTripper
 
+	// EvenIfEnded tries a login that the vendor is known to have ended, instead of ErrEnded.
+	EvenIfEnded bool
+
 	// Note, unless nil, is told what happens meanwhile, such as a server that does not answer: an
 	// English sentence for the person. Start and Wait call it, in their own goroutine.
 	Note func(text string)
@@ -83,6 +86,10 @@ var (
 	// ErrUnsupported is matched by the error of a Start that cannot try: the provider has no logins
 	// or not that flow, or an option is none that Start may follow.
 	ErrUnsupported = errors.New("not supported")
+	// ErrEnded is matched by the error of a Start at a vendor that takes no such logins any more. It
+	// says since when, and what to use instead. Options.EvenIfEnded tries all the same, and another
+	// Issuer is not asked about it.
+	ErrEnded = errors.New("the vendor has ended these logins")
 	// ErrDenied is matched by the error of a Wait when the person, or a rule of the account, has
 	// refused the consent.
 	ErrDenied = errors.New("consent was refused")
@@ -125,12 +132,29 @@ func start(ctx context.Context, row vendors.Vendor, opt Options) (*Session, erro
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkEnded(); err != nil {
+		return nil, err
+	}
 	defer s.closeIdle()
 	s.course, err = dialects()[row.Auth.Dialect][Flow(f.Name)](ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// checkEnded says that the vendor has ended these logins, if it has. That is an error, unless the
+// program wants to try: the person would consent for nothing.
+func (s *Session) checkEnded() error {
+	switch ended := s.row.Auth.Ended; {
+	case ended == "" || !s.own:
+		return nil
+	case !s.opt.EvenIfEnded:
+		return fmt.Errorf("%w %s", ErrEnded, ended)
+	default:
+		s.say(fmt.Sprintf("The vendor has ended these logins %s.", ended))
+		return nil
+	}
 }
 
 // failed returns an error of a login at the provider of the row.

@@ -181,13 +181,18 @@ func lookup(name string) (reauth.Provider, error) {
 // notRepeated stands for an argument that may be a secret.
 const notRepeated = "(not repeated, it may be a secret)"
 
-// wayIn returns the command that gets a credential of the provider into the store.
+// wayIn returns the command that gets a credential of the provider into the store, or why there is
+// none.
 func wayIn(provider string) string {
-	if login.Flows(provider) != nil {
+	row := vendors.Of(provider)
+	switch {
+	case row.Auth != nil && row.Auth.Ended != "":
+		return "its vendor has ended these logins " + row.Auth.Ended
+	case login.Flows(provider) != nil:
 		return "log in with: reauth login " + provider
 	}
 	hosts := ""
-	if row := vendors.Of(provider); row.OwnHost {
+	if row.OwnHost {
 		hosts = " --hosts " + row.Own.Host()
 	}
 	return "add a key with: reauth add " + provider + " --key-stdin" + hosts

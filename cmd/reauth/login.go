@@ -30,6 +30,7 @@ type loginCmd struct {
 	Issuer   string   `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback." placeholder:"URL"`
 	Port     int      `help:"With --flow browser: listen on this port of 127.0.0.1 and ::1. The provider must know it for your client." placeholder:"N"`
 	Header   []string `help:"Add this header to the requests of the login, such as an editor's version that the provider asks for." placeholder:"NAME:VALUE" sep:"none"`
+	Ended    bool     `name:"even-if-ended" help:"Try a login that its vendor is known to have ended."`
 	ID       string   `name:"id" help:"The name of the credential; by default one made of the account." placeholder:"ID"`
 	Priority int      `help:"Lower is preferred."`
 }
@@ -42,6 +43,7 @@ before that; Ctrl-C ends it at any time. Logging in again replaces the tokens of
 Flows: device for copilot, kimi-coding, minimax-oauth, minimax-cn, nous, qwen-oauth and xai-oauth; device, browser or paste for
 openai-codex; paste or browser for anthropic. Kimi Code has two regions: kimi-coding logs in at that of kimi.com, and with
 --issuer https://auth.kimi.ai at that of kimi.ai. The tokens of a region go to no other.
+The vendor of qwen-oauth has ended its logins: --even-if-ended tries one all the same.
 
 What is allowed: the page where you consent names the vendor's own program, because the client id is that program's public one
 (--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + release.Version + `. Some providers restrict the
@@ -75,6 +77,8 @@ func (c *loginCmd) Run(a *app) error {
 	// A provider without logins, or a flow that it does not have, is wrong usage.
 	case errors.Is(err, login.ErrUnsupported):
 		return &exitError{exitUsage, c.keyInstead(err)}
+	case errors.Is(err, login.ErrEnded):
+		return fmt.Errorf("%w\nto try all the same: reauth login %s --even-if-ended", err, c.Provider)
 	case err != nil && a.ctx.Err() != nil:
 		return fmt.Errorf("reauth: login %s: interrupted; nothing was stored", c.Provider)
 	case err != nil:
@@ -96,7 +100,7 @@ func (c *loginCmd) keyInstead(err error) error {
 func (c *loginCmd) login(a *app, person *terminal, header http.Header) (reauth.Credential, error) {
 	s, err := login.Start(a.ctx, c.Provider, &login.Options{
 		Flow: login.Flow(c.Flow), Issuer: c.Issuer, ClientID: c.ClientID, Scope: c.Scope, Port: c.Port,
-		Header: header, Note: person.say, Waiting: person.waiting,
+		Header: header, EvenIfEnded: c.Ended, Note: person.say, Waiting: person.waiting,
 	})
 	if err != nil {
 		return reauth.Credential{}, err

@@ -66,6 +66,7 @@ func TestLogin(t *testing.T) {
 		"what the user sets":            loginWithSettings,
 		"again":                         loginAgain,
 		"issuer is remembered":          loginRemembersTheIssuer,
+		"vendor has ended it":           loginEnded,
 		"usage":                         loginUsage,
 		"help says what is allowed":     loginHelp,
 	} {
@@ -389,6 +390,19 @@ func loginRemembersTheIssuer(t *testing.T, w *loginWorld) {
 	}
 	assert.Equal(t, 2, w.fake.Exchanges())
 	assert.Zero(t, w.run("", "probe", "nous", "--issuer", w.server.URL, "--base-url", w.server.URL+"/v1").code)
+}
+
+func loginEnded(t *testing.T, w *loginWorld) {
+	got := w.run("", "login", "qwen")
+	assert.Equal(t, 1, got.code)
+	assert.Regexp(t, `^reauth: login qwen-oauth: the vendor has ended these logins since 2026-04-15, see https://\S+; use a key of .*\n`+
+		`to try all the same: reauth login qwen --even-if-ended\n$`, got.stderr)
+	assert.Contains(t, w.run("", "providers", "qwen").stdout, "its vendor has ended these logins since 2026-04-15")
+	w.fake.ApproveAfter = time.Millisecond
+	for _, flags := range [][]string{nil, {"--even-if-ended"}} { // nothing is known of another server
+		got = w.run("", append([]string{"login", "qwen", "--issuer", w.server.URL}, flags...)...)
+		assert.Zero(t, got.code, got.stderr)
+	}
 }
 
 func loginUsage(t *testing.T, w *loginWorld) {

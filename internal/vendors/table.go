@@ -313,6 +313,8 @@ var table = []Vendor{
 		Probe: empty,
 		Auth: &Auth{
 			Dialect: Qwen, Issuer: "https://chat.qwen.ai", Flows: []Flow{{Name: FlowDevice}},
+			Ended: "since 2026-04-15, see https://github.com/QwenLM/qwen-code/pull/3291; " +
+				"use a key of alibaba or alibaba-coding-plan",
 			ClientID: "f0304373b74a44d2b584a3fb70ca9e56", Scopes: "openid profile email model.completion",
 			Device:   Device{Code: "/api/v1/oauth2/device/code", Every: 2 * time.Second, PKCE: true, RequestID: true},
 			TokenURL: "https://chat.qwen.ai/api/v1/oauth2/token",

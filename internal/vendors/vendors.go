@@ -197,6 +197,9 @@ type Auth struct {
 	Scopes   string // of a login, space-separated
 	Flows    []Flow // the ways to log in, the default first
 	Device   Device
+	// Ended, when not empty, says since when the vendor takes no such logins any more, where that is
+	// told, and what to use.
+	Ended string
 
 	TokenURL string // where tokens are renewed
 	// Domain, when not empty, says that the issuer publishes its endpoints (OpenID Connect

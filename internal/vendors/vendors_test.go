@@ -85,6 +85,7 @@ func TestEveryLoginIsComplete(t *testing.T) {
 		checkURL(t, a.TokenURL)
 		assert.True(t, strings.HasSuffix(a.TokenURL, a.TokenPath()) && len(a.TokenPath()) > 1, v.Name)
 		assert.NotEmpty(t, a.Flows, v.Name)
+		assert.Equal(t, v.Name == "qwen-oauth", a.Ended != "", v.Name)
 		for _, f := range a.Flows {
 			assert.Contains(t, []string{FlowDevice, FlowBrowser, FlowPaste}, f.Name, v.Name)
 			assert.Equal(t, a.Dialect == Kimi, f.Scopes+a.Scopes == "", "%s: %s: only Kimi asks for none", v.Name, f.Name)
