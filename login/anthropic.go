@@ -33,9 +33,9 @@ func anthropicBrowser(ctx context.Context, s *Session) (course, error) {
 // redeemerOfAnthropic exchanges the code that answers a request for tokens. Anthropic wants a JSON
 // object that holds the state, which x/oauth2 cannot send.
 func (s *Session) redeemerOfAnthropic(r codeRequest) redeemer {
-	endpoint := s.at(s.row.Auth.TokenPath())
+	endpoint := s.at(s.auth.TokenPath())
 	if s.own {
-		endpoint = s.row.Auth.TokenURL // Anthropic exchanges codes at another host than the issuer's
+		endpoint = s.auth.TokenURL // Anthropic exchanges codes at another host than the issuer's
 	}
 	return func(ctx context.Context, code string) (reauth.Credential, error) {
 		s.hide(code)

@@ -64,10 +64,14 @@ func (s *Session) exchange(ctx context.Context, r request) (*answer, error) {
 	switch {
 	case err != nil: // the server may have accepted the code before the connection failed
 		return nil, fmt.Errorf("the code was not exchanged: %w; the code may be spent. Start another login", err)
-	case !a.ok() || a.code != "":
-		return nil, s.refusal("the code was not exchanged", a)
+	case a.ok() && a.code == "":
+		return a, nil
 	}
-	return a, nil
+	err = s.refusal("the code was not exchanged", a)
+	if s.advice(a) == nil && !errors.Is(err, ErrExpired) {
+		err = fmt.Errorf("%w; start another login", err)
+	}
+	return nil, err
 }
 
 // brought is what a browser or a person has brought back: a code, or the server's refusal.
@@ -151,9 +155,15 @@ var errAnotherLogin = errors.New("the code belongs to another login: its state i
 // the state is not that of this login, so that nobody can slip a code of another account to the person
 // (RFC 6749 §10.12).
 func (r codeRequest) check(q url.Values) (string, error) {
-	switch {
-	case subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(r.state)) != 1:
+	if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(r.state)) != 1 {
 		return "", errAnotherLogin
+	}
+	return codeOrRefusal(q)
+}
+
+// codeOrRefusal returns the code in an authorization response that is of this login.
+func codeOrRefusal(q url.Values) (string, error) {
+	switch {
 	case q.Get("error") != "":
 		return "", &refusedError{q.Get("error"), q.Get("error_description")}
 	case q.Get("code") == "":

@@ -25,7 +25,16 @@ import (
 // the address that the provider redirects the browser to. decision is "approve" or "deny".
 func consents(t *testing.T, fake *reauthtest.Provider, address, decision string) *url.URL {
 	t.Helper()
-	send := func(method, address, form string) *http.Response {
+	resp, _ := decides(t, fake, address, decision)
+	to, err := resp.Location()
+	require.NoError(t, err)
+	return to
+}
+
+// decides is consents where the provider may show a page at the end, which it returns.
+func decides(t *testing.T, fake *reauthtest.Provider, address, decision string) (*http.Response, string) {
+	t.Helper()
+	send := func(method, address, form string) (*http.Response, string) {
 		req, err := http.NewRequest(method, address, strings.NewReader(form))
 		require.NoError(t, err)
 		if form != "" {
@@ -33,22 +42,18 @@ func consents(t *testing.T, fake *reauthtest.Provider, address, decision string)
 		}
 		resp, err := fake.Transport().RoundTrip(req)
 		require.NoError(t, err)
-		return resp
+		page, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp, string(page)
 	}
-	resp := send(http.MethodGet, address, "")
-	page, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	ask := regexp.MustCompile(`name="ask" value="([^"]+)"`).FindStringSubmatch(string(page))
+	_, page := send(http.MethodGet, address, "")
+	ask := regexp.MustCompile(`name="ask" value="([^"]+)"`).FindStringSubmatch(page)
 	require.Len(t, ask, 2, "%s", page)
 	u, err := url.Parse(address)
 	require.NoError(t, err)
-	resp = send(http.MethodPost, u.Scheme+"://"+u.Host+"/oauth/authorize/decision",
+	return send(http.MethodPost, u.Scheme+"://"+u.Host+"/oauth/authorize/decision",
 		url.Values{"ask": {ask[1]}, "decision": {decision}}.Encode())
-	require.NoError(t, resp.Body.Close())
-	to, err := resp.Location()
-	require.NoError(t, err)
-	return to
 }
 
 // pasteOf returns the line that a person pastes after the provider has redirected the browser to

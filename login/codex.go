@@ -97,7 +97,7 @@ func (s *Session) redeemCodex(ctx context.Context, code, verifier, redirect stri
 	if code == "" || verifier == "" {
 		return reauth.Credential{}, errors.New("the server consented and gave no code; start another login")
 	}
-	return s.redeem(ctx, request{url: s.at(s.row.Auth.TokenPath()), form: url.Values{
+	return s.redeem(ctx, request{url: s.at(s.auth.TokenPath()), form: url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect},
 		"client_id": {s.client}, "code_verifier": {verifier},
 	}})

@@ -42,7 +42,7 @@ func (s *Session) copilotCredential(ctx context.Context, a *answer) (reauth.Cred
 // takes as it is.
 func (s *Session) mint(ctx context.Context, c *reauth.Credential) error {
 	r, err := reauth.BuiltinRefresher(s.row.Name, reauth.OAuth2Config{
-		TokenURL: s.gitHubAPI() + s.row.Auth.TokenPath(), Header: s.opt.Header,
+		TokenURL: s.gitHubAPI() + s.auth.TokenPath(), Header: s.opt.Header,
 		HTTPClient: &http.Client{Transport: s.base, Timeout: callTimeout},
 	})
 	if err != nil {

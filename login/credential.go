@@ -22,7 +22,7 @@ func (s *Session) credential(a *answer) (reauth.Credential, error) {
 	case c.AccessToken == "":
 		return c, errors.New(
 			"the server consented and gave no access token; start another login")
-	case c.RefreshToken == "" && !s.row.Auth.Mints:
+	case c.RefreshToken == "" && !s.auth.Mints:
 		return c, errors.New(
 			"the server gave no refresh token: the login could not be renewed. Ask for one in the scope, often by offline_access")
 	}
@@ -41,8 +41,8 @@ func (s *Session) credential(a *answer) (reauth.Credential, error) {
 		c.AccountID = identity.Subject
 	}
 	s.note(&c, "resource_url", a.text("resource_url"))
-	if base := a.text("inference_base_url"); s.row.Auth.BaseNote != "" && s.row.HasAPIAt(base) {
-		s.note(&c, s.row.Auth.BaseNote, base)
+	if base := a.text("inference_base_url"); s.auth.BaseNote != "" && s.row.HasAPIAt(base) {
+		s.note(&c, s.auth.BaseNote, base)
 	}
 	return c, nil
 }
@@ -50,7 +50,7 @@ func (s *Session) credential(a *answer) (reauth.Credential, error) {
 // complete adds to the credential of a login what the login knows without an answer.
 func (s *Session) complete(c reauth.Credential) reauth.Credential {
 	c.Provider, c.ClientID = s.row.Name, s.opt.ClientID
-	if !s.own {
+	if !s.own && s.row.Auth != nil {
 		s.note(&c, vendors.IssuerNote, s.issuer) // the library's refreshers send the tokens nowhere else
 	}
 	return c

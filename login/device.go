@@ -31,8 +31,8 @@ type device struct {
 // device returns the provider's device flow. Its Token is the endpoint for logins, which can differ
 // from the endpoint that renews tokens.
 func (s *Session) device() device {
-	d := device{Device: s.row.Auth.Device, header: make(map[string]string)}
-	d.Token = s.row.Auth.LoginTokenPath()
+	d := device{Device: s.auth.Device, header: make(map[string]string)}
+	d.Token = s.auth.LoginTokenPath()
 	if d.RequestID {
 		d.header["X-Request-Id"] = requestID()
 	}
@@ -189,5 +189,5 @@ func (s *Session) owns(endpoint string) bool {
 	}
 	host := strings.ToLower(u.Hostname())
 	return u.Scheme == "https" && (u.Port() == "" || u.Port() == "443") &&
-		(host == s.row.Auth.Domain || strings.HasSuffix(host, "."+s.row.Auth.Domain))
+		(host == s.auth.Domain || strings.HasSuffix(host, "."+s.auth.Domain))
 }

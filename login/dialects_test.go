@@ -349,7 +349,7 @@ func TestLoginThatTheVendorHasEnded(t *testing.T) {
 }
 
 func TestWhatCannotBeTried(t *testing.T) {
-	const those = "those with a login are anthropic, copilot, kimi-coding, minimax-cn, minimax-oauth, nous, openai-codex, qwen-oauth, xai-oauth"
+	const those = "those with a login are anthropic, copilot, kimi-coding, minimax-cn, minimax-oauth, nous, openai-codex, openrouter, qwen-oauth, xai-oauth"
 	for _, c := range []struct {
 		provider string
 		opt      login.Options

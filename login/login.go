@@ -60,11 +60,13 @@ type Options struct {
 	// remembers another issuer in its Metadata, and reauth's refreshers send its tokens only there.
 	Issuer string
 	// ClientID is the OAuth client that asks. Empty: the public one of the vendor's own program.
+	// OpenRouter has no clients.
 	ClientID string
-	// Scope is what the login asks for, separated by spaces. Empty: the provider's default.
+	// Scope is what the login asks for, separated by spaces. Empty: the provider's default. OpenRouter
+	// has no scopes.
 	Scope string
 	// Port is where the flow Browser listens, on 127.0.0.1 and ::1. 0: a port that the provider knows
-	// for its own client.
+	// for its own client, and where it takes any, as OpenRouter does, one that is free.
 	Port int
 	// Header is added to each request. A value here replaces the package's own.
 	Header http.Header
@@ -136,7 +138,7 @@ func start(ctx context.Context, row vendors.Vendor, opt Options) (*Session, erro
 		return nil, err
 	}
 	defer s.closeIdle()
-	s.course, err = dialects()[row.Auth.Dialect][Flow(f.Name)](ctx, s)
+	s.course, err = dialects()[s.auth.Dialect][Flow(f.Name)](ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +148,7 @@ func start(ctx context.Context, row vendors.Vendor, opt Options) (*Session, erro
 // checkEnded says that the vendor has ended these logins, if it has. That is an error, unless the
 // program wants to try: the person would consent for nothing.
 func (s *Session) checkEnded() error {
-	switch ended := s.row.Auth.Ended; {
+	switch ended := s.auth.Ended; {
 	case ended == "" || !s.own:
 		return nil
 	case !s.opt.EvenIfEnded:

@@ -18,7 +18,7 @@ func miniMaxDevice(ctx context.Context, s *Session) (course, error) {
 	verifier, state := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
 	s.hide(verifier)
 	header := map[string]string{"X-Request-Id": requestID()}
-	a, err := s.begin(ctx, request{url: s.at(s.row.Auth.Device.Code), header: header, form: url.Values{
+	a, err := s.begin(ctx, request{url: s.at(s.auth.Device.Code), header: header, form: url.Values{
 		"response_type": {"code"}, "client_id": {s.client}, "scope": {s.scope}, "state": {state},
 		"code_challenge": {oauth2.S256ChallengeFromVerifier(verifier)}, "code_challenge_method": {"S256"},
 	}})
@@ -30,7 +30,7 @@ func miniMaxDevice(ctx context.Context, s *Session) (course, error) {
 	}
 	prompt, every := promptOfMiniMax(a)
 	ask := func(ctx context.Context) (*answer, error) {
-		return s.do(ctx, request{url: s.at(s.row.Auth.TokenPath()), header: header, form: url.Values{
+		return s.do(ctx, request{url: s.at(s.auth.TokenPath()), header: header, form: url.Values{
 			"grant_type": {"urn:ietf:params:oauth:grant-type:user_code"}, "client_id": {s.client},
 			"user_code": {prompt.Code}, "code_verifier": {verifier},
 		}})

@@ -6,11 +6,16 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// checkOptions returns an error that matches ErrUnsupported for a port or a header that cannot be
-// used. It repeats no value of a header, which may be a secret.
-func checkOptions(opt Options) error {
+// checkOptions returns an error that matches ErrUnsupported for an option that cannot be used at the
+// provider of the row. It repeats no value of a header, which may be a secret.
+func checkOptions(row vendors.Vendor, opt Options) error {
+	if row.Auth == nil && opt.ClientID+opt.Scope != "" {
+		return fmt.Errorf("a client ID or a scope is %w: the login gives a key, and knows neither", ErrUnsupported)
+	}
 	if opt.Port < 0 || opt.Port > 65535 {
 		return fmt.Errorf("the port %d is %w: it must be one of 1 to 65535, or 0 for the provider's", opt.Port, ErrUnsupported)
 	}

@@ -15,14 +15,15 @@ type starter func(ctx context.Context, s *Session) (course, error)
 // hold the addresses, client IDs and scopes, and Options can replace each of them.
 func dialects() map[vendors.Dialect]map[Flow]starter {
 	return map[vendors.Dialect]map[Flow]starter{
-		vendors.Anthropic: {Paste: anthropicPaste, Browser: anthropicBrowser},
-		vendors.Codex:     {Device: codexDevice, Browser: codexBrowser, Paste: codexPaste},
-		vendors.Copilot:   {Device: copilotDevice},
-		vendors.Kimi:      {Device: kimiDevice},
-		vendors.MiniMax:   {Device: miniMaxDevice},
-		vendors.Nous:      {Device: deviceFlow},
-		vendors.Qwen:      {Device: deviceFlow},
-		vendors.XAI:       {Device: xaiDevice},
+		vendors.Anthropic:  {Paste: anthropicPaste, Browser: anthropicBrowser},
+		vendors.Codex:      {Device: codexDevice, Browser: codexBrowser, Paste: codexPaste},
+		vendors.Copilot:    {Device: copilotDevice},
+		vendors.Kimi:       {Device: kimiDevice},
+		vendors.MiniMax:    {Device: miniMaxDevice},
+		vendors.Nous:       {Device: deviceFlow},
+		vendors.Qwen:       {Device: deviceFlow},
+		vendors.OpenRouter: {Browser: openRouterBrowser, Paste: openRouterPaste},
+		vendors.XAI:        {Device: xaiDevice},
 	}
 }
 
@@ -30,7 +31,7 @@ func dialects() map[vendors.Dialect]map[Flow]starter {
 func Providers() []string {
 	var names []string
 	for row := range vendors.All() {
-		if row.Auth != nil {
+		if row.Login() != nil {
 			names = append(names, row.Name)
 		}
 	}
@@ -44,8 +45,8 @@ func Flows(name string) []Flow {
 	if err != nil {
 		return nil
 	}
-	flows := make([]Flow, 0, len(row.Auth.Flows))
-	for _, f := range row.Auth.Flows {
+	flows := make([]Flow, 0, len(row.Login().Flows))
+	for _, f := range row.Login().Flows {
 		flows = append(flows, Flow(f.Name))
 	}
 	return flows
@@ -59,7 +60,7 @@ func find(name string) (vendors.Vendor, error) {
 	case row.Name == "":
 		return row, fmt.Errorf("%w: %s", ErrUnsupported,
 			vendors.Unknown(vendors.Canonical(name), "those with a login are "+strings.Join(Providers(), ", ")))
-	case row.Auth == nil:
+	case row.Login() == nil:
 		return row, fmt.Errorf("a login at %s is %w: it takes API keys only; those with a login are %s",
 			row.Name, ErrUnsupported, strings.Join(Providers(), ", "))
 	}
@@ -70,10 +71,10 @@ func find(name string) (vendors.Vendor, error) {
 // provider does not have the flow, it returns an error that matches ErrUnsupported.
 func flowOf(row vendors.Vendor, name Flow) (vendors.Flow, error) {
 	if name == "" {
-		return row.Auth.Flows[0], nil
+		return row.Login().Flows[0], nil
 	}
 	var names []string
-	for _, f := range row.Auth.Flows {
+	for _, f := range row.Login().Flows {
 		if f.Name == string(name) {
 			return f, nil
 		}

@@ -100,7 +100,7 @@ func errTooLate() error { return fmt.Errorf("%w; start another login for a new o
 // isIneligible reports whether the account may not log in at all. xAI answers an account whose tier
 // has no access with 403 at its token endpoint, or with invalid_grant and "access denied".
 func (s *Session) isIneligible(a *answer) bool {
-	return s.row.Auth.Dialect == vendors.XAI && a.status == http.StatusForbidden && a.raw != nil ||
+	return s.auth.Dialect == vendors.XAI && a.status == http.StatusForbidden && a.raw != nil ||
 		a.code == "invalid_grant" && strings.Contains(strings.ToLower(a.description), "access denied")
 }
 

@@ -28,12 +28,13 @@ const (
 
 // newSession returns a session by flow f at the provider of the row.
 func newSession(row vendors.Vendor, f vendors.Flow, opt Options) (*Session, error) {
+	auth := row.Login()
 	s := &Session{
-		row: row, opt: opt, issuer: row.Auth.Issuer, own: true,
-		client: cmp.Or(opt.ClientID, row.Auth.ClientID), scope: cmp.Or(opt.Scope, f.Scopes, row.Auth.Scopes),
+		row: row, auth: auth, opt: opt, issuer: auth.Issuer, own: true,
+		client: cmp.Or(opt.ClientID, auth.ClientID), scope: cmp.Or(opt.Scope, f.Scopes, auth.Scopes),
 	}
 	s.opt.Header = opt.Header.Clone()
-	if err := checkOptions(opt); err != nil {
+	if err := checkOptions(row, opt); err != nil {
 		return nil, err
 	}
 	if opt.Issuer != "" {
@@ -41,7 +42,7 @@ func newSession(row vendors.Vendor, f vendors.Flow, opt Options) (*Session, erro
 		if err != nil {
 			return nil, err
 		}
-		s.issuer, s.own = issuer, issuer == row.Auth.Issuer
+		s.issuer, s.own = issuer, issuer == auth.Issuer
 	}
 	s.base, s.ours = baseOf(opt)
 	s.plain = &http.Client{

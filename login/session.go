@@ -35,7 +35,8 @@ type Prompt struct {
 // Between Start and Wait, and after a Wait that its context has ended, a session runs no goroutine. The
 // flow Browser holds its port then: a browser that comes back meanwhile is answered by the next Wait.
 type Session struct {
-	row     vendors.Vendor // of the provider; its Auth is not nil
+	row     vendors.Vendor // of the provider
+	auth    *vendors.Auth  // row.Login()
 	opt     Options
 	issuer  string // without a slash at its end
 	own     bool   // the issuer is the provider's own

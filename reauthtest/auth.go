@@ -26,6 +26,7 @@ import (
 //	/api/accounts/v1/user-auth-credential/whoami    the account of a personal access token of Codex
 //	/oauth/authorize, /oauth/token                  authorization code with PKCE, as at OpenAI
 //	/oauth/authorize, /v1/oauth/token               the same as at Anthropic: JSON, with the state
+//	/auth, /api/v1/auth/keys                        OpenRouter's, whose code is exchanged for an API key
 //	/oauth2/token, /oauth/token, /v1/oauth/token, /api/v1/oauth/token
 //	                                                grants without a refresh token: see workload.go
 //
@@ -182,6 +183,10 @@ func (p *Provider) serveAuth(w http.ResponseWriter, r *http.Request) bool {
 		p.serveWhoAmI(w, r)
 	case "/oauth/authorize":
 		p.serveAuthorize(w, r)
+	case "/auth":
+		p.serveKeyAuthorize(w, r)
+	case "/api/v1/auth/keys":
+		p.serveKey(w, r)
 	case "/oauth/authorize/decision":
 		p.serveDecision(w, r)
 	case "/oauth/code/callback":

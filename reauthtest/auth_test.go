@@ -481,6 +481,63 @@ func TestAnthropicShowsTheCodeAndWantsJSONWithTheState(t *testing.T) {
 	assert.Contains(t, body, "Access denied")
 }
 
+func TestOpenRoutersKey(t *testing.T) {
+	a := program{t, reauthtest.New(reauthtest.OpenAI)}
+	// consent returns where the browser is sent to, and the page that is shown.
+	consent := func(callback, decision string) (*url.URL, string) {
+		q := url.Values{"code_challenge": {s256(verifier)}, "code_challenge_method": {"S256"}}
+		if callback != "" {
+			q.Set("callback_url", callback)
+		}
+		_, body := a.page(http.MethodGet, "/auth?"+q.Encode(), nil)
+		id := regexp.MustCompile(`name="ask" value="([^"]+)"`).FindStringSubmatch(body)
+		require.Len(t, id, 2, body)
+		resp, body := a.page(http.MethodPost, "/oauth/authorize/decision", decided("ask", id[1], decision))
+		to, _ := resp.Location()
+		return to, body
+	}
+	redeem := func(code, verifier string) (int, map[string]any) {
+		return a.json("/api/v1/auth/keys", "code", code, "code_verifier", verifier, "code_challenge_method", "S256")
+	}
+	to, _ := consent("http://localhost:4711/callback/x", "approve")
+	assert.Equal(t, "/callback/x", to.Path)
+	assert.NotContains(t, to.Query(), "state")
+	code := to.Query().Get("code")
+	status, got := redeem(code, "another")
+	assert.Equal(t, 403, status)
+	assert.Contains(t, got["error"], "message")
+	status, got = a.json("/api/v1/auth/keys", "code", code, "code_verifier", verifier)
+	assert.Equal(t, 400, status, got)
+	status, got = redeem(code, verifier)
+	require.Equal(t, 200, status)
+	assert.NotEmpty(t, got["user_id"])
+	status, _ = get(t, a.p.Transport(), text(got, "key"))
+	assert.Equal(t, 200, status, "the key works at the API")
+	status, _ = redeem(code, verifier)
+	assert.Equal(t, 403, status, "a code is good once")
+
+	to, body := consent("", "approve")
+	assert.Nil(t, to)
+	shown := regexp.MustCompile(`id="code">([^<]+)<`).FindStringSubmatch(body)
+	require.Len(t, shown, 2)
+	status, _ = redeem(shown[1], verifier)
+	assert.Equal(t, 200, status)
+
+	to, _ = consent("http://127.0.0.1:1/", "deny")
+	assert.Equal(t, "access_denied", to.Query().Get("error"))
+	_, body = consent("", "deny")
+	assert.Contains(t, body, "Access denied")
+	resp, _ := a.page(http.MethodGet, "/auth?code_challenge=x&code_challenge_method=plain", nil)
+	assert.Equal(t, 400, resp.StatusCode)
+	resp, _ = a.page(http.MethodGet, "/auth?callback_url=https%3A%2F%2Felsewhere.example%2F&code_challenge=x&code_challenge_method=S256", nil)
+	assert.Equal(t, 400, resp.StatusCode)
+	resp, _ = a.page(http.MethodGet, "/api/v1/auth/keys", nil)
+	assert.Equal(t, 405, resp.StatusCode)
+	a.p.ApproveAfter = time.Nanosecond
+	_, body = a.page(http.MethodGet, "/auth?code_challenge=x&code_challenge_method=S256", nil)
+	assert.Contains(t, body, `id="code"`, "no page asks where nobody is asked")
+}
+
 func TestAuthorizeRefusesToSendCodesAnywhere(t *testing.T) {
 	a := program{t, reauthtest.New(reauthtest.OpenAI)}
 	good := url.Values{

@@ -74,8 +74,13 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		}.write(w, http.StatusBadRequest)
 		return
 	}
+	p.askOnPage(w, r, openAICode, params)
+}
+
+// askOnPage begins a login on whose page a person decides, unless ApproveAfter does.
+func (p *Provider) askOnPage(w http.ResponseWriter, r *http.Request, how way, params map[string]string) {
 	p.mu.Lock()
-	a := p.newAsk(openAICode, params)
+	a := p.newAsk(how, params)
 	a.deviceCode = "ask-" + rand.Text()
 	now := p.ApproveAfter > 0
 	p.mu.Unlock()
@@ -124,13 +129,20 @@ func (p *Provider) finish(w http.ResponseWriter, r *http.Request, a *ask, d cons
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a.decision = d
-	query := url.Values{"state": {a.state}}
+	query := make(url.Values)
+	if a.way != openRouter { // which knows no state
+		query.Set("state", a.state)
+	}
 	if d == approved {
 		a.code = "ac-" + rand.Text()
 		query.Set("code", a.code)
 	} else {
 		query.Set("error", "access_denied")
 		query.Set("error_description", "The user denied the request")
+	}
+	if a.redirect == "" { // only OpenRouter's may be
+		writeKeyCode(w, a.code)
+		return
 	}
 	to, _ := url.Parse(a.redirect) // serveAuthorize has parsed it
 	to.RawQuery = query.Encode()

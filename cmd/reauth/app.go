@@ -12,7 +12,6 @@ import (
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
-	"github.com/reauth-go/reauth/login"
 )
 
 // The exit codes. When several things fail, the command returns the highest of their codes. The
@@ -185,15 +184,18 @@ const notRepeated = "(not repeated, it may be a secret)"
 // none.
 func wayIn(provider string) string {
 	row := vendors.Of(provider)
-	switch {
-	case row.Auth != nil && row.Auth.Ended != "":
-		return "its vendor has ended these logins " + row.Auth.Ended
-	case login.Flows(provider) != nil:
-		return "log in with: reauth login " + provider
-	}
-	hosts := ""
+	key, hosts := "add a key with: reauth add "+provider+" --key-stdin", ""
 	if row.OwnHost {
 		hosts = " --hosts " + row.Own.Host()
 	}
-	return "add a key with: reauth add " + provider + " --key-stdin" + hosts
+	switch auth := row.Login(); {
+	case auth == nil:
+		return key + hosts
+	case auth.Ended != "":
+		return "its vendor has ended these logins " + auth.Ended
+	case row.KeyLogin != nil:
+		return "log in with: reauth login " + provider + ", or " + key
+	default:
+		return "log in with: reauth login " + provider
+	}
 }

@@ -23,7 +23,7 @@ import (
 // loginCmd logs in at a provider with a person's consent and stores the tokens. The package login
 // speaks to the provider; this file speaks to the person.
 type loginCmd struct {
-	Provider string   `arg:"" help:"The provider: anthropic, copilot, kimi-coding, minimax-oauth, minimax-cn, nous, openai-codex, qwen-oauth or xai-oauth."`
+	Provider string   `arg:"" help:"The provider: anthropic, copilot, kimi-coding, minimax-oauth, minimax-cn, nous, openai-codex, openrouter, qwen-oauth or xai-oauth."`
 	Flow     string   `help:"How: device (a code to type on any device), browser (on this host, which comes back by itself) or paste (a browser anywhere; you paste what it shows). Default: the first that the provider has." enum:",device,browser,paste" default:"" placeholder:"device|browser|paste"`
 	ClientID string   `name:"client-id" help:"Your own OAuth client instead of the public one of the vendor's program." placeholder:"ID"`
 	Scope    string   `help:"Ask for this, space-separated, instead of the provider's default." placeholder:"SCOPES"`
@@ -41,9 +41,11 @@ func (c *loginCmd) Help() string {
 before that; Ctrl-C ends it at any time. Logging in again replaces the tokens of the same account and lifts its marks.
 
 Flows: device for copilot, kimi-coding, minimax-oauth, minimax-cn, nous, qwen-oauth and xai-oauth; device, browser or paste for
-openai-codex; paste or browser for anthropic. Kimi Code has two regions: kimi-coding logs in at that of kimi.com, and with
---issuer https://auth.kimi.ai at that of kimi.ai. The tokens of a region go to no other.
-The vendor of qwen-oauth has ended its logins: --even-if-ended tries one all the same.
+openai-codex; paste or browser for anthropic; browser or paste for openrouter.
+
+kimi-coding logs in at the region of kimi.com, and with --issuer https://auth.kimi.ai at that of kimi.ai; the tokens of a region go to no
+other. openrouter gives an API key, which you find, and can revoke, in your account there; this login is for any program. The vendor
+of qwen-oauth has ended its logins; --even-if-ended tries one all the same.
 
 What is allowed: the page where you consent names the vendor's own program, because the client id is that program's public one
 (--client-id takes another). reauth does not claim to be that program: its requests say reauth/` + release.Version + `. Some providers restrict the
@@ -148,7 +150,7 @@ func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 	// The built-in refresher sends no token of this login to the vendor's own servers. The person
 	// learns it now, not when the access token expires.
 	if issuer := got.Metadata[vendors.IssuerNote]; issuer != "" {
-		if _, known := vendors.Of(got.Provider).Auth.RegionOf(issuer); !known {
+		if _, known := vendors.Of(got.Provider).Login().RegionOf(issuer); !known {
 			a.notef("Its tokens are of %s and are refreshed only there: name that by --issuer, "+
 				"or in your program's Refresher, wherever they are refreshed.\n", issuer)
 		}

@@ -54,6 +54,8 @@ func TestLogin(t *testing.T) {
 		"browser comes back to anthropic": func(t *testing.T, w *loginWorld) {
 			loginByBrowser(t, w, "anthropic", "/v1/oauth/token")
 		},
+		"key by browser":                loginForAKeyByBrowser,
+		"key by paste":                  loginForAKeyByPaste,
 		"Ctrl-C":                        loginInterrupted,
 		"Ctrl-C where a code is pasted": loginInterruptedAtThePrompt,
 		"ports are busy":                loginOnBusyPorts,
@@ -199,6 +201,49 @@ func loginByBrowser(t *testing.T, w *loginWorld, provider, tokenPath string) {
 	assert.Zero(t, got.code, got.stderr)
 	assert.Contains(t, got.stderr, "Waiting for your consent, for 15m0s at most.")
 	w.works(provider, tokenPath)
+	w.scan(got)
+}
+
+func loginForAKeyByBrowser(t *testing.T, w *loginWorld) {
+	p := w.start("login", "openrouter", "--issuer", w.server.URL)
+	to := w.consent(p.sees(`(http://\S+/auth\?\S+)`), "approve")
+	assert.Regexp(t, `^localhost:\d+$`, to.Host)
+	assert.Regexp(t, `^/callback/\w+$`, to.Path)
+	to.Host = strings.Replace(to.Host, "localhost", "127.0.0.1", 1)
+	status, page := w.get(to.String())
+	assert.Equal(t, http.StatusOK, status)
+	assert.Contains(t, page, "you may close this page")
+	w.servesAKey(p.end())
+}
+
+func loginForAKeyByPaste(t *testing.T, w *loginWorld) {
+	p := w.start("login", "openrouter", "--flow", "paste", "--issuer", w.server.URL)
+	page := w.decide(p.sees(`(http://\S+/auth\?\S+)`), "approve")
+	shown := regexp.MustCompile(`id="code">([^<]+)<`).FindStringSubmatch(page)
+	require.Len(t, shown, 2, page)
+	p.sees(`(After you consent, the page shows a code. Paste it here.)`)
+	_, err := io.WriteString(p.stdin, "no code\n"+shown[1]+"\n")
+	require.NoError(t, err)
+	got := p.end()
+	assert.Contains(t, got.stderr, "That is not it: this is no code: it has white space")
+	w.servesAKey(got)
+}
+
+// servesAKey checks the end of a login that gives a key: the key is stored and serves requests, and
+// there is nothing to refresh.
+func (w *loginWorld) servesAKey(got result) {
+	t := w.t
+	t.Helper()
+	require.Zero(t, got.code, got.stderr)
+	assert.Equal(t, "logged in: openrouter/user_EXAMPLE\n", got.stdout)
+	assert.NotContains(t, got.stderr, "Its tokens are of")
+	at := []string{"--base-url", w.server.URL + "/v1"}
+	assert.Zero(t, w.run("", append([]string{"probe", "openrouter"}, at...)...).code)
+	refreshed := w.run("", "refresh", "openrouter")
+	assert.Equal(t, 1, refreshed.code)
+	assert.Contains(t, refreshed.stdout, "openrouter/user_EXAMPLE: left alone, it is a key")
+	w.fake.Block()
+	assert.NotZero(t, w.run("", append([]string{"probe", "openrouter"}, at...)...).code)
 	w.scan(got)
 }
 
@@ -397,6 +442,8 @@ func loginEnded(t *testing.T, w *loginWorld) {
 	assert.Equal(t, 1, got.code)
 	assert.Regexp(t, `^reauth: login qwen-oauth: the vendor has ended these logins since 2026-04-15, see https://\S+; use a key of .*\n`+
 		`to try all the same: reauth login qwen --even-if-ended\n$`, got.stderr)
+	assert.Contains(t, w.run("", "providers", "openrouter").stdout,
+		"log in with: reauth login openrouter, or add a key with: reauth add openrouter --key-stdin")
 	assert.Contains(t, w.run("", "providers", "qwen").stdout, "its vendor has ended these logins since 2026-04-15")
 	w.fake.ApproveAfter = time.Millisecond
 	for _, flags := range [][]string{nil, {"--even-if-ended"}} { // nothing is known of another server

@@ -86,7 +86,7 @@ func secretsIn(text []byte) (found []string) {
 	}
 	for _, name := range []string{
 		"access_token", "refresh_token", "id_token", "token", "device_code", "device_auth_id",
-		"code_verifier", "code", "authorization_code",
+		"code_verifier", "code", "authorization_code", "key",
 	} {
 		if s, ok := m[name].(string); ok && s != "" {
 			found = append(found, s)
@@ -308,11 +308,25 @@ func (w *loginWorld) get(address string) (int, string) {
 // returns the address to which the server then redirects the browser.
 func (w *loginWorld) consent(address, decision string) *url.URL {
 	w.t.Helper()
-	_, page := w.get(address)
-	ask := regexp.MustCompile(`name="ask" value="([^"]+)"`).FindStringSubmatch(page)
-	require.Len(w.t, ask, 2, page)
-	resp, _ := w.post(w.server.URL+"/oauth/authorize/decision", url.Values{"ask": {ask[1]}, "decision": {decision}})
+	resp, _ := w.press(address, decision)
 	to, err := resp.Location()
 	require.NoError(w.t, err)
 	return to
+}
+
+// decide is consent where the server shows a page at the end, which it returns.
+func (w *loginWorld) decide(address, decision string) string {
+	w.t.Helper()
+	resp, page := w.press(address, decision)
+	require.Equal(w.t, http.StatusOK, resp.StatusCode)
+	return page
+}
+
+// press opens the page at an address and presses one of its buttons.
+func (w *loginWorld) press(address, decision string) (*http.Response, string) {
+	w.t.Helper()
+	_, page := w.get(address)
+	ask := regexp.MustCompile(`name="ask" value="([^"]+)"`).FindStringSubmatch(page)
+	require.Len(w.t, ask, 2, page)
+	return w.post(w.server.URL+"/oauth/authorize/decision", url.Values{"ask": {ask[1]}, "decision": {decision}})
 }

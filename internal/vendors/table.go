@@ -301,6 +301,11 @@ var table = []Vendor{
 		Name: "openrouter", Hosts: []string{"openrouter.ai/api"},
 		API:   API{Origin: "https://openrouter.ai", OpenAI: "/api/v1", Claude: "/api"},
 		Probe: Probe{Method: "GET", Path: "/key"}, Prefixes: []string{"sk-or-"},
+		// openrouter.ai/docs/guides/overview/auth/oauth. There are no clients and no scopes.
+		KeyLogin: &Auth{
+			Dialect: OpenRouter, Issuer: "https://openrouter.ai", Flows: []Flow{{Name: FlowBrowser}, {Name: FlowPaste}},
+			TokenURL: "https://openrouter.ai/api/v1/auth/keys",
+		},
 	},
 	{
 		Name: "perplexity", Hosts: []string{"api.perplexity.ai"},

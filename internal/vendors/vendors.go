@@ -38,6 +38,7 @@ type Vendor struct {
 	Probe   Probe  // no Method: the provider cannot be probed
 
 	Auth      *Auth  // nil: API keys only
+	KeyLogin  *Auth  // a login that gives an API key, of which nothing is renewed; nil: there is none
 	KeyPrefix string // of the tokens that IsKey reports; empty: there are none
 
 	Prefixes []string // how keys begin that only this provider has, or the few that name the same prefix
@@ -103,6 +104,10 @@ func (v Vendor) Foreign(key string) (owner, prefix string) {
 	}
 	return owner, prefix
 }
+
+// Login is how a person logs in, whether the login is renewed or gives a key. It is nil where there
+// is none.
+func (v Vendor) Login() *Auth { return cmp.Or(v.Auth, v.KeyLogin) }
 
 // Header names a way to put a credential on a request. The functions are in the root's
 // provider_authorize.go.
@@ -189,7 +194,7 @@ func (v Vendor) ProbeBase() string {
 	return v.API.At(v.Probe.Root)
 }
 
-// Auth is how a login of a person is obtained and renewed.
+// Auth is how a login of a person is obtained, and how it is renewed unless it gives a key.
 type Auth struct {
 	Dialect  Dialect
 	Issuer   string // the authorization server's address
@@ -201,7 +206,7 @@ type Auth struct {
 	// told, and what to use.
 	Ended string
 
-	TokenURL string // where tokens are renewed
+	TokenURL string // where tokens are renewed; of a KeyLogin, where the code is exchanged for the key
 	// Domain, when not empty, says that the issuer publishes its endpoints (OpenID Connect
 	// Discovery 1.0 §4). An endpoint must be at this domain or below it.
 	Domain string
@@ -372,8 +377,10 @@ const (
 	Kimi      Dialect = "kimi"
 	MiniMax   Dialect = "minimax"
 	Nous      Dialect = "nous"
-	Qwen      Dialect = "qwen"
-	XAI       Dialect = "xai"
+	// OpenRouter has a KeyLogin.
+	OpenRouter Dialect = "openrouter"
+	Qwen       Dialect = "qwen"
+	XAI        Dialect = "xai"
 )
 
 // Flow is a way to log in.
