@@ -145,7 +145,7 @@ func TestReadmeCodeIsCompiled(t *testing.T) {
 		text.Write(content)
 	}
 	var compiled []string
-	for _, file := range []string{"readme_test.go", "example_test.go"} {
+	for _, file := range []string{"readme_test.go", "example_test.go", "login/example_test.go"} {
 		src, err := os.ReadFile(file)
 		require.NoError(t, err)
 		compiled = append(compiled, flat(string(src)))

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/reauth-go/reauth"
@@ -14,82 +12,37 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// An agent shows a device code in its own terminal, and goes on when the person has consented.
+// logIn shows a device code in the terminal of an agent, and goes on when its user has consented.
+func logIn(ctx context.Context, pool *reauth.Pool, opt *login.Options) error {
+	s, err := login.Start(ctx, "xai-oauth", opt) // nil: the defaults
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	p := s.Prompt()
+	fmt.Fprintf(os.Stderr, "Open %s and enter %s there.\n", p.URL, p.Code)
+	credential, err := s.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = pool.Add(ctx, credential)
+	return err
+}
+
 func Example() {
 	vendor := reauthtest.New(reauthtest.XAI) // stands in for auth.x.ai, and for the person
 	vendor.Interval, vendor.ApproveAfter = time.Second, time.Millisecond
 	server := vendor.Start()
 	defer server.Close()
-	ctx, pool := context.Background(), reauth.NewPool()
+	pool := reauth.NewPool()
 	defer pool.Close()
 
-	s, err := login.Start(ctx, "xai-oauth", &login.Options{
+	if err := logIn(context.Background(), pool, &login.Options{
 		Issuer: server.URL, // leave it out for the vendor's own server
 		Note:   func(text string) { fmt.Fprintln(os.Stderr, text) },
-	})
-	if err != nil {
+	}); err != nil {
 		log.Fatal(err)
 	}
-	defer s.Close()
-	p := s.Prompt()
-	fmt.Fprintf(os.Stderr, "Open %s\nand compare the code %s there, until %s.\n",
-		p.URL, p.Code, p.Expires.Format(time.TimeOnly))
-
-	credential, err := s.Wait(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
-	id, err := pool.Add(ctx, credential)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("logged in:", credential.Provider, id)
-	// Output: logged in: xai-oauth user-1
-}
-
-// In a flow in which the person pastes a code, the program passes on each line until one is of this
-// login.
-func ExampleSession_Enter() {
-	vendor := reauthtest.New(reauthtest.Anthropic) // stands in for Anthropic, and for the person
-	vendor.ApproveAfter = time.Nanosecond
-	ctx := context.Background()
-	s, err := login.Start(ctx, "anthropic", &login.Options{
-		Issuer: "https://auth.example.com", Base: vendor.Transport(), // leave both out for Anthropic's own server
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer s.Close()
-	fmt.Fprintln(os.Stderr, s.Prompt().URL, s.Prompt().Hint)
-	for _, line := range []string{"a wrong line", consentedAt(vendor, s.Prompt().URL)} {
-		if err := s.Enter(line); err != nil {
-			fmt.Println(err)
-		}
-	}
-	credential, err := s.Wait(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("logged in:", credential.AccountID)
-	// Output:
-	// reauth: login anthropic: the code has no state, so nobody knows to which login it belongs; paste all of it
-	// logged in: 00000000-0000-4000-8000-000000000001
-}
-
-// consentedAt returns what the page at the end of the consent shows.
-func consentedAt(vendor *reauthtest.Provider, address string) string {
-	req, err := http.NewRequest(http.MethodGet, address, http.NoBody)
-	if err != nil {
-		log.Fatal(err)
-	}
-	resp, err := vendor.Transport().RoundTrip(req)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer resp.Body.Close()
-	to, err := resp.Location()
-	if err != nil {
-		log.Fatal(err)
-	}
-	return strings.Join([]string{to.Query().Get("code"), to.Query().Get("state")}, "#")
+	fmt.Println(pool.Status()[0].ID)
+	// Output: user-1
 }

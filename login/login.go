@@ -12,7 +12,7 @@
 //	if err != nil { … }
 //	defer s.Close()
 //	p := s.Prompt()
-//	fmt.Printf("Open %s and enter %s there.\n", p.URL, p.Code)
+//	fmt.Fprintf(os.Stderr, "Open %s and enter %s there.\n", p.URL, p.Code)
 //	credential, err := s.Wait(ctx)
 //	if err != nil { … }
 //	id, err := pool.Add(ctx, credential)
