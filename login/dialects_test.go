@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -321,6 +322,32 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// MiniMax writes the end of a code as seconds from now, or as an instant in seconds or milliseconds. An
+// instant is one of its clock.
+func TestMiniMaxsInstants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "minimax-oauth")
+		now := time.Now()
+		for expiry, want := range map[string]time.Duration{
+			"600": 10 * time.Minute, `"600"`: 10 * time.Minute, fmt.Sprint(now.Add(10 * time.Minute).Unix()): 10 * time.Minute,
+			fmt.Sprint(now.Add(10 * time.Minute).UnixMilli()): 10 * time.Minute,
+			"1e300": time.Hour, "0": 15 * time.Minute, "null": 15 * time.Minute, "-5": 15 * time.Minute, `"NaN"`: 15 * time.Minute,
+			fmt.Sprint(now.Add(-time.Minute).Unix()): 15 * time.Minute, // in the past: the clocks differ
+		} {
+			r.wire.answer = func(*http.Request) (*http.Response, error) {
+				form, err := url.ParseQuery(r.wire.bodies[len(r.wire.bodies)-1])
+				assert.NoError(t, err)
+				return says(200, fmt.Sprintf(`{"user_code":"A","verification_uri":"https://minimax.example/","state":%q,"expired_in":%s}`,
+					form.Get("state"), expiry)), nil
+			}
+			s, err := login.Start(t.Context(), r.provider, &r.opt)
+			require.NoError(t, err)
+			assert.Equal(t, want, time.Until(s.Prompt().Expires), expiry)
+			require.NoError(t, s.Close())
+		}
+	})
+}
 
 // The program learns before anything is asked that the vendor has ended its logins, and may try all the
 // same. Of another server nothing is known.
