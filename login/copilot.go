@@ -1,13 +1,16 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
+	"strings"
+	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // copilotDevice begins a login at GitHub. GitHub's token becomes the refresh token of the credential,
@@ -17,13 +20,20 @@ func copilotDevice(ctx context.Context, s *Session) (course, error) {
 	return s.device().begin(ctx, s, s.copilotCredential)
 }
 
-// copilotCredential returns the credential for GitHub's answer.
+// copilotCredential returns the credential for GitHub's answer. On seats where GitHub's token expires,
+// the answer has a second one that renews it, and when it expires; the library renews it by them.
 func (s *Session) copilotCredential(ctx context.Context, a *answer) (reauth.Credential, error) {
-	c, err := s.credential(a)
+	github, err := s.credential(a)
 	if err != nil {
-		return c, err
+		return github, err
 	}
-	c = reauth.Credential{Provider: s.row.Name, RefreshToken: c.AccessToken}
+	c := reauth.Credential{ClientID: s.opt.ClientID, RefreshToken: github.AccessToken}
+	if github.RefreshToken != "" {
+		s.note(&c, vendors.GitHubRefreshNote, github.RefreshToken)
+		if !github.Expiry.IsZero() {
+			s.note(&c, vendors.GitHubExpiryNote, github.Expiry.UTC().Format(time.RFC3339))
+		}
+	}
 	if err := s.mint(ctx, &c); err != nil {
 		return c, err
 	}
@@ -42,7 +52,7 @@ func (s *Session) copilotCredential(ctx context.Context, a *answer) (reauth.Cred
 // takes as it is.
 func (s *Session) mint(ctx context.Context, c *reauth.Credential) error {
 	r, err := reauth.BuiltinRefresher(s.row.Name, reauth.OAuth2Config{
-		TokenURL: s.gitHubAPI() + s.auth.TokenPath(), Header: s.opt.Header,
+		TokenURL: s.auth.TokenURLAt(s.issuer), Header: s.opt.Header,
 		HTTPClient: &http.Client{Transport: s.base, Timeout: callTimeout},
 	})
 	if err != nil {
@@ -64,17 +74,16 @@ func (s *Session) mint(ctx context.Context, c *reauth.Credential) error {
 		return fmt.Errorf("GitHub gave a token, but none of Copilot's for it: %s. "+
 			"If it asks for the version of an editor, give yours as a header", s.tell(err.Error()))
 	}
-	c.AccessToken, c.Expiry, c.Metadata = got.AccessToken, got.Expiry, got.Metadata
-	s.hide(c.AccessToken)
+	c.AccessToken, c.Expiry = got.AccessToken, got.Expiry
+	c.RefreshToken = cmp.Or(got.RefreshToken, c.RefreshToken) // GitHub's may have been renewed at once
+	s.hide(c.AccessToken, c.RefreshToken)
+	for name, value := range got.Metadata {
+		s.note(c, name, value)
+	}
 	return nil
 }
 
-// gitHubAPI returns the address of the API of the GitHub that is the issuer: the host api. of its
-// domain. For an issuer on loopback it is the issuer itself: an address has no subdomains.
+// gitHubAPI returns the address of the API of the GitHub that is the issuer.
 func (s *Session) gitHubAPI() string {
-	u, _ := url.Parse(s.issuer) // the row's, or checkIssuer has parsed it
-	if isLoopback(u.Hostname()) {
-		return s.issuer
-	}
-	return u.Scheme + "://api." + u.Host
+	return strings.TrimSuffix(s.auth.TokenURLAt(s.issuer), s.auth.TokenPath())
 }

@@ -54,6 +54,7 @@ func TestLogin(t *testing.T) {
 		"browser comes back to anthropic": func(t *testing.T, w *loginWorld) {
 			loginByBrowser(t, w, "anthropic", "/v1/oauth/token")
 		},
+		"GitHub's token expires":        loginThatExpires,
 		"key by browser":                loginForAKeyByBrowser,
 		"key by paste":                  loginForAKeyByPaste,
 		"Ctrl-C":                        loginInterrupted,
@@ -201,6 +202,23 @@ func loginByBrowser(t *testing.T, w *loginWorld, provider, tokenPath string) {
 	assert.Zero(t, got.code, got.stderr)
 	assert.Contains(t, got.stderr, "Waiting for your consent, for 15m0s at most.")
 	w.works(provider, tokenPath)
+	w.scan(got)
+}
+
+// A login whose GitHub token ends after eight hours is renewed at GitHub by the tokens that it keeps.
+func loginThatExpires(t *testing.T, w *loginWorld) {
+	w.fake.ApproveAfter, w.fake.GitHubLifetime = time.Millisecond, 8*time.Hour
+	got := w.run("", "login", "copilot", "--issuer", w.server.URL)
+	require.Zero(t, got.code, got.stderr)
+	for range 2 {
+		w.fake.ExpireGitHub()
+		refreshed := w.run("", "refresh", "copilot", "--issuer", w.server.URL)
+		require.Zero(t, refreshed.code, refreshed.stderr)
+		assert.Contains(t, refreshed.stdout, "copilot/octocat: refreshed, token ")
+		w.scan(refreshed)
+	}
+	assert.Equal(t, 5, w.fake.Exchanges(), "a mint at the login, then twice a renewal and a mint")
+	assert.Zero(t, w.fake.Reuses())
 	w.scan(got)
 }
 
