@@ -101,6 +101,26 @@ func TestLoginTellsWhichServerToName(t *testing.T) {
 	}
 }
 
+// The help names each provider that has a login, with its flows.
+func TestLoginHelpNamesEachProvider(t *testing.T) {
+	help := newShell(t).run("", "login", "--help").ok()
+	text := strings.Join(strings.Fields(help), " ")
+	_, arguments, _ := strings.Cut(text, "<provider> ")
+	_, flows, _ := strings.Cut(text, "Flows: ")
+	for _, name := range login.Providers() {
+		assert.Contains(t, arguments, name)
+		words := make([]string, 0, 3)
+		for _, f := range login.Flows(name) {
+			words = append(words, string(f))
+		}
+		want := strings.Join(words, ", ")
+		if i := strings.LastIndex(want, ", "); i > 0 {
+			want = want[:i] + " or " + want[i+2:]
+		}
+		assert.Regexp(t, `(^|; )`+want+` for [^;]*`+name+`\b`, flows)
+	}
+}
+
 func TestLoginHeaders(t *testing.T) {
 	h, err := readHeaders([]string{"editor-version: acme/1.0", "X-A:b:c"})
 	require.NoError(t, err)
