@@ -192,6 +192,18 @@ func TestSecretsStayHidden(t *testing.T) {
 	})
 }
 
+// A header may hold a key of the program's own gateway, which a server may repeat, too.
+func TestSecretsOfHeadersStayHidden(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "nous")
+		r.opt.Header = http.Header{"X-Gateway-Key": {"Basic hunter2-of-the-gateway"}, "X-Tenant": {"eu"}}
+		instead(r, "/device/code", 403, `{"error":"no","error_description":"hunter2-of-the-gateway is not of eu"}`)
+		text := r.fails(t, t.Context())
+		assert.Contains(t, text, "[redacted] is not of eu")
+		assert.NotContains(t, text, "hunter2")
+	})
+}
+
 // quote returns s as a JSON string.
 func quote(s string) string {
 	return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"`

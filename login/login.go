@@ -58,6 +58,8 @@ type Options struct {
 	// Issuer is the address of the authorization server: https, or http on loopback. Empty: the
 	// provider's own. The paths there are those of the provider's own server. The credential
 	// remembers another issuer in its Metadata, and reauth's refreshers send its tokens only there.
+	// Kimi Code has a server for each of its regions: https://auth.kimi.com, which is the default,
+	// and https://auth.kimi.ai.
 	Issuer string
 	// ClientID is the OAuth client that asks. Empty: the public one of the vendor's own program.
 	// OpenRouter has no clients.
@@ -70,17 +72,19 @@ type Options struct {
 	Port int
 	// Header is added to each request. A value here replaces the package's own.
 	Header http.Header
-	// Base sends the requests. nil: a clone of http.DefaultTransport.
+	// Base sends the requests. nil: a clone of http.DefaultTransport. A request has 20 s for its
+	// answer, and no redirect is followed.
 	Base http.RoundTripper
 
 	// EvenIfEnded tries a login that the vendor is known to have ended, instead of ErrEnded.
 	EvenIfEnded bool
 
 	// Note, unless nil, is told what happens meanwhile, such as a server that does not answer: an
-	// English sentence for the person. Start and Wait call it, in their own goroutine.
+	// English sentence for the person. Start and Wait call it, in the goroutine of their caller, and
+	// go on when it returns. It may call Close.
 	Note func(text string)
 	// Waiting, unless nil, is told about every second how much time is left for the consent. Wait
-	// calls it, in its own goroutine.
+	// calls it as Note.
 	Waiting func(left time.Duration)
 }
 
@@ -95,7 +99,7 @@ var (
 	// ErrDenied is matched by the error of a Wait when the person, or a rule of the account, has
 	// refused the consent.
 	ErrDenied = errors.New("consent was refused")
-	// ErrExpired is matched by the error of a Wait when nobody has consented in time.
+	// ErrExpired is matched by the error of a Wait or an Enter when nobody has consented in time.
 	ErrExpired = errors.New("nobody consented in time and the code has expired")
 	// ErrClosed is matched by the error of a Wait or an Enter after Close.
 	ErrClosed = errors.New("the session was closed")

@@ -28,14 +28,19 @@ const (
 
 // newSession returns a session by flow f at the provider of the row.
 func newSession(row vendors.Vendor, f vendors.Flow, opt Options) (*Session, error) {
+	if err := checkOptions(row, opt); err != nil {
+		return nil, err
+	}
 	auth := row.Login()
 	s := &Session{
 		row: row, auth: auth, opt: opt, issuer: auth.Issuer, own: true,
 		client: cmp.Or(opt.ClientID, auth.ClientID), scope: cmp.Or(opt.Scope, f.Scopes, auth.Scopes),
 	}
 	s.opt.Header = opt.Header.Clone()
-	if err := checkOptions(row, opt); err != nil {
-		return nil, err
+	for _, values := range s.opt.Header { // which may be secret, whatever the name says
+		for _, value := range values {
+			s.hide(value[strings.LastIndexByte(value, ' ')+1:]) // without a scheme
+		}
 	}
 	if opt.Issuer != "" {
 		issuer, err := checkIssuer(opt.Issuer)
@@ -44,7 +49,13 @@ func newSession(row vendors.Vendor, f vendors.Flow, opt Options) (*Session, erro
 		}
 		s.issuer, s.own = issuer, issuer == auth.Issuer
 	}
-	s.base, s.ours = baseOf(opt)
+	s.connect()
+	return s, nil
+}
+
+// connect makes the clients that send the requests.
+func (s *Session) connect() {
+	s.base, s.ours = baseOf(s.opt)
 	s.plain = &http.Client{
 		Transport: introduction{s.base, s.opt.Header}, Timeout: callTimeout,
 		// A redirect would send codes to another address.
@@ -55,7 +66,6 @@ func newSession(row vendors.Vendor, f vendors.Flow, opt Options) (*Session, erro
 		CheckRetry: mayRepeat, Backoff: retryablehttp.DefaultBackoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return s, nil
 }
 
 // baseOf returns what sends the requests, and whether it is the session's own.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -104,9 +103,9 @@ func (s *Session) Enter(code string) error {
 //
 // When ctx ends, Wait returns early with an error that matches ctx.Err(), and may be called again as
 // long as the person has time to consent. There are two exceptions, in which the login has ended with
-// ctx. A code of the flows Browser and Paste was just being exchanged: it may be exchanged once only.
-// Or ctx has cut off the very answer that brought the tokens: then the next Wait says that the server
-// refuses the code.
+// ctx. An authorization code was just being exchanged, which a server allows once only (RFC 6749
+// §4.1.2). Or ctx has cut off the very answer that brought the tokens: then the next Wait says that the
+// server refuses the code.
 //
 // Every other error ends the login, and another Start is the way on. When the login has ended, a
 // further Wait returns the same as the one before.
@@ -184,10 +183,8 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// String names the provider, the client and the server. It tells no secret.
-func (s *Session) String() string {
-	return strings.TrimSpace("login at " + s.issuer + " of " + s.row.Name)
-}
+// String names the provider and the authorization server. It tells no secret.
+func (s *Session) String() string { return "login at " + s.issuer + " of " + s.row.Name }
 
 // Format prints String under any verb and flag, since the fields hold secrets.
 func (s *Session) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
