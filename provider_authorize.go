@@ -94,14 +94,28 @@ func isAnthropicOAuth(c Credential) bool {
 	return c.RefreshToken != ""
 }
 
-// authorizeAzure sends a resource's key as api-key and an Entra ID token, which is a JWT, as
-// Bearer.
+// authorizeAzure sends an Entra ID token, which is a JWT, as Bearer, and a resource's key as api-key. On
+// the path /anthropic Azure takes the key as x-api-key (foundry/foundry.go of anthropic-sdk-go): where a
+// client has put its placeholder there, and none into api-key, the key goes there.
 func authorizeAzure(h http.Header, c Credential) {
-	if isJWT(c.AccessToken) || c.RefreshToken != "" {
+	switch {
+	case isJWT(c.AccessToken) || c.RefreshToken != "":
 		authorizeBearer(h, c)
-		return
+	case isAsked(h, "X-Api-Key") && !isAsked(h, "Api-Key"):
+		authorizeWith(h, "X-Api-Key", c.AccessToken)
+	default:
+		authorizeWith(h, "Api-Key", c.AccessToken)
 	}
-	authorizeWith(h, "Api-Key", c.AccessToken)
+}
+
+// isAsked reports whether a client has put something into a header, under any spelling.
+func isAsked(h http.Header, name string) bool {
+	for placed, values := range h {
+		if strings.EqualFold(placed, name) && strings.Join(values, "") != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // authorizeGoogle sends an API key as x-goog-api-key, which Google takes at every endpoint, and an
@@ -133,11 +147,9 @@ func authorizeCodex(h http.Header, c Credential) {
 // header where the SDK put its placeholder.
 func authorizeAsAsked(h http.Header, c Credential) {
 	for _, name := range []string{"X-Api-Key", "X-Goog-Api-Key"} {
-		for placed, values := range h {
-			if strings.EqualFold(placed, name) && strings.Join(values, "") != "" {
-				authorizeWith(h, name, c.AccessToken)
-				return
-			}
+		if isAsked(h, name) {
+			authorizeWith(h, name, c.AccessToken)
+			return
 		}
 	}
 	authorizeBearer(h, c)

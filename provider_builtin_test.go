@@ -37,7 +37,9 @@ func TestEveryRowIsJoined(t *testing.T) {
 // The provider's own patterns claim its base URL. A provider has no base URL only if each customer
 // has a URL of its own.
 func TestBaseURLsAreTheProviders(t *testing.T) {
-	own := []string{"azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex"}
+	own := []string{
+		"anthropic-aws", "azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex",
+	}
 	pool := NewPool()
 	for _, name := range ProviderNames() {
 		p, _ := LookupProvider(name)
@@ -62,8 +64,9 @@ func TestBaseURLsAreTheProviders(t *testing.T) {
 }
 
 func TestNeedsOwnHost(t *testing.T) {
+	own := []string{"azure-foundry", "snowflake"}
 	for _, name := range ProviderNames() {
-		assert.Equal(t, name == "azure-foundry", needsOwnHost(name), name)
+		assert.Equal(t, slices.Contains(own, name), needsOwnHost(name), name)
 	}
 	assert.False(t, needsOwnHost("nobody"))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // placeholders is a header as SDKs and their users leave it, with a placeholder under every
@@ -71,7 +72,14 @@ var (
 	googleWays = []scheme{
 		inHeader("X-Goog-Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), asBearer("ya29.EXAMPLE", ""), opaque,
 	}
-	azureWays = []scheme{inHeader("Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), opaque}
+	azureWays = []scheme{
+		inHeader("Api-Key", "key-EXAMPLE"), asBearer(entraToken, ""), opaque,
+		{
+			cred:   bearerKey[0].cred,
+			placed: http.Header{"X-Api-Key": {"placeholder"}, "Api-Key": {""}},
+			want:   http.Header{"X-Api-Key": {"key-EXAMPLE"}},
+		},
+	}
 	codexWays = []scheme{
 		opaque,
 		withAccount(asBearer("opaque-EXAMPLE", "rt-EXAMPLE"), "acct-1"),
@@ -155,6 +163,10 @@ var providerTable = []struct {
 		schemes: bearerKey,
 	},
 	{"anthropic", "claude claude-code", "https://api.anthropic.com https://api.anthropic.com/v1/messages", anthropicBy},
+	{
+		name: "anthropic-aws", aliases: "claude-aws claude-platform-aws", schemes: whereAsked,
+		urls: "https://aws-external-anthropic.us-west-2.api.aws/v1/messages",
+	},
 	{"arcee", "", "https://api.arcee.ai/api/v1", bearerKey},
 	{
 		name:    "azure-foundry",
@@ -228,7 +240,8 @@ var providerTable = []struct {
 	{
 		name: "vertex",
 		urls: "https://aiplatform.googleapis.com/v1 https://us-central1-aiplatform.googleapis.com/v1 " +
-			"https://aiplatform.us.rep.googleapis.com/v1",
+			"https://aiplatform.us.rep.googleapis.com/v1 " +
+			"https://claude.googleapis.com/v1/projects/p/locations/global/workspaces/w/invoke/v1/messages",
 		schemes: bearerKey,
 	},
 	{
@@ -268,7 +281,7 @@ func assertSent(t *testing.T, provider, name, raw string, s scheme) {
 	u, err := url.Parse(raw)
 	require.NoError(t, err)
 	s.cred.Provider = name
-	if provider == "azure-foundry" {
+	if vendors.Of(provider).OwnHost {
 		s.cred.Hosts = []string{u.Host}
 	}
 	pool := poolOf(t, s.cred)
@@ -339,6 +352,8 @@ func TestUnclaimedURLs(t *testing.T) {
 		"https://github.com/", "https://api.github.com/copilot_internal/v2/token", "https://xgithubcopilot.com/",
 		"https://openai.azure.com/", "https://a.b.openai.azure.com/",
 		"https://s3.us-east-1.amazonaws.com/", "https://storage.googleapis.com/", "http://127.0.0.1:1235/v1",
+		"https://aihubmix.com/", "https://my-workspace.cloud.databricks.com/api/2.0/clusters/list",
+		"https://my-account.snowflakecomputing.com/api/v2/statements", "https://ark.cn-beijing.volces.com/",
 		"http://127.0.0.1/v1", "acp://copilot", "https://portal.nousresearch.com/",
 	} {
 		u, err := url.Parse(raw)

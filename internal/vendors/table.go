@@ -1,6 +1,10 @@
 package vendors
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Probes that several providers share.
 //
@@ -22,13 +26,19 @@ var (
 	hostedObjects = []string{"files", "batches", "fine_tuning", "fine-tunes", "responses/*"}
 )
 
-// table has one row for each provider, sorted by name. Hosts are those of the base URLs that the
+// table has one row for each provider, sorted by name: those below, and keyRows.
+//
+//nolint:gochecknoglobals // the table
+var table = slices.SortedFunc(slices.Values(slices.Concat(rows, keyRows)),
+	func(a, b Vendor) int { return strings.Compare(a.Name, b.Name) })
+
+// rows are the rows of the table but for keyRows, sorted by name. Hosts are those of the base URLs that the
 // providers document; a host that does more than inference is claimed by path. Client ids and
 // scopes are those of the vendors' own programs, which are public. Twins that share a host are one
 // provider: an API key of xAI is a credential of xai-oauth without refresh token.
 //
-//nolint:gochecknoglobals // the table
-var table = []Vendor{
+//nolint:gochecknoglobals // a part of the table
+var rows = []Vendor{
 	{
 		Name: "ai-gateway", Aliases: []string{"vercel-ai-gateway"}, Hosts: []string{"ai-gateway.vercel.sh"},
 		Header: HeaderAsAsked,
@@ -350,6 +360,8 @@ var table = []Vendor{
 		Name: "vertex",
 		Hosts: []string{
 			"aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com",
+			// Claude on Google Cloud takes the same tokens: googlecloud/auth.go of anthropic-sdk-go.
+			"claude.googleapis.com",
 		},
 		Query:   []string{"key", "access_token"},
 		Objects: []string{"cachedContents", "batchPredictionJobs", "tuningJobs", "operations"},

@@ -177,14 +177,20 @@ func TestFailureNamesNoSecret(t *testing.T) {
 // Every built-in provider has a documented address on one of its hosts, or is on the list of those
 // that have none.
 func TestBasesAreTheProviders(t *testing.T) {
-	own := []string{"azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex"}
+	own := []string{
+		"anthropic-aws", "azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex",
+	}
 	pool := reauth.NewPool()
 	for _, name := range reauth.ProviderNames() {
 		api := vendors.Of(name).API
 		bases := BaseURLs(api, api.Origin)
 		require.Equal(t, slices.Contains(own, name), len(bases) == 0, name)
 		for _, base := range bases {
-			u, err := url.Parse(base.URL + "/x")
+			path := "/x"
+			if base.For == "Anthropic" {
+				path = "/v1/messages" // which its clients add
+			}
+			u, err := url.Parse(base.URL + path)
 			require.NoError(t, err)
 			owner, ok := pool.ProviderFor(u)
 			// Clients of the provider's own API add the rest of the path themselves.
