@@ -154,13 +154,18 @@ var providerTable = []struct {
 		name:    "alibaba",
 		aliases: "dashscope",
 		urls: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1 https://dashscope.aliyuncs.com/api/v1 " +
-			"https://dashscope-us.aliyuncs.com/compatible-mode/v1",
+			"https://dashscope-us.aliyuncs.com/compatible-mode/v1 " +
+			"https://ws-1.ap-southeast-1.maas.aliyuncs.com/compatible-mode/v1",
 		schemes: bearerKey,
 	},
 	{
 		name:    "alibaba-coding-plan",
 		urls:    "https://coding-intl.dashscope.aliyuncs.com/v1 https://coding.dashscope.aliyuncs.com/v1",
 		schemes: bearerKey,
+	},
+	{
+		name: "alibaba-token-plan", aliases: "", schemes: bearerKey,
+		urls: "https://token-plan.cn-beijing.maas.aliyuncs.com/compatible-mode/v1",
 	},
 	{"anthropic", "claude claude-code", "https://api.anthropic.com https://api.anthropic.com/v1/messages", anthropicBy},
 	{
@@ -179,7 +184,8 @@ var providerTable = []struct {
 		name: "bedrock",
 		urls: "https://bedrock-runtime.us-east-1.amazonaws.com " +
 			"https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com " +
-			"https://bedrock-runtime.cn-north-1.amazonaws.com.cn",
+			"https://bedrock-runtime.cn-north-1.amazonaws.com.cn https://bedrock-mantle.us-east-1.api.aws/openai/v1 " +
+			"https://bedrock-runtime.us-east-1.api.aws https://bedrock-runtime.eusc-de-east-1.amazonaws.eu",
 		schemes: bearerKey,
 	},
 	{"cerebras", "", "https://api.cerebras.ai/v1", bearerKey},
@@ -251,6 +257,10 @@ var providerTable = []struct {
 		schemes: append(bearerKey[:1:1], asBearer("opaque-EXAMPLE", "rt-EXAMPLE")),
 	},
 	{"xiaomi", "", "https://api.xiaomimimo.com/v1", bearerKey},
+	{
+		name: "xiaomi-token-plan", aliases: "mimo-token-plan", schemes: bearerKey,
+		urls: "https://token-plan-sgp.xiaomimimo.com/v1 https://token-plan-cn.xiaomimimo.com/anthropic",
+	},
 	{"zai", "glm z-ai z.ai zhipu", "https://api.z.ai/api/paas/v4 https://open.bigmodel.cn/api/paas/v4", bearerKey},
 }
 

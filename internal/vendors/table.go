@@ -26,6 +26,21 @@ var (
 	hostedObjects = []string{"files", "batches", "fine_tuning", "fine-tunes", "responses/*"}
 )
 
+// bedrockHosts are those of Amazon's partitions, as openai-go has them (bedrock/auth.go): the standard
+// endpoints, those for IPv6 too, and those that keep to FIPS 140.
+//
+//nolint:gochecknoglobals // cells of the table
+var bedrockHosts = []string{
+	"bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com",
+	"bedrock-runtime.*.api.aws", "bedrock-runtime-fips.*.api.aws", "bedrock-mantle.*.api.aws",
+	"bedrock-runtime.*.amazonaws.com.cn", "bedrock-runtime.*.api.amazonwebservices.com.cn",
+	"bedrock-runtime.*.amazonaws.eu", "bedrock-runtime.*.api.amazonwebservices.eu",
+	"bedrock-runtime.*.c2s.ic.gov", "bedrock-runtime.*.api.aws.ic.gov",
+	"bedrock-runtime.*.sc2s.sgov.gov", "bedrock-runtime.*.api.aws.scloud",
+	"bedrock-runtime.*.csp.hci.ic.gov", "bedrock-runtime.*.api.aws.hci.ic.gov",
+	"bedrock-runtime.*.cloud.adc-e.uk", "bedrock-runtime.*.api.cloud-aws.adc-e.uk",
+}
+
 // table has one row for each provider, sorted by name: those below, and keyRows.
 //
 //nolint:gochecknoglobals // the table
@@ -47,7 +62,12 @@ var rows = []Vendor{
 	},
 	{
 		Name: "alibaba", Aliases: []string{"dashscope"},
-		Hosts:   []string{"dashscope-intl.aliyuncs.com", "dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"},
+		// A workspace has hosts of its own, which www.alibabacloud.com/help/en/model-studio/base-url
+		// recommends.
+		Hosts: []string{
+			"dashscope-intl.aliyuncs.com", "dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com",
+			"cn-hongkong.dashscope.aliyuncs.com", "*.*.maas.aliyuncs.com",
+		},
 		Objects: hostedObjects, Hides: HidesInCode,
 		API: API{
 			Origin: "https://dashscope-intl.aliyuncs.com",
@@ -93,11 +113,7 @@ var rows = []Vendor{
 		Probe: models,
 	},
 	{
-		Name: "bedrock", Aliases: []string{"aws-bedrock", "amazon-bedrock"},
-		Hosts: []string{
-			"bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com",
-			"bedrock-runtime.*.amazonaws.com.cn", "bedrock-mantle.*.api.aws",
-		},
+		Name: "bedrock", Aliases: []string{"aws-bedrock", "amazon-bedrock"}, Hosts: bedrockHosts,
 		// The origin is for the probe; it has no dialect, because customers have other regions.
 		API:   API{Origin: "https://bedrock-runtime.us-east-1.amazonaws.com"},
 		Probe: Probe{Method: "POST", Path: "/model/amazon.nova-micro-v1:0/converse", Root: "/"}, Prefixes: []string{"ABSK"},
@@ -390,7 +406,7 @@ var rows = []Vendor{
 	},
 	{
 		Name: "xiaomi", Hosts: []string{"api.xiaomimimo.com"},
-		API:   API{Origin: "https://api.xiaomimimo.com", OpenAI: "/v1"},
+		API:   API{Origin: "https://api.xiaomimimo.com", OpenAI: "/v1", Claude: "/anthropic"},
 		Probe: empty,
 	},
 	{

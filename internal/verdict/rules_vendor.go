@@ -56,11 +56,11 @@ var vendorRules = []rule{
 	}},
 
 	// DashScope's "insufficient_quota" is about tokens a minute, not about money.
-	{kind: Exhausted, reason: "dashscope:rate-limit", in: "alibaba alibaba-coding-plan", code: []string{
+	{kind: Exhausted, reason: "dashscope:rate-limit", in: "alibaba alibaba-coding-plan alibaba-token-plan", code: []string{
 		"insufficient_quota",
 	}},
 	{
-		kind: Forbidden, reason: "dashscope:workspace", in: "alibaba alibaba-coding-plan", status: []int{401},
+		kind: Forbidden, reason: "dashscope:workspace", in: "alibaba alibaba-coding-plan alibaba-token-plan", status: []int{401},
 		phrase: []string{"not authorized to access"},
 	},
 
