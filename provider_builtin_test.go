@@ -38,7 +38,7 @@ func TestEveryRowIsJoined(t *testing.T) {
 // has a URL of its own.
 func TestBaseURLsAreTheProviders(t *testing.T) {
 	own := []string{
-		"anthropic-aws", "azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex",
+		"anthropic-aws", "azure-foundry", "bedrock", "cloudflare", "copilot-acp", "databricks", "snowflake", "vertex",
 	}
 	pool := NewPool()
 	for _, name := range ProviderNames() {
@@ -64,7 +64,7 @@ func TestBaseURLsAreTheProviders(t *testing.T) {
 }
 
 func TestNeedsOwnHost(t *testing.T) {
-	own := []string{"azure-foundry", "snowflake"}
+	own := []string{"azure-foundry", "databricks", "snowflake"}
 	for _, name := range ProviderNames() {
 		assert.Equal(t, slices.Contains(own, name), needsOwnHost(name), name)
 	}

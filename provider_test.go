@@ -151,6 +151,10 @@ var providerTable = []struct {
 }{
 	{"ai-gateway", "", "https://ai-gateway.vercel.sh/v1", whereAsked},
 	{
+		name: "aihubmix", aliases: "", schemes: whereAsked,
+		urls: "https://aihubmix.com/v1 https://aihubmix.com/gemini/v1beta",
+	},
+	{
 		name:    "alibaba",
 		aliases: "dashscope",
 		urls: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1 https://dashscope.aliyuncs.com/api/v1 " +
@@ -181,6 +185,10 @@ var providerTable = []struct {
 		schemes: azureWays,
 	},
 	{
+		name: "baseten", aliases: "", schemes: bearerKey,
+		urls: "https://inference.baseten.co/v1 https://model-abcd1234.api.baseten.co/environments/production/sync/v1",
+	},
+	{
 		name: "bedrock",
 		urls: "https://bedrock-runtime.us-east-1.amazonaws.com " +
 			"https://bedrock-runtime-fips.us-gov-west-1.amazonaws.com " +
@@ -189,6 +197,10 @@ var providerTable = []struct {
 		schemes: bearerKey,
 	},
 	{"cerebras", "", "https://api.cerebras.ai/v1", bearerKey},
+	{
+		name: "chutes", aliases: "", schemes: bearerKey,
+		urls: "https://llm.chutes.ai/v1",
+	},
 	{"cloudflare", "cloudflare-ai-gateway", "https://gateway.ai.cloudflare.com/v1/account/gateway/compat", bearerKey},
 	{"cohere", "", "https://api.cohere.com/v2 https://api.cohere.ai/compatibility/v1", bearerKey},
 	{
@@ -199,6 +211,10 @@ var providerTable = []struct {
 		schemes: bearerKey,
 	},
 	{"copilot-acp", "github-copilot-acp copilot-acp-agent", "", nil}, // a local process: acp://copilot
+	{
+		name: "databricks", aliases: "", schemes: bearerKey,
+		urls: "https://my-workspace.cloud.databricks.com/serving-endpoints https://adb-123.4.azuredatabricks.net/serving-endpoints",
+	},
 	{"deepinfra", "", "https://api.deepinfra.com/v1/openai", bearerKey},
 	{"deepseek", "", "https://api.deepseek.com/v1", bearerKey},
 	{"fireworks", "", "https://api.fireworks.ai/inference/v1", bearerKey},
@@ -212,6 +228,10 @@ var providerTable = []struct {
 	{"gmi", "gmi-cloud gmicloud", "https://api.gmi-serving.com/v1", bearerKey},
 	{"groq", "", "https://api.groq.com/openai/v1", bearerKey},
 	{"huggingface", "", "https://router.huggingface.co/v1", bearerKey},
+	{
+		name: "hyperbolic", aliases: "", schemes: bearerKey,
+		urls: "https://api.hyperbolic.xyz/v1",
+	},
 	{"kilocode", "", "https://api.kilo.ai/api/gateway", bearerKey},
 	{
 		name: "kimi-coding", aliases: "kimi kimi-code", schemes: bearerKey,
@@ -223,6 +243,10 @@ var providerTable = []struct {
 	{"mistral", "", "https://api.mistral.ai/v1", bearerKey},
 	{"moonshot", "", "https://api.moonshot.ai/v1 https://api.moonshot.ai/anthropic", bearerKey},
 	{"moonshot-cn", "kimi-cn kimi-coding-cn", "https://api.moonshot.cn/v1", bearerKey},
+	{
+		name: "nebius", aliases: "", schemes: bearerKey,
+		urls: "https://api.tokenfactory.nebius.com/v1 https://api.studio.nebius.com/v1",
+	},
 	{"nous", "", "https://inference-api.nousresearch.com/v1", bearerKey},
 	{"novita", "", "https://api.novita.ai/openai/v1", bearerKey},
 	{"nvidia", "nvidia-nim", "https://integrate.api.nvidia.com/v1", bearerKey},
@@ -233,7 +257,31 @@ var providerTable = []struct {
 	{"opencode-zen", "", "https://opencode.ai/zen/v1", whereAsked},
 	{"openrouter", "", "https://openrouter.ai/api/v1", bearerKey},
 	{"perplexity", "", "https://api.perplexity.ai", bearerKey},
+	{
+		name: "poe", aliases: "", schemes: whereAsked,
+		urls: "https://api.poe.com/v1",
+	},
 	{"qwen-oauth", "qwen", "https://portal.qwen.ai/v1", bearerKey},
+	{
+		name: "sambanova", aliases: "", schemes: bearerKey,
+		urls: "https://api.sambanova.ai/v1",
+	},
+	{
+		name: "scaleway", aliases: "", schemes: bearerKey,
+		urls: "https://api.scaleway.ai/v1",
+	},
+	{
+		name: "siliconflow", aliases: "", schemes: bearerKey,
+		urls: "https://api.siliconflow.com/v1",
+	},
+	{
+		name: "siliconflow-cn", aliases: "", schemes: bearerKey,
+		urls: "https://api.siliconflow.cn/v1",
+	},
+	{
+		name: "snowflake", aliases: "snowflake-cortex", schemes: bearerKey,
+		urls: "https://my-account.snowflakecomputing.com/api/v2/cortex/v1 https://ab123.eu-west-1.snowflakecomputing.com/api/v2/cortex/inference:complete",
+	},
 	{"stepfun", "", "https://api.stepfun.ai/step_plan/v1", bearerKey},
 	{
 		name:    "tencent-tokenhub",
@@ -244,11 +292,19 @@ var providerTable = []struct {
 	{"together", "", "https://api.together.xyz/v1", bearerKey},
 	{"upstage", "", "https://api.upstage.ai/v1", bearerKey},
 	{
+		name: "venice", aliases: "", schemes: bearerKey,
+		urls: "https://api.venice.ai/api/v1",
+	},
+	{
 		name: "vertex",
 		urls: "https://aiplatform.googleapis.com/v1 https://us-central1-aiplatform.googleapis.com/v1 " +
 			"https://aiplatform.us.rep.googleapis.com/v1 " +
 			"https://claude.googleapis.com/v1/projects/p/locations/global/workspaces/w/invoke/v1/messages",
 		schemes: bearerKey,
+	},
+	{
+		name: "volcengine", aliases: "volcengine-ark ark doubao", schemes: bearerKey,
+		urls: "https://ark.cn-beijing.volces.com/api/v3 https://ark.cn-beijing.volces.com/api/coding",
 	},
 	{
 		name:    "xai-oauth",

@@ -178,7 +178,7 @@ func TestFailureNamesNoSecret(t *testing.T) {
 // that have none.
 func TestBasesAreTheProviders(t *testing.T) {
 	own := []string{
-		"anthropic-aws", "azure-foundry", "bedrock", "cloudflare", "copilot-acp", "vertex",
+		"anthropic-aws", "azure-foundry", "bedrock", "cloudflare", "copilot-acp", "databricks", "snowflake", "vertex",
 	}
 	pool := reauth.NewPool()
 	for _, name := range reauth.ProviderNames() {
