@@ -31,6 +31,9 @@ func FillAccount(ctx context.Context, c Credential, client *http.Client) (Creden
 	}
 	address := strings.TrimRight(cmp.Or(c.Metadata[vendors.IssuerNote], row.Auth.Issuer), "/") + row.Auth.Account
 	found, err := askAccount(ctx, address, token, client)
+	if errors.Is(err, errTokenRefused) {
+		err = fmt.Errorf("%w; %s", err, row.HowRemade(token))
+	}
 	if err == nil && c.AccountID != "" && c.AccountID != found.AccountID {
 		err = errors.New("the token is of another account than AccountID; leave that empty")
 	}
@@ -54,6 +57,8 @@ type accountAnswer struct {
 	AccountID string `json:"chatgpt_account_id"`
 	FedRAMP   bool   `json:"chatgpt_account_is_fedramp"`
 }
+
+var errTokenRefused = errors.New("the server refuses the token: it has expired, was revoked, or is of another kind")
 
 // askAccount asks whose a token is.
 func askAccount(ctx context.Context, address, token string, client *http.Client) (found accountAnswer, err error) {
@@ -84,8 +89,7 @@ func readAccount(status int, body []byte) (found accountAnswer, err error) {
 	isPage := bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 	switch {
 	case !isPage && (status == http.StatusUnauthorized || status == http.StatusForbidden):
-		return found, fmt.Errorf("the server refuses the token with status %d: it has expired, was revoked, or is of "+
-			"another kind; make a new one at https://chatgpt.com/admin/access-tokens", status)
+		return found, fmt.Errorf("%w, with status %d", errTokenRefused, status)
 	case status != http.StatusOK, json.Unmarshal(body, &found) != nil:
 		return found, fmt.Errorf("the answer, with status %d, is not what that server says; try again, "+
 			"or set AccountID", status)

@@ -113,7 +113,7 @@ func TestAccountsThatCannotBeFilled(t *testing.T) {
 		want   string
 	}{
 		"refused":          {answer: says(401, `{"error":{"code":"token_invalid"}}`), want: "make a new one at https://chatgpt.com/admin"},
-		"forbidden":        {answer: says(403, `{"detail":"no"}`), want: "refuses the token with status 403"},
+		"forbidden":        {answer: says(403, `{"detail":"no"}`), want: "another kind, with status 403"},
 		"edge":             {answer: says(403, `<html>`), want: "not what that server says; try again, or set AccountID"},
 		"down":             {answer: says(503, ``), want: "with status 503"},
 		"a page":           {answer: says(200, `<html>`), want: "with status 200"},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 const (
@@ -25,6 +27,15 @@ var (
 	// errNotReplayed is why a request gets its refusal although its credential may be good by now.
 	errNotReplayed = errors.New("reauth: the request was not sent again")
 )
+
+// staticError is errNoRefreshToken for those tokens, with what a person can do where that is known.
+func staticError(t *tokens) error {
+	how := vendors.Of(t.cred.Provider).HowRemade(t.cred.AccessToken)
+	if how == "" {
+		return errNoRefreshToken
+	}
+	return fmt.Errorf("%w; %s", errNoRefreshToken, how)
+}
 
 // cause is why a caller wants new tokens.
 type cause uint8

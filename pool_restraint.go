@@ -201,7 +201,7 @@ func (r *restraint) whyNot(t *tokens, by means) error {
 	case r.failed.of == t && isPermanent(r.failed.err):
 		return r.failed.err
 	case by != bySource && !t.refreshable():
-		return errNoRefreshToken
+		return staticError(t)
 	case by == byNothing:
 		return errNoRefresher
 	case r.notRefreshable:

@@ -51,7 +51,7 @@ func TestAddAsksForTheAccount(t *testing.T) {
 	token := "at-" + marker + "-EXAMPLE"
 	add := []string{"add", "codex", "--key-stdin", "--issuer", server.URL}
 	text := s.run(token, add...).fails(exitFailed)
-	assert.Contains(t, text, "account of a credential of openai-codex: the server refuses the token with status 401")
+	assert.Contains(t, text, "account of a credential of openai-codex: the server refuses the token: it has expired")
 	assert.NoFileExists(t, s.store())
 
 	fake.AddPersonalToken(token, "acct-1", true)

@@ -87,6 +87,11 @@ var rows = []Vendor{
 		Header: HeaderAnthropic, Objects: []string{"files", "batches", "skills"}, Prefixes: []string{"sk-ant-"},
 		API:   API{Origin: "https://api.anthropic.com", Claude: "/"},
 		Probe: Probe{Method: "GET", Path: "/models", Header: "Anthropic-Version: 2023-06-01", Root: "/v1"},
+		// code.claude.com/docs/en/authentication: the token of "claude setup-token" is good for a year.
+		Remade: []Remade{{
+			"sk-ant-oat01-", `of a setup token, which lives for a year, make a new one by "claude setup-token"; ` +
+				"of a login, add its refresh token too",
+		}},
 		Auth: &Auth{
 			Dialect: Anthropic, Issuer: "https://claude.ai", JSON: true,
 			ClientID: "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
@@ -301,8 +306,9 @@ var rows = []Vendor{
 	{
 		Name: "openai-codex", Aliases: []string{"codex", "openai-chatgpt"}, Hosts: []string{"chatgpt.com/backend-api"},
 		Header: HeaderCodex, Objects: openAIObjects,
-		API:   API{Origin: "https://chatgpt.com", OpenAI: "/backend-api/codex"},
-		Probe: Probe{Method: "GET", Path: "/wham/usage", Root: "/backend-api"},
+		API:    API{Origin: "https://chatgpt.com", OpenAI: "/backend-api/codex"},
+		Probe:  Probe{Method: "GET", Path: "/wham/usage", Root: "/backend-api"},
+		Remade: []Remade{{"at-", "make a new one at https://chatgpt.com/admin/access-tokens"}},
 		Auth: &Auth{
 			Dialect: Codex, Issuer: "https://auth.openai.com", JSON: true,
 			ClientID: "app_EMoamEEZ73f0CkXaXp7hrann", Scopes: "openid profile email offline_access",

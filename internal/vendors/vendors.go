@@ -41,6 +41,7 @@ type Vendor struct {
 	KeyLogin  *Auth  // a login that gives an API key, of which nothing is renewed; nil: there is none
 	KeyPrefix string // of the tokens that IsKey reports; empty: there are none
 
+	Remade   []Remade // static tokens of which a person makes a new one; none: nothing is known
 	Prefixes []string // how keys begin that only this provider has, or the few that name the same prefix
 	AnyKey   bool     // its API takes keys of other providers, which it passes on
 }
@@ -160,6 +161,22 @@ func (a API) At(path string) string { return a.Origin + strings.TrimSuffix(path,
 // first returns the path of the first that the provider has of OpenAI's API, Anthropic's and its
 // own.
 func (a API) first() string { return cmp.Or(a.OpenAI, a.Claude, a.Native) }
+
+// Remade says how a person replaces a static token that begins so, when it has ended.
+type Remade struct {
+	Prefix string
+	How    string // as in "make a new one at …"
+}
+
+// HowRemade tells how a person replaces a static token; empty: nobody knows.
+func (v Vendor) HowRemade(token string) string {
+	for _, r := range v.Remade {
+		if strings.HasPrefix(token, r.Prefix) {
+			return r.How
+		}
+	}
+	return ""
+}
 
 // Own says what the base URL depends on where each customer has their own.
 type Own struct {
