@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net/http"
@@ -40,6 +41,7 @@ func TestExamples(t *testing.T) {
 		"by themselves": examplesByThemselves, "in need": examplesSayWhatTheyNeed,
 		"with an account": examplesWithAnAccount, "with a store": exampleWithAStore,
 		"fleet with an account": fleetWithAnAccount, "reverse-proxy with an account": reverseProxyWithAnAccount,
+		"commands": exampleOfCommands, "workloads": exampleOfWorkloads,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, dir) })
 	}
@@ -88,6 +90,17 @@ func examplesByThemselves(t *testing.T, dir string) {
 			"send 1: 503", "send 2: 503", "send 3: 401", "send 4: 200",
 			"the program asked once and sees 200 OK",
 		},
+		"command": {
+			"another request does not:\n  sent with it: OK\n",
+			"old one refused:\n  sent with it: Unauthorized\n  the command gave a key\n  sent with it: OK\n",
+		},
+		"kubernetes": {
+			"another request needs no exchange:\n  sent with the new token: OK\n",
+			"of the old one:\n  sent with the new token: Unauthorized\n" +
+				"  the pod's token was exchanged\n  sent with the new token: OK\n",
+		},
+		"azidentity": {"sent with it: Unauthorized\n  Entra ID gave a token\n  sent with it: OK\n"},
+		"google-adc": {"sent with it: Unauthorized\n  Google gave a token\n  sent with it: OK\n"},
 		"reverse-proxy": {
 			"base URL: http://127.0.0.1:", `refreshed the credential "login"`,
 			"the program, which has no key, sees 200 OK",
@@ -271,4 +284,129 @@ func reverseProxyWithAnAccount(t *testing.T, dir string) {
 	_, err = io.Copy(io.Discard, stdout)
 	require.NoError(t, err)
 	require.NoError(t, cmd.Wait(), "an interrupted proxy ends with the status 0")
+}
+
+// standIns are programs that print what the real ones print, and fail as they do:
+// https://cli.github.com/manual/gh_auth_token, https://github.com/cli/cli/issues/7090,
+// https://developer.hashicorp.com/vault/docs/commands/read,
+// https://learn.microsoft.com/cli/azure/account#az-account-get-access-token
+var standIns = map[string]struct {
+	provider, base string
+	args           []string
+	key            string
+	prints         func(key string) string // a shell's command
+	fails          string                  // a shell's command
+	words          string                  // that the failing one says
+}{
+	"gh": {
+		"copilot", "https://api.githubcopilot.com",
+		[]string{"auth", "token"},
+		"gho_EXAMPLE0123456789",
+		func(key string) string { return "echo " + key },
+		"echo 'no oauth token found for github.com' >&2; exit 1", "no oauth token found for github.com",
+	},
+	"vault": {
+		"openai", "https://api.openai.com/v1",
+		[]string{"read", "-field=key", "secret/openai"},
+		"sk-EXAMPLE0123456789",
+		func(key string) string { return "printf %s " + key },
+		"echo 'No value found at secret/openai' >&2; exit 2", "No value found at secret/openai",
+	},
+	"az": {
+		"azure-foundry", "https://name.openai.azure.com/openai/v1",
+		[]string{"account", "get-access-token", "--resource", "https://ai.azure.com"},
+		"eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2FpLmF6dXJlLmNvbSJ9.RVhBTVBMRQ",
+		func(key string) string {
+			return fmt.Sprintf(`echo '{"accessToken": %q, "expiresOn": "2031-01-02 03:04:05.000000", "expires_on": %d, `+
+				`"subscription": "00000000-0000-0000-0000-000000000000", "tenant": "00000000-0000-0000-0000-000000000000", `+
+				`"tokenType": "Bearer"}'`, key, time.Now().Add(time.Hour).Unix())
+		},
+		`echo "ERROR: Please run 'az login' to setup account." >&2; exit 1`, "Please run 'az login' to setup account.",
+	},
+}
+
+// The example runs the programs that print a login, whose places stand-ins take. It uses what they
+// print at the provider, and tells what they say when they fail.
+func exampleOfCommands(t *testing.T, dir string) {
+	for name, s := range standIns {
+		t.Run(name, func(t *testing.T) {
+			fake := reauthtest.New(reauthtest.OpenAI)
+			fake.AddKey(s.key)
+			base, err := url.Parse(s.base)
+			require.NoError(t, err)
+			w := newWorld(t, fake, base.Host)
+			bin := t.TempDir()
+			env := append(w.env, "PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+			run := func(does string) (out, errs string, status int) {
+				script := fmt.Sprintf("#!/bin/sh\n[ \"$*\" = '%s' ] || exit 64\n%s\n", strings.Join(s.args, " "), does)
+				require.NoError(t, os.WriteFile(filepath.Join(bin, name), []byte(script), 0o700))
+				cmd := example(t, dir, "command", env...)
+				cmd.Args = append(cmd.Args, append([]string{s.provider, s.base, name}, s.args...)...)
+				return output(cmd)
+			}
+			out, errs, status := run(s.prints(s.key))
+			require.Zero(t, status, "%s%s", out, errs)
+			require.Len(t, fake.Requests(), 1)
+			assert.Equal(t, s.key, fake.Requests()[0].Token)
+
+			out, errs, status = run(s.fails)
+			assert.Equal(t, 1, status)
+			assert.Contains(t, out, fmt.Sprintf("the command %q failed; run it by hand to see more; it said: ", name))
+			assert.Contains(t, out, s.words)
+			assert.NotContains(t, out+errs, s.key)
+		})
+	}
+}
+
+// The pod's token is exchanged at the vendor's own endpoint, and what comes of it is used at the
+// vendor's API. A refusal says what is wrong.
+func exampleOfWorkloads(t *testing.T, dir string) {
+	const issuer = "https://kubernetes.default.svc"
+	for name, c := range map[string]struct {
+		dialect  reauthtest.Dialect
+		audience string
+		params   map[string]string
+		env      []string
+		hosts    []string
+	}{
+		"OpenAI": {
+			reauthtest.OpenAI, "https://api.openai.com/v1",
+			map[string]string{"identity_provider_id": "idp-1", "service_account_id": "sa-1"},
+			[]string{"OPENAI_IDENTITY_PROVIDER_ID=idp-1", "OPENAI_SERVICE_ACCOUNT_ID=sa-1"},
+			[]string{"auth.openai.com", "api.openai.com"},
+		},
+		"Anthropic": {
+			reauthtest.Anthropic, "https://api.anthropic.com",
+			map[string]string{"federation_rule_id": "fdrl_1", "organization_id": "o-1", "service_account_id": "svac_1"},
+			[]string{
+				"ANTHROPIC_FEDERATION_RULE_ID=fdrl_1", "ANTHROPIC_ORGANIZATION_ID=o-1", "ANTHROPIC_SERVICE_ACCOUNT_ID=svac_1",
+			},
+			[]string{"api.anthropic.com"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := reauthtest.New(c.dialect)
+			fake.Trust(reauthtest.Trust{Issuer: issuer, Audience: c.audience, Params: c.params})
+			w := newWorld(t, fake, c.hosts...)
+			file := filepath.Join(t.TempDir(), "token")
+			run := func(subject string) (out, errs string, status int) {
+				require.NoError(t, os.WriteFile(file, []byte(subject), 0o600))
+				return output(example(t, dir, "kubernetes", append(append(w.env, c.env...), "IDENTITY_TOKEN_FILE="+file)...))
+			}
+			out, errs, status := run(fake.SubjectToken(issuer, c.audience, time.Hour))
+			require.Zero(t, status, "%s%s", out, errs)
+			assert.Equal(t, 1, fake.Exchanges())
+			require.Len(t, fake.Requests(), 1)
+			assert.Equal(t, 200, fake.Requests()[0].Status)
+			for _, host := range c.hosts {
+				assert.Contains(t, w.hosts(), host+":443")
+			}
+
+			subject := fake.SubjectToken(issuer, "https://sts.example.com", time.Hour)
+			out, errs, status = run(subject)
+			assert.Equal(t, 1, status)
+			assert.Contains(t, out, `of the issuer "https://kubernetes.default.svc" for the audience "https://sts.example.com"`)
+			assert.NotContains(t, out+errs, strings.Split(subject, ".")[2])
+		})
+	}
 }
