@@ -108,6 +108,22 @@ func openOnFleet(ctx context.Context, url string) (*reauth.Pool, error) {
 	return reauth.OpenPool(ctx, store)
 }
 
+// addCommand is the README's source.
+
+func addCommand(ctx context.Context, pool *reauth.Pool) error {
+	// The command runs at the first use, before the key ends, and when the provider has refused it.
+	source := reauth.CommandSource("vault", "read", "-field=key", "secret/openai")
+	_, err := pool.AddSource(ctx, reauth.Credential{Provider: "openai"}, source)
+	return err
+}
+
+func TestReadmeSource(t *testing.T) {
+	pool := reauth.NewPool()
+	require.NoError(t, addCommand(t.Context(), pool))
+	assert.Equal(t, `reauth.CommandSource("vault")`, testrig.StatusOf(t, pool, "openai-api", "source").Source)
+	require.NoError(t, pool.Close())
+}
+
 func TestReadmeSharing(t *testing.T) {
 	pool, err := openOnHost(t.Context(), filepath.Join(t.TempDir(), "auth.json"))
 	require.NoError(t, err)
