@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth/internal/loosejson"
-	"github.com/reauth-go/reauth/internal/process"
 )
 
 // A source gives a credential its tokens when that is no refresh token: a command, a file, an identity
@@ -25,7 +24,7 @@ const (
 )
 
 // maxSourceText bounds what a source prints or writes, in bytes.
-const maxSourceText = process.MaxStdout
+const maxSourceText = 64 << 10
 
 // leastSecret is how many characters a token has at least. What is shorter may be a word.
 const leastSecret = 12

@@ -75,7 +75,7 @@ func (s *commandSource) Refresh(ctx context.Context, c Credential) (Credential, 
 		ctx = earlier
 	}
 	began := time.Now()
-	out, err := process.Run(ctx, s.name, s.args...)
+	out, err := process.Run(ctx, maxSourceText, s.name, s.args...)
 	if err != nil {
 		if ctx.Err() != nil {
 			return Credential{}, s.ended(c, out, err, time.Since(began))
@@ -113,7 +113,8 @@ func (s *commandSource) failure(c Credential, out process.Output, err error) err
 		re.Description = "CommandSource wants the name of a command"
 	case errors.Is(err, process.ErrTooMuch):
 		re.Code = codeSourceOutput
-		re.Description = s.what() + " was ended; a source prints the token alone, or a JSON object"
+		re.Description = fmt.Sprintf("%s was ended after %d KiB; a source prints the token alone, or a JSON object",
+			s.what(), maxSourceText>>10)
 	case errors.As(err, &exit):
 		re.Description = s.what() + " failed; run it by hand to see more" + s.said(c, out)
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):

@@ -140,7 +140,8 @@ func TestCommandSourceThatFails(t *testing.T) {
 func TestCommandSourceThatPrintsForEver(t *testing.T) {
 	_, err := ask(t, commandOf(t, "flood"))
 	assert.Equal(t, "source_output", refreshError(t, err).Code)
-	require.ErrorContains(t, err, "was ended; a source prints the token alone, or a JSON object: the program printed more than 64 KiB")
+	require.ErrorContains(t, err, "was ended after 64 KiB; a source prints the token alone, or a JSON object: "+
+		"the program printed too much")
 	assert.NotContains(t, err.Error(), "0123456789")
 	_, err = ask(t, commandOf(t, "print", strings.Repeat("x", 64<<10+1)))
 	assert.Equal(t, "source_output", refreshError(t, err).Code)

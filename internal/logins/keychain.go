@@ -14,6 +14,8 @@ import (
 	"os/user"
 	"runtime"
 	"time"
+
+	"github.com/reauth-go/reauth/internal/process"
 )
 
 // The login keychain of macOS is read by the system's program security(1): an item may be read by
@@ -41,8 +43,6 @@ const (
 	// keychainTimeout leaves a person some time to answer the system's question whether security
 	// may read the item.
 	keychainTimeout = 10 * time.Second
-	// securityWaitDelay is how long a child of the program that has ended may hold its output open.
-	securityWaitDelay = time.Second
 )
 
 // item is a password in the login keychain. Several may have one service, of different accounts.
@@ -75,23 +75,19 @@ func (i item) String() string {
 func (i item) read(timeout time.Duration) ([]byte, error) {
 	ctx, stop := context.WithTimeout(context.Background(), timeout)
 	defer stop()
-	out := bounded{most: maxItem, full: stop}
-	//nolint:gosec // the program is the system's, and the arguments are not read by a shell
-	cmd := exec.CommandContext(ctx, security, "find-generic-password", "-s", i.service, "-a", i.account, "-w")
-	cmd.Stdout, cmd.WaitDelay = &out, securityWaitDelay
-	err := cmd.Run()
+	out, err := process.Run(ctx, maxItem, security, "find-generic-password", "-s", i.service, "-a", i.account, "-w")
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
-	case out.over:
+	case errors.Is(err, process.ErrTooMuch):
 		return nil, fmt.Errorf("it is larger than %d MiB; it may be another program's", maxItem>>20)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded):
 		return nil, fmt.Errorf("security did not read it within %v; allow it to, or log in with reauth instead", timeout)
 	case exited && exit.Exited():
 		return nil, refused(exit.ExitCode())
 	case err != nil:
 		return nil, fmt.Errorf("security, which reads it, failed: %w", err)
 	}
-	return decodePassword(out.kept), nil
+	return decodePassword(out.Stdout), nil
 }
 
 // absentError says that there is neither a file nor an item.
@@ -126,22 +122,4 @@ func decodePassword(printed []byte) []byte {
 		return plain
 	}
 	return printed
-}
-
-// bounded keeps the beginning of what is written to it, and says when there is more.
-type bounded struct {
-	kept []byte
-	most int
-	over bool
-	full func() // is called when there is more
-}
-
-// Write implements io.Writer. It never fails: whoever writes is ended by full.
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.over = b.over || len(b.kept)+len(p) > b.most; b.over {
-		b.full()
-		return len(p), nil
-	}
-	b.kept = append(b.kept, p...)
-	return len(p), nil
 }

@@ -8,16 +8,12 @@ import (
 	"time"
 )
 
-const (
-	// MaxStdout is how much a program may print, in bytes.
-	MaxStdout = 64 << 10
-	// Grace is how long Run takes at most, after the program has ended or the context is done, when
-	// some other process holds the program's output open.
-	Grace = 500 * time.Millisecond
-)
+// Grace is how long Run takes at most, after the program has ended or the context is done, when some
+// other process holds the program's output open.
+const Grace = 500 * time.Millisecond
 
-// ErrTooMuch is the error of a program that printed more than MaxStdout. It was ended.
-var ErrTooMuch = errors.New("the program printed more than 64 KiB")
+// ErrTooMuch is the error of a program that printed more than it may. It was ended.
+var ErrTooMuch = errors.New("the program printed too much")
 
 // Output is what a program printed.
 type Output struct {
@@ -25,17 +21,18 @@ type Output struct {
 	Stderr string // the end of it, in whole words, at most 1 KiB
 }
 
-// Run runs a program to its end, and returns what it printed, also beside an error. There is no
-// shell. The program has this process's environment and folder, and nothing to read.
+// Run runs a program to its end, and returns what it printed, also beside an error: at most most
+// bytes. There is no shell. The program has this process's environment and folder, and nothing to
+// read.
 //
 // When ctx is done, the program is killed, and with it all processes of its process group: those
 // that it has started, but for those that have left the group. On Windows only the program is
 // killed. The error is then the cause of ctx. Processes that the program leaves behind when it ends
 // by itself go on, and Run does not wait for them.
-func Run(ctx context.Context, name string, args ...string) (Output, error) {
+func Run(ctx context.Context, most int, name string, args ...string) (Output, error) {
 	running, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	stdout := &head{full: func() { end(ErrTooMuch) }}
+	stdout := &head{most: most, full: func() { end(ErrTooMuch) }}
 	stderr := new(tail)
 	cmd := exec.CommandContext(running, name, args...) //nolint:gosec // the caller's command
 	cmd.Stdout, cmd.Stderr = stdout, stderr
@@ -54,12 +51,12 @@ func Run(ctx context.Context, name string, args ...string) (Output, error) {
 // head keeps the beginning of what is written.
 type head struct {
 	kept []byte
-	full func() // called when more than MaxStdout is written
+	most int
+	full func() // called when more is written
 }
 
 func (h *head) Write(p []byte) (int, error) {
-	room := MaxStdout - len(h.kept)
-	if len(p) > room {
+	if len(p) > h.most-len(h.kept) {
 		h.full()
 		return 0, ErrTooMuch
 	}

@@ -113,8 +113,10 @@ func as(t *testing.T, program string) (asleep func(n int) []int) {
 	}
 }
 
+const maxStdout = 64 << 10
+
 func run(ctx context.Context, args ...string) (process.Output, error) {
-	return process.Run(ctx, os.Args[0], args...)
+	return process.Run(ctx, maxStdout, os.Args[0], args...)
 }
 
 func TestRunReturnsWhatIsPrinted(t *testing.T) {
@@ -149,13 +151,13 @@ func TestRunOfAProgramThatFails(t *testing.T) {
 }
 
 func TestRunOfNoProgram(t *testing.T) {
-	_, err := process.Run(t.Context(), "reauth-test-no-such-program")
+	_, err := process.Run(t.Context(), maxStdout, "reauth-test-no-such-program")
 	require.ErrorIs(t, err, exec.ErrNotFound)
-	_, err = process.Run(t.Context(), filepath.Join(t.TempDir(), "gone"))
+	_, err = process.Run(t.Context(), maxStdout, filepath.Join(t.TempDir(), "gone"))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	file := filepath.Join(t.TempDir(), "plain")
 	require.NoError(t, os.WriteFile(file, []byte("text"), 0o600))
-	_, err = process.Run(t.Context(), file)
+	_, err = process.Run(t.Context(), maxStdout, file)
 	require.ErrorIs(t, err, fs.ErrPermission)
 	done, stop := context.WithCancel(t.Context())
 	stop()
@@ -168,7 +170,7 @@ func TestRunBoundsWhatIsPrinted(t *testing.T) {
 	as(t, "flood")
 	out, err := run(t.Context())
 	require.ErrorIs(t, err, process.ErrTooMuch)
-	assert.LessOrEqual(t, len(out.Stdout), process.MaxStdout)
+	assert.LessOrEqual(t, len(out.Stdout), maxStdout)
 
 	as(t, "flood-stderr")
 	out, err = run(t.Context())
