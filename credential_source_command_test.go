@@ -95,11 +95,16 @@ func TestCommandSourceThatPrintsNoToken(t *testing.T) {
 		stdout, stderr string
 		want           []string
 	}{
-		"nothing":           {"", "", []string{"there is nothing in it"}},
-		"words on stderr":   {"", "Please run 'az login' to set up an account.\n", []string{"there is nothing in it", "it said: Please run 'az login' to set up an account."}},
-		"two lines":         {sourceToken + "\n" + sourceToken + "\n", "", []string{"it has 2 lines"}},
-		"null of jq":        {"null\n", "", []string{`it is "null"`}},
-		"JSON without one":  {`{"secret":"` + sourceToken + `"}`, "found " + sourceToken, []string{"has no token", "it said: found [redacted]"}},
+		"nothing": {"", "", []string{"there is nothing in it"}},
+		"words on stderr": {
+			"", "Please run 'az login' to set up an account.\n",
+			[]string{"there is nothing in it", "it said: Please run 'az login' to set up an account."},
+		},
+		"two lines":  {sourceToken + "\n" + sourceToken + "\n", "", []string{"it has 2 lines"}},
+		"null of jq": {"null\n", "", []string{`it is "null"`}},
+		"JSON without one": {
+			`{"secret":"` + sourceToken + `"}`, "found " + sourceToken, []string{"has no token", "it said: found [redacted]"},
+		},
 		"a token in stderr": {"", "token: " + sourceToken + ".\n", []string{"nothing in it", "it said: token: [redacted]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,8 +133,9 @@ func TestCommandSourceThatFails(t *testing.T) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	assert.Equal(t, 1, exit.ExitCode())
-	assert.Equal(t, fmt.Sprintf("reauth: refresh example: source_failed: the command %q failed; run it by hand to see more; "+
-		"it said: ERROR: no login for [redacted], nor for [redacted]. Run 'example login'.: exit status 1", os.Args[0]), err.Error())
+	want := fmt.Sprintf("reauth: refresh example: source_failed: the command %q failed; run it by hand to see more; "+
+		"it said: ERROR: no login for [redacted], nor for [redacted]. Run 'example login'.: exit status 1", os.Args[0])
+	assert.Equal(t, want, err.Error())
 
 	_, err = ask(t, commandOf(t, "fail", "", strings.Repeat("word ", 10_000)))
 	assert.Less(t, len(err.Error()), 2<<10, "what is told is bounded")

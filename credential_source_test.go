@@ -170,7 +170,8 @@ func TestSourceTokenThatHasExpired(t *testing.T) {
 	} {
 		got, err := ask(t, reauth.FileSource(writeSource(t, text)))
 		assert.Equal(t, "expired_on_arrival", refreshError(t, err).Code)
-		require.ErrorContains(t, err, "the token has expired at 2026-01-02T03:04:05Z; what renews it has stopped, or a clock is wrong")
+		require.ErrorContains(t, err, "the token has expired at 2026-01-02T03:04:05Z; "+
+			"what renews it has stopped, or a clock is wrong")
 		assert.Equal(t, "a", got.AccessToken)
 		assert.Equal(t, int64(1767323045), got.Expiry.Unix())
 	}

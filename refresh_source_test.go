@@ -88,7 +88,8 @@ func TestClientCredentialsRequest(t *testing.T) {
 	wire := newTokenWire(says(200, `{"access_token":"at-EXAMPLE-new","refresh_token":"rt-EXAMPLE-new"}`))
 	got, err := ask(t, reauth.ClientCredentialsSource(reauth.OAuth2Config{
 		TokenURL: exampleTokenURL, ClientID: "app", ClientSecret: exampleSecret, Scopes: []string{"a", "b"},
-		Form: url.Values{"audience": {"https://api.example.com"}}, Header: http.Header{"X-Tenant": {"t1"}}, HTTPClient: wire.client(),
+		Form: url.Values{"audience": {"https://api.example.com"}}, Header: http.Header{"X-Tenant": {"t1"}},
+		HTTPClient: wire.client(),
 	}))
 	require.NoError(t, err)
 	assert.Equal(t, reauth.Credential{AccessToken: "at-EXAMPLE-new"}, got, "a refresh token is not used (§4.4.3)")
@@ -103,8 +104,12 @@ func TestClientCredentialsRequest(t *testing.T) {
 }
 
 func TestTokenExchangeRequest(t *testing.T) {
-	const exchange, bearer = "urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer"
-	jwt, idToken := "urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"
+	const (
+		exchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+		bearer   = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+		jwt      = "urn:ietf:params:oauth:token-type:jwt"
+		idToken  = "urn:ietf:params:oauth:token-type:id_token"
+	)
 	for name, c := range map[string]struct {
 		cfg  reauth.TokenExchangeConfig
 		want map[string]string
@@ -258,7 +263,8 @@ func TestTokenExchangeThatIsRefused(t *testing.T) {
 				assert.NotContains(t, err.Error(), subject[:20])
 			}
 			refused(fake.SubjectToken(exampleIssuer, "https://sts.example.com", time.Hour), f.audience, nil,
-				`the subject token is of the issuer "https://kubernetes.example.com" for the audience "https://sts.example.com", and expires at `)
+				`the subject token is of the issuer "https://kubernetes.example.com" `+
+					`for the audience "https://sts.example.com", and expires at `)
 			refused(fake.SubjectToken(exampleIssuer, f.trust.Audience, -time.Hour), f.expired, nil, "and has expired at ")
 			refused(fake.SubjectToken(exampleIssuer, f.trust.Audience, time.Hour), f.other, func(c *reauth.TokenExchangeConfig) {
 				switch {
@@ -350,8 +356,9 @@ func TestTokenExchangeWithoutASubject(t *testing.T) {
 			assert.Empty(t, wire.sent())
 		})
 	}
-	_, err := reauth.TokenExchangeSource(reauth.TokenExchangeConfig{TokenURL: exampleTokenURL, Subject: failing(reauth.Credential{}, cause)}).
-		Refresh(t.Context(), reauth.Credential{})
+	_, err := ask(t, reauth.TokenExchangeSource(reauth.TokenExchangeConfig{
+		TokenURL: exampleTokenURL, Subject: failing(reauth.Credential{}, cause),
+	}))
 	require.ErrorIs(t, err, cause)
 
 	// A subject token that has expired by its own word is sent: the provider decides.
@@ -389,7 +396,9 @@ func TestSourceAtATokenEndpointIsChecked(t *testing.T) {
 		assert.Empty(t, wire.sent())
 	}
 	wire := newTokenWire(says(200, newPair))
-	_, err := ask(t, reauth.ClientCredentialsSource(reauth.OAuth2Config{TokenURL: exampleTokenURL, HTTPClient: wire.client()}))
+	_, err := ask(t, reauth.ClientCredentialsSource(reauth.OAuth2Config{
+		TokenURL: exampleTokenURL, HTTPClient: wire.client(),
+	}))
 	require.ErrorContains(t, err, "ClientID is empty")
 	_, err = ask(t, reauth.TokenExchangeSource(reauth.TokenExchangeConfig{
 		TokenURL: exampleTokenURL, Subject: fixedSubject(sourceToken), HTTPClient: wire.client(),
@@ -409,24 +418,47 @@ func TestIdentityServerThatGivesNoToken(t *testing.T) {
 		want   string
 		sends  int
 	}{
-		"400":                    {400, `{"error":"invalid_scope","error_description":"unknown scope"}`, nil, "invalid_scope", "unknown scope; token endpoint " + exampleTokenURL + "; look at Scopes", 1},
-		"401 of a dead grant":    {401, `{"error":"invalid_grant"}`, nil, "invalid_grant", "look at the trust that is set up there", 1},
-		"404":                    {404, ``, nil, "source_failed", "there is no token endpoint; look at TokenURL", 1},
-		"500":                    {500, `{"error":"server_error"}`, nil, "server_error", "status 500", 3},
-		"a page":                 {403, `<html>Access denied</html>`, []string{"Content-Type", "text/html"}, "source_failed", "the answer is a page, not of the token endpoint; token endpoint " + exampleTokenURL, 1},
-		"a page with 200":        {200, `<html>Log in</html>`, []string{"Content-Type", "text/html"}, "no_access_token", "the token endpoint gave no access token", 1},
-		"a redirect":             {302, ``, []string{"Location", "https://login.example.com/?k=" + exampleSecret}, "source_failed", "it answers with a redirect, which is not followed; set TokenURL", 1},
-		"no token":               {200, `{"token_type":"Bearer"}`, nil, "no_access_token", "the token endpoint gave no access token; token endpoint " + exampleTokenURL, 1},
-		"half an answer":         {200, `{"access_token":"at-EXA`, nil, "no_access_token", "gave no access token", 1},
-		"a line break":           {200, `{"access_token":"at-EXAMPLE\nnew"}`, nil, "source_output", "the token holds a control character", 1},
-		"words":                  {200, `{"access_token":"please log in"}`, nil, "source_output", "it holds white space", 1},
-		"it repeats what it got": {400, `{"error":"invalid_request","error_description":"bad ` + exampleSecret + ` and ` + sourceToken + `"}`, nil, "invalid_request", "bad [redacted] and [redacted]", 1},
+		"400": {
+			400, `{"error":"invalid_scope","error_description":"unknown scope"}`, nil,
+			"invalid_scope", "unknown scope; token endpoint " + exampleTokenURL + "; look at Scopes", 1,
+		},
+		"401 of a dead grant": {
+			401, `{"error":"invalid_grant"}`, nil, "invalid_grant", "look at the trust that is set up there", 1,
+		},
+		"404": {404, ``, nil, "source_failed", "there is no token endpoint; look at TokenURL", 1},
+		"500": {500, `{"error":"server_error"}`, nil, "server_error", "status 500", 3},
+		"a page": {
+			403, `<html>Access denied</html>`, []string{"Content-Type", "text/html"},
+			"source_failed", "the answer is a page, not of the token endpoint; token endpoint " + exampleTokenURL, 1,
+		},
+		"a page with 200": {
+			200, `<html>Log in</html>`, []string{"Content-Type", "text/html"},
+			"no_access_token", "the token endpoint gave no access token", 1,
+		},
+		"a redirect": {
+			302, ``, []string{"Location", "https://login.example.com/?k=" + exampleSecret},
+			"source_failed", "it answers with a redirect, which is not followed; set TokenURL", 1,
+		},
+		"no token": {
+			200, `{"token_type":"Bearer"}`, nil,
+			"no_access_token", "the token endpoint gave no access token; token endpoint " + exampleTokenURL, 1,
+		},
+		"half an answer": {200, `{"access_token":"at-EXA`, nil, "no_access_token", "gave no access token", 1},
+		"a line break": {
+			200, `{"access_token":"at-EXAMPLE\nnew"}`, nil, "source_output", "the token holds a control character", 1,
+		},
+		"words": {200, `{"access_token":"please log in"}`, nil, "source_output", "it holds white space", 1},
+		"it repeats what it got": {
+			400, `{"error":"invalid_request","error_description":"bad ` + exampleSecret + ` and ` + sourceToken + `"}`, nil,
+			"invalid_request", "bad [redacted] and [redacted]", 1,
+		},
 	} {
 		onFakeClock(t, name, func(t *testing.T) {
 			for _, source := range []func(*http.Client) reauth.Refresher{
 				func(h *http.Client) reauth.Refresher {
 					return reauth.TokenExchangeSource(reauth.TokenExchangeConfig{
-						TokenURL: exampleTokenURL, ClientID: "app", ClientSecret: exampleSecret, Subject: fixedSubject(sourceToken), HTTPClient: h,
+						TokenURL: exampleTokenURL, ClientID: "app", ClientSecret: exampleSecret,
+						Subject: fixedSubject(sourceToken), HTTPClient: h,
 					})
 				},
 				func(h *http.Client) reauth.Refresher {

@@ -108,7 +108,8 @@ func (p *Provider) grantWorkload(how way, given map[string]string) *Answer {
 	t := p.trustOf(claims)
 	switch {
 	case t == nil:
-		return refuseSubject(how, given, fmt.Sprintf("no trust of the issuer %q for the audience %q", claims.Issuer, claims.Audience))
+		why = fmt.Sprintf("no trust of the issuer %q for the audience %q", claims.Issuer, claims.Audience)
+		return refuseSubject(how, given, why)
 	case t.Once && p.subjects[subject] > 0:
 		return refuseSubject(how, given, "the token has been used")
 	}
