@@ -180,7 +180,7 @@ func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outco
 		return outcome{unmarked: err, err: fmt.Errorf("reauth: refresh %s: the store takes no mark: %w", x.m, err)}
 	}
 	from.Generation = max(from.Generation, h.Entry.Generation, generationOf(h.Behind))
-	x.m.announce(ctx, x.f, x.why)
+	x.m.announce(ctx, x.f, x.why.String())
 	r := x.m.startRun(x.mayRepeat(ctx, h, spending), x.m.refresher(), from.Credential)
 	if !x.await(ctx, r) {
 		x.handOver(ctx, r, from)

@@ -51,16 +51,16 @@ func isWorthTelling(f *flight) bool {
 	return f.err != nil && (f.exchange && !errors.Is(f.err, ErrNotRefreshable) || errors.As(f.err, &followed))
 }
 
-// announce tells that an exchange begins. The observer may call the pool and wait for the claim,
+// announce tells that an exchange, or the question for a new login, begins. The observer may call the pool and wait for the claim,
 // which is held here: so nothing waits for the observer before the claim is given back.
-func (m *member) announce(ctx context.Context, f *flight, why cause) {
+func (m *member) announce(ctx context.Context, f *flight, why string) {
 	if !m.group.pool.observed() {
 		return
 	}
 	told := make(chan struct{})
 	started := m.group.pool.work.startFromWorker(func() {
 		defer close(told) // also when the observer ends the goroutine
-		m.emit(ctx, Event{Type: Refreshing, Reason: why.String()})
+		m.emit(ctx, Event{Type: Refreshing, Reason: why})
 	})
 	if started {
 		f.announced = told

@@ -235,6 +235,16 @@ func (m *member) deadGrant() *tokens {
 	return t
 }
 
+// queueCall notes that a call of Pool.Relogin begins whose end closes ended. It returns the end of the
+// call before; nil: there was none.
+func (m *member) queueCall(ended <-chan struct{}) (before <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.restrained()
+	before, r.asked = r.asked, ended
+	return before
+}
+
 // goesOn ends the flight f, whose refresher goes on. Until it returns there is no further exchange.
 func (m *member) goesOn(f *flight) {
 	m.mu.Lock()

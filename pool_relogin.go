@@ -99,19 +99,17 @@ func (m *member) ask(ctx context.Context, f *flight) {
 		m.answered(ctx, f)
 		m.tell(ctx, f)
 	}()
-	m.emit(ctx, Event{Type: Refreshing, Reason: reloginReason})
+	m.announce(ctx, f, reloginReason)
 	t, err = m.awaitLogin(ctx, f)
 	ended = true
 }
 
 // awaitLogin waits for the person, for other tokens of the credential, or for the end of the pool.
 func (m *member) awaitLogin(ctx context.Context, f *flight) (*tokens, error) {
-	p, status := m.group.pool, m.status(time.Now())
+	p := m.group.pool
 	asked, stop := context.WithCancel(ctx)
 	defer stop()
-	r := m.startCall(asked, reloginReason, RefresherFunc(func(ctx context.Context, _ Credential) (Credential, error) {
-		return p.Relogin(ctx, status)
-	}), f.of.cred, never)
+	r := m.callPerson(asked, f)
 	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
 	for {
@@ -134,6 +132,23 @@ func (m *member) awaitLogin(ctx context.Context, f *flight) (*tokens, error) {
 			return nil, errGone
 		}
 	}
+}
+
+// callPerson calls Pool.Relogin as soon as an earlier call for the credential has returned, which may
+// ignore the end of its context: a person must not be asked by two of them at once.
+func (m *member) callPerson(ctx context.Context, f *flight) *run {
+	ended := make(chan struct{})
+	before := m.queueCall(ended)
+	return m.startCall(ctx, reloginReason, RefresherFunc(func(ctx context.Context, _ Credential) (Credential, error) {
+		defer close(ended)
+		if before != nil {
+			<-before
+		}
+		if ctx.Err() != nil {
+			return Credential{}, context.Cause(ctx)
+		}
+		return m.group.pool.Relogin(ctx, m.status(time.Now()))
+	}), f.of.cred, never)
 }
 
 // leave tells of a login that comes when it is not wanted any more.

@@ -19,6 +19,10 @@ type restraint struct {
 	// goingOn is why those who waited for an exchange were let go while its refresher goes on; nil: no
 	// refresher does. One at a time is called for a credential, whatever its tokens are by now.
 	goingOn error
+
+	// asked is closed when the last call of Pool.Relogin has returned; nil: there was none. One at a
+	// time is made for a credential, whatever its tokens are by now.
+	asked <-chan struct{}
 }
 
 // rest is one reason why renewals rest: of which tokens, why, how often in a row, and until when.
@@ -184,10 +188,10 @@ func (r *restraint) replaced() { r.failed, r.declined, r.notRefreshable = rest{}
 
 // pardoned returns what is left when a person lifts all restraint.
 func (r *restraint) pardoned() *restraint {
-	if r == nil || r.goingOn == nil {
+	if r == nil || r.goingOn == nil && r.asked == nil {
 		return nil
 	}
-	return &restraint{goingOn: r.goingOn}
+	return &restraint{goingOn: r.goingOn, asked: r.asked}
 }
 
 // whyNot explains a renewal that cannot spend the refresh token and has nowhere else to look.

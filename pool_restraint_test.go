@@ -372,4 +372,6 @@ func TestRestraintSaysWhyNot(t *testing.T) {
 	require.Nil(t, (*restraint)(nil).pardoned())
 	require.Nil(t, (&restraint{failed: rest{of: pair, err: dead}}).pardoned())
 	require.Equal(t, &restraint{goingOn: hangs}, (&restraint{goingOn: hangs, failed: rest{of: pair, err: dead}}).pardoned())
+	asked := make(chan struct{})
+	require.Equal(t, &restraint{asked: asked}, (&restraint{asked: asked, declined: dead}).pardoned())
 }

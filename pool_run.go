@@ -77,7 +77,7 @@ func (r *run) endsBefore(ctx context.Context, d time.Duration) bool {
 // what is the function that was called, as Panicked has it.
 func (m *member) endedBy(ctx context.Context, what string, v any, secrets ...string) error {
 	if v == nil {
-		return fmt.Errorf("reauth: refresh %s: the refresher ended its goroutine", m)
+		return fmt.Errorf("reauth: %s: %s ended its goroutine", m, what)
 	}
 	return fmt.Errorf("reauth: refresh %s: %w", m, m.crashed(ctx, what, v, secrets...))
 }

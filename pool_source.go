@@ -76,7 +76,7 @@ func (p *Pool) newSource(s Refresher) *source {
 func (x *exchange) askSource(ctx context.Context) (*tokens, error) {
 	ctx, stop := x.m.source.within(ctx)
 	defer stop()
-	x.m.announce(ctx, x.f, x.why)
+	x.m.announce(ctx, x.f, x.why.String())
 	from := x.m.tokens.Load().entry()
 	r := x.m.startRun(withRefusal(ctx, x.refusal), x.m.refresher(), from.Credential)
 	if !r.endsBefore(ctx, exchangeTimeout+lateAnswer) {
