@@ -11,7 +11,10 @@ import (
 
 // A dead grant is asked for anew. No claim is held meanwhile: a person takes minutes.
 
-var errDeclinedElsewhere = errors.New("another process has asked before, in vain; log in again, or Reset the credential")
+var (
+	errDeclinedElsewhere = errors.New("another process has asked before, in vain; log in again, or Reset the credential")
+	errUnusedLogin       = errors.New("a login came too late and is not used: the credential had got other tokens, or was removed")
+)
 
 // mayRelogin reports whether anybody can be asked for a new login. What a source gives is the source's.
 func (m *member) mayRelogin() bool { return m.group.pool.Relogin != nil && m.source == nil }
@@ -117,7 +120,7 @@ func (m *member) awaitLogin(ctx context.Context, f *flight) (*tokens, error) {
 		case <-r.done:
 			return m.takeLogin(ctx, f, r)
 		case <-p.work.ctx.Done():
-			m.leave(ctx, r)
+			m.leave(ctx, f.of, r)
 			return nil, errClosed
 		case now := <-ticker.C:
 			p.checkStore(ctx, now)
@@ -125,10 +128,10 @@ func (m *member) awaitLogin(ctx context.Context, f *flight) (*tokens, error) {
 		t := m.tokens.Load()
 		switch {
 		case !sameTokens(t.cred, f.of.cred):
-			m.leave(ctx, r)
+			m.leave(ctx, f.of, r)
 			return t, nil
 		case m.gone.Load():
-			m.leave(ctx, r)
+			m.leave(ctx, f.of, r)
 			return nil, errGone
 		}
 	}
@@ -151,14 +154,16 @@ func (m *member) callPerson(ctx context.Context, f *flight) *run {
 	}), f.of.cred, never)
 }
 
-// leave tells of a login that comes when it is not wanted any more.
-func (m *member) leave(ctx context.Context, r *run) {
+// leave goes on when nobody waits any more for a login in the place of t. One that comes all the same
+// is stored, because a person has made it; but it gives way to what came before it.
+func (m *member) leave(ctx context.Context, t *tokens, r *run) {
 	m.group.pool.work.startFromWorker(func() {
-		if <-r.done; r.err == nil {
-			err := &reloginError{m.String(), errors.New("a login came too late and is not used: the credential " +
-				"had got other tokens, was removed, or the pool was closed")}
-			m.emit(ctx, Event{Type: RefreshFailed, Reason: reloginReason, Err: err})
+		if <-r.done; r.err != nil {
+			return
 		}
+		late := newFlight(t, true, "")
+		late.tokens, late.err = m.takeLogin(ctx, late, r)
+		m.tell(ctx, late)
 	})
 }
 
@@ -214,8 +219,9 @@ func checkSameAccount(old, c Credential) error {
 	return nil
 }
 
-// saveLogin stores a login, and publishes it. A person who has logged in elsewhere meanwhile goes
-// before. A login that the store cannot take serves from memory until it can.
+// saveLogin stores a login, and publishes it. A person who has logged in elsewhere meanwhile, or has
+// removed the credential, goes before, and that is told. A login that the store cannot take serves
+// from memory until it can.
 func (m *member) saveLogin(ctx context.Context, f *flight, c Credential) (*tokens, error) {
 	claim, stop := context.WithTimeout(ctx, claimTimeout)
 	defer stop()
@@ -224,6 +230,9 @@ func (m *member) saveLogin(ctx context.Context, f *flight, c Credential) (*token
 	home := ""
 	stored, err := m.group.pool.store.Update(claim, m.group.name, m.id, func(h Holding) (Entry, error) {
 		home, newer, stale = h.Identity, nil, nil
+		if m.gone.Load() {
+			return Entry{}, errGone
+		}
 		if err := m.refuses(h); err != nil {
 			return Entry{}, err
 		}
@@ -236,12 +245,11 @@ func (m *member) saveLogin(ctx context.Context, f *flight, c Credential) (*token
 		return e, stale
 	})
 	switch {
-	case newer != nil && newer.Removed:
-		m.removed(*newer)
-		return nil, errGone
 	case newer != nil:
-		t, _ := m.takeNewer(*newer)
-		return t, nil
+		return m.giveWay(f, c, *newer)
+	case errors.Is(err, errGone):
+		f.tell = append(f.tell, m.unused())
+		return nil, errGone
 	case stale != nil:
 		return nil, stale
 	case err != nil:
@@ -253,6 +261,24 @@ func (m *member) saveLogin(ctx context.Context, f *flight, c Credential) (*token
 	m.takeMarks(stored.Marks)
 	f.tell = append(f.tell, Event{Type: Refreshed, Reason: reloginReason})
 	return t, nil
+}
+
+// giveWay takes up the newer record that was found in the place of the login c.
+func (m *member) giveWay(f *flight, c Credential, newer Entry) (*tokens, error) {
+	if !sameTokens(newer.Credential, c) {
+		f.tell = append(f.tell, m.unused())
+	}
+	if newer.Removed {
+		m.removed(newer)
+		return nil, errGone
+	}
+	t, _ := m.takeNewer(newer)
+	return t, nil
+}
+
+// unused is the event of a login that is not used.
+func (m *member) unused() Event {
+	return Event{Type: RefreshFailed, Reason: reloginReason, Err: &reloginError{m.String(), errUnusedLogin}}
 }
 
 // newLogin is the record of the login c. An error says that it is one that the credential has had.
