@@ -57,14 +57,15 @@ func (m *member) takeNewer(e Entry) (t *tokens, adopted bool) {
 }
 
 // over returns the record e, which a pool holds, as it is written over the one that is stored: with
-// tokens and history of e, and with what people may have changed in the stored one.
+// tokens and history of e, and with what people may have changed in the stored one, unless that is of
+// an earlier login, which may be good for other hosts.
 func (e *Entry) over(h Holding) Entry {
 	got := e.clone()
 	if !h.Found {
 		return got
 	}
 	was := &h.Entry
-	if !was.Removed {
+	if !was.Removed && !e.Login.After(was.Login) {
 		got.Credential.Priority, got.Credential.Hosts = was.Credential.Priority, was.Credential.Hosts
 		got.Credential.ClientID = was.Credential.ClientID
 	}

@@ -14,6 +14,7 @@ import (
 var (
 	errDeclinedElsewhere = errors.New("another process has asked before, in vain; log in again, or Reset the credential")
 	errUnusedLogin       = errors.New("a login came too late and is not used: the credential had got other tokens, or was removed")
+	errOtherHost         = errors.New("the new login is not for the host of the request")
 )
 
 // mayRelogin reports whether anybody can be asked for a new login. What a source gives is the source's.
@@ -35,7 +36,7 @@ func deadGrant(of []*member, d *destination) (*member, *tokens) {
 // error tells why there is no login.
 func reloginAny(ctx context.Context, of []*member, d *destination) (*member, *tokens, error) {
 	if m, dead := deadGrant(of, d); m != nil {
-		t, err := m.relogin(ctx, dead)
+		t, err := m.relogin(ctx, dead, d)
 		return m, t, err
 	}
 	for _, m := range of {
@@ -46,10 +47,22 @@ func reloginAny(ctx context.Context, of []*member, d *destination) (*member, *to
 	return nil, nil, nil
 }
 
-// relogin returns the tokens of a new login in the place of t, whose grant is dead, and waits for them
-// as long as ctx allows. One person is asked, for all who wait.
-func (m *member) relogin(ctx context.Context, t *tokens) (*tokens, error) {
-	return m.joinRelogin(ctx, t).wait(ctx, "waiting for a new login of "+m.String())
+// relogin returns the tokens of a new login in the place of t, whose grant is dead, for a request to d,
+// and waits for them as long as ctx allows. One person is asked, for all who wait. A login may come
+// without an access token, which is obtained then.
+func (m *member) relogin(ctx context.Context, t *tokens, d *destination) (*tokens, error) {
+	t, err := m.joinRelogin(ctx, t).wait(ctx, "waiting for a new login of "+m.String())
+	switch {
+	case err != nil:
+		return nil, err
+	case !m.serves(d):
+		return nil, &reloginError{m.String(), errOtherHost}
+	}
+	t, err = m.ready(ctx, t, time.Now())
+	if err != nil && (isCallerError(err) || t.cred.AccessToken == "") {
+		return nil, err
+	}
+	return t, nil
 }
 
 // joinRelogin returns the question under way, a new one, or one that has been answered.
@@ -255,7 +268,7 @@ func (m *member) saveLogin(ctx context.Context, f *flight, c Credential) (*token
 	case err != nil:
 		return m.keepLogin(ctx, f, c, err)
 	}
-	t := m.loggedIn(stored, false)
+	t := m.takeIn(stored, false)
 	m.setHome(home)
 	m.group.pool.noteWritten(m.key())
 	m.takeMarks(stored.Marks)
@@ -281,6 +294,12 @@ func (m *member) unused() Event {
 	return Event{Type: RefreshFailed, Reason: reloginReason, Err: &reloginError{m.String(), errUnusedLogin}}
 }
 
+// takeIn makes the record of a login the one in use, with the hosts that it names.
+func (m *member) takeIn(e Entry, unsaved bool) *tokens {
+	m.group.movePlace(m, e.Credential)
+	return m.loggedIn(m.withTokensOf(e), unsaved)
+}
+
 // newLogin is the record of the login c. An error says that it is one that the credential has had.
 func (m *member) newLogin(h Holding, c Credential) (Entry, error) {
 	e, isNew, err := m.group.mergeLogin(h, c)
@@ -296,7 +315,7 @@ func (m *member) keepLogin(ctx context.Context, f *flight, c Credential, err err
 	if stale != nil {
 		return nil, stale
 	}
-	t := m.loggedIn(e, true)
+	t := m.takeIn(e, true)
 	m.keepSaving(ctx)
 	f.tell = append(f.tell, Event{Type: StoreFailed, Reason: "persist", Err: err}, Event{Type: Refreshed, Reason: reloginReason})
 	return t, nil

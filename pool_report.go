@@ -149,7 +149,7 @@ func (m *member) reloginInstead(ctx context.Context, t *tokens, err error) error
 	if !isPermanent(err) || !m.mayRelogin() || !route.pinned && m.group.choose(nil, time.Now(), route, []*member{m}) != nil {
 		return err
 	}
-	_, failed := m.relogin(ctx, t)
+	_, failed := m.relogin(ctx, t, nil)
 	if failed == nil || isCallerError(failed) {
 		return failed
 	}

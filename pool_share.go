@@ -248,7 +248,7 @@ func (g *merging) takeKnown(m *member, e Entry) {
 	case c > 0:
 		m.setHome(g.identity)
 		if !e.Removed {
-			m.group.movePlace(m, e.Credential)
+			g.movePlace(m, &held, e)
 			m.takeMarks(e.Marks)
 		}
 		g.pool.view.noteAhead(m)
@@ -262,6 +262,14 @@ func (g *merging) takeKnown(m *member, e Entry) {
 	m.setHome(g.identity)
 	m.group.movePlace(m, e.Credential)
 	m.takeMarks(e.Marks)
+}
+
+// movePlace gives m, which holds a newer record, the place that the stored one names, unless that is of
+// an earlier login: the tokens that are held may be good for other hosts.
+func (g *merging) movePlace(m *member, held *Entry, e Entry) {
+	if !held.Login.After(e.Login) {
+		m.group.movePlace(m, e.Credential)
+	}
 }
 
 // adopt takes over a record that is newer than the one held.

@@ -220,9 +220,10 @@ func (r *recovery) penalize(v Verdict, failed error) {
 	}
 }
 
-// replayWith sends the request again with other tokens of the same credential, if it may be sent.
+// replayWith sends the request again with other tokens of the same credential, if it may be sent, and
+// they are for its host: a new login may name others.
 func (r *recovery) replayWith(t *tokens) (step, error) {
-	if !r.maySend() || t.cred.AccessToken == "" {
+	if !r.maySend() || t.cred.AccessToken == "" || !r.now.member.serves(&r.dest) {
 		return giveUp, nil
 	}
 	r.now.tokens = t
@@ -273,7 +274,7 @@ func (r *recovery) relogin() (step, error) {
 	if asked || m == nil || !m.mayRelogin() || !r.maySend() {
 		return giveUp, nil
 	}
-	t, err := m.relogin(r.ctx, dead)
+	t, err := m.relogin(r.ctx, dead, &r.dest)
 	if err == nil {
 		r.now = turn{member: m}
 		return r.replayWith(t)
