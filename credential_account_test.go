@@ -33,7 +33,8 @@ func TestFillAccount(t *testing.T) {
 			fake.AddPersonalToken("at-EXAMPLE-personal", "acct-1", fedRAMP)
 			w := newTokenWire(func(req *http.Request) (*http.Response, error) { return fake.Transport().RoundTrip(req) })
 			for _, c := range []reauth.Credential{
-				{Provider: "groq", AccessToken: "at-EXAMPLE"}, {Provider: "codex", AccessToken: "eyJ.a.b"},
+				{Provider: "groq", AccessToken: "at-EXAMPLE"},
+				{Provider: "codex", AccessToken: "eyJ.a.b"},
 				{Provider: "codex", AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE"},
 			} {
 				same, err := reauth.FillAccount(t.Context(), c, w.client())
