@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -235,6 +236,27 @@ func (m *member) deadGrant() *tokens {
 	return t
 }
 
+var errDeclinedElsewhere = errors.New("another process has asked before, in vain; log in again, or Reset the credential")
+
+// hasDeclined reports whether a new login was asked for in vain, in the place of t.
+func (m *member) hasDeclined(t *tokens) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.declined(t) != nil
+}
+
+// declined says that a new login was asked for in vain, in the place of t. m.mu is held.
+func (m *member) declined(t *tokens) error {
+	if r := m.restraint; r != nil && r.declined != nil {
+		return r.declined
+	}
+	k := m.marks.Load().get(loginMark).mark
+	if k.holds(time.Now()) && k.reason == reloginReason && k.of == digest(t.cred.RefreshToken) {
+		return &reloginError{m.String(), errDeclinedElsewhere}
+	}
+	return nil
+}
+
 // queueCall notes that a call of Pool.Relogin begins whose end closes ended. It returns the end of the
 // call before; nil: there was none.
 func (m *member) queueCall(ended <-chan struct{}) (before <-chan struct{}) {
@@ -243,6 +265,12 @@ func (m *member) queueCall(ended <-chan struct{}) (before <-chan struct{}) {
 	r := m.restrained()
 	before, r.asked = r.asked, ended
 	return before
+}
+
+// isRetired reports whether the credential is retired.
+func (m *member) isRetired(now time.Time) bool {
+	k := m.standing(now)
+	return k != nil && k.retired
 }
 
 // goesOn ends the flight f, whose refresher goes on. Until it returns there is no further exchange.

@@ -12,23 +12,43 @@ import (
 // A dead grant is asked for anew. No claim is held meanwhile: a person takes minutes.
 
 var (
-	errDeclinedElsewhere = errors.New("another process has asked before, in vain; log in again, or Reset the credential")
-	errUnusedLogin       = errors.New("a login came too late and is not used: the credential had got other tokens, or was removed")
-	errOtherHost         = errors.New("the new login is not for the host of the request")
+	errUnusedLogin = errors.New("a login came too late and is not used: the credential had got other tokens, or was removed")
+	errOtherHost   = errors.New("the new login is not for the host of the request")
 )
 
 // mayRelogin reports whether anybody can be asked for a new login. What a source gives is the source's.
 func (m *member) mayRelogin() bool { return m.group.pool.Relogin != nil && m.source == nil }
 
-// deadGrant returns the first of those members that serves d and whose grant is dead, with the tokens
-// in whose place a person can be asked for others; nil if there is none.
-func deadGrant(of []*member, d *destination) (*member, *tokens) {
+// deadGrant returns the first of those members that serves d, whose grant is dead and whose access
+// token is of no use, with the tokens in whose place a person can be asked for others. One for which
+// nobody has been asked in vain goes before. It returns nil if there is none.
+func deadGrant(of []*member, d *destination) (first *member, dead *tokens) {
+	now := time.Now()
 	for _, m := range of {
-		if dead := m.deadGrant(); dead != nil && m.mayRelogin() && m.serves(d) {
-			return m, dead
+		t := m.deadGrant()
+		if t == nil || !m.mayRelogin() || !m.serves(d) || !m.isUseless(now) && !m.isRetired(now) {
+			continue
+		}
+		if !m.hasDeclined(t) {
+			return m, t
+		}
+		if first == nil {
+			first, dead = m, t
 		}
 	}
-	return nil, nil
+	return first, dead
+}
+
+// whomToAsk returns the credential for which to ask a person, with its tokens: m, whose grant turned
+// out to be dead, unless it is nil or was asked for in vain; else another one of the group.
+func (g *group) whomToAsk(m *member, dead *tokens, d *destination) (*member, *tokens) {
+	if m != nil && !m.hasDeclined(dead) {
+		return m, dead
+	}
+	if other, t := deadGrant(g.snapshot(), d); other != nil && (m == nil || !other.hasDeclined(t)) {
+		return other, t
+	}
+	return m, dead
 }
 
 // reloginAny asks for a new login in the place of the first dead grant of those members, which serve
@@ -88,18 +108,6 @@ func (m *member) joinRelogin(ctx context.Context, t *tokens) *flight {
 	}
 	m.asking = f
 	return f
-}
-
-// declined says that a new login was asked for in vain, in the place of t. m.mu is held.
-func (m *member) declined(t *tokens) error {
-	if r := m.restraint; r != nil && r.declined != nil {
-		return r.declined
-	}
-	k := m.marks.Load().get(loginMark).mark
-	if k.holds(time.Now()) && k.reason == reloginReason && k.of == digest(t.cred.RefreshToken) {
-		return &reloginError{m.String(), errDeclinedElsewhere}
-	}
-	return nil
 }
 
 // ask calls Pool.Relogin, and lets those who wait go with what that brings.

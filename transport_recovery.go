@@ -185,11 +185,16 @@ func (r *recovery) decideRejected(ref *refusal, d demand) (step, error) {
 		return giveUp, err
 	}
 	ref.failed = err
+	r.noteDead(err)
+	r.penalize(ref.verdict, err)
+	return r.switchCredential(ref.verdict)
+}
+
+// noteDead notes that the grant of the present credential turned out to be dead, if err says that.
+func (r *recovery) noteDead(err error) {
 	if r.dead.member == nil && isPermanent(err) {
 		r.dead = r.now
 	}
-	r.penalize(ref.verdict, err)
-	return r.switchCredential(ref.verdict)
 }
 
 // renewForOthers starts a renewal that this request does not wait for. Its error is why the request
@@ -197,6 +202,7 @@ func (r *recovery) decideRejected(ref *refusal, d demand) (step, error) {
 func (r *recovery) renewForOthers(v Verdict, d demand) error {
 	f := r.now.member.join(r.ctx, r.now.tokens, d)
 	if err := f.failedAtOnce(); err != nil {
+		r.noteDead(err)
 		r.penalize(v, err)
 		return err
 	}
@@ -256,22 +262,21 @@ func (r *recovery) switchCredential(v Verdict) (step, error) {
 	}
 }
 
-// noteRelogin adds to why the tokens of the refused credential could not be replaced.
-func (ref *refusal) noteRelogin(id string, err error) {
-	if ref.of == id {
-		ref.failed = fmt.Errorf("%w; %w", ref.failed, err)
-	}
-}
-
 // relogin asks, once, for a new login in the place of a dead grant when no credential is left: of the
 // first that the request has met, else of one that another request has.
 func (r *recovery) relogin() (step, error) {
 	m, dead, asked := r.dead.member, r.dead.tokens, r.asked
 	r.asked = true
-	if m == nil && r.kept.verdict.Kind != Forbidden && !r.route.stays() {
-		m, dead = deadGrant(r.group.snapshot(), &r.dest)
+	if r.kept.verdict.Kind != Forbidden && !r.route.stays() {
+		m, dead = r.group.whomToAsk(m, dead, &r.dest)
 	}
-	if asked || m == nil || !m.mayRelogin() || !r.maySend() {
+	switch {
+	case asked || m == nil || !m.mayRelogin():
+		return giveUp, nil
+	case !r.maySend(): // a new login comes too late for this request, but not for the next
+		if r.route.stays() || r.group.choose(&r.dest, time.Now(), r.route, []*member{m}) == nil {
+			m.joinRelogin(r.ctx, dead)
+		}
 		return giveUp, nil
 	}
 	t, err := m.relogin(r.ctx, dead, &r.dest)

@@ -3,6 +3,7 @@ package reauth
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -127,4 +128,15 @@ func peekEvent(ctx context.Context, resp *http.Response, d time.Duration) *refus
 // isFinal reports whether no quick retry can help.
 func isFinal(v Verdict) bool {
 	return v.Kind != Exhausted || v.Reset.IsZero() || time.Until(v.Reset) > time.Minute
+}
+
+// noteRelogin adds to why the tokens of the refused credential could not be replaced.
+func (ref *refusal) noteRelogin(id string, err error) {
+	switch {
+	case ref.of != id:
+	case ref.failed == nil:
+		ref.failed = err
+	default:
+		ref.failed = fmt.Errorf("%w; %w", ref.failed, err)
+	}
 }
