@@ -134,6 +134,29 @@ func sealedWith(c *Credential) string {
 	return "unknown"
 }
 
+// SealedWith returns the id of the key with which the record is sealed, as SealingKeyID gives it; empty:
+// it is in the clear. It is about records of the store under a NewSealedStore, which opens them; one
+// whose envelope is damaged is sealed with "unknown".
+func (e Entry) SealedWith() string { return sealedWith(&e.Credential) }
+
+// checkUnbound refuses another identity for a store with records that are bound to the one it has: they
+// would not open any more.
+func checkUnbound(entries []Entry) error {
+	bound, id := 0, ""
+	for i := range entries {
+		c := &entries[i].Credential
+		if note := strings.SplitN(c.Metadata[sealNote], ".", 4); len(note) == 4 && note[2] != "u" {
+			bound, id = bound+1, sealedWith(c)
+		}
+	}
+	if bound == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d records are bound to the identity that the store has, one of them with the key %s, and would "+
+		"not open with another one; give the keys to NewSealedStore, whose NewIdentity seals them for the new one",
+		ErrSealed, bound, id)
+}
+
 // errSealedWith says that the key of that id is missing.
 func errSealedWith(id string) error {
 	return fmt.Errorf("%w with the key %s, which is not given; open the store by NewSealedStore with that key", ErrSealed, id)

@@ -13,7 +13,8 @@ import (
 // original: only a new login gives the copy a refresh token that the original does not spend.
 //
 // The result of an exchange that is under way, or that could not be stored, is for the identity
-// before; it is not stored any more. So call it before the copy is used.
+// before; it is not stored any more. So call it before the copy is used. Sealed records are bound to
+// the identity: it refuses to leave them behind, and the NewIdentity of the sealed store seals them anew.
 //
 // It waits for the file's lock, as long as ctx allows. A file that is missing is an error. One of
 // version 1 has no identity yet; it is upgraded.
@@ -49,6 +50,9 @@ func (s *FileStore) planIdentity() (*fileSplice, error) {
 		err = errNoFile
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := checkUnbound(s.index.changedSince(-1, content, nil)); err != nil { // since before the first
 		return nil, err
 	}
 	p := s.index.newHead(content, rand.Text())

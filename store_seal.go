@@ -37,7 +37,8 @@ var _ Store = (*sealedStore)(nil)
 //
 // Programs that share s must all use NewSealedStore: to one that does not, a sealed record is broken.
 // What a store held before, and copies of it, stay in the clear. The store may be used by several
-// goroutines, if s may. An error says which key has another length.
+// goroutines, if s may. It has a method NewIdentity as FileStore has, which seals the records for the
+// other identity; s must have one. An error says which key has another length.
 func NewSealedStore(s Store, key []byte, old ...[]byte) (Store, error) {
 	if s == nil {
 		return nil, errors.New("reauth: sealed store: the store is nil")
@@ -144,6 +145,9 @@ type sealedUpdate struct {
 	key credentialKey
 	fn  func(Holding) (Entry, error)
 
+	loose    bool   // the result is bound to no identity
+	formerly string // an identity that the store had: what is bound to it opens as well
+
 	identity string // of the store, to which the result is bound
 	made     Entry  // the result of fn
 	refused  error  // why it must not be written
@@ -152,10 +156,13 @@ type sealedUpdate struct {
 // call is the function of the inner store's Update.
 func (u *sealedUpdate) call(h Holding) (Entry, error) {
 	u.identity = h.Identity
-	if h.Missing != nil {
-		u.identity = "" // the store that is made anew has another one
+	if h.Missing != nil || u.loose {
+		u.identity = "" // a store that is made anew has another one
 	}
 	opened, pepper, err := u.s.open(h.Identity, h.Entry)
+	if err != nil && u.formerly != "" {
+		opened, pepper, err = u.s.open(u.formerly, h.Entry)
+	}
 	if err != nil {
 		return Entry{}, err // never overwritten
 	}
@@ -202,16 +209,29 @@ func unwritable(e Entry) Entry {
 func (u *sealedUpdate) bind(ctx context.Context) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
 	defer stop()
-	again := &sealedUpdate{s: u.s, key: u.key, fn: func(h Holding) (Entry, error) {
-		if h.Identity == "" || !h.Found {
-			return Entry{}, errNothingToBind
-		}
-		return h.Entry, nil
-	}}
-	_, _ = u.s.store.Update(ctx, u.key.provider, u.key.id, again.call)
+	_ = u.s.rewrite(ctx, &sealedUpdate{s: u.s, key: u.key})
 }
 
-var errNothingToBind = errors.New("the store has no identity")
+// rewrite seals a record anew, as it is. A store without an identity, and one that does not have the
+// record any more, is left as it is.
+func (s *sealedStore) rewrite(ctx context.Context, u *sealedUpdate) error {
+	u.fn = func(h Holding) (Entry, error) {
+		if h.Identity == "" || !h.Found {
+			return Entry{}, errNothingToRewrite
+		}
+		return h.Entry, nil
+	}
+	_, err := s.store.Update(ctx, u.key.provider, u.key.id, u.call)
+	switch {
+	case u.refused != nil:
+		return u.refused
+	case errors.Is(err, errNothingToRewrite):
+		return nil
+	}
+	return err
+}
+
+var errNothingToRewrite = errors.New("there is no record")
 
 // Mark implements Store. What a mark is about is told to the inner store by its stand-in.
 func (s *sealedStore) Mark(ctx context.Context, provider, id, key string, m Mark, seen time.Time) error {
