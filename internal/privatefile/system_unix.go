@@ -24,6 +24,28 @@ func checkPrivate(path string, info fs.FileInfo) error {
 	return nil
 }
 
+// checkSecret is checkPrivate for a file that root may provide.
+func checkSecret(path string, info fs.FileInfo) error {
+	if uid := ownerOf(info); uid != 0 || os.Geteuid() == 0 {
+		if err := checkOwner(path, info); err != nil {
+			return err
+		}
+	}
+	return checkSecretMode(ownerOf(info), os.Geteuid(), path, info.Mode().Perm())
+}
+
+// checkSecretMode refuses the mode of a file of owner that the user me is to read.
+func checkSecretMode(owner, me int, path string, perm fs.FileMode) error {
+	theirs, way := fs.FileMode(0o077), fmt.Sprintf("run: chmod 600 %q, or mount it with mode 0400", path)
+	if owner == 0 && me != 0 {
+		theirs, way = 0o037, "let root give it mode 0400 or 0440, where it is mounted too"
+	}
+	if perm&theirs != 0 {
+		return fmt.Errorf("others can read or write it (mode %04o); %s", perm, way)
+	}
+	return nil
+}
+
 // checkOwner refuses a file of another user, who could read what is written there. Root may use the
 // file of a user in a folder that is that user's alone: a command may be run as root.
 func checkOwner(path string, info fs.FileInfo) error {
