@@ -23,7 +23,6 @@ import (
 const (
 	sealVersion  = "1" // of the envelope
 	sealingBytes = 32  // of a key
-	rankDigits   = 8   // of a digest that stay legible
 )
 
 // ErrSealed is matched by the error about a record that is sealed with a key which the program has not

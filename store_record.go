@@ -100,8 +100,10 @@ const (
 // sealNote is the name of the note in the metadata that holds a sealed record.
 const sealNote = "reauth-sealed"
 
-// standIn begins what stands for a token in a sealed record.
-const standIn = "reauth-sealed:"
+const (
+	standIn    = "reauth-sealed:" // begins what stands for a token in a sealed record
+	rankDigits = 8                // of the token's digest, which come next
+)
 
 // clone returns a copy that shares nothing with e.
 func (e Entry) clone() Entry {
@@ -150,16 +152,25 @@ func compareEntries(a, b *Entry, sameStore bool) int {
 		return c
 	}
 	return cmp.Or(a.LastRefresh.Compare(b.LastRefresh),
-		strings.Compare(rank(a.Credential.RefreshToken), rank(b.Credential.RefreshToken)))
+		compareRanks(a.Credential.RefreshToken, b.Credential.RefreshToken))
 }
 
-// rank orders two refresh tokens between which nothing else decides: by their digests. What stands for
-// one in a sealed record has the rank of that one.
-func rank(refreshToken string) string {
-	if of, sealed := strings.CutPrefix(refreshToken, standIn); sealed {
-		return of
+// compareRanks orders two refresh tokens between which nothing else decides: by their digests. What
+// stands for one in a sealed record has the beginning of its digest alone. So a record is neither newer
+// nor older than the same one that is sealed, or in the clear.
+func compareRanks(a, b string) int {
+	ofA, sealedA := strings.CutPrefix(a, standIn)
+	ofB, sealedB := strings.CutPrefix(b, standIn)
+	if !sealedA && !sealedB {
+		return strings.Compare(digest(a), digest(b))
 	}
-	return digest(refreshToken)
+	if !sealedA {
+		ofA = digest(a)
+	}
+	if !sealedB {
+		ofB = digest(b)
+	}
+	return strings.Compare(ofA[:min(len(ofA), rankDigits)], ofB[:min(len(ofB), rankDigits)])
 }
 
 func truth(b bool) int {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/scantest"
 )
 
 // bindingsOf returns how the sealed records of a store are bound, and with which key, by ID.
@@ -65,7 +66,7 @@ func TestSealedStoreNewIdentity(t *testing.T) {
 	putEntry(t, store, secretCredential("new"))
 	require.NoError(t, store.Mark(ctx, "xai-oauth", "new", "token", reauth.Mark{
 		Until: time.Now().Add(time.Hour), At: time.Now(), Reason: "why",
-		Of: digestOf(opened(t, store)["new"].Credential.AccessToken),
+		Of: scantest.Digest(opened(t, store)["new"].Credential.AccessToken),
 	}, time.Time{}))
 	before := opened(t, store)
 	require.Len(t, before["new"].Marks, 1)

@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/scantest"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -55,44 +51,15 @@ func TestSealedFileStoreKeepsItsWord(t *testing.T) {
 	})...)
 }
 
-// tokensOf are the secrets of a credential that a scan looks for, also in the forms that hide them from
-// the eye.
+// tokensOf are the forms of a credential's secrets that a scan looks for.
 func tokensOf(c reauth.Credential) (forms []string) {
-	for _, secret := range []string{c.AccessToken, c.RefreshToken, c.AccountID, c.Metadata["note"]} {
-		if secret == "" {
-			continue
-		}
-		for shift := range 3 { // Base64 depends on where a secret begins
-			b := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat(" ", shift) + secret))
-			forms = append(forms, b[4:len(b)-4])
-		}
-		forms = append(forms, secret, hex.EncodeToString([]byte(secret)), digestOf(secret))
-	}
-	return forms
-}
-
-// digestOf is how a store in the clear names a token in a mark.
-func digestOf(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:16])
+	return scantest.Forms(c.AccessToken, c.RefreshToken, c.AccountID, c.Metadata["note"])
 }
 
 // found returns what of the secrets is in a file below a folder.
-func found(t testing.TB, folder string, secrets []string) (list []string) {
+func found(t testing.TB, folder string, secrets []string) []string {
 	t.Helper()
-	require.NoError(t, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		for _, s := range secrets {
-			if bytes.Contains(b, []byte(s)) || strings.Contains(path, s) {
-				list = append(list, filepath.Base(path)+": "+s)
-			}
-		}
-		return err
-	}))
-	return list
+	return scantest.Folder(t, folder, secrets)
 }
 
 // secretCredential is a credential with something to hide in every field.
@@ -152,7 +119,7 @@ func TestSealedStoreNamesNoSecret(t *testing.T) {
 	c := reauth.Credential{Provider: r.provider, AccessToken: access, RefreshToken: refresh}
 	first, err := pool.Add(ctx, c)
 	require.NoError(t, err)
-	require.NotContains(t, first, digestOf(refresh)[:8])
+	require.NotContains(t, first, scantest.Digest(refresh)[:8])
 	require.NoError(t, pool.Refresh(ctx, r.provider, first))
 	again, err := pool.Add(ctx, c)
 	require.NoError(t, err)
@@ -162,7 +129,7 @@ func TestSealedStoreNamesNoSecret(t *testing.T) {
 	same, err := pool.Add(ctx, reauth.Credential{Provider: "groq", AccessToken: "gsk_0123456789abcdef"})
 	require.NoError(t, err)
 	require.Equal(t, key, same)
-	require.NotContains(t, key, digestOf("gsk_0123456789abcdef")[:8])
+	require.NotContains(t, key, scantest.Digest("gsk_0123456789abcdef")[:8])
 }
 
 // Keys: the first seals, all open; a missing one is named and nothing is overwritten.
@@ -235,6 +202,29 @@ func TestSealedStoreKeys(t *testing.T) {
 	_, err := reauth.NewSealedStore(nil, sealKeyOf(1))
 	require.Error(t, err)
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", both, both, both, both), string(sealKeyOf(1)))
+}
+
+// A record is sealed, sealed anew and put in the clear as it is. A login has a refresh token, so this
+// must not make it an older record than it was.
+func TestRecordIsSealedAsItIs(t *testing.T) {
+	ctx := context.Background()
+	for range 20 { // the order of two tokens is the order of their digests
+		inner := reauth.NewMemStore()
+		one := sealed(t, inner, sealKeyOf(1))
+		c := secretCredential("me")
+		putEntry(t, inner, c)
+		want := opened(t, one)["me"]
+		for _, s := range []reauth.Store{
+			one, one, sealed(t, inner, sealKeyOf(2), sealKeyOf(1)), sealed(t, inner, nil, sealKeyOf(2)), one, inner,
+		} {
+			_, err := s.Update(ctx, c.Provider, c.ID, func(h reauth.Holding) (reauth.Entry, error) { return h.Entry, nil })
+			require.NoError(t, err)
+			got := opened(t, sealed(t, inner, sealKeyOf(1), sealKeyOf(2)))["me"]
+			require.Equal(t, c, got.Credential)
+			require.True(t, want.Login.Equal(got.Login))
+			require.Equal(t, want.Generation, got.Generation)
+		}
+	}
 }
 
 // A record that was moved, or of which a legible part was changed, does not open, and says so. A program
