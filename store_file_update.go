@@ -22,10 +22,7 @@ func (s *FileStore) Update(
 		return Entry{}, s.fail(err)
 	}
 	defer s.claims.leave(c)
-	if err := s.take(ctx, c); err != nil {
-		return Entry{}, s.fail(err)
-	}
-	h, err := s.holding(c)
+	h, err := s.claim(ctx, c)
 	if err != nil {
 		return Entry{}, s.fail(err)
 	}
@@ -39,6 +36,29 @@ func (s *FileStore) Update(
 		return got, fmt.Errorf("%w: %w", ErrNotStored, s.fail(err))
 	}
 	return stored, nil
+}
+
+// claim takes the claim and reads the record under it. Where the folder is gone there is no lock, and a
+// lock is worth nothing in a folder that another one has replaced: when the record was read without a
+// lock that holds, as after a mount came back, it starts over.
+func (s *FileStore) claim(ctx context.Context, c *fileClaim) (Holding, error) {
+	for {
+		if err := s.take(ctx, c); err != nil {
+			return Holding{}, err
+		}
+		h, err := s.holding(c)
+		switch {
+		case err != nil, h.Missing != nil, h.Identity == "":
+			return h, err
+		case len(c.locks) > 0 && c.locks.lost() == nil:
+			return h, nil
+		case c.kept != nil: // what is kept with the claim is stored as soon as that is possible
+			return h, nil
+		case ctx.Err() != nil:
+			return Holding{}, context.Cause(ctx)
+		}
+		c.release()
+	}
 }
 
 // take takes the claim, or goes on with the one that was kept.
