@@ -137,6 +137,10 @@ func TestCommandSourceThatFails(t *testing.T) {
 		"it said: ERROR: no login for [redacted], nor for [redacted]. Run 'example login'.: exit status 1", os.Args[0])
 	assert.Equal(t, want, err.Error())
 
+	// A short key looks like a word. It is known from the output, or from the arguments.
+	_, err = ask(t, commandOf(t, "fail", `{"key":"correct-horse"}`, "correct-horse and hunter22 are refused", "--pin=hunter22"))
+	require.ErrorContains(t, err, "it said: [redacted] and [redacted] are refused")
+
 	_, err = ask(t, commandOf(t, "fail", "", strings.Repeat("word ", 10_000)))
 	assert.Less(t, len(err.Error()), 2<<10, "what is told is bounded")
 	_, err = ask(t, commandOf(t, "fail", "", ""))
