@@ -40,8 +40,8 @@ import (
 // fs.ErrPermission, context.DeadlineExceeded, the cause of the context or *exec.ExitError. The Code is
 // source_output when no token can be read in the output, and expired_on_arrival when the token has
 // expired; Refresh returns that token beside the error. An error tells the end of what the command wrote
-// to its standard error, without what looks like a secret. It tells nothing of the standard output, nor
-// of args.
+// to its standard error, without what looks like a secret. Of the standard output it tells at most the
+// code of an error that stands there in JSON in place of a token, and of args nothing.
 func CommandSource(name string, args ...string) Refresher {
 	return &commandSource{name: name, args: slices.Clone(args)}
 }
