@@ -243,6 +243,7 @@ func (p *Pool) Remove(ctx context.Context, provider, id string) error {
 	if m.source != nil {
 		m.group.drop(m) // first: those who wait for the call are told why it ended
 		m.source.end()
+		p.view.lookAnew() // the store may have a credential of that ID, which was left alone
 		return nil
 	}
 	var tomb Entry

@@ -118,7 +118,7 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 		return nil, context.Cause(ctx)
 	}
 	g := &merging{pool: p, before: v.changes.Load(), written: v.writtenSoFar()}
-	snap, err := p.store.Load(ctx, v.version)
+	snap, err := p.store.Load(ctx, v.versionToMerge())
 	if err == nil && snap.Delta && !g.foundAll(snap.Entries) {
 		snap, err = p.store.Load(ctx, "") // the store went back: it lacks what this pool has written
 	}
@@ -127,12 +127,7 @@ func (p *Pool) adoptNews(ctx context.Context) (tell []Event, err error) {
 		return nil, err
 	}
 	g.merge(snap)
-	if g.complete || !snap.Delta {
-		v.version = snap.Version
-	}
-	if !g.complete && !snap.Delta {
-		v.version = "" // this pool has changed something meanwhile: all of it is to be read again
-	}
+	v.merged(snap, g.complete)
 	v.noteSeen(g.written)
 	p.writeSoon(ctx)
 	return g.tell, nil

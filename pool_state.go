@@ -65,6 +65,7 @@ type storeView struct {
 	changes atomic.Int64         // changes of tokens in this pool; see merging
 	checked atomic.Int64         // when the store was last checked; unix nanoseconds
 	busy    atomic.Bool          // a background check is under way
+	anew    atomic.Bool          // the next merge is of everything, whatever was merged before
 	look    atomic.Pointer[look] // the last one that was begun
 	loading chan struct{}        // of size one: a lock, which respects a context, on loading the store
 	version string               // the store's version that was last merged; guarded by loading

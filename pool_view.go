@@ -11,6 +11,32 @@ import (
 // lookSoon makes the next request look at the store.
 func (v *storeView) lookSoon() { v.checked.Store(0) }
 
+// lookAnew makes the next request look at everything in the store, also at what was merged already.
+func (v *storeView) lookAnew() {
+	v.anew.Store(true)
+	v.lookSoon()
+}
+
+// versionToMerge returns the version of the store that was merged last; "": all of it is to be merged.
+// The lock on loading is held.
+func (v *storeView) versionToMerge() string {
+	if v.anew.Swap(false) {
+		v.version = ""
+	}
+	return v.version
+}
+
+// merged notes which version was merged, and whether nothing of it was left alone. The lock on loading
+// is held.
+func (v *storeView) merged(snap Snapshot, complete bool) {
+	switch {
+	case complete:
+		v.version = snap.Version
+	case !snap.Delta:
+		v.version = "" // this pool has changed something meanwhile: all of it is to be read again
+	}
+}
+
 // seenLately reports whether the store was checked less than checkEvery ago. A check that lies ahead
 // was before somebody set the clock back.
 func (v *storeView) seenLately(now time.Time) bool {
