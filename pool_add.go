@@ -42,8 +42,7 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 		return "", fmt.Errorf("reauth: add credential %s/%s: %w", c.Provider, c.ID, err)
 	}
 	if m := g.find(c.ID); m != nil && m.source != nil {
-		return "", fmt.Errorf("reauth: add credential %s: AddSource has given that ID to a source; "+
-			"Remove it first, or set Credential.ID to another one", m)
+		return "", fmt.Errorf("reauth: add credential %s: %w", m, errIDOfSource)
 	}
 	newLogin, home := false, ""
 	stored, err := p.store.Update(ctx, c.Provider, c.ID, func(h Holding) (Entry, error) {
@@ -69,6 +68,8 @@ func (p *Pool) Add(ctx context.Context, c Credential) (id string, err error) {
 	m.warnForeign(ctx, c)
 	return c.ID, nil
 }
+
+var errIDOfSource = errors.New("AddSource has given that ID to a source; Remove it first, or set Credential.ID to another one")
 
 // secretlessID returns the ID of a credential that only its tokens could name: that of the member which
 // has them already, so that adding a login twice is one credential, else a random one.
@@ -126,7 +127,9 @@ func (m *member) warnForeign(ctx context.Context, c Credential) {
 // login. What this pool knows of the credential counts where the store went back.
 func (g *group) mergeLogin(h Holding, c Credential) (merged Entry, newLogin bool, err error) {
 	base, known := h.Entry, h.Found
-	if m := g.find(c.ID); m != nil {
+	if m := g.find(c.ID); m != nil && m.source != nil { // since Add has looked
+		return Entry{}, false, errIDOfSource
+	} else if m != nil {
 		held := m.entry()
 		if !known || compareEntries(&held, &base, m.livesIn(h.Identity)) > 0 {
 			base, known = held.over(h), true

@@ -226,9 +226,11 @@ func (g *merging) take(e Entry) {
 		group.bury(e)
 	default:
 		m := group.addNew(e)
-		m.setHome(g.identity)
 		g.there[m] = true
-		m.takeMarks(e.Marks)
+		if m.source == nil { // else AddSource has been quicker
+			m.setHome(g.identity)
+			m.takeMarks(e.Marks)
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ func (p *Pool) AddSource(ctx context.Context, c Credential, s Refresher) (id str
 	}
 	m := g.newMember(Entry{Credential: c}, p.newSource(s))
 	if g.add(m) != m {
+		m.source.end()
 		return "", fmt.Errorf("reauth: add source %s: the pool has a credential of that ID; "+
 			"Remove it first, or set Credential.ID to another one", m)
 	}
