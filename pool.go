@@ -311,8 +311,9 @@ func (m *member) writeAll(ctx context.Context, writes []queuedMark) error {
 // closeTimeout is longer than an exchange and its saving take.
 const closeTimeout = 45 * time.Second
 
-// Close starts no new exchange and waits until those under way are stored, for 45 s at most. It ends
-// the calls of sources and of Relogin. Requests made later are sent, and never refreshed. It is safe to call it more than once.
+// Close starts no new exchange and waits until those under way are stored, for 45 s at most. It
+// ends the calls of sources and of Relogin. Requests made later are sent, and never refreshed. It
+// is safe to call it more than once.
 func (p *Pool) Close() error {
 	p.setup()
 	if !p.work.close(closeTimeout) {

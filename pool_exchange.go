@@ -206,9 +206,9 @@ func (x *exchange) await(ctx context.Context, r *run) bool {
 	return r.endsWithin(lateClaim)
 }
 
-// mayRepeat says in a context why the refresher is called, and how it may repeat an exchange whose answer is lost: when
-// the user asks for the renewal of a token that lives, not at all. Before it does, the claim is
-// confirmed.
+// mayRepeat says in a context why the refresher is called, and how it may repeat an exchange whose
+// answer is lost: when the user asks for the renewal of a token that lives, not at all. Before it
+// does, the claim is confirmed.
 func (x *exchange) mayRepeat(ctx context.Context, h Holding, s Spending) context.Context {
 	ctx = withRefusal(ctx, x.refusal)
 	useless := x.why == rejected || x.m.isUseless(time.Now())

@@ -51,8 +51,9 @@ func isWorthTelling(f *flight) bool {
 	return f.err != nil && (f.exchange && !errors.Is(f.err, ErrNotRefreshable) || errors.As(f.err, &followed))
 }
 
-// announce tells that an exchange, or the question for a new login, begins. The observer may call the pool and wait for the claim,
-// which is held here: so nothing waits for the observer before the claim is given back.
+// announce tells that an exchange, or the question for a new login, begins. The observer may call
+// the pool and wait for the claim, which is held here: so nothing waits for the observer before the
+// claim is given back.
 func (m *member) announce(ctx context.Context, f *flight, why string) {
 	if !m.group.pool.observed() {
 		return

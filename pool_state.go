@@ -37,9 +37,9 @@ type Pool struct {
 	//
 	// Its context ends when the pool is closed, and when the credential gets other tokens, because
 	// somebody has logged in elsewhere, or is removed. A login that it returns then is stored all the
-	// same, unless a later one, or the removal, stands there: RefreshFailed tells that. An error or a panic means that nobody is asked again, here and
-	// by other processes, before the credential is added anew, is Reset, or gets other tokens. It must
-	// not call the pool. nil: nobody is asked.
+	// same, unless a later one, or the removal, stands there: RefreshFailed tells that. An error or a
+	// panic means that nobody is asked again, here and by other processes, before the credential is
+	// added anew, is Reset, or gets other tokens. It must not call the pool. nil: nobody is asked.
 	Relogin func(ctx context.Context, s CredentialStatus) (Credential, error)
 
 	once   sync.Once

@@ -89,7 +89,8 @@ func (w *workers) close(d time.Duration) bool {
 	}
 }
 
-// closing refuses new workers, ends what need not be waited for, and returns a channel that is closed when none is left.
+// closing refuses new workers, ends what need not be waited for, and returns a channel that is
+// closed when none is left.
 func (w *workers) closing() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -428,15 +428,18 @@ func TestIdentityServerThatGivesNoToken(t *testing.T) {
 		"404": {404, ``, nil, "source_failed", "there is no token endpoint; look at TokenURL", 1},
 		"500": {500, `{"error":"server_error"}`, nil, "server_error", "status 500", 3},
 		"a page": {
-			403, `<html>Access denied</html>`, []string{"Content-Type", "text/html"},
+			403, `<html>Access denied</html>`,
+			[]string{"Content-Type", "text/html"},
 			"source_failed", "the answer is a page, not of the token endpoint; token endpoint " + exampleTokenURL, 1,
 		},
 		"a page with 200": {
-			200, `<html>Log in</html>`, []string{"Content-Type", "text/html"},
+			200, `<html>Log in</html>`,
+			[]string{"Content-Type", "text/html"},
 			"no_access_token", "the token endpoint gave no access token", 1,
 		},
 		"a redirect": {
-			302, ``, []string{"Location", "https://login.example.com/?k=" + exampleSecret},
+			302, ``,
+			[]string{"Location", "https://login.example.com/?k=" + exampleSecret},
 			"source_failed", "it answers with a redirect, which is not followed; set TokenURL", 1,
 		},
 		"no token": {

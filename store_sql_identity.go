@@ -15,7 +15,8 @@ import (
 // before; it is not stored any more. So call it before the copy is used. Sealed records are bound to
 // the identity: it refuses to leave them behind, and the NewIdentity of the sealed store seals them anew.
 //
-// It is one statement, after a look at the records. When its answer is lost, the identity may have changed all the same.
+// It is one statement, after a look at the records. When its answer is lost, the identity may have
+// changed all the same.
 func (s *SQLStore) NewIdentity(ctx context.Context) (string, error) {
 	snap, err := s.load(ctx, "")
 	if err == nil {

@@ -131,12 +131,12 @@ func isFinal(v Verdict) bool {
 }
 
 // noteRelogin adds to why the tokens of the refused credential could not be replaced.
-func (ref *refusal) noteRelogin(id string, err error) {
+func (r *refusal) noteRelogin(id string, err error) {
 	switch {
-	case ref.of != id:
-	case ref.failed == nil:
-		ref.failed = err
+	case r.of != id:
+	case r.failed == nil:
+		r.failed = err
 	default:
-		ref.failed = fmt.Errorf("%w; %w", ref.failed, err)
+		r.failed = fmt.Errorf("%w; %w", r.failed, err)
 	}
 }
