@@ -65,6 +65,7 @@ type flight struct {
 	of       *tokens // the tokens that it replaces
 	exchange bool    // it may spend the refresh token; else it only looks for newer tokens
 	carries  string  // the challenge that the exchange is to meet; empty: none
+	refused  bool    // the refresher is told that the provider has refused the tokens
 	done     chan struct{}
 
 	// What follows is set before done is closed.

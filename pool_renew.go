@@ -54,16 +54,22 @@ func (m *member) join(ctx context.Context, t *tokens, d demand) *flight {
 	switch f := m.flight; {
 	case f != nil && f.of.digest != current.digest: // it has published these tokens and is about to end
 		return m.launchAfter(ctx, f, current, d)
-	case f != nil && f.serves(exchange, d.challenge):
+	case f != nil && f.serves(exchange, d.challenge) && !m.mayBringAgain(f, d):
 		return f
 	case !exchange && !m.hasOrigin():
 		return landed(nil, m.restraint.whyNot(current, m.means()))
-	case f != nil: // it only looks for newer tokens, or meets no challenge: the exchange comes after it
+	case f != nil: // it only looks for newer tokens, or is not told of the refusal: the exchange comes after it
 		return m.launchAfter(ctx, f, current, d)
 	case rests != nil:
 		return landed(nil, rests)
 	}
 	return m.launch(ctx, current, exchange, d)
+}
+
+// mayBringAgain reports whether the flight may bring the refused token of d once more: a source that is not
+// told of the refusal may have it kept, and good for longer.
+func (m *member) mayBringAgain(f *flight, d demand) bool {
+	return m.source != nil && f.exchange && d.why == rejected && !f.refused
 }
 
 // replaces reports whether the tokens serve one that wants others than old.
@@ -77,6 +83,7 @@ func (t *tokens) replaces(old *tokens, d demand, now time.Time) bool {
 // launch starts a flight. m.mu is held.
 func (m *member) launch(ctx context.Context, t *tokens, exchange bool, d demand) *flight {
 	f := newFlight(t, exchange, d.challenge)
+	f.refused = d.why == rejected
 	detached := context.WithoutCancel(ctx) // its values, such as a trace, stay
 	if !m.group.pool.work.start(func() { m.fly(detached, f, d) }) {
 		return landed(nil, errClosed)
