@@ -51,8 +51,8 @@ func (x *exchange) handOver(ctx context.Context, r *run, from Entry) {
 	late := &exchange{m: x.m, f: x.f, old: x.old, demand: x.demand}
 	x.m.group.pool.work.startFromWorker(func() {
 		<-r.done
+		defer late.m.land(ctx, late.f, late.demand) // also when an observer, or a store, ends the goroutine
 		late.f.tokens, late.f.err = late.takeUp(ctx, late.brought(r, from))
-		late.m.land(ctx, late.f, late.demand)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -367,4 +368,37 @@ func TestObserverOfRefreshingMayCallThePool(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An observer ends its goroutine when it is told that a late pair could not be saved. The credential is
+// renewed again afterwards.
+func TestLatePairIsLandedWhateverEndsItsGoroutine(t *testing.T) {
+	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+		old, _ := r.login(t, "me")
+		r.fake.Expire(old)
+		d := r.deafen(t)
+		observe := r.pool.Observe
+		r.pool.Observe = func(ctx context.Context, e reauth.Event) {
+			observe(ctx, e)
+			if e.Type == reauth.StoreFailed {
+				runtime.Goexit()
+			}
+		}
+		r.mustPost(t)
+		time.Sleep(time.Minute)
+		store.fail("persist", errors.New("the disk is full"))
+		close(d.release)
+		synctest.Wait()
+		require.NotEmpty(t, r.events.all(reauth.StoreFailed))
+		store.fail("persist", nil)
+		time.Sleep(2 * time.Second)
+		status, _ := r.mustPost(t)
+		require.Equal(t, 200, status)
+		c, err := r.pool.Token(context.Background(), r.provider)
+		require.NoError(t, err)
+		r.fake.Expire(c.AccessToken)
+		status, _ = r.mustPost(t)
+		require.Equal(t, 200, status)
+		require.Equal(t, 2, d.calls)
+	})
 }
