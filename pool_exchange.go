@@ -174,6 +174,10 @@ func (x *exchange) satisfies(e Entry) bool {
 // spendMarked notes in the store that the refresh token of from is being spent, and exchanges it.
 // When a process has died while doing so before, an error says it.
 func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outcome {
+	refresher := x.m.refresher()
+	if refresher == nil {
+		return outcome{err: fmt.Errorf("reauth: refresh %s: the provider was registered anew, without a Refresher", x.m)}
+	}
 	of := digest(from.Credential.RefreshToken)
 	spending := Spending{Of: of, Since: cmp.Or(h.Now, time.Now()), Holder: holderName()}
 	if err := x.mark(ctx, h, spending); err != nil {
@@ -181,7 +185,7 @@ func (x *exchange) spendMarked(ctx context.Context, h Holding, from Entry) outco
 	}
 	from.Generation = max(from.Generation, h.Entry.Generation, generationOf(h.Behind))
 	x.m.announce(ctx, x.f, x.why.String())
-	r := x.m.startRun(x.mayRepeat(ctx, h, spending), x.m.refresher(), from.Credential)
+	r := x.m.startRun(x.mayRepeat(ctx, h, spending), refresher, from.Credential)
 	if !x.await(ctx, r) {
 		x.handOver(ctx, r, from)
 		return outcome{err: x.m.hangs(r)} // the token stays marked: nobody knows whether it is spent

@@ -371,3 +371,34 @@ func TestTokenThatCannotBeSentIsAFailedRefresh(t *testing.T) {
 		assert.Equal(t, 200, status)
 	})
 }
+
+// A provider that is registered anew without a Refresher, while an exchange waits for its claim, makes
+// that fail, and one with a Refresher lets the next succeed.
+func TestExchangeOfAProviderThatLosesItsRefresher(t *testing.T) {
+	bubbleOver(t, func(t *testing.T, r *rig, store *watchedStore) {
+		old, _ := r.login(t, "me")
+		r.fake.Expire(old)
+		held, release := make(chan struct{}), make(chan struct{})
+		go func() {
+			_, err := store.Store.Update(context.Background(), r.provider, "me", func(reauth.Holding) (reauth.Entry, error) {
+				close(held)
+				<-release
+				return reauth.Entry{}, errors.New("nothing to write")
+			})
+			assert.Error(t, err)
+		}()
+		<-held
+		got := make(chan map[int]int)
+		go func() { got <- r.atOnce(t, 5) }()
+		synctest.Wait()
+		with, _ := r.pool.ProviderFor(mustURL(t, r.url))
+		r.register(t, func(p *reauth.Provider) { p.Refresher = nil })
+		close(release)
+		require.Equal(t, map[int]int{403: 5}, <-got)
+		require.Empty(t, r.events.all(reauth.Panicked))
+		require.ErrorContains(t, r.events.all(reauth.GaveUp)[0].Err, "without a Refresher")
+		require.NoError(t, r.pool.Register(with))
+		time.Sleep(time.Minute)
+		require.Equal(t, map[int]int{200: 5}, r.atOnce(t, 5))
+	})
+}
