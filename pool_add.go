@@ -89,10 +89,9 @@ func (g *group) secretlessID(ctx context.Context, c Credential) string {
 
 // checkAdded refuses a credential that no request can ever use.
 func (r *registered) checkAdded(c Credential) error {
-	_, reserved := c.Metadata[sealNote]
-	switch {
-	case reserved:
-		return fmt.Errorf("its Metadata has the name %q, which NewSealedStore uses; choose another name", sealNote)
+	switch reserved := checkNotSealed(c.Metadata); {
+	case reserved != nil:
+		return reserved
 	case c.AccessToken == "" && c.RefreshToken != "" && r.Refresher == nil:
 		return fmt.Errorf("it has no access token, and %s has no Refresher that gets one for a refresh token; "+
 			"set AccessToken, or Register a Refresher first", r.Name)

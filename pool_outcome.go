@@ -73,7 +73,7 @@ func (x *exchange) takeUp(ctx context.Context, out outcome) (*tokens, error) {
 // brought is what the refresher has brought for the record from, whose refresh token it was given.
 func (x *exchange) brought(r *run, from Entry) outcome {
 	c := from.Credential
-	got, unfit, err := x.sendable(r.got, r.err)
+	got, unfit, err := x.sendable(c, r.got, r.err)
 	out := outcome{took: r.took, unfit: unfit}
 	merged := mergeTokens(c, got)
 	rotated := merged.RefreshToken != c.RefreshToken
@@ -110,8 +110,9 @@ func (x *exchange) brought(r *run, from Entry) outcome {
 	return out
 }
 
-// sendable leaves out of a refresher's result what no request can carry, and says what that was.
-func (x *exchange) sendable(got Credential, err error) (fit Credential, unfit, failed error) {
+// sendable leaves out of what a refresher gave instead of c what no request can carry, and what no store
+// can keep beside the tokens, and says what that was.
+func (x *exchange) sendable(c, got Credential, err error) (fit Credential, unfit, failed error) {
 	got.AccessToken, got.RefreshToken = strings.TrimSpace(got.AccessToken), strings.TrimSpace(got.RefreshToken)
 	got.AccountID = strings.TrimSpace(got.AccountID)
 	hadToken := got.AccessToken != ""
@@ -119,7 +120,10 @@ func (x *exchange) sendable(got Credential, err error) (fit Credential, unfit, f
 	if hadToken && got.AccessToken == "" {
 		return got, nil, x.failure("bad_token", unfit.Error(), err)
 	}
-	if bad := checkMetadata(got.Metadata); bad != nil { // the store could not keep the tokens with it
+	if bad := checkText("AccountID", got.AccountID, maxText); bad != nil {
+		got.AccountID, unfit = "", cmp.Or(unfit, bad)
+	}
+	if bad := cmp.Or(checkNotSealed(got.Metadata), checkMetadata(mergeTokens(c, got).Metadata)); bad != nil {
 		got.Metadata, unfit = nil, cmp.Or(unfit, bad)
 	}
 	return got, unfit, err

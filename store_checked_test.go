@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -128,6 +129,39 @@ func TestUnfitValuesOfARefresher(t *testing.T) {
 				assert.Len(t, w.events.all(reauth.Refreshed), 1)
 			})
 		}
+	}
+}
+
+// What no store can keep beside the tokens is left out of a refresher's result, and told: else the pair
+// would be lost with the process.
+func TestWhatNoStoreKeepsOfARefresher(t *testing.T) {
+	notes := map[string]string{"notes": strings.Repeat("n", 40<<10)}
+	for name, got := range map[string]reauth.Credential{
+		"more metadata than fits": {Metadata: map[string]string{"more": strings.Repeat("m", 40<<10)}},
+		"the library's own note":  {Metadata: map[string]string{"reauth-sealed": "1.a.b.c"}},
+		"a long account":          {AccountID: strings.Repeat("a", 5000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := reauth.NewMemStore()
+			pool, err := reauth.OpenPool(t.Context(), store)
+			require.NoError(t, err)
+			w := newCodexWorld(t, pool)
+			got.AccessToken, got.RefreshToken = "at-new", "rt-new"
+			w.refreshBy(t, got, nil)
+			c := reauth.Credential{
+				Provider: "openai-codex", ID: "me", AccessToken: "at-old", RefreshToken: "rt-old", AccountID: "acct-1",
+				Metadata: notes,
+			}
+			_, err = pool.Add(t.Context(), c)
+			require.NoError(t, err)
+			require.NoError(t, pool.Refresh(t.Context(), "codex", "me"))
+			c.AccessToken, c.RefreshToken = "at-new", "rt-new"
+			assert.Equal(t, c, store.Record(t, "openai-codex", "me").Credential)
+			assert.Empty(t, w.events.all(reauth.StoreFailed))
+			told := w.events.all(reauth.RefreshFailed)
+			require.Len(t, told, 1)
+			assert.Equal(t, "refresh:bad_token", told[0].Reason)
+		})
 	}
 }
 

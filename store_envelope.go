@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -65,11 +66,8 @@ type sealedRecord struct {
 
 // seal returns the record as the inner store keeps it.
 func (s *sealer) seal(identity string, e Entry, pepper []byte) (Entry, error) {
-	if err := e.check(); err != nil {
+	if err := cmp.Or(e.check(), checkNotSealed(e.Credential.Metadata)); err != nil {
 		return Entry{}, err
-	}
-	if _, reserved := e.Credential.Metadata[sealNote]; reserved {
-		return Entry{}, fmt.Errorf("the metadata has a note %q, which is the library's own", sealNote)
 	}
 	if s.plain {
 		return e, nil

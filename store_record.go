@@ -356,6 +356,14 @@ func checkMetadata(metadata map[string]string) error {
 	return nil
 }
 
+// checkNotSealed refuses metadata that make a credential look like a sealed record.
+func checkNotSealed(metadata map[string]string) error {
+	if _, reserved := metadata[sealNote]; reserved {
+		return fmt.Errorf("its Metadata has the name %q, which NewSealedStore uses; choose another name", sealNote)
+	}
+	return nil
+}
+
 // maxOf returns how many bytes of metadata are kept: more where they are the envelope of a whole record.
 func maxOf(metadata map[string]string) int {
 	if _, sealed := metadata[sealNote]; sealed && len(metadata) == 1 {
