@@ -2,6 +2,7 @@ package reauth_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -39,6 +40,27 @@ func TestSourceIsToldOfARefusal(t *testing.T) {
 				require.Equal(t, map[bool][]bool{true: {false, false, true}, false: {false, false}}[keeps], told)
 				require.Equal(t, reauth.Good, r.status(t, "me").State)
 			})
+		})
+	}
+}
+
+// A source of tokens that end at once is not asked for each request.
+func TestSourceOfTokensThatEndAtOnce(t *testing.T) {
+	for _, lives := range []time.Duration{-time.Hour, time.Nanosecond, time.Millisecond} {
+		bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
+			n := 0
+			r.source(t, "me", reauth.RefresherFunc(func(context.Context, reauth.Credential) (reauth.Credential, error) {
+				n++
+				key := fmt.Sprint("key-", n)
+				r.fake.AddKey(key)
+				return reauth.Credential{AccessToken: key, Expiry: time.Now().Add(lives)}, nil
+			}))
+			for range 1000 {
+				status, _ := r.mustPost(t)
+				require.Equal(t, 200, status)
+				time.Sleep(10 * time.Millisecond)
+			}
+			require.LessOrEqual(t, n, 11, lives)
 		})
 	}
 }

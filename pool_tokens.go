@@ -127,9 +127,9 @@ func newTokens(e Entry, from origin, now time.Time) *tokens {
 		return t
 	}
 	if from != fromLogin {
-		// The clock alone renews once per half a lifetime: a wrong clock must not cause an
-		// exchange per request.
-		t.notBefore = lifetime / 2
+		// The clock alone renews once per half a lifetime, and at most once a second: a wrong clock,
+		// or a source of tokens that are about to end, must not cause an exchange per request.
+		t.notBefore = max(lifetime/2, time.Second)
 		if lifetime <= 0 {
 			return t // expired on arrival: trusted until a provider refuses it
 		}
