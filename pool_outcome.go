@@ -94,6 +94,9 @@ func (x *exchange) brought(r *run, from Entry) outcome {
 	if err != nil {
 		out.err = x.redacted(err, c, got)
 	}
+	if x.m.source != nil || x.stepsUp() {
+		out.err = notFinal(out.err)
+	}
 	if err != nil && !rotated {
 		return out
 	}
@@ -204,22 +207,27 @@ func (x *exchange) redacted(err error, c, got Credential) error {
 	return newRedactedError(err, x.m.secrets(secretsOf(x.old.cred, secretsOf(c, secretsOf(got)...)...)...)...)
 }
 
-// takeGiven publishes what a source has given. No error of a source is final: the next call may
-// succeed.
+// takeGiven publishes what a source has given.
 func (x *exchange) takeGiven(ctx context.Context, out outcome) (*tokens, error) {
 	if out.minted != nil {
 		return x.publish(ctx, *out.minted, out, false)
 	}
-	if err := x.m.source.ended(x.m); err != nil {
-		return nil, err
+	return nil, cmp.Or(x.m.source.ended(x.m), out.err)
+}
+
+// stepsUp reports whether the tokens that were refused are good, and more is asked for.
+func (x *exchange) stepsUp() bool { return x.refusal != nil && x.refusal.Verdict.Kind == Forbidden }
+
+// notFinal returns err without saying that the grant is dead: of a source the next call may succeed,
+// and who may not have more may have what there was.
+func notFinal(err error) error {
+	re, ok := errors.AsType[*RefreshError](err)
+	if !ok || !re.Permanent {
+		return err
 	}
-	var re *RefreshError
-	if errors.As(out.err, &re) && re.Permanent {
-		again := *re
-		again.Permanent = false
-		return nil, &again
-	}
-	return nil, out.err
+	again := *re
+	again.Permanent = false
+	return &again
 }
 
 // prolongs reports whether a source has given the access token of c once more, to be used for longer.

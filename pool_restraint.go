@@ -11,6 +11,7 @@ import (
 // cure, or a token endpoint that fails, causes few exchanges.
 type restraint struct {
 	failed rest // the last renewal brought no new tokens
+	unmet  rest // the last one that was to meet a challenge did; apart, for tokens without it serve other requests
 	futile rest // an exchange brought tokens that were refused to the request that had asked for them
 
 	declined       error // a new login was asked for in vain, in the place of the present tokens; nil: it was not
@@ -33,9 +34,8 @@ type rest struct {
 	until time.Time // zero: until the tokens change
 	times int32     // in a row
 
-	carried  string // the challenge that the renewal was to meet; empty: none
-	exchange bool   // the renewal could spend the refresh token; else it only looked for newer tokens
-	early    bool   // the tokens had not expired then, so less was at stake
+	exchange bool // the renewal could spend the refresh token; else it only looked for newer tokens
+	early    bool // the tokens had not expired then, so less was at stake
 }
 
 const (
@@ -107,16 +107,20 @@ func (r *restraint) mayExchange(t *tokens, by means, d demand, now time.Time) bo
 
 // resting is the second half of decide:
 //
-//	no failure, or one of other tokens or of the other way   nil
 //	the grant is dead                                        its error, until the tokens change
+//	no failure, or one of other tokens or of the other way   nil
+//	one that had a challenge and now there is none, or the   nil
+//	other way round
 //	forced by the user                                       nil
-//	there is a challenge now, and the failed one had none    nil
 //	this one is early, and the failed one got no answer      its error: the refresh token, if there is
 //	                                                         one, may be spent, and the access token lives
 //	the failed one was early, this one is not                nil: more is at stake now
 //	otherwise                                                its error, until the rest is over
 func (r *restraint) resting(t *tokens, exchange bool, by means, d demand, now time.Time) error {
 	last := &r.failed
+	if d.challenge != "" && !isPermanent(last.err) {
+		last = &r.unmet
+	}
 	switch {
 	case last.err == nil || last.of != t || last.exchange != exchange:
 		return nil
@@ -124,7 +128,7 @@ func (r *restraint) resting(t *tokens, exchange bool, by means, d demand, now ti
 		return last.err
 	case d.why == early && isSilent(last.err) && by != bySource:
 		return last.err
-	case d.why == forced, last.early && d.why != early, last.carried == "" && d.challenge != "":
+	case d.why == forced, last.early && d.why != early:
 		return nil
 	case wait.Ahead(last.until, now):
 		return last.err
@@ -134,15 +138,19 @@ func (r *restraint) resting(t *tokens, exchange bool, by means, d demand, now ti
 
 // fail notes that a renewal of t brought no new tokens.
 func (r *restraint) fail(t *tokens, exchange bool, by means, d demand, err error, now time.Time) {
+	last := &r.failed
+	if d.challenge != "" && !isPermanent(err) {
+		last = &r.unmet
+	}
 	times := int32(0)
-	if r.failed.of == t && r.failed.exchange == exchange {
-		times = r.failed.times
+	if last.of == t && last.exchange == exchange {
+		times = last.times
 	}
-	r.failed = rest{
+	*last = rest{
 		of: t, err: err, times: times + 1, until: now.Add(restAfter(err, by, d.why, int(times))),
-		exchange: exchange, early: d.why == early, carried: d.challenge,
+		exchange: exchange, early: d.why == early,
 	}
-	r.notRefreshable = r.notRefreshable || errors.Is(err, ErrNotRefreshable)
+	r.notRefreshable = r.notRefreshable || d.challenge == "" && errors.Is(err, ErrNotRefreshable)
 }
 
 // restAfter is how long a renewal rests that has failed with err, and so many times before. It doubles
@@ -184,7 +192,9 @@ func (r *restraint) noteFutile(t *tokens, now time.Time) {
 func (r *restraint) endFutile() { r.futile.times, r.futile.until = 0, time.Time{} }
 
 // replaced forgets what was about the tokens before.
-func (r *restraint) replaced() { r.failed, r.declined, r.notRefreshable = rest{}, nil, false }
+func (r *restraint) replaced() {
+	r.failed, r.unmet, r.declined, r.notRefreshable = rest{}, rest{}, nil, false
+}
 
 // pardoned returns what is left when a person lifts all restraint.
 func (r *restraint) pardoned() *restraint {

@@ -326,6 +326,27 @@ func TestRestraintDecides(t *testing.T) {
 			challenge: "claims", exchange: true,
 		},
 		{
+			name: "a renewal with a challenge failed, and now there is none", tokens: pair, why: expired, exchange: true,
+			before: func(r *restraint, x *tokens) {
+				r.fail(x, true, byRefreshToken, demand{why: rejected, challenge: "other"}, refused, start)
+				r.fail(x, true, byRefreshToken, demand{why: rejected, challenge: "other"}, ErrNotRefreshable, start)
+			},
+		},
+		{
+			name: "a renewal with a challenge failed before one without", tokens: pair, why: rejected, challenge: "claims",
+			exchange: true, rests: refused,
+			before: func(r *restraint, x *tokens) {
+				r.fail(x, true, byRefreshToken, demand{why: rejected, challenge: "claims"}, refused, start)
+				r.fail(x, true, byRefreshToken, demand{why: rejected}, busy, start)
+			},
+		},
+		{
+			name: "a renewal with a challenge found the grant dead", tokens: pair, why: expired, exchange: true, rests: dead,
+			before: func(r *restraint, x *tokens) {
+				r.fail(x, true, byRefreshToken, demand{why: rejected, challenge: "claims"}, dead, start)
+			},
+		},
+		{
 			name: "a renewal with a challenge failed", tokens: pair, why: rejected, challenge: "claims",
 			before: func(r *restraint, x *tokens) {
 				r.fail(x, true, byRefreshToken, demand{why: rejected, challenge: "other"}, refused, start)

@@ -279,3 +279,65 @@ func TestRefusalFromContext(t *testing.T) {
 		}, got)
 	})
 }
+
+// ladder is a refresher that cannot step up, and says so as if the grant were dead.
+type ladder struct {
+	reauth.Refresher
+	err   error
+	calls []string
+}
+
+func (l *ladder) CanStepUp(reauth.Refusal) bool { return true }
+
+func (l *ladder) Refresh(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
+	if r, ok := reauth.RefusalFromContext(ctx); ok && r.Verdict.Kind == reauth.Forbidden {
+		l.calls = append(l.calls, "step up")
+		return reauth.Credential{}, l.err
+	}
+	l.calls = append(l.calls, "refresh")
+	return l.Refresher.Refresh(ctx, c)
+}
+
+// Who may not have more keeps what there is: an exchange that could not step up says nothing of the
+// grant, asks nobody for a new login, and keeps no other request from being renewed.
+func TestStepUpInVain(t *testing.T) {
+	for name, err := range map[string]error{
+		"refused":    &reauth.RefreshError{Code: "invalid_grant", Permanent: true},
+		"away":       &reauth.RefreshError{Status: 503, RetryAfter: time.Hour},
+		"not at all": reauth.ErrNotRefreshable,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubbleOver(t, func(t *testing.T, r *rig, _ *watchedStore) {
+				plain, _ := r.pool.ProviderFor(mustURL(t, r.url))
+				l := &ladder{Refresher: plain.Refresher, err: err}
+				r.register(t, func(p *reauth.Provider) { p.Refresher = l })
+				access, _ := r.login(t, "me")
+				r.pool.Relogin = func(context.Context, reauth.CredentialStatus) (reauth.Credential, error) {
+					t.Error("asked")
+					return reauth.Credential{}, err
+				}
+				fake := r.transport.Base
+				challenge := answerAlways(403, `Bearer error="insufficient_scope", scope="admin"`)
+				for range 3 {
+					r.transport.Base = challenge
+					status, _ := r.mustPost(t)
+					require.Equal(t, 403, status)
+				}
+				require.Equal(t, []string{"step up"}, l.calls)
+				require.Equal(t, reauth.Good, r.status(t, "me").State)
+				r.transport.Base = fake
+				r.fake.Expire(access)
+				status, _ := r.mustPost(t)
+				require.Equal(t, 200, status)
+				require.Equal(t, []string{"step up", "refresh"}, l.calls)
+			})
+		})
+	}
+}
+
+// answerAlways is a base that gives one answer.
+func answerAlways(status int, challenge string) http.RoundTripper {
+	return roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		return answer(req, status, `{}`, "Www-Authenticate", challenge), req.Body.Close()
+	})
+}
