@@ -93,7 +93,8 @@ func TestSealedStoreNewIdentity(t *testing.T) {
 	require.Equal(t, before, opened(t, store), "everything opens, marks too")
 	key := reauth.SealingKeyID(sealKeyOf(2))
 	require.Equal(t, map[string]string{"old": "b " + key, "new": "b " + key}, bindingsOf(t, file))
-	require.NotEmpty(t, found(t, filepath.Dir(path), []string{before["clear"].Credential.AccessToken}), "what is in the clear stays so")
+	inClear := before["clear"].Credential.AccessToken
+	require.NotEmpty(t, found(t, filepath.Dir(path), []string{inClear}), "what is in the clear stays so")
 
 	_, err = sealed(t, reauth.NewMemStore(), sealKeyOf(1)).(renamed).NewIdentity(ctx)
 	require.ErrorContains(t, err, "has no method to give it another identity")
