@@ -29,9 +29,13 @@ type app struct {
 	ctx context.Context //nolint:containedctx // of the process: it ends with Ctrl-C
 	// store is the value of --store or REAUTH_STORE, which may hold a password. It is empty for the
 	// default file. See location.
-	store          string
+	store string
+	// seal has the values of --seal or REAUTH_SEAL. None: what is written is in the clear. See keys.
+	seal           []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	// opened is the store that bare has opened.
+	opened reauth.Store
 	// model is the declared command line. The manual page and the completions are made from it.
 	model *kong.Application
 
@@ -65,15 +69,33 @@ func (a *app) notef(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.stderr, format, printable.Args(args)...)
 }
 
-// open opens the store. A file need not exist yet: the first credential that is added creates it. A
-// database must be reachable now, as NewSQLStore creates its tables.
+// open opens the store, under its seal if there is one.
 func (a *app) open() (reauth.Store, error) {
+	keys, err := a.keys()
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.bare()
+	if err != nil || len(keys) == 0 {
+		return s, err
+	}
+	return reauth.NewSealedStore(s, keys[0], keys[1:]...)
+}
+
+// bare opens the store, once, as it is: with sealed records as they are. A file need not exist yet: the first
+// credential that is added creates it. A database must be reachable now, as NewSQLStore creates its
+// tables.
+func (a *app) bare() (reauth.Store, error) {
+	if a.opened != nil {
+		return a.opened, nil
+	}
 	at, err := a.where()
 	if err != nil {
 		return nil, err
 	}
 	if at.database == nil {
-		return reauth.NewFileStore(at.file), nil
+		a.opened = reauth.NewFileStore(at.file)
+		return a.opened, nil
 	}
 	db := stdlib.OpenDB(*at.database)
 	a.closers = append(a.closers, db.Close)
@@ -82,6 +104,7 @@ func (a *app) open() (reauth.Store, error) {
 	if err != nil {
 		return nil, at.withoutPassword(err)
 	}
+	a.opened = s
 	return s, nil
 }
 
@@ -93,8 +116,8 @@ func (a *app) pool() (*reauth.Pool, error) {
 		return nil, err
 	}
 	if snap, err := s.Load(a.ctx, ""); err == nil { // else OpenPool says so
-		for _, broken := range snap.Broken {
-			a.notef("%s\n", broken)
+		if a.tellBroken(snap) && len(a.seal) == 0 {
+			s = keyless{s}
 		}
 	}
 	p, err := reauth.OpenPool(a.ctx, s)

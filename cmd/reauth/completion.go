@@ -167,8 +167,10 @@ func (a *app) values(arg *kong.Positional, before []string) []string {
 }
 
 // knownIDs returns the IDs of the provider's credentials in the store, with their states. It drops
-// control characters: the lines go to the shell.
+// control characters: the lines go to the shell. It asks for no key while somebody types: an ID is
+// legible without.
 func (a *app) knownIDs(provider string) []string {
+	a.seal = nil
 	p, err := a.pool()
 	if err != nil {
 		return nil
@@ -177,6 +179,9 @@ func (a *app) knownIDs(provider string) []string {
 	ids := make([]string, 0, len(list))
 	for _, s := range list {
 		ids = append(ids, fmt.Sprintf("%s\t%s", printable.Line(s.ID), s.State))
+	}
+	for _, r := range a.sealing().unopened(list, provider) {
+		ids = append(ids, printable.Line(r.id)+"\tsealed")
 	}
 	return ids
 }

@@ -87,13 +87,15 @@ func writeMan(w io.Writer, model *kong.Application) {
 	}
 	// The help gets storeInWords from kong, which halves the doubled $. The page does that itself.
 	p("\n## Files\n\n%s\n", `The store is `+strings.ReplaceAll(storeInWords, "$$", "$")+`. It holds
-tokens in the clear, has mode 0600, and is refused when others can read it. Beside it are its locks, auth.json.lock and
+tokens in the clear unless they are sealed (reauth store seal), has mode 0600, and is refused when others can read it. Beside it are its locks, auth.json.lock and
 auth.json.locks/, with notes that tell which exchange is under way, whether the file was put back to an older state, and
 which store it is. Do not remove them while a program uses the store. [stores.md](stores.md) tells more.`)
 	p("\n## Environment\n\n- `REAUTH_STORE`: the store, as `--store` names it: a file, a `postgres://` URL, or " +
 		"PostgreSQL's keywords, as in `host=… dbname=…`. " +
 		"The name of a file that looks like one of those begins with `./`. " +
-		"A database's password is safer here than among the arguments.\n")
+		"A database's password is safer here than among the arguments.\n- `REAUTH_SEAL`: where the key is that seals the " +
+		"store, as `--seal` names it; several are separated by commas. `reauth store seal --help` tells more. For programs of " +
+		"one's own, `reauth.NewSealedStore` seals in the same way.\n")
 }
 
 // envOf returns a sentence with the environment variables that set a flag, or nothing. It begins

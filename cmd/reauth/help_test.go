@@ -97,6 +97,10 @@ func TestKeysAmongTheArgumentsAreNotRepeated(t *testing.T) {
 		{"watch", "--interval", "sk-or-" + marker + "01234567890123456789"},
 		{"login", "openai-codex", "--flow", "sk-or-" + marker + "01234567890123456789"},
 		{"login", "openai-codex", "--port", "sk-or-" + marker + "01234567890123456789"},
+		{"status", "--seal", "sk-" + marker},
+		{"status", "--seal", "env:sk-" + marker},
+		{"status", "--seal", "command:pass '" + marker + "'"},
+		{"status", "--seal", "command:no-such-program " + marker},
 	} {
 		r := s.run("", args...)
 		assert.NotZero(t, r.code, "%v", args)
@@ -132,7 +136,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"--store", "elsewhere", "remove", "openrouter", ""}, nil},
 		{[]string{"status", "--j"}, []string{"--json"}},
 		{[]string{"sto"}, []string{"store"}},
-		{[]string{"store", ""}, []string{"new-identity"}},
+		{[]string{"store", ""}, []string{"seal", "unseal", "rekey", "check", "key", "new-identity"}},
 		{[]string{"store", "new-identity", "--y"}, []string{"--yes"}},
 		{[]string{"import", "c"}, []string{"codex", "claude-code"}},
 		{[]string{"completion", ""}, []string{"bash", "zsh", "fish"}},

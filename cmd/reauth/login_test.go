@@ -404,7 +404,7 @@ func loginWithSettings(t *testing.T, w *loginWorld) {
 		"--id", "work", "--priority", "7", "--header", "X-Tenant: a,b")
 	require.Zero(t, got.code, got.stderr)
 	assert.Equal(t, "logged in: nous/work"+goodForAnHour, got.stdout)
-	pool, err := reauth.OpenPool(t.Context(), reauth.NewFileStore(w.store))
+	pool, err := reauth.OpenPool(t.Context(), fileOf(t, w.store))
 	require.NoError(t, err)
 	defer pool.Close()
 	status := pool.Status()
@@ -420,7 +420,7 @@ func loginAgain(t *testing.T, w *loginWorld) {
 	w.fake.ApproveAfter = time.Millisecond
 	token := func() string {
 		require.Zero(t, w.run("", "login", "nous", "--issuer", w.server.URL).code)
-		pool, err := reauth.OpenPool(t.Context(), reauth.NewFileStore(w.store))
+		pool, err := reauth.OpenPool(t.Context(), fileOf(t, w.store))
 		require.NoError(t, err)
 		defer pool.Close()
 		assert.Len(t, pool.Status(), 1)

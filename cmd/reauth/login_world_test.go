@@ -43,6 +43,7 @@ type loginWorld struct {
 func newLoginWorld(t *testing.T, binary string, d reauthtest.Dialect) *loginWorld {
 	t.Helper()
 	w := &loginWorld{t: t, binary: binary, store: filepath.Join(t.TempDir(), "auth.json"), fake: reauthtest.New(d)}
+	scanAtEnd(t, filepath.Dir(w.store))
 	w.fake.Interval = time.Second
 	w.server = httptest.NewServer(http.HandlerFunc(w.record))
 	t.Cleanup(w.server.Close)
@@ -170,7 +171,7 @@ func (w *loginWorld) start(args ...string) *process {
 		w: w, cmd: exec.CommandContext(ctx, w.binary, append([]string{"--store", w.store}, args...)...),
 		stderr: &watched{more: make(chan struct{}, 1)},
 	}
-	p.cmd.Env = []string{"HOME=" + w.t.TempDir(), "PATH=" + os.Getenv("PATH")}
+	p.cmd.Env = append([]string{"HOME=" + w.t.TempDir(), "PATH=" + os.Getenv("PATH")}, sealEnv()...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, p.stderr
 	var err error
 	p.stdin, err = p.cmd.StdinPipe()
@@ -219,7 +220,7 @@ func (w *loginWorld) run(stdin string, args ...string) result {
 func (w *loginWorld) normal(text string) string {
 	text = strings.ReplaceAll(text, w.server.URL, "http://SERVER")
 	text = regexp.MustCompile(`\b[B-Z]{4}-[B-Z]{4}\b`).ReplaceAllString(text, "CODE")
-	text = regexp.MustCompile(`key-[0-9a-f]{12}`).ReplaceAllString(text, "key-DIGEST")
+	text = regexp.MustCompile(`key-[0-9a-z]{12}`).ReplaceAllString(text, "key-DIGEST")
 	text = regexp.MustCompile(`15m[01]s`).ReplaceAllString(text, "15m0s")
 	return regexp.MustCompile(`(code_challenge|state)=[A-Za-z0-9_-]{43}`).ReplaceAllString(text, "$1=RANDOM")
 }
@@ -229,7 +230,7 @@ func (w *loginWorld) normal(text string) string {
 func (w *loginWorld) works(provider, tokenPath string) {
 	t := w.t
 	t.Helper()
-	pool, err := reauth.OpenPool(t.Context(), reauth.NewFileStore(w.store))
+	pool, err := reauth.OpenPool(t.Context(), fileOf(t, w.store))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, pool.Close()) }()
 	pr, ok := reauth.LookupProvider(provider)
@@ -270,7 +271,7 @@ func (w *loginWorld) stored() string {
 // nothingStored fails the test unless the file is absent or holds no credential.
 func (w *loginWorld) nothingStored() {
 	w.t.Helper()
-	pool, err := reauth.OpenPool(w.t.Context(), reauth.NewFileStore(w.store))
+	pool, err := reauth.OpenPool(w.t.Context(), fileOf(w.t, w.store))
 	require.NoError(w.t, err)
 	defer pool.Close()
 	assert.Empty(w.t, pool.Status())

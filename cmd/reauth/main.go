@@ -38,7 +38,8 @@ func main() {
 // commands declares the command line, which kong reads from the tags. Each command is a struct with
 // a method Run(*app) error that does the work and a method Help that returns an example.
 type commands struct {
-	Store string `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
+	Store string   `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
+	Seal  []string `help:"Where the key is that seals the store: keyring, env:NAME, file:PATH or command:PROGRAM. Further ones only open. Default: the store is in the clear." env:"REAUTH_SEAL" sep:"none" placeholder:"KEY"`
 
 	Login      loginCmd      `cmd:"" help:"Log in at a provider: device flow, or a browser."`
 	Add        addCmd        `cmd:"" help:"Add an API key, or a login that another tool obtained."`
@@ -103,7 +104,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err != nil:
 		return a.misused(err)
 	}
-	a.store = cli.Store
+	a.store, a.seal = cli.Store, cli.Seal
 	code := a.exit(parsed.Run(a))
 	// A command that succeeded has still failed if its last writes are lost when the store closes.
 	return max(code, a.close())

@@ -77,9 +77,19 @@ type shell struct {
 	t    testing.TB
 	home string
 	env  []string
+	key  []byte // that seals the default store; nil: none does
 }
 
 func newShell(t testing.TB) *shell {
+	s := newClearShell(t)
+	if *sealedRun {
+		s.seal()
+	}
+	return s
+}
+
+// newClearShell is newShell for a store that is in the clear in each run.
+func newClearShell(t testing.TB) *shell {
 	home := t.TempDir()
 	return &shell{t: t, home: home, env: []string{
 		"HOME=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, "config"),
@@ -87,6 +97,22 @@ func newShell(t testing.TB) *shell {
 		"TZ=UTC", "TERM=xterm", "GORACE=" + os.Getenv("GORACE"),
 		"USERPROFILE=" + home, "AppData=" + filepath.Join(home, "config"),
 	}}
+}
+
+// seal seals the default store from now on. At the end of the test no token may be in its folder.
+func (s *shell) seal() {
+	s.key = testKey
+	s.env = append(s.env, sealEnv()...)
+	s.t.Cleanup(func() { holdsNoToken(s.t, filepath.Dir(s.store())) })
+}
+
+// open opens a file as the command does.
+func (s *shell) open(path string) reauth.Store {
+	s.t.Helper()
+	if s.key == nil {
+		return reauth.NewFileStore(path)
+	}
+	return sealedFile(s.t, path)
 }
 
 // store returns the path of the default store.
@@ -145,7 +171,7 @@ func (r *ended) fails(code int) string {
 // pool opens the shell's default store until the test ends.
 func (s *shell) pool() *reauth.Pool {
 	s.t.Helper()
-	p, err := reauth.OpenPool(s.t.Context(), reauth.NewFileStore(s.store()))
+	p, err := reauth.OpenPool(s.t.Context(), s.open(s.store()))
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { assert.NoError(s.t, p.Close()) })
 	return p
@@ -154,7 +180,7 @@ func (s *shell) pool() *reauth.Pool {
 // stored returns a credential as the default store has it now.
 func (s *shell) stored(provider, id string) (found reauth.Credential) {
 	s.t.Helper()
-	snap, err := reauth.NewFileStore(s.store()).Load(s.t.Context(), "")
+	snap, err := s.open(s.store()).Load(s.t.Context(), "")
 	require.NoError(s.t, err)
 	for _, e := range snap.Entries {
 		if e.Credential.Provider == provider && e.Credential.ID == id && !e.Removed {
@@ -213,6 +239,9 @@ var scrubs = []struct {
 // golden compares a text with testdata/<name>.golden. It applies scrubs to the text first.
 func (s *shell) golden(name, text string) {
 	s.t.Helper()
+	if *sealedRun {
+		text = sealedWith.ReplaceAllString(text, "")
+	}
 	text = strings.ReplaceAll(text, s.home, "$HOME")
 	for _, scrub := range scrubs {
 		text = scrub.find.ReplaceAllString(text, scrub.with)

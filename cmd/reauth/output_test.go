@@ -24,7 +24,7 @@ const escapes = "\x1b[31m\x1b]0;x\a\u009b2J\nreauth: all is well\r\u2028"
 func (s *shell) storeHostile(access, refresh string) {
 	s.t.Helper()
 	require.NoError(s.t, os.MkdirAll(s.home+"/config/reauth", 0o700))
-	store := reauth.NewFileStore(s.store())
+	store := s.open(s.store())
 	_, err := store.Update(s.t.Context(), "xai-oauth", hostile, func(h reauth.Holding) (reauth.Entry, error) {
 		return reauth.Entry{
 			Credential: reauth.Credential{

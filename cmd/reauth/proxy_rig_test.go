@@ -38,6 +38,7 @@ type rig struct {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{Provider: reauthtest.New(reauthtest.XAI), store: filepath.Join(t.TempDir(), "auth.json")}
+	scanAfterRun(t, filepath.Dir(r.store))
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if h, ok := r.handlers.Load(req.URL.Path); ok {
 			h.(http.HandlerFunc)(w, req)
@@ -57,7 +58,7 @@ func (r *rig) on(path string, h http.HandlerFunc) { r.handlers.Store(path, h) }
 
 func (r *rig) pool(t *testing.T) *reauth.Pool {
 	t.Helper()
-	p, err := reauth.OpenPool(t.Context(), reauth.NewFileStore(r.store))
+	p, err := reauth.OpenPool(t.Context(), fileOfRun(t, r.store))
 	require.NoError(t, err)
 	return p
 }
@@ -75,7 +76,7 @@ func (r *rig) add(t *testing.T, c reauth.Credential) string {
 // stored returns the rig's credential as the store has it now.
 func (r *rig) stored(t *testing.T) reauth.Credential {
 	t.Helper()
-	snap, err := reauth.NewFileStore(r.store).Load(t.Context(), "")
+	snap, err := fileOfRun(t, r.store).Load(t.Context(), "")
 	require.NoError(t, err)
 	for _, e := range snap.Entries {
 		if e.Credential.ID == r.id && !e.Removed {
@@ -91,6 +92,7 @@ func (r *rig) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(binary, append([]string{"--store", r.store, "proxy"}, args...)...)
 	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 atexit_sleep_ms=20", "REAUTH_TEST_CLIENT_TOKEN="+clientToken)
+	cmd.Env = append(cmd.Env, envOfRun()...)
 	return cmd
 }
 

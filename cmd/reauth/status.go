@@ -22,7 +22,8 @@ type statusCmd struct {
 
 // Help implements kong.HelpProvider.
 func (*statusCmd) Help() string {
-	return `Of a secret only a fingerprint is shown, the beginning of its digest, to tell two apart.
+	return `Of a secret only a fingerprint is shown, the beginning of its digest, to tell two apart. In a store with sealed records the state says
+of each with which key it is sealed, by the key's id.
 
 Examples:
 
@@ -41,17 +42,19 @@ func (c *statusCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	seal := a.sealing()
+	closed := seal.unopened(p.Status(), c.Provider)
 	// JSON is written for an empty store too: a program can rely on its form.
 	if c.JSON {
-		return writeStatusJSON(a.stdout, a.storeName(), list)
+		return writeStatusJSON(a.stdout, a.storeName(), list, seal, closed)
 	}
 	// An empty store is no failure. The advice is for people and not for a pipe.
-	if len(list) == 0 {
+	if len(list)+len(closed) == 0 {
 		a.notef("reauth: there is no credential%s in %s; get one in with: reauth login, reauth import, reauth add\n",
 			ofProvider(c.Provider), a.storeName())
 		return nil
 	}
-	return writeStatus(a.stdout, list, time.Now())
+	return writeStatus(a.stdout, list, seal, closed, time.Now())
 }
 
 // ofProvider returns " of name", or nothing without a name.
@@ -113,17 +116,9 @@ func idsOf(list []reauth.CredentialStatus) string {
 }
 
 // writeStatus writes the list as a table, a row for each credential. Relative times, such as "5m
-// ago", count from now.
-func writeStatus(w io.Writer, list []reauth.CredentialStatus, now time.Time) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(cells ...string) {
-		// An empty cell would be hard to see, and awk would miscount the columns.
-		for i := range cells {
-			cells[i] = cmp.Or(printable.Line(cells[i]), "-")
-		}
-		// The tabwriter only buffers here. Flush returns the errors of w.
-		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t"))
-	}
+// ago", count from now. Of closed records nothing is known but their names.
+func writeStatus(w io.Writer, list []reauth.CredentialStatus, seal sealing, closed []sealedAs, now time.Time) error {
+	row, flush := columns(w)
 	row("PROVIDER", "CREDENTIAL", "ACCOUNT", "TOKEN", "REFRESHED", "STATE")
 	for _, s := range list {
 		account := s.AccountID
@@ -131,9 +126,29 @@ func writeStatus(w io.Writer, list []reauth.CredentialStatus, now time.Time) err
 			// The ID is often made of the account. Saying it once is enough.
 			account = ""
 		}
-		row(s.Provider, s.ID, account, s.Fingerprint, ago(s.LastRefresh, now), stateOf(s, now))
+		state := stateOf(s, now)
+		if words := seal.words(s.Provider, s.ID); words != "" {
+			state += ", " + words
+		}
+		row(s.Provider, s.ID, account, s.Fingerprint, ago(s.LastRefresh, now), state)
 	}
-	return t.Flush()
+	for _, r := range closed {
+		row(r.provider, r.id, "", "", "", "sealed with "+r.key+", does not open")
+	}
+	return flush()
+}
+
+// columns returns what writes the rows of a table, in columns of equal width, and what ends it.
+func columns(w io.Writer) (row func(cells ...string), flush func() error) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	return func(cells ...string) {
+		// An empty cell would be hard to see, and awk would miscount the columns.
+		for i := range cells {
+			cells[i] = cmp.Or(printable.Line(cells[i]), "-")
+		}
+		// The tabwriter only buffers here. Flush returns the errors of w.
+		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t"))
+	}, t.Flush
 }
 
 // stateOf describes in words how a credential stands, such as "put aside until 15:04 (in 2h00m),
@@ -217,6 +232,8 @@ type statusJSON struct {
 	Reason string `json:"reason,omitempty"`
 	// Follows is the kind of program whose login it is, as "reauth import" names it.
 	Follows string `json:"follows,omitempty"`
+	// Sealed is the id of the key that seals the record; absent: it is in the clear.
+	Sealed string `json:"sealed,omitempty"`
 	// Priority: lower is preferred.
 	Priority    int        `json:"priority"`
 	Expiry      *time.Time `json:"expiry,omitempty"`
@@ -224,12 +241,22 @@ type statusJSON struct {
 	LastRefresh *time.Time `json:"last_refresh,omitempty"`
 }
 
+// closedJSON is a credential whose record does not open.
+type closedJSON struct {
+	Provider string `json:"provider"`
+	ID       string `json:"id"`
+	Sealed   string `json:"sealed"`
+}
+
 // writeStatusJSON writes the list as an indented JSON object. An empty list is [], not null, so
-// that "jq .credentials[]" works.
-func writeStatusJSON(w io.Writer, store string, list []reauth.CredentialStatus) error {
+// that "jq .credentials[]" works. Closed is absent when every record opens.
+func writeStatusJSON(
+	w io.Writer, store string, list []reauth.CredentialStatus, seal sealing, closed []sealedAs,
+) error {
 	doc := struct {
 		Store       string       `json:"store"`
 		Credentials []statusJSON `json:"credentials"`
+		Closed      []closedJSON `json:"closed,omitempty"`
 	}{Store: store, Credentials: []statusJSON{}}
 	stamp := func(t time.Time) *time.Time {
 		if t.IsZero() {
@@ -241,9 +268,12 @@ func writeStatusJSON(w io.Writer, store string, list []reauth.CredentialStatus) 
 	for _, s := range list {
 		doc.Credentials = append(doc.Credentials, statusJSON{
 			Provider: s.Provider, ID: s.ID, Account: s.AccountID, Fingerprint: s.Fingerprint,
-			State: string(s.State), Reason: s.Reason, Follows: s.Follows, Priority: s.Priority,
+			State: string(s.State), Reason: s.Reason, Follows: s.Follows, Sealed: seal.of(s.Provider, s.ID), Priority: s.Priority,
 			Expiry: stamp(s.Expiry), AsideUntil: stamp(s.AsideUntil), LastRefresh: stamp(s.LastRefresh),
 		})
+	}
+	for _, r := range closed {
+		doc.Closed = append(doc.Closed, closedJSON{r.provider, r.id, r.key})
 	}
 	return writeJSON(w, doc)
 }

@@ -17,13 +17,20 @@ import (
 
 // storeCmd has the commands for the store as a whole.
 type storeCmd struct {
+	Seal        sealCmd        `cmd:"" help:"Seal the records that are in the clear."`
+	Unseal      unsealCmd      `cmd:"" help:"Put all records in the clear."`
+	Rekey       rekeyCmd       `cmd:"" help:"Seal all records anew, with the first key."`
+	Check       checkCmd       `cmd:"" help:"Tell of each record with which key it is sealed, and whether it opens."`
+	Key         keyCmd         `cmd:"" help:"Print a fresh key."`
 	NewIdentity newIdentityCmd `cmd:"" help:"Make a copied store another one than its original."`
 }
 
 // Help implements kong.HelpProvider.
 func (*storeCmd) Help() string {
-	return `Example:
+	return `Examples:
 
+    reauth store seal --seal keyring
+    reauth store check
     reauth store new-identity --store staging.json
 `
 }
@@ -43,6 +50,7 @@ The logins stay in the copy, and both spend the same refresh tokens: the second 
 (reauth login), or remove what it does not need (reauth remove), before a program uses it.
 
 The command asks first; without a terminal it wants --yes. The result of an exchange that is under way is not stored any more.
+Sealed records are bound to the identity: the command seals them anew, and wants their keys.
 
 Examples:
 
@@ -68,12 +76,15 @@ func (c *newIdentityCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if a.tellBroken(snap) {
+		return fmt.Errorf("reauth: the identity of %s stays: sealed records are bound to it", a.storeName())
+	}
 	if !c.Yes {
 		if err := a.confirm(sameTokens(a.storeName(), snap.Entries)); err != nil {
 			return err
 		}
 	}
-	identity, err := s.(identified).NewIdentity(a.ctx) // both kinds of store are
+	identity, err := s.(identified).NewIdentity(a.ctx) // both kinds of store are, sealed or not
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func TestStoresThatCannotBeRead(t *testing.T) {
 				// On Windows a file has the permissions of its folder.
 				return
 			}
-			s := newShell(t)
+			s := newClearShell(t)
 			require.NoError(t, os.MkdirAll(filepath.Dir(s.store()), 0o700))
 			require.NoError(t, os.WriteFile(s.store(), []byte(c.content), 0o600))
 			require.NoError(t, os.Chmod(s.store(), c.mode))

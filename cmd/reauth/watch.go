@@ -43,14 +43,17 @@ func (c *watchCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	read := func() ([]reauth.CredentialStatus, error) {
+	read := func() (v view, err error) {
 		// A pool re-reads its store only when it is asked for tokens, so each look opens a new one.
 		p, err := reauth.OpenPool(a.ctx, s)
 		if err != nil {
-			return nil, err
+			return v, err
 		}
 		defer p.Close()
-		return only(p.Status(), c.Provider, "")
+		v.seal = a.sealing()
+		v.closed = v.seal.unopened(p.Status(), c.Provider)
+		v.list, err = only(p.Status(), c.Provider, "")
+		return v, err
 	}
 	if _, err := read(); err != nil {
 		return err
@@ -63,11 +66,11 @@ func (c *watchCmd) Run(a *app) error {
 	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
 	for {
-		list, err := read()
+		v, err := read()
 		if a.ctx.Err() != nil {
 			return nil
 		}
-		show.show(list, err, time.Now())
+		show.show(v, err, time.Now())
 		select {
 		case <-a.ctx.Done():
 			return nil
@@ -76,23 +79,30 @@ func (c *watchCmd) Run(a *app) error {
 	}
 }
 
+// view is the status at one look.
+type view struct {
+	list   []reauth.CredentialStatus
+	seal   sealing
+	closed []sealedAs // records that do not open
+}
+
 // display shows one status after another. end restores what show has changed, and is called once.
 type display interface {
-	show(list []reauth.CredentialStatus, err error, now time.Time)
+	show(v view, err error, now time.Time)
 	end()
 }
 
 // table formats the status, or the error of reading it, as lines without control characters.
-func table(list []reauth.CredentialStatus, err error, now time.Time) []string {
+func table(v view, err error, now time.Time) []string {
 	var b bytes.Buffer
 	switch {
 	case err != nil:
 		b.WriteString(printable.Line(err.Error()))
-	case len(list) == 0:
+	case len(v.list)+len(v.closed) == 0:
 		b.WriteString("there is no credential")
 	default:
 		// Writes to a bytes.Buffer do not fail.
-		_ = writeStatus(&b, list, now)
+		_ = writeStatus(&b, v.list, v.seal, v.closed, now)
 	}
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
@@ -105,11 +115,11 @@ type printer struct {
 }
 
 // show implements display.
-func (p *printer) show(list []reauth.CredentialStatus, err error, now time.Time) {
+func (p *printer) show(v view, err error, now time.Time) {
 	var b bytes.Buffer
 	// The table says "5s ago" and would differ at every tick. JSON has absolute times, and differs
 	// only when a credential does.
-	_ = writeStatusJSON(&b, "", list)
+	_ = writeStatusJSON(&b, "", v.list, v.seal, v.closed)
 	if err != nil {
 		b.WriteString(err.Error())
 	}
@@ -118,7 +128,7 @@ func (p *printer) show(list []reauth.CredentialStatus, err error, now time.Time)
 	}
 	p.last = b.String()
 	// A write fails when nobody reads any more. There is nobody to tell.
-	_, _ = fmt.Fprintf(p.out, "%s\n%s\n\n", now.Format(time.DateTime), strings.Join(table(list, err, now), "\n"))
+	_, _ = fmt.Fprintf(p.out, "%s\n%s\n\n", now.Format(time.DateTime), strings.Join(table(v, err, now), "\n"))
 }
 
 // end implements display. There is nothing to restore.
@@ -155,7 +165,7 @@ const (
 // show implements display. It overwrites line by line and clears only what is left over, since
 // clearing the whole screen first would flicker. A table that is too high ends with the number of
 // lines left out.
-func (s *screen) show(list []reauth.CredentialStatus, err error, now time.Time) {
+func (s *screen) show(v view, err error, now time.Time) {
 	var b strings.Builder
 	if !s.begun {
 		s.begun = true
@@ -165,7 +175,7 @@ func (s *screen) show(list []reauth.CredentialStatus, err error, now time.Time) 
 	if bad != nil || width <= 0 || height <= 0 {
 		width, height = 80, 24
 	}
-	s.last = table(list, err, now)
+	s.last = table(v, err, now)
 	lines := append([]string{s.title + "  " + now.Format(time.TimeOnly), ""}, s.last...)
 	if len(lines) > height {
 		lines = append(lines[:height-1:height-1], fmt.Sprintf("… and %d more", len(lines)-height+1))

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/sealkey"
+)
+
+// sealCmd seals what is in the clear.
+type sealCmd struct{}
+
+// Help implements kong.HelpProvider.
+func (*sealCmd) Help() string {
+	return `A sealed record holds tokens and all metadata encrypted. Provider and ID stay legible, and when a person last logged in. Without the
+key the logins are lost: keep it apart from the store. Programs that share the store must have the key from now on.
+
+The key is 32 random bytes, in Base64 or hexadecimal digits:
+
+    keyring             in the keyring of the operating system, which makes it on first use; keyring:NAME is another one
+    env:NAME            in a variable
+    file:PATH           in a file that nobody else may read: a mounted secret, or a credential of systemd (file:%d/NAME in a unit)
+    command:PROGRAM …   printed by a program; there is no shell, and an array of JSON may stand for the words
+
+Several keys are separated by commas, or given by several --seal: the first one seals, the others only open. With --seal or
+REAUTH_SEAL a command seals each record that it writes; this one seals the rest at once. What backups hold stays in the clear.
+
+Examples:
+
+    reauth store seal --seal keyring
+    (umask 077; reauth store key > key) && reauth store seal --seal file:key
+`
+}
+
+// Run implements the command.
+func (*sealCmd) Run(a *app) error {
+	keys, err := a.mustHaveKeys()
+	if err != nil {
+		return err
+	}
+	n, err := a.rewrite(keys[0], keys[1:], func(e reauth.Entry) bool { return e.SealedWith() == "" })
+	return a.wrote(n, err, "sealed %s of %s with the key %s\n", records(n), a.storeName(), reauth.SealingKeyID(keys[0]))
+}
+
+// rekeyCmd seals everything anew.
+type rekeyCmd struct{}
+
+// Help implements kong.HelpProvider.
+func (*rekeyCmd) Help() string {
+	return `To replace a key while programs use the store: give all programs the new key behind the old one, then in front of it. Then run this
+command, and give the programs the new key alone. A program that has only the old key goes on with the records that it can open,
+and says which ones it cannot.
+
+Example:
+
+    reauth store rekey --seal env:NEW_KEY,env:OLD_KEY
+`
+}
+
+// Run implements the command.
+func (*rekeyCmd) Run(a *app) error {
+	keys, err := a.mustHaveKeys()
+	if err != nil {
+		return err
+	}
+	n, err := a.rewrite(keys[0], keys[1:], func(reauth.Entry) bool { return true })
+	id := reauth.SealingKeyID(keys[0])
+	return a.wrote(n, err, "sealed %s of %s anew with the key %s\n", records(n), a.storeName(), id)
+}
+
+// unsealCmd is the way back.
+type unsealCmd struct {
+	Yes bool `help:"Do not ask."`
+}
+
+// Help implements kong.HelpProvider.
+func (*unsealCmd) Help() string {
+	return `Afterwards, use the store without --seal and REAUTH_SEAL: with them, each record is sealed again when it is written. The command asks
+first; without a terminal it wants --yes.
+
+Example:
+
+    reauth store unseal --seal keyring
+`
+}
+
+// Run implements the command.
+func (c *unsealCmd) Run(a *app) error {
+	keys, err := a.mustHaveKeys()
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		if err := a.confirm(fmt.Sprintf("Whoever can read %s, or a copy of it, will have the tokens in it.\n"+
+			"Put all records in the clear?", a.storeName())); err != nil {
+			return err
+		}
+	}
+	n, err := a.rewrite(nil, keys, func(e reauth.Entry) bool { return e.SealedWith() != "" })
+	return a.wrote(n, err, "put %s of %s in the clear\n", records(n), a.storeName())
+}
+
+// wrote prints what became of n records, unless an error has left all as they were. It returns the
+// error.
+func (a *app) wrote(n int, err error, format string, args ...any) error {
+	if err == nil || n > 0 {
+		a.printf(format, args...)
+	}
+	return err
+}
+
+// records says how many there are.
+func records(n int) string {
+	if n == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", n)
+}
+
+// errGone says that a record is not in the store any more.
+var errGone = errors.New("it is gone")
+
+// rewrite writes the records of the store that are wanted as they are, sealed with the key; nil: in
+// the clear. It goes on after one that fails, and returns how many were written.
+func (a *app) rewrite(key []byte, old [][]byte, wanted func(reauth.Entry) bool) (n int, err error) {
+	bare, err := a.bare()
+	if err != nil {
+		return 0, err
+	}
+	s, err := reauth.NewSealedStore(bare, key, old...)
+	if err != nil {
+		return 0, err
+	}
+	snap, err := bare.Load(a.ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	for _, broken := range snap.Broken {
+		a.notef("%s\n", broken)
+	}
+	failed := len(snap.Broken)
+	for _, e := range snap.Entries {
+		if !wanted(e) {
+			continue
+		}
+		switch err := rewriteOne(a.ctx, s, e); {
+		case errors.Is(err, errGone):
+		case a.ctx.Err() != nil:
+			return n, fmt.Errorf("reauth: the rest of the records is as it was: %w", context.Cause(a.ctx))
+		case err != nil:
+			failed++
+			a.notef("reauth: record %s/%s: %s\n", e.Credential.Provider, e.Credential.ID, err)
+		default:
+			n++
+		}
+	}
+	if failed > 0 {
+		return n, fmt.Errorf("reauth: %s could not be read or written; nothing of that was changed", records(failed))
+	}
+	return n, nil
+}
+
+// rewriteOne writes a record as it is.
+func rewriteOne(ctx context.Context, s reauth.Store, e reauth.Entry) error {
+	_, err := s.Update(ctx, e.Credential.Provider, e.Credential.ID, func(h reauth.Holding) (reauth.Entry, error) {
+		if !h.Found {
+			return reauth.Entry{}, errGone
+		}
+		return h.Entry, nil
+	})
+	return err
+}
+
+// checkCmd tells how the records are sealed.
+type checkCmd struct{}
+
+// Help implements kong.HelpProvider.
+func (*checkCmd) Help() string {
+	return `Removed credentials have a record too, until a thousand others are removed. The exit code is 1 when a record does not open.
+
+Examples:
+
+    reauth store check
+    reauth store check --seal env:NEW_KEY,env:OLD_KEY
+`
+}
+
+// Run implements the command.
+func (*checkCmd) Run(a *app) error {
+	keys, err := a.keys()
+	if err != nil {
+		return err
+	}
+	bare, err := a.bare()
+	if err != nil {
+		return err
+	}
+	snap, err := bare.Load(a.ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, broken := range snap.Broken {
+		a.notef("%s\n", broken)
+	}
+	shut, err := a.writeCheck(snap, keys)
+	if err != nil {
+		return err
+	}
+	if shut += len(snap.Broken); shut > 0 {
+		return fmt.Errorf("reauth: %s of %d cannot be read; a sealed one opens with its key (--seal, REAUTH_SEAL)",
+			records(shut), len(snap.Entries)+len(snap.Broken))
+	}
+	return nil
+}
+
+// writeCheck writes a row for each record, and returns how many do not open.
+func (a *app) writeCheck(snap reauth.Snapshot, keys [][]byte) (shut int, err error) {
+	closed, err := a.closed(snap, keys)
+	if err != nil {
+		return 0, err
+	}
+	row, flush := columns(a.stdout)
+	row("PROVIDER", "CREDENTIAL", "SEALED", "OPENS")
+	for _, e := range snap.Entries {
+		id, key, opens := e.Credential.ID, e.SealedWith(), "yes"
+		if e.Removed {
+			id += " (removed)"
+		}
+		if why := closed[[2]string{e.Credential.Provider, e.Credential.ID}]; why != nil {
+			shut++
+			opens = "no: " + why.Error()
+		} else if key != "" && key != reauth.SealingKeyID(keys[0]) {
+			opens = "yes, with a key that only opens"
+		}
+		row(e.Credential.Provider, id, cmp.Or(key, "in the clear"), opens)
+	}
+	return shut, flush()
+}
+
+// errNoKey is why a sealed record does not open when its key is not given.
+var errNoKey = errors.New("its key is not given")
+
+// closed returns why records of the store do not open with the keys, by provider and ID.
+func (a *app) closed(snap reauth.Snapshot, keys [][]byte) (map[[2]string]error, error) {
+	why := make(map[[2]string]error)
+	if len(keys) == 0 {
+		for _, e := range snap.Entries {
+			if e.SealedWith() != "" {
+				why[[2]string{e.Credential.Provider, e.Credential.ID}] = errNoKey
+			}
+		}
+		return why, nil
+	}
+	s, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	opened, err := s.Load(a.ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, err := range opened.Broken {
+		if broken, ok := errors.AsType[*reauth.RecordError](err); ok {
+			key := [2]string{broken.Provider, broken.ID}
+			if why[key] = broken.Err; errors.Is(err, reauth.ErrSealed) {
+				why[key] = errNoKey
+			}
+		}
+	}
+	return why, nil
+}
+
+// keyCmd prints a key.
+type keyCmd struct{}
+
+// Help implements kong.HelpProvider.
+func (*keyCmd) Help() string {
+	return `The key is 32 random bytes in Base64. Nothing is stored: keep it where --seal will find it, and not beside the store.
+
+Example:
+
+    (umask 077; reauth store key > key)
+`
+}
+
+// Run implements the command.
+func (*keyCmd) Run(a *app) error {
+	_, err := io.WriteString(a.stdout, sealkey.New()+"\n")
+	return err
+}
