@@ -26,6 +26,7 @@ type Fleet struct {
 	Store    reauth.Store // the store as the test opens it
 	Workers  *Account     // as whom workers run; nil: as the test
 	pool     *reauth.Pool
+	open     Open
 }
 
 // Account is another user, as whom workers run, and a copy of this binary that the user may run.
@@ -37,9 +38,9 @@ type Account struct {
 // New makes a fleet without workers. This process shares its store. Login adds credentials.
 func New(t testing.TB, open Open, job Job, latency time.Duration) *Fleet {
 	t.Helper()
-	store, shut, err := open(t.Context(), job)
+	store, shut, err := open.sealed(t.Context(), job)
 	require.NoError(t, err)
-	f := &Fleet{Provider: NewProvider(t, latency), Job: job, Store: store}
+	f := &Fleet{Provider: NewProvider(t, latency), Job: job, Store: store, open: open}
 	f.Job.Provider = f.Provider.URL
 	f.pool, err = reauth.OpenPool(t.Context(), store)
 	require.NoError(t, err)

@@ -130,7 +130,7 @@ func (w *worker) soak(ctx context.Context, open Open) error {
 func (s *soaker) open(ctx context.Context, open Open, lines <-chan []string) (func() error, error) {
 	said := ""
 	for {
-		store, shut, err := open(ctx, s.job)
+		store, shut, err := open.sealed(ctx, s.job)
 		if err == nil {
 			s.store = &watchedStore{store, s}
 			if err = s.openPool(ctx); err == nil {

@@ -24,8 +24,9 @@ type Job struct {
 	Worker   string        // name of the worker
 	Store    string        // address of the store, for the Open of the test
 	Claim    time.Duration // the Claim of a SQL store
+	Keys     [][]byte      // of a sealed store: the first seals, all open; nil: it is in the clear
 	Provider string        // URL of the provider
-	ID       string        // of the credential with which it sends, and which it refreshes
+	ID       string        // of the credential with which it sends, and which it refreshes; empty: any
 	Pace     time.Duration // time from one request of a sender to its next
 	Senders  int
 	StopAt   string   // the step of a refresh at which the worker waits for "go"; see stepStore
@@ -59,6 +60,16 @@ const jobVariable = "REAUTH_FLEET_JOB"
 
 // Open opens the store of a job. It also returns a function that closes the store at the end.
 type Open func(ctx context.Context, job Job) (reauth.Store, func() error, error)
+
+// sealed opens the store of a job under its seal.
+func (open Open) sealed(ctx context.Context, job Job) (reauth.Store, func() error, error) {
+	store, shut, err := open(ctx, job)
+	if err != nil || len(job.Keys) == 0 {
+		return store, shut, err
+	}
+	store, err = reauth.NewSealedStore(store, job.Keys[0], job.Keys[1:]...)
+	return store, shut, err
+}
 
 // BeWorker does the job of a worker process and does not return from it. In any other process it
 // does nothing. TestMain calls it first.
@@ -100,7 +111,7 @@ func work(text string, open Open) (err error) {
 	if w.job.Soak != nil {
 		return w.soak(ctx, open)
 	}
-	store, shut, err := open(ctx, w.job)
+	store, shut, err := open.sealed(ctx, w.job)
 	if err != nil {
 		return err
 	}
@@ -205,7 +216,10 @@ func (w *worker) report(r Report) {
 
 // request sends one request with the credential of the worker.
 func (w *worker) request(ctx context.Context) (status int, err error) {
-	return post(reauth.WithCredential(ctx, ProviderName, w.job.ID), w.client, w.job.Provider)
+	if w.job.ID != "" {
+		ctx = reauth.WithCredential(ctx, ProviderName, w.job.ID)
+	}
+	return post(ctx, w.client, w.job.Provider)
 }
 
 func (w *worker) refresh(ctx context.Context, patience time.Duration) error {
