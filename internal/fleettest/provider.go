@@ -203,3 +203,41 @@ func (p *Provider) ExpireEvery(ctx context.Context, d time.Duration) (expiries i
 		expiries++
 	}
 }
+
+// ExpireServed makes each access token expire when between d and twice d have passed since a request
+// was first served with it, until ctx ends, and returns how many. So no token expires while those who
+// share it still learn of it, of however many credentials.
+func (p *Provider) ExpireServed(ctx context.Context, d time.Duration) (expiries int) {
+	ticker := time.NewTicker(d)
+	defer ticker.Stop()
+	known := make(map[string]bool) // served before the last tick; whether they have expired
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return expiries
+		}
+		for token, over := range known {
+			if !over {
+				p.Expire(token)
+				known[token] = true
+				expiries++
+			}
+		}
+		p.mu.Lock()
+		for token := range p.served {
+			if _, ok := known[token]; !ok {
+				known[token] = false
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+// Tokens returns all tokens that the provider has issued or was shown.
+func (p *Provider) Tokens() (list []string) {
+	for _, g := range p.Grants() {
+		list = append(list, g.Spent, g.Issued, g.Access)
+	}
+	return list
+}
