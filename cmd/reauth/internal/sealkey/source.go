@@ -22,7 +22,7 @@ const (
 	// Service names the key in the keyring, unless the user names another one.
 	Service = "reauth"
 
-	maxFile        = 4 << 10          // bytes of a file or a variable with a key
+	maxText        = 4 << 10          // bytes of what has the key: a file, a variable, or what a program prints
 	commandTimeout = 30 * time.Second // a person may have to allow it
 )
 
@@ -70,7 +70,7 @@ func (s Source) key(ctx context.Context) ([]byte, error) {
 		}
 		return Decode(text)
 	case fromFile:
-		content, err := privatefile.ReadSecret(s.of, maxFile)
+		content, err := privatefile.ReadSecret(s.of, maxText)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func (s Source) key(ctx context.Context) ([]byte, error) {
 func (s Source) run(ctx context.Context) ([]byte, error) {
 	limited, stop := context.WithTimeout(ctx, commandTimeout)
 	defer stop()
-	out, err := process.Run(limited, s.of, s.args...)
+	out, err := process.Run(limited, maxText, s.of, s.args...)
 	exit := (*exec.ExitError)(nil)
 	switch {
 	case ctx.Err() != nil:
