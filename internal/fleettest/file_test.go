@@ -22,7 +22,7 @@ func fileFleet(t *testing.T, latency time.Duration) *fleettest.Fleet {
 }
 
 func TestFleetSharesAFile(t *testing.T) {
-	seconds := fleettest.Sized(1, 8, 21)
+	seconds := fleettest.Sized(2, 8, 21)
 	fileFleet(t, 50*time.Millisecond).Serve(t, 16, time.Duration(seconds)*time.Second, fleettest.Sized(1, 6, 18))
 }
 
@@ -58,7 +58,7 @@ func sealedFleet(t *testing.T, latency time.Duration) *fleettest.Fleet {
 var oldKey, nextKey = bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 
 func TestFleetSharesASealedFile(t *testing.T) {
-	seconds := fleettest.Sized(1, 1, 21)
+	seconds := fleettest.Sized(2, 3, 21)
 	sealedFleet(t, 50*time.Millisecond).Serve(t, 8, time.Duration(seconds)*time.Second, fleettest.Sized(1, 1, 18))
 }
 
