@@ -192,6 +192,7 @@ func (c *resetCmd) Run(a *app) error {
 type removeCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; it may be left out when the provider has one only."`
+	LostKey  bool   `help:"Remove the record of a credential that is sealed with a key that nobody has any more."`
 }
 
 // Help implements kong.HelpProvider.
@@ -202,11 +203,15 @@ Examples:
 
     reauth remove openrouter key-1a2b3c4d5e6f
     reauth remove copilot
+    reauth remove groq spare --lost-key
 `
 }
 
 // Run implements the command.
 func (c *removeCmd) Run(a *app) error {
+	if c.LostKey {
+		return a.removeSealed(c.Provider, c.ID)
+	}
 	p, err := a.pool()
 	if err != nil {
 		return err

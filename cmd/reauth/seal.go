@@ -140,3 +140,48 @@ func (f sealing) words(provider, id string) string {
 		return "sealed with " + key
 	}
 }
+
+// removeSealed removes a record that does not open with the keys that are given.
+func (a *app) removeSealed(provider, id string) error {
+	if pr, ok := reauth.LookupProvider(provider); ok { // else a provider of some other program
+		provider = pr.Name
+	}
+	if id == "" {
+		return usagef("--lost-key wants the credential too; reauth store check tells which records do not open")
+	}
+	keys, err := a.keys()
+	if err != nil {
+		return err
+	}
+	bare, err := a.bare()
+	if err != nil {
+		return err
+	}
+	snap, err := bare.Load(a.ctx, "")
+	if err != nil {
+		return err
+	}
+	shut, err := a.closed(snap, keys)
+	if err != nil {
+		return err
+	}
+	if shut[[2]string{provider, id}] == nil {
+		return usagef("%s/%s is no sealed record that does not open; reauth store check tells which ones there are",
+			provider, id)
+	}
+	_, err = bare.Update(a.ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+		if h.Entry.SealedWith() == "" { // replaced meanwhile
+			return reauth.Entry{}, errors.New("it is not sealed any more; leave out --lost-key")
+		}
+		login := h.Now
+		if !login.After(h.Entry.Login) {
+			login = h.Entry.Login.Add(1)
+		}
+		return reauth.Entry{Login: login, Removed: true, Generation: h.Entry.Generation}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("reauth: remove %s/%s: %w", provider, id, err)
+	}
+	a.printf("removed %s/%s\n", provider, id)
+	return nil
+}

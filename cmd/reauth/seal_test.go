@@ -129,6 +129,34 @@ func TestSealedStoreWithoutItsKey(t *testing.T) {
 	assert.Regexp(t, `openrouter +b .* good, sealed with [0-9a-f]{12}\n`, out)
 }
 
+// Who has lost the key removes what does not open, and nothing else, and logs in again under the ID.
+func TestLostKey(t *testing.T) {
+	s := newClearShell(t)
+	s.newKeys("KEY", "OTHER_KEY")
+	s.run("key-"+marker, "add", "groq", "--key-stdin", "--id", "spare", "--seal", "env:KEY").ok()
+	s.run("key-"+marker, "add", "groq", "--key-stdin", "--id", "b", "--seal", "env:OTHER_KEY").ok()
+	before, err := os.ReadFile(s.store())
+	require.NoError(t, err)
+	for _, args := range [][]string{
+		{"remove", "groq", "spare", "--lost-key", "--seal", "env:KEY"}, // it opens
+		{"remove", "groq", "c", "--lost-key"},
+		{"remove", "groq", "--lost-key"},
+	} {
+		assert.Contains(t, s.run("", args...).fails(exitUsage), "reauth store check", args)
+	}
+	after, err := os.ReadFile(s.store())
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+
+	assert.Equal(t, "removed groq/spare\n", s.run("", "remove", "groq", "spare", "--lost-key", "--seal", "env:OTHER_KEY").ok())
+	s.setenv("REAUTH_SEAL", "env:OTHER_KEY")
+	assert.NotContains(t, s.run("", "status").ok(), "spare")
+	s.run("key-"+marker, "add", "groq", "--key-stdin", "--id", "spare").ok()
+	assert.Regexp(t, `groq +spare .* good, sealed with [0-9a-f]{12}\n`, s.run("", "status").ok())
+	s.run("", "store", "check").ok()
+	holdsNoToken(t, filepath.Dir(s.store()))
+}
+
 // A store may hold both kinds. What is written is sealed, and the rest stays as it is.
 func TestStoreThatIsSealedInPart(t *testing.T) {
 	s := newClearShell(t)
