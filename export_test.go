@@ -3,6 +3,7 @@ package reauth
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"testing"
 	"time"
 )
@@ -104,3 +105,38 @@ func (t *RecoveringTransport) HeldBodies() int64 { return t.kept.Held() }
 
 // SleptBetween is how long a machine has slept, by its two clocks.
 var SleptBetween = sleptBetween
+
+// SealedFile returns the content of a file store whose records are all sealed, and the same in the
+// clear.
+func SealedFile(t testing.TB, key []byte, entries []Entry) (sealed, open []byte) {
+	t.Helper()
+	made, err := newSealingKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sealer{keys: []sealingKey{made}}
+	file := func(records []json.RawMessage) []byte {
+		b, err := json.MarshalIndent(map[string]any{
+			"format": fileFormat, "version": fileVersion, "identity": "I", "stamp": "S", "credentials": records,
+		}, "", "\t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(b, '\n')
+	}
+	var closed, clear []json.RawMessage
+	for _, e := range entries {
+		outer, err := s.seal("I", e, []byte(rand.Text()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for list, e := range map[*[]json.RawMessage]Entry{&closed: outer, &clear: e} {
+			b, err := json.Marshal(toStoredRecord(e))
+			if err != nil {
+				t.Fatal(err)
+			}
+			*list = append(*list, b)
+		}
+	}
+	return file(closed), file(clear)
+}

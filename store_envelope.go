@@ -10,10 +10,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -57,13 +57,6 @@ type sealer struct {
 	plain bool         // what is written is in the clear
 }
 
-// sealedRecord is what an envelope holds, in JSON.
-type sealedRecord struct {
-	storedCredential
-	Spent  []string `json:"spent,omitempty"`
-	Pepper string   `json:"pepper"` // makes stand-ins
-}
-
 // seal returns the record as the inner store keeps it.
 func (s *sealer) seal(identity string, e Entry, pepper []byte) (Entry, error) {
 	if err := cmp.Or(e.check(), checkNotSealed(e.Credential.Metadata)); err != nil {
@@ -82,18 +75,7 @@ func (s *sealer) seal(identity string, e Entry, pepper []byte) (Entry, error) {
 		outer.Credential.AccessToken = standInFor(pepper, e.Credential.AccessToken)
 		outer.Credential.RefreshToken = standInFor(pepper, e.Credential.RefreshToken)
 	}
-	for _, d := range e.Spent {
-		kind, of := "", d
-		if rest, isLogin := strings.CutPrefix(d, loginPrefix); isLogin {
-			kind, of = loginPrefix, rest
-		}
-		outer.Spent = append(outer.Spent, kind+standInOf(pepper, of))
-	}
-	b, err := json.Marshal(record)
-	if err != nil {
-		return Entry{}, err
-	}
-	outer.Credential.Metadata = map[string]string{sealNote: s.keys[0].envelope(identity, &outer, b)}
+	outer.Credential.Metadata = map[string]string{sealNote: s.keys[0].envelope(identity, &outer, record.bytes())}
 	return outer, nil
 }
 
@@ -114,9 +96,13 @@ func legible(bound, identity string, e *Entry) []byte {
 	if bound != "b" {
 		identity = ""
 	}
-	return fmt.Appendf(nil, "%s %q %q %q %s %t %d %s %q %q", sealVersion, identity, e.Credential.Provider, e.Credential.ID,
-		e.Login.UTC().Format(time.RFC3339Nano), e.Removed, e.Generation, e.LastRefresh.UTC().Format(time.RFC3339Nano),
-		e.Credential.AccessToken, e.Credential.RefreshToken)
+	var w recordWriter
+	w.text(sealVersion, identity, e.Credential.Provider, e.Credential.ID, e.Credential.AccessToken, e.Credential.RefreshToken)
+	w.b = e.Login.UTC().AppendFormat(w.b, time.RFC3339Nano)
+	w.b = e.LastRefresh.UTC().AppendFormat(w.b, time.RFC3339Nano)
+	w.b = strconv.AppendBool(w.b, e.Removed)
+	w.number(e.Generation)
+	return w.b
 }
 
 // sealedWith returns the id of the key with which a record is sealed; empty: it is in the clear.
@@ -217,9 +203,9 @@ func (s *sealer) decrypt(id, identity, rest string, outer *Entry) (record sealed
 		sealed, err := base64.RawURLEncoding.DecodeString(parts[2])
 		if err == nil && len(sealed) >= k.aead.NonceSize() {
 			n := k.aead.NonceSize()
-			b, err := k.aead.Open(nil, sealed[:n], sealed[n:], legible(parts[1], identity, outer))
-			if err == nil && json.Unmarshal(b, &record) == nil {
-				return record, nil
+			b, err := k.aead.Open(sealed[n:n], sealed[:n], sealed[n:], legible(parts[1], identity, outer))
+			if err == nil {
+				return parseSealedRecord(b)
 			}
 		}
 		return record, fmt.Errorf("it does not open with its key %s: it was changed, or moved here from another store or "+

@@ -155,6 +155,7 @@ type sealedUpdate struct {
 
 // call is the function of the inner store's Update.
 func (u *sealedUpdate) call(h Holding) (Entry, error) {
+	stands := h.Entry
 	u.identity = h.Identity
 	if h.Missing != nil || u.loose {
 		u.identity = "" // a store that is made anew has another one
@@ -186,6 +187,24 @@ func (u *sealedUpdate) call(h Holding) (Entry, error) {
 	sealed, err := u.s.seal(u.identity, made, pepper)
 	if err != nil {
 		return u.refuse(err)
+	}
+	if h.Found {
+		return u.ordered(sealed, &stands, &opened)
+	}
+	return sealed, nil
+}
+
+// ordered returns the sealed record so that the inner store finds it newer or older than what stands, as
+// the open records are. Which refresh tokens are spent is sealed, so the inner store orders without them.
+func (u *sealedUpdate) ordered(sealed Entry, stands, opened *Entry) (Entry, error) {
+	if _, err := u.made.storedOver(opened); errors.Is(err, errOvertaken) {
+		u.refused = err
+		return Entry{Login: stands.Login, Generation: stands.Generation - 1, Credential: Credential{
+			Provider: u.key.provider, ID: u.key.id,
+		}}, nil
+	}
+	if !mayReplace(&sealed, stands) {
+		sealed.Spent = withSpent(sealed.Spent, digest(stands.Credential.RefreshToken))
 	}
 	return sealed, nil
 }
