@@ -36,6 +36,29 @@ type Verdict struct {
 	// lies at most 35 days ahead, and in the past when the provider named an instant that has gone
 	// by.
 	Reset time.Time
+	// Scope is what the verdict is about: the whole credential, or, where the answer says so, the model
+	// of the request. It counts for Exhausted and Forbidden.
+	Scope Scope
+
+	family string        // the family of models that the answer names; empty: the request's model is meant
+	cause  verdict.Cause // of a Forbidden verdict
+}
+
+// Scope is what a verdict is about. The zero value is the whole credential.
+type Scope uint8
+
+// The scopes of a verdict.
+const (
+	WholeCredential Scope = iota
+	OneModel              // the limit, or the lack, is one of a model: the credential serves others
+)
+
+// String returns the scope in words.
+func (s Scope) String() string {
+	if s == OneModel {
+		return "one model"
+	}
+	return "whole credential"
 }
 
 // label is the verdict as events have it.
@@ -63,7 +86,16 @@ func Classify(provider string, resp *http.Response, body []byte) Verdict {
 // classify is Classify for a canonical name.
 func classify(provider string, resp *http.Response, body []byte) Verdict {
 	v := verdict.Of(verdictProvider(provider), resp, body)
-	return Verdict{Kind: Kind(v.Kind), Reason: v.Reason, Reset: v.Reset}
+	return publicVerdict(v)
+}
+
+// publicVerdict returns the verdict as the package tells it.
+func publicVerdict(v verdict.Verdict) Verdict {
+	got := Verdict{Kind: Kind(v.Kind), Reason: v.Reason, Reset: v.Reset, family: v.Family, cause: v.Cause}
+	if v.OneModel {
+		got.Scope = OneModel
+	}
+	return got
 }
 
 // verdictProvider returns what the classifier must know about the provider of that canonical name.

@@ -43,7 +43,24 @@ type Verdict struct {
 	Kind   Kind
 	Reason string    // that of the rule or the cell of the matrix that decided; it holds nothing of the answer
 	Reset  time.Time // when an exhausted credential recovers; zero if the answer does not say
+	// OneModel says that the answer states a limit, or a lack, of one model or a family of models, and
+	// not of the whole credential.
+	OneModel bool
+	// Family is the family of models that the answer names, as a word in lower case, such as "opus";
+	// empty: it names none, and means the model of the request.
+	Family string
+	Cause  Cause // of a Forbidden verdict
 }
+
+// Cause is why something is forbidden, as far as it tells whether another credential may have it.
+type Cause uint8
+
+// The causes.
+const (
+	Unclear     Cause = iota // nobody understands it
+	Entitlement              // this account may not have it: plan, scope, model, permission
+	Anyone                   // nobody may have it in this way: content, place, the caller's client
+)
 
 // Provider is what the classifier must know about the provider that answered. The zero value is an
 // unknown provider.
