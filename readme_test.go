@@ -155,13 +155,13 @@ func TestMyStore(t *testing.T) {
 // All lines of each Go block in the documents stand, in the same order, in a file that is compiled.
 func TestReadmeCodeIsCompiled(t *testing.T) {
 	var text strings.Builder
-	for _, page := range []string{"README.md", "docs/stores.md"} {
+	for _, page := range []string{"README.md", "docs/stores.md", "SECURITY.md"} {
 		content, err := os.ReadFile(page)
 		require.NoError(t, err)
 		text.Write(content)
 	}
 	var compiled []string
-	for _, file := range []string{"readme_test.go", "example_test.go", "login/example_test.go"} {
+	for _, file := range []string{"readme_test.go", "example_test.go", "login/example_test.go", "keyring/example_test.go"} {
 		src, err := os.ReadFile(file)
 		require.NoError(t, err)
 		compiled = append(compiled, flat(string(src)))
