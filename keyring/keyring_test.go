@@ -24,6 +24,7 @@ import (
 	system "github.com/zalando/go-keyring"
 	"go.uber.org/goleak"
 
+	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/keyring"
 )
 
@@ -55,6 +56,18 @@ var parts = map[string]func(ctx context.Context, service string) (string, error)
 	},
 	"occupy": func(_ context.Context, service string) (string, error) {
 		return "", system.Set(service, "sealing key", "c2VjcmV0")
+	},
+	"pool": func(ctx context.Context, path string) (string, error) { // in the place of a service
+		pool, err := openSealed(ctx, path)
+		if err != nil {
+			return "", err
+		}
+		c := reauth.Credential{Provider: "groq", ID: "me", AccessToken: "gsk_0123456789abcdef"}
+		if _, err := pool.Add(ctx, c); err != nil {
+			return "", err
+		}
+		c, err = pool.Token(ctx, "groq")
+		return c.AccessToken, errors.Join(err, pool.Close())
 	},
 	"occupied": func(_ context.Context, service string) (string, error) { return system.Get(service, "sealing key") },
 }
@@ -158,6 +171,21 @@ func TestKeyIsKept(t *testing.T) {
 	other, err := p.ask(name + " 2")
 	require.NoError(t, err)
 	require.NotEqual(t, key, other)
+}
+
+// A pool over a store that is sealed with the key is open to the next process too.
+func TestPoolOverASealedFile(t *testing.T) {
+	t.Parallel()
+	p := program{home: t.TempDir(), session: session(t)}
+	path := filepath.Join(t.TempDir(), "auth.json")
+	for range 2 {
+		token, err := p.do("pool", path)
+		require.NoError(t, err)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.NotContains(t, string(content), token)
+		require.Contains(t, string(content), "reauth-sealed")
+	}
 }
 
 // Processes that make the key at once end with one key, also when they share no folder for a lock.
