@@ -44,7 +44,7 @@ const (
 	GaveUp EventType = "gave-up"
 	// Panicked: a function that the program has given panicked, and counts as failed. Reason names
 	// it: observer, logger, store, refresher, relogin, classifier, provider-classify, may-refuse,
-	// can-step-up, authorize or get-body; body when that was the Read of a body, worker when it was
+	// can-step-up, authorize, model or get-body; body when that was the Read of a body, worker when it was
 	// none of them. Err tells with what, and the log has the stack.
 	Panicked EventType = "panicked"
 	// PassedThrough: a request is sent without a credential, as its caller made it. Reason is one of
@@ -71,6 +71,10 @@ const (
 // reloginReason is the reason of events and marks of a dead grant that was asked for anew.
 const reloginReason = "relogin"
 
+// probingReason is the reason of a credential in good standing whose mark has ended, until a request
+// shows that it serves again.
+const probingReason = "probing"
+
 // foreignPrefix is a reason of Doubtful: the key begins as those of another provider do.
 const foreignPrefix = "foreign-prefix"
 
@@ -84,7 +88,7 @@ func ReasonNames() []string {
 		"refresh", "borrowed", "not-refreshable", "pool-closed", "removed", // RefreshFailed
 		"observer", "logger", "store", "refresher", "classifier", "provider-classify", // Panicked
 		"may-refuse", "can-step-up", reloginReason, "authorize", "get-body", "body", "worker",
-		"suspect-request", "base-failed", "in-memory", foreignPrefix,
+		"suspect-request", "base-failed", "in-memory", foreignPrefix, probingReason, "model",
 	}
 	for k := verdict.Pass; k <= verdict.Forbidden; k++ { // Judged and GaveUp
 		names = append(names, k.String())
@@ -111,6 +115,7 @@ type Event struct {
 	Attempt      int    // number of the request's send, from 1; 0 where there was none
 	Duration     time.Duration
 	Until        time.Time // of PutAside
+	About        string    // the model, or else the method and path, that a PutAside is for; empty: it is for everything
 	Err          error
 }
 
@@ -138,6 +143,9 @@ func (e Event) attrs() []slog.Attr {
 	}
 	if e.Reason != "" {
 		attrs = append(attrs, slog.String("reason", e.Reason))
+	}
+	if e.About != "" {
+		attrs = append(attrs, slog.String("about", e.About))
 	}
 	if e.Status != 0 {
 		attrs = append(attrs, slog.Int("status", e.Status))

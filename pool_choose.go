@@ -20,6 +20,7 @@ type routing struct {
 
 	bound   bool    // the request is about objects of one account; see group.bind
 	account *member // the credential of that account
+	about   topic   // of the request; empty: it was not read
 }
 
 type routingKey struct{}
@@ -60,27 +61,56 @@ func WithAffinity(ctx context.Context, key string) context.Context {
 }
 
 // choose returns a credential for a request to d that has tried those before, or nil. As long as
-// nothing has been tried, one that is not in good standing will do.
-func (g *group) choose(d *destination, now time.Time, r routing, tried []*member) *member {
+// nothing has been tried, one that is not in good standing will do. try is not 0 where the request tries
+// the credential after a rest; member.endTry ends that.
+func (g *group) choose(d *destination, now time.Time, r routing, tried []*member) (m *member, try uint32) {
 	switch {
 	case r.pinned:
-		return g.pinned(d, r, tried)
+		return g.pinned(d, r, tried), 0
 	case r.stays() && len(tried) > 0:
-		return nil
+		return nil, 0
 	case r.account != nil:
-		return r.account
+		return r.account, 0
 	}
-	c := g.candidates(now)
+	if m := g.doubts.routed(r.about, now); m != nil && len(tried) == 0 && m.serves(d) {
+		return m, 0
+	}
+	c := g.candidates(now).forTopic(r.about, now)
 	if m := c.takeProbe(d, r, tried); m != nil {
-		return m
+		return m, 0
+	}
+	if m, try := c.takeTrial(d, r, tried, now); m != nil {
+		return m, try
+	}
+	return g.chooseGood(c, d, now, r, tried), 0
+}
+
+// hasAnother reports whether there is a credential for a request to d beside those.
+func (g *group) hasAnother(d *destination, now time.Time, r routing, tried ...*member) bool {
+	m, try := g.choose(d, now, r, tried)
+	if m != nil {
+		m.endTry(try)
+	}
+	return m != nil
+}
+
+// chooseGood is choose without probes and tries.
+func (g *group) chooseGood(c *candidates, d *destination, now time.Time, r routing, tried []*member) *member {
+	if r.bound && len(c.trials) > 0 {
+		if m := c.firstUnmarked(d, r.about, now); m != nil {
+			return m
+		}
 	}
 	if !c.hostBound && len(tried) == 0 && r.affinity == "" {
 		return g.anyGood(c, r)
 	}
-	if m := g.bestFit(c, d, r, tried); m != nil || len(tried) > 0 {
+	if m := g.bestFit(c, d, r, tried); m != nil {
 		return m
 	}
-	return c.soonest(d, now)
+	if len(tried) > 0 {
+		return c.busyTrial(d, tried)
+	}
+	return c.soonest(d, r.about, now)
 }
 
 // pinned returns the credential that the request is pinned to, if it may have it.
@@ -104,6 +134,24 @@ func (c *candidates) takeProbe(d *destination, r routing, tried []*member) *memb
 		return nil // another request probes it
 	}
 	return m
+}
+
+// takeTrial has the request try a credential that is due for it, if it is as good a choice as those in
+// good standing. try ends the try: see member.endTry.
+func (c *candidates) takeTrial(d *destination, r routing, tried []*member, now time.Time) (m *member, try uint32) {
+	if len(c.trials) == 0 || r.bound {
+		return nil, 0
+	}
+	for _, m := range c.trials {
+		if !m.serves(d) || slices.Contains(tried, m) || !c.isDueBefore(m) ||
+			r.affinity != "" && nearest(c.all, r.affinity, anyMember) != m {
+			continue
+		}
+		if try := m.beginTry(now); try != 0 {
+			return m, try
+		}
+	}
+	return nil, 0
 }
 
 // anyGood is choose for a group in which every member serves every host.
@@ -143,14 +191,14 @@ func (g *group) bestFit(c *candidates, d *destination, r routing, tried []*membe
 }
 
 // soonest returns the member that serves d and recovers soonest.
-func (c *candidates) soonest(d *destination, now time.Time) (best *member) {
+func (c *candidates) soonest(d *destination, about topic, now time.Time) (best *member) {
 	var at time.Time
 	for _, m := range c.all {
 		if !m.serves(d) {
 			continue
 		}
 		var t time.Time // zero: in good standing again since the snapshot was made
-		if k := m.standing(now); k != nil {
+		if k := m.marks.Load().standing(about, now); k != nil {
 			t = k.recovers()
 		}
 		if best == nil || t.Before(at) {

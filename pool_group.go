@@ -243,7 +243,7 @@ func (g *group) candidates(now time.Time) *candidates {
 	}
 	// The version is read before the standings: a change in between makes this snapshot invalid.
 	c := &candidates{version: g.version.Load(), all: slices.Clone(g.members)}
-	c.fill(now)
+	c.fill(now, "")
 	g.chosen.Store(c)
 	return c
 }
@@ -252,12 +252,38 @@ func (g *group) valid(c *candidates, now time.Time) bool {
 	return c != nil && c.version == g.version.Load() && (c.wake.IsZero() || wait.Ahead(c.wake, now))
 }
 
-// fill sorts the members by their standing.
-func (c *candidates) fill(now time.Time) {
+// maxTopics bounds the snapshots for topics that are kept with one for all.
+const maxTopics = 64
+
+// forTopic returns the snapshot for requests of that topic.
+func (c *candidates) forTopic(about topic, now time.Time) *candidates {
+	if !c.topical || about == "" {
+		return c
+	}
+	if kept, ok := c.byTopic.Load(about); ok {
+		if kept, _ := kept.(*candidates); kept.wake.IsZero() || wait.Ahead(kept.wake, now) {
+			return kept
+		}
+	}
+	made := &candidates{version: c.version, all: c.all}
+	made.fill(now, about)
+	if c.topics.Add(1) <= maxTopics {
+		c.byTopic.Store(about, made)
+	}
+	return made
+}
+
+// fill sorts the members by their standing for requests of that topic.
+func (c *candidates) fill(now time.Time, about topic) {
 	var soonest time.Time
 	for _, m := range c.all {
+		s := m.marks.Load()
 		c.hostBound = c.hostBound || m.isHostBound()
-		k := m.standing(now)
+		c.topical = c.topical || s != nil && s.topical
+		k, overdue := s.standing(about, now), false
+		if k == nil {
+			k, overdue = s.overdue(about, now), true
+		}
 		if k == nil {
 			c.good = append(c.good, m)
 			continue
@@ -265,7 +291,10 @@ func (c *candidates) fill(now time.Time) {
 		if c.spare == nil || k.recovers().Before(soonest) {
 			c.spare, soonest = m, k.recovers()
 		}
-		if !k.retired {
+		switch {
+		case overdue:
+			c.trials = append(c.trials, m)
+		case !k.retired:
 			c.addMarked(m, k, now)
 		}
 	}

@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -75,8 +76,9 @@ func (k *mark) recovers() time.Time {
 // marks are all marks of a credential, the lifted ones too. They are replaced as a whole, so a
 // request can compare those that it saw when it left with those that stand. Nil is none.
 type marks struct {
-	list  []keyedMark
-	worst *mark // the one that ends last; nil: none ever held
+	list    []keyedMark
+	worst   *mark // of those about the whole credential the one that ends last; nil: none ever held
+	topical bool  // there are some about a topic that were not lifted
 }
 
 // keyedMark is the newest mark known under one key.
@@ -156,7 +158,11 @@ func newMarks(list []keyedMark) *marks {
 	}
 	s := &marks{list: list}
 	for _, k := range list {
-		if !k.mark.lifts() && (s.worst == nil || k.mark.recovers().After(s.worst.recovers())) {
+		switch {
+		case k.mark.lifts():
+		case isTopical(k.key):
+			s.topical = true
+		case s.worst == nil || k.mark.recovers().After(s.worst.recovers()):
 			s.worst = k.mark
 		}
 	}
@@ -230,10 +236,10 @@ func isDeadly(v Verdict, failed error) bool {
 }
 
 // subject returns the key of the mark that the refusal v of t deserves, and what the mark is about;
-// failed is why a rejected token could not be renewed. A rejection, and the end of an account, are
-// about the access token, a dead grant about the refresh token, the rest about the login: an exchange
-// does not end it.
-func subject(t *tokens, v Verdict, failed error) (key, of string) {
+// failed is why a rejected token could not be renewed, and about the topic of the request. A rejection,
+// and the end of an account, are about the access token, a dead grant about the refresh token, the rest
+// about the login: an exchange does not end it.
+func subject(t *tokens, v Verdict, failed error, about topic) (key, of string) {
 	switch {
 	case v.Kind == Rejected && isDeadly(v, failed):
 		return loginMark, digest(t.cred.RefreshToken)
@@ -242,14 +248,17 @@ func subject(t *tokens, v Verdict, failed error) (key, of string) {
 	case v.Kind == Dead:
 		return loginMark, t.digest
 	}
-	return loginMark, loginOf(t.login.time())
+	key = loginMark
+	if v.Scope == OneModel {
+		key = cmp.Or(string(about.ofVerdict(v)), loginMark)
+	}
+	return key, loginOf(t.login.time())
 }
 
-// markFor is the mark that the refusal v of t deserves; failed is why a rejected token could not be
-// renewed, and rejections how often in a row the credential has been rejected. A Pass and a
+// markFor is the mark about of that the refusal v of t deserves; failed is why a rejected token could
+// not be renewed, and rejections how often in a row the credential has been rejected. A Pass and a
 // Forbidden deserve none.
-func markFor(t *tokens, v Verdict, failed error, rejections int, now time.Time) *mark {
-	_, of := subject(t, v, failed)
+func markFor(t *tokens, v Verdict, failed error, of string, rejections int, now time.Time) *mark {
 	switch {
 	case v.Kind == Dead:
 		return newMark(time.Time{}, true, v.Reason, now, of)

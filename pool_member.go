@@ -406,6 +406,9 @@ func (m *member) status(now time.Time) CredentialStatus {
 		if k.retired {
 			s.State = Retired
 		}
+	} else if m.marks.Load().overdue("", now) != nil {
+		s.Reason = probingReason
 	}
+	s.Models = m.marks.Load().models(now)
 	return s
 }

@@ -3,6 +3,7 @@ package reauth
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,6 +23,10 @@ func (m *member) pardon(now time.Time) (writes []queuedMark) {
 	keys := append(s.keys(), tokenMark, loginMark)
 	slices.Sort(keys)
 	for _, key := range slices.Compact(keys) {
+		if strings.HasPrefix(key, pathMark) { // the store does not have it
+			m.marks.Store(m.marks.Load().without(key))
+			continue
+		}
 		writes = append(writes, m.lift(key, loginOf(t.login.time()), now)) // also of tokens that others hold
 	}
 	if m.queue != nil {
@@ -41,15 +46,15 @@ func (m *member) lift(key, of string, now time.Time) queuedMark {
 	return queuedMark{key: key, mark: k.stored(), seen: stands.stored}
 }
 
-// accept notes that a request sent with t at the given time was accepted. It reports whether that
-// lifted marks, and returns those that the store is to be told. With nothing to note it costs four
-// loads.
-func (m *member) accept(t *tokens, sent time.Time) (lifted bool, writes []queuedMark) {
+// accept notes that a request about the topic, sent with t at the given time, was accepted. It reports
+// whether that lifted marks, and returns those that the store is to be told. With nothing to note it
+// costs four loads.
+func (m *member) accept(t *tokens, sent time.Time, about topic) (lifted bool, writes []queuedMark) {
 	if !t.accepted.Load() {
 		t.accepted.Store(true)
 	}
 	m.endRejections()
-	if s := m.marks.Load(); s == nil || s.worst == nil {
+	if s := m.marks.Load(); s == nil || s.worst == nil && !s.topical {
 		return false, nil
 	}
 	m.mu.Lock()
@@ -58,6 +63,9 @@ func (m *member) accept(t *tokens, sent time.Time) (lifted bool, writes []queued
 	for _, key := range s.keys() {
 		k := s.get(key)
 		if k.mark.lifts() || !t.binds(k.mark.of) || sent.Before(k.mark.since) { // an earlier request says nothing of it
+			continue
+		}
+		if isTopical(key) && !topic(key).covers(about) {
 			continue
 		}
 		lifted = true
@@ -74,14 +82,15 @@ func (m *member) accept(t *tokens, sent time.Time) (lifted bool, writes []queued
 }
 
 // setMark marks m for the refusal v of t, sent when those marks stood. failed is why a rejected
-// token could not be renewed. It returns a zero value when there is nothing to mark: the tokens or
-// the login have been replaced meanwhile, or another mark has been made or lifted since then, as in a
-// burst of refusals.
-func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedMark {
+// token could not be renewed, and about the topic of the request. It returns a zero value when there is
+// nothing to mark: the tokens or the login have been replaced meanwhile, or another mark has been made
+// or lifted since then, as in a burst of refusals. A reset that the provider states later than the end
+// of that mark extends it all the same.
+func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error, about topic) keyedMark {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key, of := subject(t, v, failed)
+	key, of := subject(t, v, failed, about)
 	if !m.tokens.Load().binds(of) || v.Kind == Pass || v.Kind == Forbidden {
 		return keyedMark{}
 	}
@@ -91,14 +100,14 @@ func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error) keyedM
 	switch {
 	case marked && stands.mark.retired:
 		return keyedMark{}
-	case stands.mark != seen.get(key).mark && (!marked || !dead):
+	case stands.mark != seen.get(key).mark && !(marked && (dead || v.Kind == Exhausted && v.Reset.After(stands.mark.until))):
 		return keyedMark{}
 	}
 	rejections := 0
 	if v.Kind == Rejected && !dead { // one that is marked was sent for want of another: it counts once
 		rejections = m.countRejection(t, marked)
 	}
-	k := markFor(t, v, failed, rejections, now)
+	k := markFor(t, v, failed, of, rejections, now)
 	if k == nil {
 		return keyedMark{}
 	}

@@ -54,7 +54,7 @@ func (p *Pool) Token(ctx context.Context, provider string) (Credential, error) {
 		if g.size.Load() == 0 {
 			p.awaitLook(ctx, now)
 		}
-		m := g.choose(nil, now, route, tried)
+		m, _ := g.choose(nil, now, route, tried) // a try lasts as long as it may: see Report
 		switch {
 		case m == nil && len(why) > 0:
 			return p.tokenAnew(ctx, g, tried, why)
@@ -118,7 +118,7 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 	m.emit(ctx, Event{Type: Judged, Reason: v.label()})
 	switch v.Kind {
 	case Pass:
-		m.noteAccepted(ctx, t, now)
+		m.noteAccepted(ctx, t, now, "")
 		return nil
 	case Exhausted, Forbidden:
 		t.accepted.Store(true)
@@ -136,7 +136,7 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 			return err
 		}
 	}
-	if penalty := m.penalize(ctx, t, m.marks.Load(), v, err); penalty != nil {
+	if penalty := m.penalize(ctx, t, m.marks.Load(), v, err, ""); penalty != nil {
 		penalty.share(ctx)
 	}
 	return err
@@ -146,7 +146,7 @@ func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v V
 // dead, and no other credential is good. It returns nil when there is one now.
 func (m *member) reloginInstead(ctx context.Context, t *tokens, err error) error {
 	route := routingFrom(ctx)
-	if !isPermanent(err) || !m.mayRelogin() || !route.pinned && m.group.choose(nil, time.Now(), route, []*member{m}) != nil {
+	if !isPermanent(err) || !m.mayRelogin() || !route.pinned && m.group.hasAnother(nil, time.Now(), route, m) {
 		return err
 	}
 	_, failed := m.relogin(ctx, t, nil)

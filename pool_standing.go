@@ -22,13 +22,19 @@ type penalty struct {
 }
 
 // penalize marks m for the refusal v of t, sent when those marks stood; failed is why a rejected
-// token could not be renewed. It returns nil when setMark finds nothing to mark.
-func (m *member) penalize(ctx context.Context, t *tokens, seen *marks, v Verdict, failed error) *penalty {
-	set := m.setMark(t, seen, v, failed)
+// token could not be renewed, and about the topic of the request. It returns nil when setMark finds
+// nothing to mark.
+func (m *member) penalize(
+	ctx context.Context, t *tokens, seen *marks, v Verdict, failed error, about topic,
+) *penalty {
+	set := m.setMark(t, seen, v, failed, about)
 	if set.mark == nil {
 		return nil
 	}
 	e := Event{Type: PutAside, Reason: set.mark.reason, Until: set.mark.until}
+	if isTopical(set.key) {
+		e.About = topic(set.key).String()
+	}
 	if set.mark.retired {
 		e.Type = Retired
 	}
@@ -99,27 +105,35 @@ func (p *penalty) shorten(ctx context.Context) {
 }
 
 // served notes an answer that is no refusal, and lifts the credential's mark for a success.
-func (m *member) served(ctx context.Context, t *tokens, resp *http.Response, sent time.Time, attempt int) {
+func (m *member) served(
+	ctx context.Context, t *tokens, resp *http.Response, sent time.Time, attempt int, about topic,
+) {
 	s := resp.StatusCode
-	if s >= 200 && s < 300 || s == http.StatusSwitchingProtocols {
-		m.noteAccepted(ctx, t, sent)
+	if isSuccess(s) {
+		m.noteAccepted(ctx, t, sent, about)
 	}
 	if m.group.pool.observed() {
 		m.emit(ctx, Event{Type: Sent, Status: s, Attempt: attempt, Duration: time.Since(sent)})
 	}
 }
 
-// noteAccepted notes that a request sent with t at the given time was accepted, and tells the store
-// which marks that lifted. The marks of its twins end with them.
-func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time) {
-	lifted, writes := m.accept(t, sent)
+// isSuccess reports whether a status says that the request was served.
+func isSuccess(status int) bool {
+	return status >= 200 && status < 300 || status == http.StatusSwitchingProtocols
+}
+
+// noteAccepted notes that a request about the topic, sent with t at the given time, was accepted, and
+// tells the store which marks that lifted. The marks of its twins end with them.
+func (m *member) noteAccepted(ctx context.Context, t *tokens, sent time.Time, about topic) {
+	m.group.doubts.clear(about)
+	lifted, writes := m.accept(t, sent, about)
 	if !lifted {
 		return
 	}
 	m.shareMarks(ctx, writes)
 	for _, twin := range m.group.twins(m) {
 		if own := twin.tokens.Load(); own.digest == t.digest {
-			_, writes := twin.accept(own, sent)
+			_, writes := twin.accept(own, sent, about)
 			twin.shareMarks(ctx, writes)
 		}
 	}

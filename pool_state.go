@@ -112,6 +112,8 @@ type registered struct {
 	Provider
 	mayRefuse func(*http.Response) bool
 	bound     boundPaths
+	// modelPaths are the segments of paths behind which the model is named.
+	modelPaths []string
 	// builtin says that Authorize is of the built-in table: it replaces values of the header as a
 	// whole, and changes nothing else.
 	builtin bool
@@ -119,7 +121,7 @@ type registered struct {
 
 // newRegistered resolves the defaults of p. With FirstEvent, event streams are looked into as well.
 func newRegistered(p Provider) *registered {
-	r := &registered{Provider: p, mayRefuse: p.MayRefuse, bound: newBoundPaths(p.BoundPaths)}
+	r := &registered{Provider: p, mayRefuse: p.MayRefuse, bound: newBoundPaths(p.BoundPaths), modelPaths: modelPathsOf(p.Name)}
 	if r.mayRefuse == nil {
 		r.mayRefuse = mayRefuse
 	}
@@ -140,12 +142,30 @@ type group struct {
 	size     atomic.Int64               // number of members
 	version  atomic.Uint64              // counts changes of any member's standing
 	objects  objects.Memory
+	doubts   doubts
 
 	mu      sync.Mutex // guards what follows
 	members []*member  // by priority, then in the order in which they were added
 	byID    map[string]*member
 	removed map[string]tombstone
 	senders map[uint64]*member // hash of an access token → a member that sends it; see group.twins
+}
+
+// doubts are the topics whose requests were forbidden to several credentials for a reason that nobody
+// understands. The request may be at fault, and providers charge for violations, and ban accounts: so
+// one credential gets all such requests for a while, and others are drawn in one by one.
+type doubts struct {
+	active atomic.Int32 // number of topics; a request without any reads no more than this
+
+	mu   sync.Mutex // guards list
+	list map[topic]*doubt
+}
+
+// doubt is one such topic.
+type doubt struct {
+	until  time.Time // no further credential is drawn in before
+	member *member   // gets the requests until then
+	tried  []*member
 }
 
 // tombstone is a removal that a pool knows of.
@@ -164,11 +184,15 @@ type candidates struct {
 	version   uint64
 	good      []*member // in good standing, by priority
 	top       int       // how many of good share the best priority
+	trials    []*member // whose marks have ended, while no request has shown since that they serve again
 	spare     *member   // the one that recovers soonest; for when none is in good standing
 	all       []*member
 	hostBound bool      // some members serve only certain hosts
+	topical   bool      // some have marks about a topic
 	wake      time.Time // when a mark ends or a probe is due; zero: never
 	probe     atomic.Pointer[member]
+	byTopic   sync.Map // topic → *candidates, where topical; at most maxTopics
+	topics    atomic.Int32
 }
 
 // member is a credential of a pool. Fields that every request reads come first, as in tokens. Its
@@ -178,9 +202,10 @@ type member struct {
 	marks      atomic.Pointer[marks] // nil: none
 	place      atomic.Pointer[place]
 	inFlight   atomic.Int64
-	rejections atomic.Int32 // in a row, since a provider last accepted the credential
-	unproven   atomic.Int32 // those of unproven tokens, likewise
-	gone       atomic.Bool  // removed
+	rejections atomic.Int32  // in a row, since a provider last accepted the credential
+	unproven   atomic.Int32  // those of unproven tokens, likewise
+	gone       atomic.Bool   // removed
+	trial      atomic.Uint32 // until when a request tries the credential, in Unix seconds; 0: none does
 
 	group *group
 	id    string
@@ -273,34 +298,8 @@ func (m *member) isHostBound() bool {
 	return len(m.place.Load().hosts) > 0 || m.tokens.Load().refusing != nil
 }
 
-// State says how a credential stands. Beside Good and Aside there is Retired.
-type State string
-
-// The states.
-const (
-	Good  State = "good"
-	Aside State = "aside" // not preferred until CredentialStatus.AsideUntil
-)
-
-// CredentialStatus is how a credential stands, without its secrets.
-type CredentialStatus struct {
-	Provider, ID, AccountID         string
-	Fingerprint                     string // beginning of a digest of the access token, to tell two tokens apart
-	Reason                          string // of a state other than Good
-	Follows                         string // whose login it is, when it is another program's: Follow's kind
-	Source                          string // what gives its tokens, when that is a source: see Pool.AddSource
-	State                           State  // Good, Aside or Retired
-	Expiry, AsideUntil, LastRefresh time.Time
-	InFlight, Priority              int
-}
-
-// standing returns the mark that is in force and ends last, or nil.
-func (m *member) standing(now time.Time) *mark {
-	if s := m.marks.Load(); s != nil && s.worst.holds(now) {
-		return s.worst
-	}
-	return nil
-}
+// standing returns the mark about the whole credential that is in force and ends last, or nil.
+func (m *member) standing(now time.Time) *mark { return m.marks.Load().standing("", now) }
 
 // secrets returns the tokens that the credential has now, beside more.
 func (m *member) secrets(more ...string) []string { return secretsOf(m.tokens.Load().cred, more...) }

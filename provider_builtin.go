@@ -55,6 +55,9 @@ func builtinProvider(row vendors.Vendor) Provider {
 	return p
 }
 
+// modelPathsOf returns the segments of the provider's paths behind which the model is named.
+func modelPathsOf(provider string) []string { return vendors.Of(provider).ModelPaths }
+
 // needsOwnHost reports whether a key of the provider is good at one resource only, so that a
 // credential must name its host.
 func needsOwnHost(provider string) bool { return vendors.Of(provider).OwnHost }

@@ -200,17 +200,29 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	c.provider = g.provider.Load()
 	var body io.ReadCloser
 	c.route, body = g.bind(c.provider, req, &d, c.route)
-	if body == nil {
+	c.instead(body)
+	if g.asksTopic(now) {
+		c.route.about, body = readTopic(t.Pool, c.provider, c.req)
+		c.instead(body)
+	}
+	if c.req == req {
 		return c.send(now)
 	}
-	read := *req // bind has read the body of req
-	read.Body = body
-	c.req = &read
 	resp, err := c.send(now)
 	if resp != nil {
 		resp.Request = req
 	}
 	return resp, err
+}
+
+// instead has a body sent in the place of the request's, which has been read; nil: it was not.
+func (c *call) instead(body io.ReadCloser) {
+	if body == nil {
+		return
+	}
+	read := *c.req
+	read.Body = body
+	c.req = &read
 }
 
 // call is one request for a provider that has credentials.
@@ -238,7 +250,7 @@ func (c *call) mayHaveOne(now time.Time) bool {
 
 // send sends the request with a credential. It does what a success needs; the rest is recovery's.
 func (c *call) send(now time.Time) (*http.Response, error) {
-	m := c.group.choose(&c.dest, now, c.route, nil)
+	m, try := c.group.choose(&c.dest, now, c.route, nil)
 	if m == nil {
 		return c.without()
 	}
@@ -246,18 +258,21 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	if t.due(now) {
 		var err error
 		if t, err = c.ready(m, t, now); err != nil {
+			m.endTry(try)
 			return nil, err
 		}
 		now = time.Now()
 	}
 	if t.header[0] == "" { // nothing to send, and an empty header would only mislead
+		m.endTry(try)
 		return c.sendWithAnother(m)
 	}
 	a, seen := c.newAttempt(), m.marks.Load()
 	resp, err := a.send(c.t.base(), m, t, c.provider)
 	if err == nil && !m.mayRefuse(c.req.Context(), c.provider, resp) {
 		a.release()
-		m.served(c.req.Context(), t, resp, now, 1)
+		m.served(c.req.Context(), t, resp, now, 1, c.route.about)
+		m.endTry(try)
 		if c.provider.TrackObjects > 0 {
 			c.group.track(c.provider, c.req, resp, m)
 		}
@@ -265,7 +280,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	}
 	r := newRecovery(c, a)
 	defer r.end()
-	r.now, r.sent, r.seen, r.sends = turn{member: m, tokens: t}, now, seen, 1
+	r.now, r.sent, r.seen, r.sends = turn{member: m, tokens: t, try: try}, now, seen, 1
 	return r.run(resp, err)
 }
 
@@ -296,18 +311,20 @@ func (c *call) ready(m *member, t *tokens, now time.Time) (*tokens, error) {
 func (c *call) sendWithAnother(m *member) (*http.Response, error) {
 	tried := []*member{m}
 	for {
-		next := c.group.choose(&c.dest, time.Now(), c.route, tried)
+		next, try := c.group.choose(&c.dest, time.Now(), c.route, tried)
 		if next == nil {
 			return c.sendWithNewLogin(tried)
 		}
 		t, err := c.ready(next, next.tokens.Load(), time.Now())
 		if err != nil {
+			next.endTry(try)
 			return nil, err
 		}
 		tried = append(tried, next)
 		if t.cred.AccessToken != "" {
-			return c.sendAs(next, t, tried)
+			return c.sendAs(turn{member: next, tokens: t, try: try}, tried)
 		}
+		next.endTry(try)
 	}
 }
 
@@ -324,14 +341,14 @@ func (c *call) sendWithNewLogin(tried []*member) (*http.Response, error) {
 	case m == nil || err != nil || t.cred.AccessToken == "":
 		return c.without(tried...)
 	}
-	return c.sendAs(m, t, tried)
+	return c.sendAs(turn{member: m, tokens: t}, tried)
 }
 
-// sendAs sends the request with those tokens, after others turned out to be none.
-func (c *call) sendAs(m *member, t *tokens, tried []*member) (*http.Response, error) {
+// sendAs sends the request with the tokens of the turn, after others turned out to be none.
+func (c *call) sendAs(w turn, tried []*member) (*http.Response, error) {
 	r := newRecovery(c, c.newAttempt())
 	defer r.end()
-	r.tried, r.now = tried, turn{member: m, tokens: t}
+	r.tried, r.now = tried, w
 	return r.run(r.send())
 }
 

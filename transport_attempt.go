@@ -164,6 +164,21 @@ func (a *attempt) sending() bool {
 	return b != nil && !b.Done()
 }
 
+// sentSoFar returns the beginning of the body, as far as it can be had: of one with GetBody all of it,
+// once the base is done with the one that it was given.
+func (a *attempt) sentSoFar(ctx context.Context) io.ReadCloser {
+	switch {
+	case !rewind.HasBody(a.caller):
+	case a.kept != nil:
+		return io.NopCloser(a.kept.SoFar())
+	case a.caller.GetBody != nil && a.latest.Load().Wait(ctx, bodyWait):
+		if b, err := guardGetBody(a.sender.group.pool, a.caller)(); err == nil {
+			return b
+		}
+	}
+	return http.NoBody
+}
+
 // closeBody closes the body of a request that is not sent: http.RoundTripper owes that to the
 // caller.
 func closeBody(req *http.Request) {

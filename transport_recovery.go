@@ -25,7 +25,7 @@ type recovery struct {
 	sends int
 
 	tried     []*member
-	noMore    bool     // no further credential: the present one was tried because of a Forbidden
+	lacks     evidence // of the credentials to which the request was forbidden
 	dead      turn     // of the first credential whose grant turned out to be dead
 	asked     bool     // a person has been asked for a new login
 	kept      *refusal // what the caller gets if nothing better comes
@@ -154,8 +154,21 @@ func (r *recovery) decide(ref *refusal) (step, error) {
 	if v.Kind == Exhausted || v.Kind == Forbidden { // the provider accepted the token as such
 		r.now.tokens.accepted.Store(true)
 	}
+	if v.Kind == Forbidden || v.Kind == Exhausted && v.Scope == OneModel {
+		r.readTopic()
+	}
+	if v.Kind == Forbidden && !r.route.stays() {
+		r.lacks.refused = append(r.lacks.refused, forbidden{r.now.member, r.now.tokens, v.Reason, v.cause})
+	}
 	r.penalize(v, nil)
 	return r.switchCredential(v)
+}
+
+// readTopic reads what the request is about after an answer that is about that, from what was sent.
+func (r *recovery) readTopic() {
+	if r.route.about == "" {
+		r.route.about = topicOf(modelSent(r.ctx, r.group.pool, r.provider, r.body), r.req)
+	}
 }
 
 // decideRejected looks for tokens of the same credential that meet the demand before it switches. It
@@ -221,7 +234,7 @@ func (r *recovery) whyNotSent() error {
 
 // penalize marks the credential, and remembers the mark until the request ends.
 func (r *recovery) penalize(v Verdict, failed error) {
-	if p := r.now.member.penalize(r.req.Context(), r.now.tokens, r.seen, v, failed); p != nil {
+	if p := r.now.member.penalize(r.req.Context(), r.now.tokens, r.seen, v, failed, r.route.about); p != nil {
 		r.penalties = append(r.penalties, p)
 	}
 }
@@ -239,24 +252,27 @@ func (r *recovery) replayWith(t *tokens) (step, error) {
 // switchCredential goes on with another credential in good standing, if there is one.
 func (r *recovery) switchCredential(v Verdict) (step, error) {
 	r.tried = append(r.tried, r.now.member)
-	if r.noMore || r.route.stays() || !r.maySend() {
+	r.now.endTry() // its mark is set
+	if r.route.stays() || !r.maySend() || !r.lacks.mayTryAnother(r.group, r.route.about) {
 		return giveUp, nil
 	}
 	for {
-		m := r.group.choose(&r.dest, time.Now(), r.route, r.tried)
+		m, try := r.lacks.chooseAnother(r.group, &r.dest, r.route, r.tried)
 		if m == nil {
 			return giveUp, nil
 		}
 		t, err := m.ready(r.ctx, m.tokens.Load(), time.Now())
 		if isCallerError(err) {
+			m.endTry(try)
 			return giveUp, err
 		}
 		if t.cred.AccessToken == "" {
+			m.endTry(try)
 			r.tried = append(r.tried, m)
 			continue
 		}
-		r.now = turn{member: m, tokens: t}
-		r.noMore = v.Kind == Forbidden
+		r.now = turn{member: m, tokens: t, try: try}
+		r.lacks.noteOther()
 		r.emit(Event{Type: Switched, Reason: v.Reason})
 		return sendAgain, nil
 	}
@@ -274,7 +290,7 @@ func (r *recovery) relogin() (step, error) {
 	case asked || m == nil || !m.mayRelogin():
 		return giveUp, nil
 	case !r.maySend(): // a new login comes too late for this request, but not for the next
-		if r.route.stays() || r.group.choose(&r.dest, time.Now(), r.route, []*member{m}) == nil {
+		if r.route.stays() || !r.group.hasAnother(&r.dest, time.Now(), r.route, m) {
 			m.joinRelogin(r.ctx, dead)
 		}
 		return giveUp, nil
@@ -327,7 +343,8 @@ func (r *recovery) prepare(last *refusal) bool {
 // success returns an answer whose status cannot be a refusal's.
 func (r *recovery) success(resp *http.Response) *http.Response {
 	r.accepted()
-	r.now.member.served(r.req.Context(), r.now.tokens, resp, r.sent, r.sends)
+	r.now.member.served(r.req.Context(), r.now.tokens, resp, r.sent, r.sends, r.route.about)
+	r.lacks.served = isSuccess(resp.StatusCode)
 	r.group.track(r.provider, r.req, resp, r.now.member)
 	r.kept.discard(r.ctx)
 	return resp
@@ -339,7 +356,8 @@ func (r *recovery) passed(ref *refusal) *http.Response {
 	ref.release()
 	r.accepted()
 	if s := ref.resp.StatusCode; s >= 200 && s < 300 {
-		r.now.member.noteAccepted(r.req.Context(), r.now.tokens, r.sent)
+		r.now.member.noteAccepted(r.req.Context(), r.now.tokens, r.sent, r.route.about)
+		r.lacks.served = true
 	}
 	r.group.track(r.provider, r.req, ref.resp, r.now.member)
 	r.kept.discard(r.ctx)
@@ -366,16 +384,6 @@ func (r *recovery) refuse() *http.Response {
 	r.emit(ref.gaveUp())
 	ref.release()
 	return ref.resp
-}
-
-// gaveUp tells that the caller gets the refusal, and why the credential could not be renewed. Of one
-// that nothing can renew, such as a key, the verdict says more than that.
-func (ref *refusal) gaveUp() Event {
-	e := Event{Type: GaveUp, ID: ref.of, Status: ref.resp.StatusCode, Reason: ref.verdict.label(), Err: ref.failed}
-	if e.Err != nil && !errors.Is(e.Err, ErrNotRefreshable) && !errors.Is(e.Err, errNotReplayed) {
-		e.Reason = failureReason(e.Err)
-	}
-	return e
 }
 
 // failed ends a request whose send, or whose wait, brought an error. The end of the caller's own
@@ -414,7 +422,9 @@ func (r *recovery) redacted(err error) error {
 func (r *recovery) end() {
 	r.stop()
 	r.body.release()
+	r.now.endTry()
 	commitPenalties(r.req.Context(), r.penalties, r.wasServed)
+	r.lacks.commit(r.req.Context(), r.group, r.route.about)
 }
 
 // told is redacted for an event; nil if nobody is told.

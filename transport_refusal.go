@@ -3,6 +3,7 @@ package reauth
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -139,4 +140,14 @@ func (r *refusal) noteRelogin(id string, err error) {
 	default:
 		r.failed = fmt.Errorf("%w; %w", r.failed, err)
 	}
+}
+
+// gaveUp tells that the caller gets the refusal, and why the credential could not be renewed. Of one
+// that nothing can renew, such as a key, the verdict says more than that.
+func (ref *refusal) gaveUp() Event {
+	e := Event{Type: GaveUp, ID: ref.of, Status: ref.resp.StatusCode, Reason: ref.verdict.label(), Err: ref.failed}
+	if e.Err != nil && !errors.Is(e.Err, ErrNotRefreshable) && !errors.Is(e.Err, errNotReplayed) {
+		e.Reason = failureReason(e.Err)
+	}
+	return e
 }

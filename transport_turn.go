@@ -12,7 +12,16 @@ type turn struct {
 	renewed   bool    // the credential has been renewed for this request
 	adoptions int     // how often another request or process had replaced the tokens
 	waited    bool    // unproven tokens have been given time
+	try       uint32  // of a credential that is tried after a rest: see member.endTry; 0: it is not
 	stepped   int     // how often the credential was renewed for a challenge alone
+}
+
+// endTry ends the try of the credential, if this is one.
+func (w *turn) endTry() {
+	if w.member != nil {
+		w.member.endTry(w.try)
+	}
+	w.try = 0
 }
 
 // maxAdoptions bounds how often a request follows tokens that others replace faster than it can use

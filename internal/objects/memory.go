@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/reauth-go/reauth/internal/rewind"
 )
 
 // Memory holds the names of the objects that were used last, each with its account. Any string will
@@ -127,31 +129,5 @@ func (m *Memory) inBody(req *http.Request) (account string, body io.ReadCloser) 
 	}
 	_ = copied.Close() // it has been read as far as needed
 	fresh, err := req.GetBody()
-	if err != nil {
-		fresh = brokenBody{err} // the caller's own body may be at its end by now
-	}
-	return account, &substitute{ReadCloser: fresh, original: req.Body}
+	return account, rewind.InPlaceOf(req.Body, fresh, err)
 }
-
-// substitute is a body that is sent in place of the caller's, and closed with it.
-type substitute struct {
-	io.ReadCloser
-	original io.Closer
-}
-
-func (s *substitute) Close() error {
-	err := s.ReadCloser.Close()
-	if original := s.original.Close(); err == nil {
-		err = original
-	}
-	return err
-}
-
-// WriteTo lets a body that is in memory be copied without a buffer.
-func (s *substitute) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, s.ReadCloser) }
-
-// brokenBody is a body that cannot be read.
-type brokenBody struct{ err error }
-
-func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
-func (brokenBody) Close() error               { return nil }

@@ -1,6 +1,7 @@
 package rewind
 
 import (
+	"bytes"
 	"io"
 	"sync"
 )
@@ -43,6 +44,10 @@ func (k *KeptBody) Rewind() (io.ReadCloser, error) {
 	k.current, k.open = r, true
 	return r, nil
 }
+
+// SoFar returns a reader of what has been sent of the body by now, as far as its beginning was kept. It
+// waits for nothing.
+func (k *KeptBody) SoFar() io.Reader { return bytes.NewReader(k.tape.soFar()) }
 
 // Whole reports whether Rewind would succeed now.
 func (k *KeptBody) Whole() bool { return k.tape.Whole() }

@@ -1,6 +1,7 @@
 package rewind
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"runtime/debug"
@@ -245,6 +246,16 @@ func (t *Tape) Peek(ctx context.Context, off int64, n int, enough func([]byte) b
 	}
 	k, err := t.read(make([]byte, 1), off+int64(len(b)), ctx.Done()) // does the source end here?
 	return b, k == 0 && isEOF(err)
+}
+
+// soFar returns a copy of what the tape holds, if that is the beginning of the source.
+func (t *Tape) soFar() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.start > 0 {
+		return nil
+	}
+	return bytes.Join(t.chunks, nil)
 }
 
 // Whole reports whether a new reader can have everything: the tape has kept the beginning, and the

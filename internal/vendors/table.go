@@ -113,12 +113,13 @@ var rows = []Vendor{
 	{
 		Name: "azure-foundry", Aliases: []string{"azure", "azure-openai", "openai-azure-aad"},
 		Hosts:   []string{"*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"},
-		OwnHost: true, Header: HeaderAzure, Objects: openAIObjects,
+		OwnHost: true, Header: HeaderAzure, Objects: openAIObjects, ModelPaths: []string{"deployments"},
 		Own:   Own{What: "the resource", Example: "https://my-resource.openai.azure.com/openai/v1"},
 		Probe: models,
 	},
 	{
 		Name: "bedrock", Aliases: []string{"aws-bedrock", "amazon-bedrock"}, Hosts: bedrockHosts,
+		ModelPaths: []string{"model"},
 		// The origin is for the probe; it has no dialect, because customers have other regions.
 		API:   API{Origin: "https://bedrock-runtime.us-east-1.amazonaws.com"},
 		Probe: Probe{Method: "POST", Path: "/model/amazon.nova-micro-v1:0/converse", Root: "/"}, Prefixes: []string{"ABSK"},
@@ -171,7 +172,7 @@ var rows = []Vendor{
 		Probe: models, Prefixes: []string{"fw_"},
 	},
 	{
-		Name: "gemini", Aliases: []string{"google", "google-gemini", "google-ai-studio"},
+		Name: "gemini", Aliases: []string{"google", "google-gemini", "google-ai-studio"}, ModelPaths: []string{"models"},
 		Hosts:  []string{"generativelanguage.googleapis.com", "cloudcode-pa.googleapis.com"},
 		Header: HeaderGoogle,
 		Query:  []string{"key", "access_token"},
@@ -379,7 +380,7 @@ var rows = []Vendor{
 		Probe: empty,
 	},
 	{
-		Name: "vertex",
+		Name: "vertex", ModelPaths: []string{"models"},
 		Hosts: []string{
 			"aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com",
 			// Claude on Google Cloud takes the same tokens: googlecloud/auth.go of anthropic-sdk-go.

@@ -27,7 +27,9 @@ type Vendor struct {
 	OwnHost bool     // a key is good at one resource only, so a credential must name its host
 	Header  Header   // how a key is put on a request
 	Query   []string // parameters of a URL in which the provider's clients may send a key
-	Objects []string // segments of paths below which objects of one account live (Provider.BoundPaths)
+	// ModelPaths are the segments of paths behind which a request names its model; none: it is in the body.
+	ModelPaths []string
+	Objects    []string // segments of paths below which objects of one account live (Provider.BoundPaths)
 
 	Hides Hides          // how a refusal in a 200 is told; empty: the provider refuses by status
 	Zone  *time.Location // of reset times that name no zone; nil: UTC

@@ -1,0 +1,92 @@
+package reauth
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/reauth-go/reauth/internal/models"
+	"github.com/reauth-go/reauth/internal/rewind"
+)
+
+// What a request is about is read only where it can matter: when a credential of the provider has a mark
+// about a topic, or when an answer is about one.
+
+// maxModelBody is how much of a body Provider.Model gets.
+const maxModelBody = 1 << 20
+
+// asksTopic reports whether it matters to the choice what a request is about.
+func (g *group) asksTopic(now time.Time) bool {
+	return g.candidates(now).topical || g.doubts.active.Load() > 0
+}
+
+// readTopic returns what a request that is not sent yet is about; empty: that cannot be told before its
+// body is sent, because it has no GetBody. If it has read the body, it returns the one to send instead.
+func readTopic(pool *Pool, p *registered, req *http.Request) (about topic, body io.ReadCloser) {
+	model := modelInPath(p, req)
+	if model == "" && rewind.HasBody(req) {
+		if req.GetBody == nil {
+			return "", nil
+		}
+		model, body = modelInBody(pool, p, req)
+	}
+	return topicOf(model, req), body
+}
+
+// modelInBody reads the model through GetBody, and returns the body to send instead.
+func modelInBody(pool *Pool, p *registered, req *http.Request) (model string, body io.ReadCloser) {
+	if p.Model == nil && !models.Readable(req.Header) {
+		return "", nil
+	}
+	again := guardGetBody(pool, req)
+	copied, err := again()
+	if err != nil {
+		return "", nil
+	}
+	model = modelIn(pool, p, req, copied)
+	_ = copied.Close() // it was read as far as needed
+	fresh, err := again()
+	return model, rewind.InPlaceOf(req.Body, fresh, err)
+}
+
+// modelSent returns the model of a request that was sent, as far as its body can be had.
+func modelSent(ctx context.Context, pool *Pool, p *registered, a *attempt) string {
+	if model := modelInPath(p, a.caller); model != "" {
+		return model
+	}
+	sent := a.sentSoFar(ctx)
+	defer func() { _ = sent.Close() }() // it was read as far as needed
+	return modelIn(pool, p, a.caller, sent)
+}
+
+// modelIn returns the model of a request whose body is given.
+func modelIn(pool *Pool, p *registered, req *http.Request, body io.Reader) string {
+	if p.Model == nil {
+		return models.InBody(req.Header, body)
+	}
+	beginning, _ := io.ReadAll(io.LimitReader(body, maxModelBody)) // what can be read counts
+	return pool.askModel(p, req, beginning)
+}
+
+// modelInPath returns the model that the path of the request names; for a provider that the program has
+// given a function, that decides.
+func modelInPath(p *registered, req *http.Request) string {
+	if p.Model != nil || len(p.modelPaths) == 0 {
+		return ""
+	}
+	return models.InPath(req.URL.Path, p.modelPaths)
+}
+
+// askModel calls Provider.Model. When that panics, the request has no model.
+func (p *Pool) askModel(r *registered, req *http.Request, body []byte) (model string) {
+	defer func() {
+		if failed := recover(); failed != nil {
+			_ = p.crashed(req.Context(), credentialKey{provider: r.Name}, "model", failed) // told
+			model = ""
+		}
+	}()
+	asked := *req
+	asked.Body, asked.GetBody = http.NoBody, nil
+	return models.Clean(r.Model(&asked, body))
+}
