@@ -115,7 +115,7 @@ type Event struct {
 	Attempt      int    // number of the request's send, from 1; 0 where there was none
 	Duration     time.Duration
 	Until        time.Time // of PutAside
-	About        string    // the model, or else the method and path, that a PutAside is for; empty: it is for everything
+	About        string    // the model, or else the method, host and path, that a PutAside is for; empty: everything
 	Err          error
 }
 

@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -56,10 +57,12 @@ func (s *marks) models(now time.Time) (list []ModelStatus) {
 		return nil
 	}
 	for _, k := range s.list {
-		if name, isModel := strings.CutPrefix(k.key, modelMark); isModel && k.mark.holds(now) {
-			list = append(list, ModelStatus{name, Aside, k.mark.reason, k.mark.until.Round(0)})
+		if name, host := topic(k.key).model(); name != "" && k.mark.holds(now) {
+			list = append(list, ModelStatus{name, host, Aside, k.mark.reason, k.mark.until.Round(0)})
 		}
 	}
-	slices.SortFunc(list, func(a, b ModelStatus) int { return strings.Compare(a.Model, b.Model) })
+	slices.SortFunc(list, func(a, b ModelStatus) int {
+		return cmp.Or(strings.Compare(a.Model, b.Model), strings.Compare(a.Host, b.Host))
+	})
 	return list
 }

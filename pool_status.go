@@ -28,7 +28,8 @@ type CredentialStatus struct {
 // "*" then, such as "opus*".
 type ModelStatus struct {
 	Model      string
-	State      State // Aside
+	Host       string // where; empty: everywhere
+	State      State  // Aside
 	Reason     string
 	AsideUntil time.Time
 }
