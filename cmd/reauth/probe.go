@@ -313,7 +313,11 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 	case reauth.Switched:
 		s.line("switched to %q", e.ID)
 	case reauth.PutAside:
-		s.line("put aside %q until %s", e.ID, e.Until.Local().Format(time.TimeOnly))
+		of := ""
+		if e.About != "" {
+			of = " for " + e.About
+		}
+		s.line("put aside %q%s until %s", e.ID, of, e.Until.Local().Format(time.TimeOnly))
 	case reauth.Retired:
 		s.line("retired %q: %s", e.ID, e.Reason)
 	case reauth.GaveUp:

@@ -158,13 +158,14 @@ func stateOf(s reauth.CredentialStatus, now time.Time) string {
 	switch s.State {
 	// The reason names the rule that decided: reauth classify explains it.
 	case reauth.Aside:
-		until := fmt.Sprintf("put aside until %s (%s)",
-			s.AsideUntil.Local().Format(stampFor(s.AsideUntil, now)), in(s.AsideUntil, now))
-		parts = append(parts, until, s.Reason)
+		parts = append(parts, asideUntil(s.AsideUntil, now), s.Reason)
 	case reauth.Retired:
 		parts = append(parts, "retired", s.Reason)
 	default:
-		parts = append(parts, "good")
+		parts = append(parts, "good", s.Reason)
+	}
+	for _, m := range s.Models {
+		parts = append(parts, modelName(m)+" "+asideUntil(m.AsideUntil, now), m.Reason)
 	}
 	switch {
 	// An API key has no expiry, and of some tokens it is unknown.
@@ -178,6 +179,19 @@ func stateOf(s reauth.CredentialStatus, now time.Time) string {
 		parts = append(parts, "follows "+s.Follows)
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ", ")
+}
+
+// asideUntil says until when a credential, or a model of it, is put aside.
+func asideUntil(t, now time.Time) string {
+	return fmt.Sprintf("put aside until %s (%s)", t.Local().Format(stampFor(t, now)), in(t, now))
+}
+
+// modelName names a model, and the host where a mark is about that one alone.
+func modelName(m reauth.ModelStatus) string {
+	if m.Host != "" {
+		return m.Model + " at " + m.Host
+	}
+	return m.Model
 }
 
 // stampFor returns the layout in which to print t. Within the next 20 hours the time of day alone
@@ -227,7 +241,8 @@ type statusJSON struct {
 	Account  string `json:"account,omitempty"`
 	// Fingerprint is the beginning of the access token's digest.
 	Fingerprint string `json:"fingerprint"`
-	// State is "good", "aside" or "retired". Reason is the rule that decided; absent when good.
+	// State is "good", "aside" or "retired". Reason is the rule that decided; of a good one it is
+	// "probing" while one request tries it after a rest, else absent.
 	State  string `json:"state"`
 	Reason string `json:"reason,omitempty"`
 	// Follows is the kind of program whose login it is, as "reauth import" names it.
@@ -239,6 +254,17 @@ type statusJSON struct {
 	Expiry      *time.Time `json:"expiry,omitempty"`
 	AsideUntil  *time.Time `json:"aside_until,omitempty"`
 	LastRefresh *time.Time `json:"last_refresh,omitempty"`
+	// Models are those for which the credential is put aside. A name that ends in "*" is a family's.
+	Models []modelJSON `json:"models,omitempty"`
+}
+
+// modelJSON is a model for which a credential is put aside. Without a host it is so everywhere.
+type modelJSON struct {
+	Model      string     `json:"model"`
+	Host       string     `json:"host,omitempty"`
+	State      string     `json:"state"`
+	Reason     string     `json:"reason"`
+	AsideUntil *time.Time `json:"aside_until"`
 }
 
 // closedJSON is a credential whose record does not open.
@@ -271,6 +297,10 @@ func writeStatusJSON(
 			State: string(s.State), Reason: s.Reason, Follows: s.Follows, Sealed: seal.of(s.Provider, s.ID), Priority: s.Priority,
 			Expiry: stamp(s.Expiry), AsideUntil: stamp(s.AsideUntil), LastRefresh: stamp(s.LastRefresh),
 		})
+		last := &doc.Credentials[len(doc.Credentials)-1]
+		for _, m := range s.Models {
+			last.Models = append(last.Models, modelJSON{m.Model, m.Host, string(m.State), m.Reason, stamp(m.AsideUntil)})
+		}
 	}
 	for _, r := range closed {
 		doc.Closed = append(doc.Closed, closedJSON{r.provider, r.id, r.key})

@@ -163,38 +163,56 @@ type credentials struct {
 	provider string
 }
 
-// desc describes the two metrics of the collector.
-func (c *credentials) desc() (states, waiting *prometheus.Desc) {
+// desc describes the metrics of the collector.
+func (c *credentials) desc() (states, waiting, models *prometheus.Desc) {
 	states = prometheus.NewDesc("reauth_credentials",
 		"Credentials of the provider by state: good, aside (put aside for a time), retired.", []string{"state"}, nil)
 	waiting = prometheus.NewDesc("reauth_credentials_in_flight", "Requests that wait for a response header.", nil, nil)
-	return states, waiting
+	models = prometheus.NewDesc("reauth_credentials_aside_for_model",
+		"Credentials of the provider that are put aside for a model, or a family of models (*).", []string{"model"}, nil)
+	return states, waiting, models
 }
 
 // Describe implements prometheus.Collector.
 func (c *credentials) Describe(ch chan<- *prometheus.Desc) {
-	states, waiting := c.desc()
+	states, waiting, models := c.desc()
 	ch <- states
 	ch <- waiting
+	ch <- models
 }
 
 // Collect implements prometheus.Collector.
 func (c *credentials) Collect(ch chan<- prometheus.Metric) {
 	// The values below are constant metrics: the collector keeps no state of its own.
-	states, waiting := c.desc()
+	states, waiting, models := c.desc()
 	// States that no credential is in must show 0, not disappear.
 	count := map[reauth.State]int{reauth.Good: 0, reauth.Aside: 0, reauth.Retired: 0}
-	inFlight := 0
+	inFlight, aside := 0, make(map[string]int)
 	for _, s := range c.pool.Status() {
 		if s.Provider == c.provider {
 			count[s.State]++
 			inFlight += s.InFlight
+			for name := range modelsOf(s) {
+				aside[name]++
+			}
 		}
 	}
 	for state, n := range count {
 		ch <- prometheus.MustNewConstMetric(states, prometheus.GaugeValue, float64(n), string(state))
 	}
 	ch <- prometheus.MustNewConstMetric(waiting, prometheus.GaugeValue, float64(inFlight))
+	for name, n := range aside {
+		ch <- prometheus.MustNewConstMetric(models, prometheus.GaugeValue, float64(n), name)
+	}
+}
+
+// modelsOf returns the names of the models for which a credential is put aside, wherever that is.
+func modelsOf(s reauth.CredentialStatus) map[string]bool {
+	names := make(map[string]bool)
+	for _, m := range s.Models {
+		names[m.Model] = true
+	}
+	return names
 }
 
 // version returns the module version of the command, as the Go toolchain has recorded it in the

@@ -93,6 +93,9 @@ func (p *Proxy) status() status {
 			d.Text = e.Err.Error()
 		case !e.Until.IsZero():
 			d.Text = "until " + clock(e.Until)
+			if e.About != "" {
+				d.Text = e.About + " " + d.Text
+			}
 		case e.Duration > 0:
 			d.Text = "took " + e.Duration.Round(time.Millisecond).String()
 		}
