@@ -21,9 +21,11 @@
 //	   │                  not refreshable, refresh refused, or rejected again
 //	   │                  ─► put aside, switch to the next credential
 //	   │     dead      ─► retire it, switch
-//	   │     exhausted ─► put aside until the provider's reset time, switch
-//	   │     forbidden ─► no refresh; one other credential is tried once, else
-//	   │                  return it as it came
+//	   │     exhausted ─► put aside until the provider's reset time, as a whole or
+//	   │                  for one model, switch
+//	   │     forbidden ─► no refresh; about an entitlement up to two other
+//	   │                  credentials are tried, about content or the place none,
+//	   │                  else one; then return it as it came
 //	   │     (a request about objects of one account is never switched: see
 //	   │     Provider.BoundPaths)
 //	   └─ no credential left to try ─► the last refusal (the first forbidden one,
