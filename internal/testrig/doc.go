@@ -30,6 +30,9 @@
 // Beside these worlds, internal/recordtest plays random schedules over a real store: pools that are
 // suspended and die, and a store that is put back, away or deleted. It judges what is left.
 //
+// internal/simulate plays a day of traffic over accounts with real limits, in a bubble, and compares
+// the strategies.
+//
 // reauthtest.TestStore tests the promises of a store, without a pool. Every implementation of
 // reauth.Store runs it.
 //
@@ -45,5 +48,6 @@
 //	go test ./internal/stress -stress.seeds=5000                5,000 choreographies
 //	go test ./internal/recordtest -record=full                  13,000 schedules
 //	go test ./internal/recordtest -record=full                  10,000 schedules in memory, 3,000 in a file
+//	go test ./internal/simulate -simulate=full                  days of 3, 30 and 300 accounts
 //	(cd integration && go test . -fleet=full)                   the same on databases
 package testrig
