@@ -73,5 +73,24 @@ func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return all.Bytes(), nil
+	out, err := simulation(ctx, "..", quick)
+	all.Write(out)
+	return all.Bytes(), err
+}
+
+// simulation runs the simulation of the module in the folder root, once: its figures do not depend on the
+// machine.
+func simulation(ctx context.Context, root string, quick bool) ([]byte, error) {
+	size := "full"
+	if quick {
+		size = "short"
+	}
+	run := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout=60m", "-v", "-run=^TestTable$",
+		"./internal/simulate", "-simulate="+size)
+	run.Dir = root
+	out, err := run.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("running the simulation: %w\n%s", err, out)
+	}
+	return out, nil
 }

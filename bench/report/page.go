@@ -18,7 +18,7 @@ type figures struct {
 	CPU     string
 	Samples int
 
-	Targets, Overhead, HTTP1, HTTP2, Parallel, Streams, Choose, Pool, Classify, Storm, Memory string
+	Targets, Overhead, HTTP1, HTTP2, Parallel, Streams, Choose, Pool, Classify, Storm, Memory, Simulation string
 }
 
 // render returns the files of the report by name. It fails if the output lacks a figure.
@@ -29,6 +29,7 @@ func render(r *results, env environment) (map[string][]byte, error) {
 		HTTP1: r.loopbackTable("http1"), HTTP2: r.loopbackTable("http2"),
 		Parallel: r.parallelTable(), Streams: r.streamTable(), Choose: r.chooseTable(), Pool: r.poolTable(),
 		Classify: r.classifyTable(), Storm: r.stormTable(), Memory: r.memoryTable(),
+		Simulation: r.simulationTables(),
 	}
 	files, err := r.charts()
 	if err != nil {

@@ -43,7 +43,7 @@ func TestRender(t *testing.T) {
 	for _, never := range []string{"NaN", "%!", "<no value>", "Inf", "quick pass, with"} {
 		require.NotContains(t, text, never)
 	}
-	requireTables(t, text, 12)
+	requireTables(t, text, 15)
 	for _, chart := range []string{"overhead.svg", "storm.svg"} {
 		require.Contains(t, text, "]("+chart+")")
 		requireXML(t, files[chart])
@@ -91,6 +91,20 @@ func TestQuickPassJudgesNothing(t *testing.T) {
 	require.Contains(t, text, "quick pass, with")
 	require.NotContains(t, text, "**missed**")
 	require.NotContains(t, text, "| met")
+}
+
+// The simulation of the root module runs from here, and its lines are figures.
+func TestSimulationIsMeasured(t *testing.T) {
+	out, err := simulation(t.Context(), "../..", true)
+	require.NoError(t, err)
+	r := parsed(t, string(out))
+	requireTables(t, r.simulationTables(), 3)
+	require.NoError(t, r.err())
+
+	broken := regexp.MustCompile(` [0-9]+ sends`).ReplaceAllString(string(out), "")
+	r = parsed(t, broken)
+	r.simulationTables()
+	require.ErrorContains(t, r.err(), "the output lacks Simulate/service=claude")
 }
 
 func TestMissingFigure(t *testing.T) {

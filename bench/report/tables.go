@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/reauth-go/reauth/internal/simulate"
 )
 
 // named is a value in the name of a benchmark, and the title that a reader sees.
@@ -288,6 +290,23 @@ func (r *results) memoryTable() string {
 const leastPasses = 6
 
 // passes returns the number of samples of each figure.
+// simulationTables shows the rows of the simulation, which writes its tables itself.
+func (r *results) simulationTables() string {
+	var rows []simulate.Row
+	for _, rest := range r.below(simulate.Prefix) {
+		name := simulate.Prefix + rest
+		row, ok := simulate.ParseRow(name, func(unit string) (float64, bool) {
+			s := r.samples[name][unit]
+			return append(s, 0)[0], len(s) > 0
+		})
+		if !ok {
+			r.missing = append(r.missing, name)
+		}
+		rows = append(rows, row)
+	}
+	return simulate.Markdown(rows)
+}
+
 func (r *results) passes() int { return len(r.of("sec/op", overheadName, "2KiB", "yes", "reauth")) }
 
 // plain returns a title without Markdown.
