@@ -76,8 +76,8 @@ func check(t *testing.T, c Contestant, r Row) {
 
 // ceiling is the share of the requests above which reauth must not waste sends. A request that is
 // refused in the end costs one send, since reauth leaves the refusal to the provider; that one is not
-// counted. Windows are met a few times a day. Limits per minute are met all the time, and the more
-// accounts there are the more of them a request may try.
+// counted. Windows are met a few times a day. Limits per minute are met all the time, and with many
+// accounts FillFirst may try as many as MaxAttempts allows.
 func ceiling(r Row) float64 {
 	switch {
 	case r.Service != "openai":
@@ -85,7 +85,7 @@ func ceiling(r Row) float64 {
 	case r.Accounts <= 3:
 		return 0.2
 	}
-	return 1
+	return mostSends
 }
 
 // Two runs are equal, unless the contestant draws lots.
