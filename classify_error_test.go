@@ -132,3 +132,22 @@ func TestClassifyError(t *testing.T) {
 		})
 	}
 }
+
+// An error of an SDK keeps the scope that the answer stated.
+func TestClassifyErrorKeepsTheScope(t *testing.T) {
+	const perModel = `Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000`
+	for name, c := range map[string]struct {
+		err  error
+		want reauth.Scope
+	}{
+		"of a model":      {quietError{429, `{"message":"` + perModel + `"}`}, reauth.OneModel},
+		"in its text":     {&fieldError{StatusCode: 429, text: `429 {"error":{"message":"` + perModel + `"}}`}, reauth.OneModel},
+		"without a field": {errors.New(`status code 429: {"error":{"message":"` + perModel + `"}}`), reauth.OneModel},
+		"without status":  {errors.New(`{"code":"rate_limit_exceeded","message":"` + perModel + `"}`), reauth.OneModel},
+		"of the account":  {quietError{429, `{"message":"You exceeded your current quota"}`}, reauth.WholeCredential},
+	} {
+		v := reauth.ClassifyError(c.err)
+		assert.Equal(t, reauth.Exhausted, v.Kind, name)
+		assert.Equal(t, c.want.String(), v.Scope.String(), name)
+	}
+}

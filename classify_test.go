@@ -27,7 +27,7 @@ var verdictNames = []string{
 	reauth.Forbidden.String(),
 }
 
-// Each recorded answer gets the verdict that its folder names, and the reset that it notes.
+// Each recorded answer gets the verdict that its folder names, and the scope and the reset that it notes.
 func TestClassifyFixtures(t *testing.T) {
 	for _, f := range fixturetest.Answers(t, "fixtures") {
 		t.Run(f.Name, func(t *testing.T) {
@@ -38,6 +38,7 @@ func TestClassifyFixtures(t *testing.T) {
 			if f.Want != "pass" {
 				assert.NotEmpty(t, v.Reason)
 			}
+			assertScope(t, f, v)
 			want := f.WantReset(t, before)
 			switch {
 			case f.Notes.Get("Fixture-Id") == "" && want.IsZero():
@@ -51,6 +52,16 @@ func TestClassifyFixtures(t *testing.T) {
 	}
 }
 
+// assertScope checks the note Fixture-Scope.
+func assertScope(t *testing.T, f *fixturetest.Fixture, v reauth.Verdict) {
+	t.Helper()
+	want := reauth.WholeCredential
+	if oneModel, _ := f.WantScope(); oneModel {
+		want = reauth.OneModel
+	}
+	assert.Equal(t, want.String(), v.Scope.String(), "reason %s", v.Reason)
+}
+
 // A rule must not rest on what differs from one answer to the next: ids, numbers, white space, the
 // order of members, the envelope.
 func TestClassifyKeepsItsVerdictWhenTheRecordingVaries(t *testing.T) {
@@ -60,8 +71,8 @@ func TestClassifyKeepsItsVerdictWhenTheRecordingVaries(t *testing.T) {
 		for name, body := range variantsOf(f, rng) {
 			variants++
 			v := reauth.Classify(f.Provider, f.Resp, body)
-			if v.Kind.String() != f.Want {
-				t.Errorf("%s, %s: %s by %q\n%s", f.Name, name, v.Kind, v.Reason, body)
+			if oneModel, _ := f.WantScope(); v.Kind.String() != f.Want || oneModel != (v.Scope == reauth.OneModel) {
+				t.Errorf("%s, %s: %s of the %s by %q\n%s", f.Name, name, v.Kind, v.Scope, v.Reason, body)
 			}
 		}
 	}

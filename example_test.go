@@ -127,7 +127,7 @@ func ExampleClassify() {
 	// Output:
 	// rejected xai:bad-credentials
 	// exhausted xai:spending-limit:billing
-	// forbidden status:403
+	// forbidden scope
 }
 
 // A client that is not HTTP gets a token, makes a call with it, and reports the outcome.

@@ -24,7 +24,7 @@ import (
 
 // There must be at least so many fixtures: a walk that finds none would pass.
 const (
-	minAnswers      = 667
+	minAnswers      = 694
 	minTokenAnswers = 34
 )
 
@@ -147,7 +147,7 @@ func parseResponse(raw []byte) (*http.Response, []byte, error) {
 func (f *Fixture) takeNotes() error {
 	known := []string{
 		"Fixture-Id", "Fixture-Source", "Fixture-Seen", "Fixture-Host", "Fixture-Note", "Fixture-Reset",
-		"Fixture-Encoding", "Fixture-Endpoint", "Fixture-Kind",
+		"Fixture-Encoding", "Fixture-Endpoint", "Fixture-Kind", "Fixture-Scope", "Fixture-Cause",
 	}
 	for name, values := range f.Resp.Header {
 		if !strings.HasPrefix(name, "Fixture-") {
@@ -165,6 +165,9 @@ func (f *Fixture) takeNotes() error {
 	if seen := f.Notes.Get("Fixture-Seen"); seen != "verbatim" && seen != "docs" {
 		return fmt.Errorf("Fixture-Seen is %q, not verbatim or docs", seen)
 	}
+	if err := f.checkScope(); err != nil {
+		return err
+	}
 	if enc := f.Notes.Get("Fixture-Encoding"); enc != "" {
 		if enc != "gzip" {
 			return fmt.Errorf("Fixture-Encoding %q is not known", enc)
@@ -172,6 +175,31 @@ func (f *Fixture) takeNotes() error {
 		f.Resp.Header.Set("Content-Encoding", enc)
 	}
 	return nil
+}
+
+// checkScope refuses notes on scope and cause that no test would check.
+func (f *Fixture) checkScope() error {
+	scope, cause := f.Notes.Get("Fixture-Scope"), f.Notes.Get("Fixture-Cause")
+	family, isModel := strings.CutPrefix(scope+" ", "model ")
+	switch {
+	case scope != "" && (!isModel || strings.ToLower(family) != family):
+		return fmt.Errorf("Fixture-Scope is %q, not model, or model and a family in lower case", scope)
+	case scope != "" && f.Want != "exhausted" && f.Want != "forbidden":
+		return fmt.Errorf("Fixture-Scope counts for exhausted and forbidden, not for %s", f.Want)
+	case cause != "" && cause != "entitlement" && cause != "anyone":
+		return fmt.Errorf("Fixture-Cause is %q, not entitlement or anyone", cause)
+	case cause != "" && f.Want != "forbidden":
+		return fmt.Errorf("Fixture-Cause counts for forbidden, not for %s", f.Want)
+	}
+	return nil
+}
+
+// WantScope reads the note Fixture-Scope: whether the answer states that the limit, or the lack, is one
+// of a model, and the family of models that it names. Without the note it is one of the whole
+// credential.
+func (f *Fixture) WantScope() (oneModel bool, family string) {
+	scope, family, _ := strings.Cut(f.Notes.Get("Fixture-Scope"), " ")
+	return scope == "model", family
 }
 
 // Wire returns the body as it comes over the wire.

@@ -24,6 +24,10 @@ func TestFixtureThatMisleadsIsRefused(t *testing.T) {
 		"other status":   {"p-403-x.http", good, "the status is 401"},
 		"bad name":       {"whatever.http", good, "the name is not"},
 		"no end":         {"p-401-x.http", "HTTP/1.1 401 Unauthorized\nFixture-Source: synthetic\n", "EOF"},
+		"unknown scope":  {"p-401-x.http", strings.Replace(good, "\n\n", "\nFixture-Scope: Opus\n\n", 1), "Fixture-Scope is"},
+		"unused scope":   {"p-401-x.http", strings.Replace(good, "\n\n", "\nFixture-Scope: model\n\n", 1), "not for rejected"},
+		"unknown cause":  {"p-401-x.http", strings.Replace(good, "\n\n", "\nFixture-Cause: me\n\n", 1), "Fixture-Cause is"},
+		"unused cause":   {"p-401-x.http", strings.Replace(good, "\n\n", "\nFixture-Cause: anyone\n\n", 1), "not for rejected"},
 		"unknown seen":   {"p-401-x.http", strings.Replace(good, "docs", "heard", 1), "Fixture-Seen"},
 		"other encoding": {"p-401-x.http", strings.Replace(good, "\n\n", "\nFixture-Encoding: br\n\n", 1), "Fixture-Encoding"},
 	} {

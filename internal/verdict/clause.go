@@ -1,6 +1,9 @@
 package verdict
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // token is one word or expression of a clause that says something.
 type token struct {
@@ -36,6 +39,7 @@ func (c *clause) report(h *heard) {
 	c.reportRate(h)
 	c.reportCause(h)
 	c.reportMention(h)
+	c.reportScope(h)
 }
 
 // tell tells h that the clause says m of the tokens i and j.
@@ -44,6 +48,7 @@ func (c *clause) tell(h *heard, m cell, i, j int) {
 	end := max(c.tokens[i].end, c.tokens[j].end)
 	h.take(&finding{
 		cell: m, text: c.text[begin:end], fromCode: c.code, fromAdvice: c.advice, cause: c.followsBecause(j),
+		scope: c.scopeOf(&m),
 	})
 }
 
@@ -171,7 +176,7 @@ func (c *clause) followsBecause(j int) bool { return c.hasBefore(j, because) }
 // refined is m, as the other words of the clause change it. The tokens i and j say who and what.
 func (c *clause) refined(m cell, i, j int, what concept) cell {
 	switch {
-	case m.reason == "model" && c.has(place):
+	case m.reason == "model" && c.namesPlace():
 		m.kind, m.reason, m.rank = Forbidden, "region", ofRight
 	case m.reason == "model" && c.tokens[i].says&model != 0 && what&(denied|unready|lacking|inactive) != 0 &&
 		c.has(yours|account|plan|permission|key): // another account may have the model
@@ -185,6 +190,10 @@ func (c *clause) refined(m cell, i, j int, what concept) cell {
 		m.kind, m.reason, m.rank = Rejected, "token", ofKey
 	case m.rank == ofLimit && c.has(rate):
 		m.reason = "rate-limit"
+	case m.reason == "request" && c.passes(j, because, content): // "rejected as a result of our safety system"
+		m.reason = "content"
+	default:
+		c.refineRight(&m, i, j, what)
 	}
 	if m.reason == "request" && c.meansWhole(i) {
 		m.who = 0
@@ -195,13 +204,83 @@ func (c *clause) refined(m cell, i, j int, what concept) cell {
 	return m
 }
 
+// refineRight changes m, which tells what somebody may not have, as the other words of the clause do.
+func (c *clause) refineRight(m *cell, i, j int, what concept) {
+	may := c.tokens[j].says&good != 0 // a good word that is negated: "does not include"
+	access := m.who == permission && may && c.word(i) == "access"
+	switch {
+	case m.who == permission && m.rank == ofRight && (c.passes(j, because, place) || c.speaksOf(place)):
+		m.reason, m.who = "region", place // "Access denied due to firewall rules", "Your IP has no access"
+	case m.rank == ofRight && m.who&(key|account) != 0 && c.isOnlyFor(client, j):
+		m.who = client
+	case m.reason == "model" && m.who&vendor != 0 && may && c.speaksOf(permission|plan):
+		m.kind, m.reason, m.rank, m.who = Forbidden, "scope", ofRight, permission // "Your role does not include it"
+	case m.reason == "model" && m.who&vendor != 0 && c.isOnlyFor(client, j):
+		m.kind, m.reason, m.rank, m.who = Forbidden, "policy", ofRight, client
+	case m.who&feature != 0 && m.rank == vague && m.reason == "plan" && c.has(plan):
+		m.rank, m.who = ofRight, plan
+	case access && c.has(model):
+		m.reason = "plan" // "You do not have access to the model"
+	case access && !c.code && !c.followsBecause(j):
+		m.rank = vague // "There is no such file, or you do not have access to it"
+	case m.who == permission && what == denied && !c.code && c.isBare(j): // "Access denied"
+		m.who = 0
+	}
+}
+
+// word returns the word of the i-th token in lower case.
+func (c *clause) word(i int) string {
+	return strings.ToLower(c.text[c.tokens[i].begin:c.tokens[i].end])
+}
+
 // meansWhole reports whether the i-th token means the request as a whole, and names no part of it.
 func (c *clause) meansWhole(i int) bool {
-	switch strings.ToLower(c.text[c.tokens[i].begin:c.tokens[i].end]) {
+	switch c.word(i) {
 	case "request", "argument", "input":
 		return true
 	case "parameter", "parameters", "params":
 		return c.code
+	}
+	return false
+}
+
+// namesPlace reports whether a token says a place, and is no part of a path such as projects/x/locations/y.
+func (c *clause) namesPlace() bool {
+	for i := range c.tokens {
+		t := &c.tokens[i]
+		if t.says&place != 0 && !strings.HasSuffix(c.text[:t.begin], "/") {
+			return true
+		}
+	}
+	return false
+}
+
+// isBare reports whether a clause that denies names neither who may not nor what, and gives no cause.
+func (c *clause) isBare(j int) bool {
+	next, _ := utf8.DecodeRuneInString(strings.TrimLeft(c.text[c.tokens[j].end:], " \t\n"))
+	return c.tokens[j].says&good == 0 && !isWordRune(next) && !c.has((anyWho|yours|because)&^permission)
+}
+
+// speaksOf reports whether the first whom the clause names is one of those.
+func (c *clause) speaksOf(who concept) bool {
+	for _, t := range c.tokens {
+		if t.says&anyWho != 0 {
+			return t.says&who != 0
+		}
+	}
+	return false
+}
+
+// isOnlyFor reports whether the j-th token denies something to all but those who stand behind it:
+// "restricted to the official client".
+func (c *clause) isOnlyFor(who concept, j int) bool {
+	if c.tokens[j].says&(denied|good) != denied {
+		return false
+	}
+	for _, t := range c.tokens[j+1:] {
+		if t.says&who != 0 {
+			return true
+		}
 	}
 	return false
 }

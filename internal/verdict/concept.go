@@ -51,6 +51,9 @@ const (
 	because // what follows is the cause
 	seeks   // its object is what is needed: "requires a plan"
 	noise   // the name of a number, an id or another thing that says nothing
+	named   // the name of a model, such as gpt-4o
+	family  // the name of a family of models, such as Opus
+	group   // models that have no name in common, such as Copilot's premium models
 )
 
 const (

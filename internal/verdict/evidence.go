@@ -149,9 +149,12 @@ func spaceForPunctuation(r rune) rune {
 }
 
 // visit files one name or value of a JSON text.
-func (e *evidence) visit(_, key string, _ int, v loosejson.Value) {
+func (e *evidence) visit(within, key string, _ int, v loosejson.Value) {
 	if key != e.known.written {
 		e.known = lookUpKey(key)
+	}
+	if key == "model" && v.Kind == loosejson.KindString && (within == "quotaDimensions" || within == "metadata") {
+		e.addField(quotaModel, v.Text)
 	}
 	switch v.Kind {
 	case loosejson.KindName:

@@ -8,6 +8,7 @@ type finding struct {
 	fromAdvice bool   // words that tell the reader what to do say so
 	cause      bool   // it stands as the cause of something else
 	mention    bool   // of money or a limit, with no word that says what is with it
+	scope      scope  // whether it is said of one model
 }
 
 // before reports whether f decides before g. A statement decides before advice, and in one clause the
@@ -24,6 +25,8 @@ func (f *finding) before(g *finding) bool {
 		return f.reason == "usage-limit" && g.reason == "rate-limit"
 	case f.reason == "plan" && g.rank == ofLimit: // of the two, the first that is said
 		return false
+	case f.rank == vague && g.rank == vague && f.kind == g.kind: // a sentence is clearer than a code
+		return g.fromCode && !f.fromCode
 	}
 	return f.rank < g.rank
 }
@@ -57,6 +60,8 @@ type heard struct {
 	two   bool    // there is a next one
 	named bool    // a code, a member or the first sentence names the part of the request that is wrong
 	spoke bool    // a sentence has said something
+	// scopes are what is said of one model, about each subject.
+	scopes [subjects]scope
 }
 
 // take weighs another finding.
@@ -65,6 +70,9 @@ func (h *heard) take(f *finding) {
 		h.named = true
 	}
 	h.spoke = h.spoke || !f.fromCode
+	if f.scope.model {
+		h.scopes[subjectOf(f.kind, f.reason)].add(f.scope)
+	}
 	switch {
 	case !h.found || f.before(&h.best):
 		if h.found && h.best.kind != f.kind {

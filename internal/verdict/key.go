@@ -49,6 +49,7 @@ var knownKeys = sync.OnceValue(func() map[string]knownKey {
 	for _, b := range bodyResets {
 		add(b.key, 0)
 	}
+	add(quotaMetric, 0)
 	for _, k := range windowKeys() {
 		add(k, 0)
 	}

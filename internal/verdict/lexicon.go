@@ -60,7 +60,7 @@ var lexicon = []struct {
 	{account, `
 		account accounts user users organization organizations organisation org workspace
 		workspaces project projects team teams tenant tenants consumer customer customers
-		subscriber member members company company's subaccount enterprise cuenta conta usuario
+		subscriber member members company company's subaccount enterprise appid app_id cuenta conta usuario
 		konto benutzer* compte utilisateur*
 		账号 账户 帐号 帐户 用户 组织 租户 项目 帳號 帳戶 使用者 組織
 		アカウント ユーザー
@@ -77,11 +77,15 @@ var lexicon = []struct {
 		модел*
 		modèle*
 	`},
+	{family, `opus sonnet haiku fable`},
+	{named, `o1 o3 o4`},
+	{model | group, `premium_model premium_models`},
+	{group, `premium_request premium_requests premium_interactions`},
 	{key | notFound, `unregistered_callers`},
 	{place, `
 		referer referrer http_referrer referers country countries region regions territory
 		territories location locations geography geo jurisdiction ip ip_address ips regiao land
-		pays
+		pays firewall
 		地区 国家 区域 地域 地址 白名单 国
 		지역 국가
 		стран* регион*
@@ -158,7 +162,7 @@ var lexicon = []struct {
 
 	// What.
 	{lacking, `
-		insufficient* not_enough too_low empty zero none missing negative low inadequate
+		insufficient* not_enough n'a_pas too_low empty zero none missing negative low inadequate
 		unsufficient insuficiente* sem sin falta nicht_ausreichend insuffisant*
 		不足 没有 缺少 無
 		ありません
@@ -347,7 +351,7 @@ var lexicon = []struct {
 	// How to read.
 	{noise, `
 		request_id requestid request-id req_id trace_id traceid log_id error_code status_code
-		access_to documentation does do is are was be been being id exception type monthly daily weekly
+		no_credits_were_charged documentation does do is are was be been being id exception type monthly daily weekly
 		hourly yearly free paid
 	`},
 	{not, `

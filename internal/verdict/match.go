@@ -27,6 +27,11 @@ type rule struct {
 	page []string
 	// unless lists phrases that must not occur.
 	unless []string
+	// who is whom a code of a Forbidden rule means, where the reason leaves it open.
+	who concept
+	// model says that the limit, or the lack, is one of a model. family is that of all its models.
+	model  bool
+	family string
 }
 
 func (r *rule) matches(e *evidence) bool {

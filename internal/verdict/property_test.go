@@ -39,8 +39,13 @@ func TestVerdictDoesNotChangeWithWhatSaysNothing(t *testing.T) {
 			body, err := json.Marshal(changed(doc, change))
 			require.NoError(t, err)
 			checked++
-			if v := judged(f.Provider, f.Resp, body); v.Kind.String() != f.Want {
-				t.Errorf("%s, %s: %s by %q\n%s", f.Name, name, v.Kind, v.Reason, body)
+			v := judged(f.Provider, f.Resp, body)
+			oneModel, family := f.WantScope()
+			if v.Kind.String() != f.Want || v.OneModel != oneModel || v.Family != family {
+				t.Errorf("%s, %s: %s by %q, one model %v %q\n%s", f.Name, name, v.Kind, v.Reason, v.OneModel, v.Family, body)
+			}
+			if want := f.Notes.Get("Fixture-Cause"); want != "" && v.Cause.String() != want {
+				t.Errorf("%s, %s: %s, not %s\n%s", f.Name, name, v.Cause, want, body)
 			}
 		}
 	}

@@ -156,6 +156,7 @@ func (r *reader) word(i int) int {
 		return n
 	}
 	w := r.lower(r.text[i : i+n])
+	r.noteModel(w, i, i+n)
 	end, says := i+n, concept(0)
 	for _, e := range r.v.exact[string(w)] {
 		if stop, ok := r.follows(i+n, e.rest); ok && (stop > end || says == 0 && stop == end) {

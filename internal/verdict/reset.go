@@ -119,12 +119,29 @@ func resetOfWindow(e *evidence, c resetClock) time.Time {
 
 const anthropicReset = "Anthropic-Ratelimit-Unified-Reset"
 
-// anthropicWindows are the headers of Anthropic's windows.
-var anthropicWindows = [...]struct{ status, reset string }{
-	{"Anthropic-Ratelimit-Unified-5h-Status", "Anthropic-Ratelimit-Unified-5h-Reset"},
-	{"Anthropic-Ratelimit-Unified-7d-Status", "Anthropic-Ratelimit-Unified-7d-Reset"},
-	{"Anthropic-Ratelimit-Unified-7d_opus-Status", "Anthropic-Ratelimit-Unified-7d_opus-Reset"},
-	{"Anthropic-Ratelimit-Unified-7d_sonnet-Status", "Anthropic-Ratelimit-Unified-7d_sonnet-Reset"},
+// anthropicWindows are the headers of Anthropic's windows, the claim by which another header names the
+// one that decided, and for which models it counts.
+var anthropicWindows = [...]struct {
+	status, reset, claim string
+	scope                scope
+}{
+	{"Anthropic-Ratelimit-Unified-5h-Status", "Anthropic-Ratelimit-Unified-5h-Reset", "five_hour", scope{}},
+	{"Anthropic-Ratelimit-Unified-7d-Status", "Anthropic-Ratelimit-Unified-7d-Reset", "seven_day", scope{}},
+	{
+		"Anthropic-Ratelimit-Unified-7d_opus-Status", "Anthropic-Ratelimit-Unified-7d_opus-Reset",
+		"seven_day_opus",
+		scope{model: true, family: "opus"},
+	},
+	{
+		"Anthropic-Ratelimit-Unified-7d_sonnet-Status", "Anthropic-Ratelimit-Unified-7d_sonnet-Reset",
+		"seven_day_sonnet",
+		scope{model: true, family: "sonnet"},
+	},
+	{ // of Fable, and of what is drawn on the same allowance
+		"Anthropic-Ratelimit-Unified-7d_oi-Status", "Anthropic-Ratelimit-Unified-7d_oi-Reset",
+		"seven_day_overage_included",
+		scope{model: true},
+	},
 }
 
 // codexInBody are the windows of Codex that an event inside a stream tells in its body.
@@ -134,7 +151,7 @@ const usedPercent = "-Used-Percent"
 
 // windowKeys returns the keys of the members that repeat a header of a window.
 func windowKeys() []string {
-	names := []string{anthropicReset}
+	names := []string{anthropicReset, anthropicClaim, codexActive}
 	for _, w := range anthropicWindows {
 		names = append(names, w.status, w.reset)
 	}

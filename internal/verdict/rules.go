@@ -61,21 +61,25 @@ var codeRules = []rule{
 		"leaked_api_key",
 	}},
 
-	{kind: Forbidden, reason: "scope", code: []string{
+	{kind: Forbidden, reason: "scope", who: permission, code: []string{
 		"challenge:insufficient_scope", "challenge:insufficient_user_authentication",
 	}},
-	{kind: Forbidden, reason: "region", code: []string{"regionerror"}},
+	{kind: Forbidden, reason: "region", who: place, code: []string{"regionerror"}},
+	{kind: Forbidden, reason: "policy", who: account, code: []string{
+		"incorrect_hostname", "validation_required", "service_disabled", "iam_permission_denied",
+	}},
+	{kind: Forbidden, reason: "policy", who: account, model: true, code: []string{
+		"access_denied.unpurchased", "accessdenied.unpurchased",
+	}},
 	{kind: Forbidden, reason: "policy", code: []string{
-		"incorrect_hostname", "security_policy_violated", "validation_required", "service_disabled",
-		"iam_permission_denied", "detected_unusual_activity", "illegal_access", "access_denied.unpurchased",
-		"accessdenied.unpurchased",
+		"security_policy_violated", "detected_unusual_activity", "illegal_access",
 	}},
-	{kind: Forbidden, reason: "plan", code: []string{
-		"app.accessdenied", "model_not_free", "feature_not_supported", "optinrequired", "commoditynotpurchased",
-		"model_terms_required", "nonwhitelistaccount",
+	{kind: Forbidden, reason: "plan", who: plan, code: []string{
+		"app.accessdenied", "feature_not_supported", "optinrequired", "commoditynotpurchased", "nonwhitelistaccount",
 	}},
+	{kind: Forbidden, reason: "plan", who: model, model: true, code: []string{"model_not_free", "model_terms_required"}},
 
-	{kind: Exhausted, reason: "usage-limit", code: []string{"model_cooldown"}},
+	{kind: Exhausted, reason: "usage-limit", model: true, code: []string{"model_cooldown"}},
 	// OpenAI's quota is paid for in advance.
 	{kind: Exhausted, reason: "billing", code: []string{
 		"blocked_api_access", "insufficient_quota", "credit_limit",

@@ -16,7 +16,8 @@ var vendorRules = []rule{
 	{kind: Exhausted, reason: "zai:usage-limit", in: "zai", code: []string{
 		"1304", "1308", "1310", "1313", "1314", "1316", "1317", "1318", "1319", "1320", "1321",
 	}},
-	{kind: Forbidden, reason: "zai:plan", in: "zai", code: []string{"1220", "1311", "1315"}},
+	{kind: Forbidden, reason: "zai:plan", in: "zai", model: true, code: []string{"1311"}},
+	{kind: Forbidden, reason: "zai:plan", in: "zai", code: []string{"1220", "1315"}},
 	{kind: Pass, reason: "zai:overloaded", in: "zai", code: []string{"1305", "1312", "1120", "1234", "1301", "1500"}},
 	{kind: Rejected, reason: "zai:token", in: "zai", code: []string{"1000", "1001", "1002", "1003", "1004", "401"}},
 
@@ -34,7 +35,8 @@ var vendorRules = []rule{
 		"1002", "1039", "1041", "2045",
 	}},
 	{kind: Exhausted, reason: "minimax:usage-limit", in: "minimax-oauth minimax-cn", code: []string{"2056"}},
-	{kind: Forbidden, reason: "minimax:plan", in: "minimax-oauth minimax-cn", code: []string{"2038", "2042", "2061"}},
+	{kind: Forbidden, reason: "minimax:plan", in: "minimax-oauth minimax-cn", model: true, code: []string{"2061"}},
+	{kind: Forbidden, reason: "minimax:plan", in: "minimax-oauth minimax-cn", code: []string{"2038", "2042"}},
 	{kind: Pass, reason: "minimax:request", in: "minimax-oauth minimax-cn", code: []string{
 		"1000", "1001", "1013", "1024", "1026", "1027", "1033", "1042", "2013", "2064",
 	}},
@@ -66,7 +68,10 @@ var vendorRules = []rule{
 
 	// Google's keys may be restricted to a service, an app, an address or a referrer. Its answer to a
 	// request without a key speaks of the caller.
-	{kind: Forbidden, reason: "google:key-restricted", in: "gemini vertex", code: []string{"*_blocked"}},
+	{kind: Forbidden, reason: "google:key-restricted", in: "gemini vertex", who: permission, code: []string{
+		"api_key_service_blocked",
+	}},
+	{kind: Forbidden, reason: "google:key-restricted", in: "gemini vertex", who: client, code: []string{"*_blocked"}},
 	// Google has ended a program's logins, not this one: another token would be of the same program.
 	{kind: Forbidden, reason: "google:client", in: "gemini vertex", code: []string{"unsupported_client"}},
 	{kind: Rejected, reason: "google:no-key", in: "gemini vertex", phrase: []string{"unregistered callers"}},
@@ -94,7 +99,7 @@ var vendorRules = []rule{
 	{kind: Forbidden, reason: "aws:operation", in: "bedrock", phrase: []string{"operation not allowed"}},
 
 	// Nvidia hides a model from accounts that may not use it.
-	{kind: Forbidden, reason: "nvidia:account", in: "nvidia", status: []int{404}, phrase: []string{
+	{kind: Forbidden, reason: "nvidia:account", in: "nvidia", model: true, status: []int{404}, phrase: []string{
 		"not found for account",
 	}},
 	// Together's model without a server of its own is there for nobody.
@@ -125,7 +130,7 @@ var vendorRules = []rule{
 		kind: Pass, reason: "opencode:model", in: "opencode-zen opencode-go",
 		code: []string{"modelerror"}, unless: []string{"model is disabled"},
 	},
-	{kind: Forbidden, reason: "opencode:model", in: "opencode-zen opencode-go", code: []string{"modelerror"}},
+	{kind: Forbidden, reason: "opencode:model", in: "opencode-zen opencode-go", model: true, code: []string{"modelerror"}},
 	{kind: Pass, reason: "opencode:upstream", in: "opencode-zen opencode-go", status: []int{401}, phrase: []string{
 		"user not found",
 	}},
@@ -134,7 +139,7 @@ var vendorRules = []rule{
 	{kind: Exhausted, reason: "cloudflare:usage-limit", in: "cloudflare", code: []string{"3036", "4006"}},
 	{kind: Exhausted, reason: "cloudflare:rate-limit", in: "cloudflare", code: []string{"971", "2003"}},
 	{kind: Exhausted, reason: "cloudflare:billing", in: "cloudflare", code: []string{"2021"}},
-	{kind: Forbidden, reason: "cloudflare:model", in: "cloudflare", code: []string{"3041", "5016", "5018"}},
+	{kind: Forbidden, reason: "cloudflare:model", in: "cloudflare", model: true, code: []string{"3041", "5016", "5018"}},
 	{kind: Pass, reason: "cloudflare:request", in: "cloudflare", code: []string{
 		"2016", "2017", "2040", "3040", "5007", "7003",
 	}},

@@ -62,6 +62,16 @@ const (
 	Anyone                   // nobody may have it in this way: content, place, the caller's client
 )
 
+var causeNames = [...]string{"unclear", "entitlement", "anyone"}
+
+// String returns the cause's name in lower case.
+func (c Cause) String() string {
+	if int(c) < len(causeNames) {
+		return causeNames[c]
+	}
+	return "unknown"
+}
+
 // Provider is what the classifier must know about the provider that answered. The zero value is an
 // unknown provider.
 type Provider struct {
@@ -108,6 +118,8 @@ type decision struct {
 	rule  *rule
 	heard heard
 	spoke bool // the reading decided
+	// unheard says that a rule decided before the words were read.
+	unheard bool
 }
 
 // verdict is the decision's, without a reset.
@@ -125,15 +137,23 @@ func (d *decision) verdict() Verdict {
 func (e *evidence) decide(now time.Time) Verdict {
 	d := e.weigh()
 	v := d.verdict()
-	if v.Kind == Exhausted {
+	switch v.Kind {
+	case Exhausted:
 		v.Reset = e.reset(now, v.Reason)
+	case Forbidden:
+		v.Cause = d.cause()
+	default:
+		return v
 	}
+	s := e.scope(&d)
+	v.OneModel, v.Family = s.model, s.family
 	return v
 }
 
 // weigh asks the tables of what no reader could know, the words, and then the status.
 func (e *evidence) weigh() (d decision) {
 	if d.rule = e.firstOf(before); d.rule != nil {
+		d.unheard = true
 		return d
 	}
 	d.heard = e.listen()
