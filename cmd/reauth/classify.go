@@ -145,11 +145,12 @@ func (j *judged) write(w io.Writer, stages bool) error {
 	row("provider", cmp.Or(j.provider, "not named: the generic rules alone"))
 	row("verdict", j.verdict.Kind.String()+" – "+meaning[j.verdict.Kind])
 	row("rule", cmp.Or(j.verdict.Reason, "none: it is no failure"))
+	x := j.explanation()
+	writeScope(x.Verdict, row)
 	if j.verdict.Kind == reauth.Exhausted {
 		row("reset", j.reset(time.Now()))
 	}
 	row("transport", j.does())
-	x := j.explanation()
 	writeReading(x, row)
 	if stages {
 		writeStages(x, row)
@@ -244,14 +245,17 @@ func asideFor(v reauth.Verdict) string {
 // writeJSON prints the verdict for programs, which rely on these names. The reset time is in UTC
 // and whole seconds (RFC 3339).
 func (j *judged) writeJSON(w io.Writer) error {
+	scope, cause := scopeAndCause(j.explanation().Verdict)
 	doc := struct {
 		Status    int        `json:"status"`
 		Provider  string     `json:"provider,omitempty"`
 		Verdict   string     `json:"verdict"`
 		Rule      string     `json:"rule,omitempty"`
+		Scope     string     `json:"scope,omitempty"`
+		Cause     string     `json:"cause,omitempty"`
 		Reset     *time.Time `json:"reset,omitempty"`
 		Transport string     `json:"transport"`
-	}{j.resp.Status, j.provider, j.verdict.Kind.String(), j.verdict.Reason, nil, j.does()}
+	}{j.resp.Status, j.provider, j.verdict.Kind.String(), j.verdict.Reason, scope, cause, nil, j.does()}
 	if r := j.verdict.Reset; !r.IsZero() {
 		// Below a second there is only the time that this process took.
 		r = r.UTC().Truncate(time.Second)
@@ -273,7 +277,9 @@ var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	clean, dropped := j.resp.Redacted()
 	v := clean.Verdict(j.provider)
-	if v.Kind != j.verdict.Kind || v.Reason != j.verdict.Reason {
+	scope, cause := scopeNotes((&judged{resp: clean, provider: j.provider}).explanation().Verdict)
+	wantScope, wantCause := scopeNotes(j.explanation().Verdict)
+	if v.Kind != j.verdict.Kind || v.Reason != j.verdict.Reason || scope != wantScope || cause != wantCause {
 		return fmt.Errorf("reauth: classify: without what was redacted the rules say %s (%s), "+
 			"so no fixture was written; write it by hand, as the README tells", v.Kind, cmp.Or(v.Reason, "no rule"))
 	}
@@ -286,7 +292,9 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	provider := cmp.Or(j.provider, "generic")
 	path := filepath.Join(c.Dir, v.Kind.String(), fmt.Sprintf("%s-%d-%s.http", provider, clean.Status, what))
 	host := j.resp.Notes.Get("Fixture-Host")
-	content := clean.File(recording.Fixture{Source: c.Source, Host: host, Reset: resetNote(j.provider, clean, v)})
+	content := clean.File(recording.Fixture{
+		Source: c.Source, Host: host, Reset: resetNote(j.provider, clean, v), Scope: scope, Cause: cause,
+	})
 	if err := create(path, content); err != nil {
 		return err
 	}

@@ -46,6 +46,18 @@ func TestClassify(t *testing.T) {
 			"HTTP/1.1 403 Forbidden\n\n" + `{"error":{"type":"permission_error","message":"no"}}`,
 			[]string{"-p", "anthropic"},
 		},
+		{
+			"HTTP/1.1 429 Too Many Requests\n\n" + `{"error":{"message":"You've hit your Opus limit"}}`,
+			[]string{"-p", "anthropic"},
+		},
+		{
+			"HTTP/1.1 403 Forbidden\n\n" + `{"error":{"message":"Your project does not have access to model gpt-5"}}`,
+			[]string{"-p", "openai", "--json"},
+		},
+		{
+			"HTTP/1.1 403 Forbidden\n\n" + `{"error":{"message":"Country, region, or territory not supported"}}`,
+			[]string{"-p", "openai"},
+		},
 		{"HTTP/1.1 401 Unauthorized\n\n" + `{"error":{"code":"account_deactivated"}}`, []string{"-p", "openai"}},
 		{"HTTP/1.1 401 Unauthorized\n\n" + `{"error":{"code":"invalid_api_key"}}`, []string{"-p", "openai"}},
 		{"HTTP/2 200\n\n" + `{"ok":true}`, []string{"-p", "openai"}},

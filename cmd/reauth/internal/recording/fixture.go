@@ -21,6 +21,10 @@ type Fixture struct {
 	// Reset is the reset time that the rules must find: "after 42s" or "at " with a Unix time in
 	// seconds. It is empty if the response names none.
 	Reset string
+	// Scope is "model", or "model " with a family of models, if the answer states that its limit, or
+	// its lack, is one of a model. Cause is "entitlement" or "anyone" for what is forbidden and
+	// understood. Both may be empty.
+	Scope, Cause string
 }
 
 // kept matches the names of the header lines that a rule, or the search for a reset time, may read.
@@ -82,6 +86,8 @@ func (r *Response) File(f Fixture) []byte {
 	note("Seen", "verbatim")
 	note("Host", Redact(f.Host))
 	note("Reset", f.Reset)
+	note("Scope", f.Scope)
+	note("Cause", f.Cause)
 	if r.Encoding == "gzip" || r.Encoding == "x-gzip" {
 		// The loader of the fixtures compresses the body again when this note says gzip. It knows
 		// no other encoding.

@@ -189,7 +189,7 @@ func TestRedact(t *testing.T) {
 }
 
 // notes are the notes of written fixtures, which the loader of the rules' tests knows.
-var notes = []string{"Fixture-Source", "Fixture-Seen", "Fixture-Host", "Fixture-Reset", "Fixture-Encoding"}
+var notes = []string{"Fixture-Source", "Fixture-Seen", "Fixture-Host", "Fixture-Reset", "Fixture-Scope", "Fixture-Cause", "Fixture-Encoding"}
 
 // Every fixture of the repository, redacted and written again, loads by the rules of the loader and
 // gets the same verdict.
@@ -209,12 +209,14 @@ func TestFixturesOfFixtures(t *testing.T) {
 		clean, _ := r.Redacted()
 		file := clean.File(Fixture{
 			Source: "synthetic", Host: r.Notes.Get("Fixture-Host"), Reset: r.Notes.Get("Fixture-Reset"),
+			Scope: r.Notes.Get("Fixture-Scope"), Cause: r.Notes.Get("Fixture-Cause"),
 		})
 		r.Header.Del("Date") // a fixture tells no time of its own
 		want := r.Verdict(provider)
 		resp, body := load(t, path, file)
 		got := reauth.Classify(provider, resp, body)
 		assert.Equal(t, want.Kind, got.Kind, path)
+		assert.Equal(t, want.Scope, got.Scope, path)
 		assert.WithinDuration(t, want.Reset, got.Reset, 2*time.Second, path)
 		assert.Equal(t, want.Reason, got.Reason, "%s\n%s", path, body)
 		return nil
