@@ -25,7 +25,7 @@ type recording struct {
 
 var recordingName = regexp.MustCompile(`^(.+?)-\d{3}-`)
 
-// recordings reads all fixtures but those of token endpoints.
+// recordings reads all fixtures but those of token endpoints and of limits.
 func recordings(t testing.TB) (list []recording) {
 	t.Helper()
 	root := filepath.Join("..", "fixtures")
@@ -33,7 +33,7 @@ func recordings(t testing.TB) (list []recording) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && d.Name() == "token":
+		case d.IsDir() && (d.Name() == "token" || d.Name() == "limits"):
 			return fs.SkipDir
 		case d.IsDir():
 			return nil

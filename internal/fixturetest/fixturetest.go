@@ -26,6 +26,7 @@ import (
 const (
 	minAnswers      = 694
 	minTokenAnswers = 34
+	minLimitAnswers = 18
 )
 
 // Fixture is one recorded answer.
@@ -41,7 +42,7 @@ type Fixture struct {
 // Answers reads the answers of inference APIs below root, the folder of fixtures.
 func Answers(t testing.TB, root string) []*Fixture {
 	t.Helper()
-	list := read(t, root, func(f *Fixture) bool { return !strings.HasPrefix(f.Want, "token/") })
+	list := read(t, root, func(f *Fixture) bool { return !strings.HasPrefix(f.Want, "token/") && f.Want != limits })
 	require.GreaterOrEqual(t, len(list), minAnswers, "fixtures are missing")
 	return list
 }
@@ -54,6 +55,18 @@ func TokenAnswers(t testing.TB, root string) []*Fixture {
 	for _, f := range list {
 		f.Want = strings.TrimPrefix(f.Want, "token/")
 	}
+	return list
+}
+
+// limits is the folder of the answers whose headers tell limits.
+const limits = "limits"
+
+// LimitAnswers reads the answers below root, the folder of fixtures, whose headers tell what is left of
+// an account's limits.
+func LimitAnswers(t testing.TB, root string) []*Fixture {
+	t.Helper()
+	list := read(t, root, func(f *Fixture) bool { return f.Want == limits })
+	require.GreaterOrEqual(t, len(list), minLimitAnswers, "fixtures are missing")
 	return list
 }
 
@@ -148,6 +161,7 @@ func (f *Fixture) takeNotes() error {
 	known := []string{
 		"Fixture-Id", "Fixture-Source", "Fixture-Seen", "Fixture-Host", "Fixture-Note", "Fixture-Reset",
 		"Fixture-Encoding", "Fixture-Endpoint", "Fixture-Kind", "Fixture-Scope", "Fixture-Cause",
+		"Fixture-Received", "Fixture-Limit",
 	}
 	for name, values := range f.Resp.Header {
 		if !strings.HasPrefix(name, "Fixture-") {

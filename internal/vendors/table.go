@@ -85,8 +85,10 @@ var rows = []Vendor{
 	{
 		Name: "anthropic", Aliases: []string{"claude", "claude-code"}, Hosts: []string{"api.anthropic.com"},
 		Header: HeaderAnthropic, Objects: []string{"files", "batches", "skills"}, Prefixes: []string{"sk-ant-"},
-		API:   API{Origin: "https://api.anthropic.com", Claude: "/"},
-		Probe: Probe{Method: "GET", Path: "/models", Header: "Anthropic-Version: 2023-06-01", Root: "/v1"},
+		// platform.claude.com/docs/en/api/rate-limits: requests and tokens count by the minute.
+		Limits: Limits{LimitsAnthropic, time.Minute, time.Minute},
+		API:    API{Origin: "https://api.anthropic.com", Claude: "/"},
+		Probe:  Probe{Method: "GET", Path: "/models", Header: "Anthropic-Version: 2023-06-01", Root: "/v1"},
 		// code.claude.com/docs/en/authentication: the token of "claude setup-token" is good for a year.
 		Remade: []Remade{{
 			"sk-ant-oat01-", `of a setup token, which lives for a year, make a new one by "claude setup-token"; ` +
@@ -114,8 +116,10 @@ var rows = []Vendor{
 		Name: "azure-foundry", Aliases: []string{"azure", "azure-openai", "openai-azure-aad"},
 		Hosts:   []string{"*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"},
 		OwnHost: true, Header: HeaderAzure, Objects: openAIObjects, ModelPaths: []string{"deployments"},
-		Own:   Own{What: "the resource", Example: "https://my-resource.openai.azure.com/openai/v1"},
-		Probe: models,
+		Own: Own{What: "the resource", Example: "https://my-resource.openai.azure.com/openai/v1"},
+		// learn.microsoft.com/azure/ai-foundry/openai/how-to/quota: both count by the minute.
+		Limits: Limits{LimitsCounted, time.Minute, time.Minute},
+		Probe:  models,
 	},
 	{
 		Name: "bedrock", Aliases: []string{"aws-bedrock", "amazon-bedrock"}, Hosts: bedrockHosts,
@@ -126,8 +130,9 @@ var rows = []Vendor{
 	},
 	{
 		Name: "cerebras", Hosts: []string{"api.cerebras.ai"},
-		API:   API{Origin: "https://api.cerebras.ai", OpenAI: "/v1"},
-		Probe: models, Prefixes: []string{"csk-"},
+		Limits: Limits{Dialect: LimitsCounted}, // each name tells its window
+		API:    API{Origin: "https://api.cerebras.ai", OpenAI: "/v1"},
+		Probe:  models, Prefixes: []string{"csk-"},
 	},
 	{
 		Name: "cloudflare", Aliases: []string{"cloudflare-ai-gateway"}, Hosts: []string{"gateway.ai.cloudflare.com"},
@@ -189,8 +194,10 @@ var rows = []Vendor{
 	},
 	{
 		Name: "groq", Hosts: []string{"api.groq.com"}, Objects: hostedObjects,
-		API:   API{Origin: "https://api.groq.com", OpenAI: "/openai/v1"},
-		Probe: models, Prefixes: []string{"gsk_"},
+		// console.groq.com/docs/rate-limits: the headers of requests are of a day, those of tokens of a minute.
+		Limits: Limits{LimitsCounted, 24 * time.Hour, time.Minute},
+		API:    API{Origin: "https://api.groq.com", OpenAI: "/openai/v1"},
+		Probe:  models, Prefixes: []string{"gsk_"},
 	},
 	{
 		Name: "huggingface", Hosts: []string{"router.huggingface.co", "api-inference.huggingface.co"},
@@ -255,6 +262,7 @@ var rows = []Vendor{
 	{
 		Name: "mistral", Hosts: []string{"api.mistral.ai"},
 		Objects: []string{"files", "batch", "fine_tuning", "libraries", "conversations/*", "agents/*"},
+		Limits:  Limits{Dialect: LimitsCounted}, // each name tells its window
 		API:     API{Origin: "https://api.mistral.ai", OpenAI: "/v1"},
 		Probe:   models,
 	},
@@ -301,12 +309,14 @@ var rows = []Vendor{
 	{
 		Name: "openai-api", Aliases: []string{"openai"}, Hosts: []string{"api.openai.com", "*.api.openai.com"},
 		Objects: openAIObjects,
+		Limits:  Limits{Dialect: LimitsCounted}, // requests are of a minute or a day, by model and tier
 		API:     API{Origin: "https://api.openai.com", OpenAI: "/v1"},
 		Probe:   models, Prefixes: []string{"sk-proj-", "sk-svcacct-", "sk-admin-"},
 	},
 	{
 		Name: "openai-codex", Aliases: []string{"codex", "openai-chatgpt"}, Hosts: []string{"chatgpt.com/backend-api"},
 		Header: HeaderCodex, Objects: openAIObjects,
+		Limits: Limits{Dialect: LimitsCodex},
 		API:    API{Origin: "https://chatgpt.com", OpenAI: "/backend-api/codex"},
 		Probe:  Probe{Method: "GET", Path: "/wham/usage", Root: "/backend-api"},
 		Remade: []Remade{{"at-", "make a new one at https://chatgpt.com/admin/access-tokens"}},
@@ -332,8 +342,10 @@ var rows = []Vendor{
 	},
 	{
 		Name: "openrouter", Hosts: []string{"openrouter.ai/api"},
-		API:   API{Origin: "https://openrouter.ai", OpenAI: "/api/v1", Claude: "/api"},
-		Probe: Probe{Method: "GET", Path: "/key"}, Prefixes: []string{"sk-or-"},
+		// openrouter.ai/docs/api/reference/limits: free models have a limit of a minute and one of a day.
+		Limits: Limits{Dialect: LimitsCounted},
+		API:    API{Origin: "https://openrouter.ai", OpenAI: "/api/v1", Claude: "/api"},
+		Probe:  Probe{Method: "GET", Path: "/key"}, Prefixes: []string{"sk-or-"},
 		// openrouter.ai/docs/guides/overview/auth/oauth. There are no clients and no scopes.
 		KeyLogin: &Auth{
 			Dialect: OpenRouter, Issuer: "https://openrouter.ai", Flows: []Flow{{Name: FlowBrowser}, {Name: FlowPaste}},
@@ -399,8 +411,10 @@ var rows = []Vendor{
 		Aliases: []string{"xai", "x-ai", "x.ai", "grok", "grok-oauth", "x-ai-oauth", "xai-grok-oauth"},
 		Hosts:   []string{"api.x.ai", "*.api.x.ai", "cli-chat-proxy.grok.com"},
 		Objects: []string{"files", "batches", "collections", "deferred-completion", "responses/*", "videos/*"},
-		API:     API{Origin: "https://api.x.ai", OpenAI: "/v1"},
-		Probe:   models, Prefixes: []string{"xai-"},
+		// docs.x.ai/developers/rate-limits: tokens count by the minute.
+		Limits: Limits{LimitsCounted, 0, time.Minute},
+		API:    API{Origin: "https://api.x.ai", OpenAI: "/v1"},
+		Probe:  models, Prefixes: []string{"xai-"},
 		Auth: &Auth{
 			Dialect: XAI, Issuer: "https://auth.x.ai", Domain: "x.ai",
 			// There is no flow with a code: the first refresh of such logins is refused.

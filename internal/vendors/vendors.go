@@ -34,6 +34,8 @@ type Vendor struct {
 	Hides Hides          // how a refusal in a 200 is told; empty: the provider refuses by status
 	Zone  *time.Location // of reset times that name no zone; nil: UTC
 
+	Limits Limits // how headers tell what is left of the account's limits
+
 	API     API
 	Own     Own    // where each customer has a base URL of their own
 	Instead string // the provider to use where this one does not speak HTTP
@@ -134,6 +136,26 @@ const (
 	HidesInBaseResp Hides = "base_resp" // {"base_resp":{"status_code":1004}}: not 0
 	HidesInSuccess  Hides = "success"   // {"success":false,"code":…}
 	HidesInCode     Hides = "code"      // {"code":"…","message":"…"} without output or choices
+)
+
+// Limits is how a provider tells in the headers of its answers what is left of an account's limits. The
+// package internal/limits reads them. The zero value says that nothing is known: then every dialect is
+// read, as for a provider that has no row.
+type Limits struct {
+	Dialect LimitDialect
+	// Requests and Tokens are the windows of limits whose names tell none, as the provider documents
+	// them; 0: it does not.
+	Requests, Tokens time.Duration
+}
+
+// LimitDialect names a family of headers.
+type LimitDialect string
+
+// The dialects of limits.
+const (
+	LimitsAnthropic LimitDialect = "anthropic" // Anthropic-Ratelimit-Unified-5h-Utilization, Anthropic-Ratelimit-Tokens-Remaining
+	LimitsCodex     LimitDialect = "codex"     // X-Codex-Primary-Used-Percent
+	LimitsCounted   LimitDialect = "counted"   // X-Ratelimit-Remaining-Tokens, or X-Ratelimit-Remaining alone
 )
 
 // API is where a provider documents its API to be. A path is what a program adds to Origin for its
