@@ -158,7 +158,7 @@ func median(list []float64) float64 {
 // all of them but one are put aside. It reports multiples of the time with one credential.
 func BenchmarkChoose(b *testing.B) {
 	const turns, sends = 201, 500
-	for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random} {
+	for _, s := range strategies() {
 		b.Run(s.String(), func(b *testing.B) {
 			var fs []func()
 			for _, pool := range []*reauth.Pool{benchPool(b, 1), benchPool(b, 10000), benchPool(b, 10000)} {

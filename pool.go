@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,7 +103,7 @@ func (p *Pool) Register(pr Provider) error {
 	if err != nil {
 		return fmt.Errorf("reauth: register %s: %w", pr.Name, err)
 	}
-	if err := checkBoundPaths(pr.BoundPaths); err != nil {
+	if err := cmp.Or(checkBoundPaths(pr.BoundPaths), checkMaxInFlight(pr.MaxInFlight)); err != nil {
 		return fmt.Errorf("reauth: register %s: %w", pr.Name, err)
 	}
 	g := p.group(pr.Name)

@@ -176,7 +176,7 @@ func TestBoundRequestIsRefreshed(t *testing.T) {
 
 // All bound requests go to the same credential while it is in good standing, whatever the strategy.
 func TestBoundRequestsStayTogether(t *testing.T) {
-	for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random} {
+	for _, s := range strategies() {
 		t.Run(s.String(), func(t *testing.T) {
 			r := keysOf(t, "openai-api", "https://api.openai.com", reauthtest.OpenAI)
 			r.register(t, func(p *reauth.Provider) { p.Strategy = s })

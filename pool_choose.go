@@ -1,6 +1,7 @@
 package reauth
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -52,8 +53,9 @@ func WithoutCredential(ctx context.Context) context.Context {
 
 // WithAffinity keeps requests with the same key on the same credential while it is in good
 // standing, so that a conversation finds its prompt cache. The choice is a function of the key and
-// the credentials' IDs: every process that shares them makes the same, and nothing is remembered.
-// It goes before the provider's Strategy, and after priority.
+// the credentials' IDs: every process that shares them makes the same, and nothing is remembered. When
+// a credential goes or is put aside, only its keys move, and they come back with it.
+// It goes before the provider's Strategy and MaxInFlight, and after priority.
 func WithAffinity(ctx context.Context, key string) context.Context {
 	r := routingFrom(ctx)
 	r.affinity = key
@@ -102,9 +104,9 @@ func (g *group) chooseGood(c *candidates, d *destination, now time.Time, r routi
 		}
 	}
 	if !c.hostBound && len(tried) == 0 && r.affinity == "" {
-		return g.anyGood(c, r)
+		return g.anyGood(c, r, now)
 	}
-	if m := g.bestFit(c, d, r, tried); m != nil {
+	if m := g.bestFit(c, d, now, r, tried); m != nil {
 		return m
 	}
 	if len(tried) > 0 {
@@ -128,7 +130,7 @@ func (c *candidates) takeProbe(d *destination, r routing, tried []*member) *memb
 	switch {
 	case m == nil, r.bound, !m.serves(d), slices.Contains(tried, m):
 		return nil
-	case r.affinity != "" && nearest(c.all, r.affinity, anyMember) != m:
+	case r.affinity != "" && c.homesOf(everyone, c.all).nearest(r.affinity, anyMember) != m:
 		return nil
 	case !c.probe.CompareAndSwap(m, nil):
 		return nil // another request probes it
@@ -144,7 +146,7 @@ func (c *candidates) takeTrial(d *destination, r routing, tried []*member, now t
 	}
 	for _, m := range c.trials {
 		if !m.serves(d) || slices.Contains(tried, m) || !c.isDueBefore(m) ||
-			r.affinity != "" && nearest(c.all, r.affinity, anyMember) != m {
+			r.affinity != "" && c.homesOf(everyone, c.all).nearest(r.affinity, anyMember) != m {
 			continue
 		}
 		if try := m.beginTry(now); try != 0 {
@@ -155,39 +157,48 @@ func (c *candidates) takeTrial(d *destination, r routing, tried []*member, now t
 }
 
 // anyGood is choose for a group in which every member serves every host.
-func (g *group) anyGood(c *candidates, r routing) *member {
+func (g *group) anyGood(c *candidates, r routing, now time.Time) (best *member) {
 	switch {
-	case c.top == 0:
+	case len(c.tiers) == 0:
 		return c.spare
 	case r.bound:
 		return c.good[0]
 	}
-	return g.pick(c.good[:c.top])
+	for _, tier := range c.tiers {
+		m, busy := g.pick(tier, now)
+		if !busy {
+			return m
+		}
+		best = cmp.Or(best, m)
+	}
+	return best
 }
 
 // bestFit returns a member in good standing, of the best priority possible, that serves d and has
 // not been tried; nil if there is none.
-func (g *group) bestFit(c *candidates, d *destination, r routing, tried []*member) *member {
+func (g *group) bestFit(c *candidates, d *destination, now time.Time, r routing, tried []*member) (best *member) {
 	fits := func(m *member) bool { return !slices.Contains(tried, m) && m.serves(d) }
-	for i := 0; i < len(c.good); {
-		tier := c.tier(i)
-		i += len(tier)
+	for i, tier := range c.tiers {
 		if r.affinity != "" {
-			if m := nearest(tier, r.affinity, fits); m != nil {
+			if m := c.homesOf(i, tier).nearest(r.affinity, fits); m != nil {
 				return m
 			}
 			continue
 		}
 		fit := slices.DeleteFunc(slices.Clone(tier), func(m *member) bool { return !fits(m) })
-		switch {
-		case len(fit) == 0:
-		case r.bound:
-			return fit[0]
-		default:
-			return g.pick(fit)
+		if len(fit) == 0 {
+			continue
 		}
+		if r.bound {
+			return fit[0]
+		}
+		m, busy := g.pick(fit, now)
+		if !busy {
+			return m
+		}
+		best = cmp.Or(best, m)
 	}
-	return nil
+	return best
 }
 
 // soonest returns the member that serves d and recovers soonest.
@@ -208,50 +219,53 @@ func (c *candidates) soonest(d *destination, about topic, now time.Time) (best *
 	return best
 }
 
-// pick chooses one of several equals, of which there is at least one.
-func (g *group) pick(from []*member) *member {
-	if len(from) == 1 {
-		return from[0]
-	}
+// pick chooses one of several equals, of which there is at least one. It is busy when each of them has
+// as many requests in flight as Provider.MaxInFlight allows; the Strategy alone has chosen it then.
+func (g *group) pick(from []*member, now time.Time) (m *member, busy bool) {
 	provider := g.provider.Load()
 	if provider == nil { // not registered yet: a caller of Token
-		return from[0]
+		return from[0], false
 	}
-	switch provider.Strategy {
-	case RoundRobin:
-		return from[(g.turn.Add(1)-1)%uint64(len(from))]
-	case Random:
-		return from[rand.IntN(len(from))]
-	case LeastInFlight:
-		return g.leastInFlight(from)
-	case FillFirst:
+	var i uint64
+	if len(from) > 1 {
+		i = g.prefer(provider, from, now)
 	}
-	return from[0]
-}
-
-// leastInFlight looks at up to 64 members from a moving start, and stops at an idle one: it is
-// exact for pools of that size.
-func (g *group) leastInFlight(from []*member) (best *member) {
-	start, least := g.turn.Add(1), int64(math.MaxInt64)
-	for i := range uint64(min(len(from), 64)) {
-		m := from[(start+i)%uint64(len(from))]
-		if n := m.inFlight.Load(); n < least {
-			if best, least = m, n; n == 0 {
-				break
-			}
+	if provider.MaxInFlight <= 0 {
+		return from[i], false
+	}
+	for n := range uint64(len(from)) {
+		if m := from[(i+n)%uint64(len(from))]; !provider.isBusy(m) {
+			return m, false
 		}
 	}
-	return best
+	return from[i], true
 }
 
-// nearest returns the member that the key belongs to, of those that fit, by rendezvous hashing:
-// when a member goes, the keys of the others stay where they are.
-func nearest(from []*member, key string, fits func(*member) bool) (best *member) {
-	var most uint64
-	of := hashOf(key)
-	for _, m := range from {
-		if s := mixBits(of ^ m.hash); (best == nil || s > most) && fits(m) {
-			best, most = m, s
+// prefer returns the index of the one of several equals that the provider's Strategy chooses.
+func (g *group) prefer(provider *registered, from []*member, now time.Time) uint64 {
+	switch provider.Strategy {
+	case RoundRobin:
+		return (g.turn.Add(1) - 1) % uint64(len(from))
+	case Random:
+		return rand.Uint64N(uint64(len(from)))
+	case LeastInFlight:
+		return g.leastInFlight(from)
+	case MostHeadroom:
+		return g.mostHeadroom(provider, from, now)
+	case FillFirst:
+	}
+	return 0
+}
+
+// leastInFlight looks at up to maxLooks members from a moving start, and stops at an idle one.
+func (g *group) leastInFlight(from []*member) (best uint64) {
+	start, least := g.turn.Add(1), int64(math.MaxInt64)
+	for i := range uint64(min(len(from), maxLooks)) {
+		at := (start + i) % uint64(len(from))
+		if n := from[at].inFlight.Load(); n < least {
+			if best, least = at, n; n == 0 {
+				break
+			}
 		}
 	}
 	return best

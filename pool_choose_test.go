@@ -31,6 +31,14 @@ func (r *rig) strategy(t testing.TB, s reauth.Strategy) {
 	r.register(t, func(p *reauth.Provider) { p.Strategy = s })
 }
 
+// strategies are all of them.
+func strategies() (list []reauth.Strategy) {
+	for s := reauth.FillFirst; s.String() != "unknown"; s++ {
+		list = append(list, s)
+	}
+	return list
+}
+
 func TestFillFirstKeepsToTheFirst(t *testing.T) {
 	r := newRig(t, reauthtest.XAI)
 	for _, id := range []string{"b", "a", "c"} {
@@ -43,7 +51,7 @@ func TestFillFirstKeepsToTheFirst(t *testing.T) {
 }
 
 func TestPriorityGoesFirst(t *testing.T) {
-	for _, s := range []reauth.Strategy{reauth.FillFirst, reauth.RoundRobin, reauth.LeastInFlight, reauth.Random} {
+	for _, s := range strategies() {
 		r := newRig(t, reauthtest.XAI)
 		r.strategy(t, s)
 		r.key(t, "spare", "key-spare")
@@ -323,7 +331,7 @@ func TestWithNobodyInGoodStandingTheOneThatRecoversSoonestIsUsed(t *testing.T) {
 func TestNamesOfStrategies(t *testing.T) {
 	for s, want := range map[reauth.Strategy]string{
 		reauth.FillFirst: "fill-first", reauth.RoundRobin: "round-robin", reauth.LeastInFlight: "least-in-flight",
-		reauth.Random: "random", 9: "unknown",
+		reauth.Random: "random", reauth.MostHeadroom: "most-headroom", 9: "unknown",
 	} {
 		assert.Equal(t, want, s.String())
 	}

@@ -298,7 +298,10 @@ func (c *candidates) fill(now time.Time, about topic) {
 			c.addMarked(m, k, now)
 		}
 	}
-	c.top = len(c.tier(0))
+	for rest := c.good; len(rest) > 0; {
+		tier := firstTier(rest)
+		c.tiers, rest = append(c.tiers, tier), rest[len(tier):]
+	}
 }
 
 // addMarked notes when the mark k of m ends, and makes m the one to probe if that is due.
@@ -325,13 +328,14 @@ func (c *candidates) wakeAt(t time.Time) {
 	}
 }
 
-// tier returns the members in good standing from the i-th on that share its priority.
-func (c *candidates) tier(i int) []*member {
-	j := i
-	for j < len(c.good) && c.good[j].place.Load().priority == c.good[i].place.Load().priority {
-		j++
+// firstTier returns the first of members, which are sorted by priority, and those that share its
+// priority.
+func firstTier(members []*member) []*member {
+	n := 1
+	for n < len(members) && members[n].place.Load().priority == members[0].place.Load().priority {
+		n++
 	}
-	return c.good[i:j]
+	return members[:n]
 }
 
 // hashOf is a hash whose bits all depend on all of s, as the choice by affinity needs.

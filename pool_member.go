@@ -13,11 +13,12 @@ import (
 // publish makes t what requests are sent with. Void marks go, and so does what was known of the
 // renewal of other tokens. m.mu is held.
 func (m *member) publish(t *tokens) {
-	if old := m.tokens.Load(); old != nil && old.digest != t.digest {
+	old := m.tokens.Swap(t)
+	if old != nil && old.digest != t.digest {
 		h := m.remember()
 		h.past = append(h.past[max(0, len(h.past)-maxPast+1):], old.digest)
 	}
-	m.tokens.Store(t)
+	m.forgetLimits(old, t)
 	m.group.linkTwins(m)
 	if m.restraint != nil {
 		m.restraint.replaced()
@@ -400,6 +401,9 @@ func (m *member) status(now time.Time) CredentialStatus {
 	}
 	if m.source != nil {
 		s.Source = nameOf(m.source.refresher)
+	}
+	if p := m.group.provider.Load(); p != nil && p.readsLimits {
+		s.Limits = m.limits.Load().current(now)
 	}
 	if k := m.standing(now); k != nil {
 		s.State, s.Reason, s.AsideUntil = Aside, k.reason, k.until.Round(0)

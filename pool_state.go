@@ -12,6 +12,7 @@ import (
 	"github.com/reauth-go/reauth/internal/logins"
 	"github.com/reauth-go/reauth/internal/objects"
 	"github.com/reauth-go/reauth/internal/sse"
+	"github.com/reauth-go/reauth/internal/vendors"
 )
 
 // The types that point at each other, and their locks. The methods that change them stand in the
@@ -50,7 +51,7 @@ type Pool struct {
 
 	hosts  atomic.Pointer[hostMap[*group]] // replaced as a whole by Register
 	groups sync.Map                        // provider name → *group
-	added  atomic.Int64                    // credentials ever taken in; their order
+	added  atomic.Uint32                   // credentials ever taken in; their order
 	view   storeView
 	told   toldLacks
 	work   workers
@@ -114,6 +115,9 @@ type registered struct {
 	bound     boundPaths
 	// modelPaths are the segments of paths behind which the model is named.
 	modelPaths []string
+	// readsLimits says that answers are read for limits, which the provider tells in the way of limits.
+	readsLimits bool
+	limits      vendors.Limits
 	// builtin says that Authorize is of the built-in table: it replaces values of the header as a
 	// whole, and changes nothing else.
 	builtin bool
@@ -122,6 +126,7 @@ type registered struct {
 // newRegistered resolves the defaults of p. With FirstEvent, event streams are looked into as well.
 func newRegistered(p Provider) *registered {
 	r := &registered{Provider: p, mayRefuse: p.MayRefuse, bound: newBoundPaths(p.BoundPaths), modelPaths: modelPathsOf(p.Name)}
+	r.readsLimits, r.limits = p.ReadLimits || p.Strategy == MostHeadroom, vendors.Of(p.Name).Limits
 	if r.mayRefuse == nil {
 		r.mayRefuse = mayRefuse
 	}
@@ -182,10 +187,10 @@ func (g *group) standingChanged() { g.version.Add(1) }
 // Choosing from it takes no lock and searches nothing, however many credentials are put aside.
 type candidates struct {
 	version   uint64
-	good      []*member // in good standing, by priority
-	top       int       // how many of good share the best priority
-	trials    []*member // whose marks have ended, while no request has shown since that they serve again
-	spare     *member   // the one that recovers soonest; for when none is in good standing
+	good      []*member   // in good standing, by priority
+	tiers     [][]*member // good, cut where the priority changes
+	trials    []*member   // whose marks have ended, while no request has shown since that they serve again
+	spare     *member     // the one that recovers soonest; for when none is in good standing
 	all       []*member
 	hostBound bool      // some members serve only certain hosts
 	topical   bool      // some have marks about a topic
@@ -193,6 +198,8 @@ type candidates struct {
 	probe     atomic.Pointer[member]
 	byTopic   sync.Map // topic → *candidates, where topical; at most maxTopics
 	topics    atomic.Int32
+	homes     atomic.Pointer[tierHomes] // made when a request with an affinity needs them
+	making    sync.Mutex                // held while homes are made
 }
 
 // member is a credential of a pool. Fields that every request reads come first, as in tokens. Its
@@ -202,22 +209,24 @@ type member struct {
 	marks      atomic.Pointer[marks] // nil: none
 	place      atomic.Pointer[place]
 	inFlight   atomic.Int64
-	rejections atomic.Int32  // in a row, since a provider last accepted the credential
-	unproven   atomic.Int32  // those of unproven tokens, likewise
-	gone       atomic.Bool   // removed
-	trial      atomic.Uint32 // until when a request tries the credential, in Unix seconds; 0: none does
+	rejections atomic.Int32              // in a row, since a provider last accepted the credential
+	unproven   atomic.Int32              // those of unproven tokens, likewise
+	gone       atomic.Bool               // removed
+	trial      atomic.Uint32             // until when a request tries the credential, in Unix seconds; 0: none does
+	limits     atomic.Pointer[limitNews] // nil: nothing is known
 
 	group *group
 	id    string
-	order int64
 	hash  uint64 // of the ID
+	order uint32 // in which it was taken in
+
+	unsaved bool // an exchange brought the tokens, and the store could not take them so far; guarded by mu
 
 	mu        sync.Mutex // guards what follows, and writes to tokens and marks
 	flight    *flight    // the renewal under way, or nil
 	restraint *restraint // nil: none
 	history   *history   // nil: none
 	queue     *markQueue // nil: empty
-	unsaved   bool       // an exchange brought the tokens, and the store could not take them so far
 	change    int64      // number of the last change of the tokens; see merging
 	home      string     // identity of the store that has the record; empty: not known
 

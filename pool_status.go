@@ -11,7 +11,8 @@ const (
 	Aside State = "aside" // not preferred until CredentialStatus.AsideUntil
 )
 
-// CredentialStatus is how a credential stands, without its secrets.
+// CredentialStatus is how a credential stands, without its secrets. It has slices, so two of them cannot
+// be compared by ==.
 type CredentialStatus struct {
 	Provider, ID, AccountID         string
 	Fingerprint                     string // beginning of a digest of the access token, to tell two tokens apart
@@ -22,6 +23,9 @@ type CredentialStatus struct {
 	Expiry, AsideUntil, LastRefresh time.Time
 	InFlight, Priority              int
 	Models                          []ModelStatus // models for which the credential is put aside, sorted by name
+	// Limits are what is left of the account's limits, sorted by name, as far as the provider has told
+	// it in headers. nil: it has not, or neither Provider.ReadLimits nor MostHeadroom is set.
+	Limits []Limit
 }
 
 // ModelStatus is how a credential stands for one model, or for a family of models, whose name ends in
@@ -32,4 +36,18 @@ type ModelStatus struct {
 	State      State  // Aside
 	Reason     string
 	AsideUntil time.Time
+}
+
+// Limit is what is left of one limit of an account, as the provider's last answer that named it said.
+// CredentialStatus has those of a credential.
+type Limit struct {
+	// Name is what the provider calls the limit, in lower case: "5h", "7d_opus", "requests",
+	// "input-tokens". A window of Codex is named by its length, as Anthropic names its own: "5h", "7d",
+	// and "7d_" with a model's family. At most 64 bytes, of letters, digits, "-", "_" and ".".
+	Name string
+	// Left is the share that is left, 0 to 1. It is 1 when Reset, as it was told, has passed: without
+	// one, when the Window has passed since the answer, and without that too, a minute.
+	Left   float64
+	Window time.Duration // 0: the provider does not say
+	Reset  time.Time     // when all of it is left again; zero: the provider does not say, or it has passed
 }
