@@ -13,7 +13,7 @@ import (
 // multiples of the time with one credential. A thousand conversations take turns, so that their
 // credentials are not in the processor's nearest cache.
 func BenchmarkAffinity(b *testing.B) {
-	const turns, conversations = 51, 1000
+	const turns, conversations = 101, 100
 	sizes := []int{1, 1000, 100_000}
 	fs := make([]func(), len(sizes))
 	for i, n := range sizes {

@@ -64,7 +64,7 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	pr, err := c.apply(pool, c.Provider)
+	pr, err := c.provider(pool)
 	if err != nil {
 		return err
 	}
@@ -96,6 +96,16 @@ func (c *proxyCmd) Run(a *app) error {
 		Provider: pr, Upstream: upstream, ClientToken: token,
 		BaseURLs: proxy.BaseURLs(api, "http://"+c.shown(ln)),
 	})
+}
+
+// provider registers the provider, whose answers are read for limits too: the metrics tell them.
+func (c *proxyCmd) provider(pool *reauth.Pool) (reauth.Provider, error) {
+	pr, err := c.apply(pool, c.Provider)
+	if err != nil {
+		return pr, err
+	}
+	pr.ReadLimits = true
+	return pr, pool.Register(pr)
 }
 
 // serve runs the proxy until a signal ends a.ctx. It then lets running requests finish, as Drain

@@ -163,6 +163,31 @@ type credentials struct {
 	provider string
 }
 
+// leftDesc and resetDesc describe what is left of the limits of accounts. Their labels are the IDs of
+// credentials, of which the pool has no more than its owner adds, and the at most 16 names of limits that
+// the pool keeps of each.
+//
+//nolint:gochecknoglobals // never changed
+var (
+	leftDesc = prometheus.NewDesc("reauth_limit_left_ratio",
+		"Share that is left of a limit of the credential's account, 0 to 1, as the provider last told.",
+		[]string{"credential", "limit"}, nil)
+	resetDesc = prometheus.NewDesc("reauth_limit_reset_timestamp_seconds",
+		"When all of the limit is left again, in seconds since 1970.", []string{"credential", "limit"}, nil)
+)
+
+// collectLimits tells what is left of the limits of a credential.
+func collectLimits(ch chan<- prometheus.Metric, s reauth.CredentialStatus) {
+	id := strings.ToValidUTF8(s.ID, "\uFFFD") // Prometheus takes no other labels
+	for _, l := range s.Limits {
+		ch <- prometheus.MustNewConstMetric(leftDesc, prometheus.GaugeValue, l.Left, id, l.Name)
+		if !l.Reset.IsZero() {
+			at := float64(l.Reset.UnixMilli()) / 1000
+			ch <- prometheus.MustNewConstMetric(resetDesc, prometheus.GaugeValue, at, id, l.Name)
+		}
+	}
+}
+
 // desc describes the metrics of the collector.
 func (c *credentials) desc() (states, waiting, models *prometheus.Desc) {
 	states = prometheus.NewDesc("reauth_credentials",
@@ -179,6 +204,8 @@ func (c *credentials) Describe(ch chan<- *prometheus.Desc) {
 	ch <- states
 	ch <- waiting
 	ch <- models
+	ch <- leftDesc
+	ch <- resetDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -195,6 +222,7 @@ func (c *credentials) Collect(ch chan<- prometheus.Metric) {
 			for name := range modelsOf(s) {
 				aside[name]++
 			}
+			collectLimits(ch, s)
 		}
 	}
 	for state, n := range count {

@@ -203,13 +203,27 @@ func TestBasesAreTheProviders(t *testing.T) {
 	}
 }
 
+// limited tells in the header of each answer what is left of a limit.
+type limited struct{ http.RoundTripper }
+
+func (l limited) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := l.RoundTripper.RoundTrip(req)
+	if err == nil {
+		for name, value := range map[string]string{"Limit": "100", "Remaining": "25", "Reset": "6m0s"} {
+			resp.Header.Set("X-Ratelimit-"+name+"-Tokens", value)
+		}
+	}
+	return resp, err
+}
+
 // Dashboards rely on the names, types and labels of the metrics.
 func TestMetricsNames(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	access, refresh := fake.Login()
 	fake.Expire(access)
-	p := newProxy(t, "xai-oauth", reauth.Credential{AccessToken: access, RefreshToken: refresh}, fake.Transport())
+	p := newProxy(t, "xai-oauth", reauth.Credential{ID: "me", AccessToken: access, RefreshToken: refresh}, limited{fake.Transport()})
 	pr, _ := reauth.LookupProvider("xai-oauth")
+	pr.ReadLimits = true
 	pr.Refresher = reauth.OAuth2Refresher(reauth.OAuth2Config{
 		TokenURL: "https://auth.x.ai" + reauthtest.TokenPath, HTTPClient: &http.Client{Transport: fake.Transport()},
 	})
@@ -239,6 +253,7 @@ func TestMetricsNames(t *testing.T) {
 		`reauth_refreshes_total{provider="xai-oauth",result="exchanged"} 1`,
 		`reauth_recovery_seconds_count{provider="xai-oauth",result="recovered"} 1`,
 		`reauth_credentials{provider="xai-oauth",state="good"} 1`,
+		`reauth_limit_left_ratio{credential="me",limit="tokens",provider="xai-oauth"} 0.25`,
 		"go_goroutines ", "process_open_fds ",
 	} {
 		assert.Contains(t, w.Body.String(), line)
