@@ -44,6 +44,7 @@ func worstBodies(tb testing.TB) map[string][]byte {
 		"deep and back":    filled("[", "[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]],"),
 		"one string":       filled(`{"message":"`, "x") + `"}`,
 		"one sentence":     filled(`{"message":"`, "your rate limit was reached, retry in 5 minutes ") + `"}`,
+		"limits of models": filled(`{"message":"`, "limit of model gpt-4 reached ") + `"}`,
 		"escapes":          filled(`{"message":"`, `A\n`),
 		"escaped marks":    filled(`{"message":"`, `\"\\`),
 		"no UTF-8":         filled(`{"message":"`, "\xff\xc3"),

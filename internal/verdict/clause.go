@@ -19,6 +19,9 @@ type clause struct {
 	words  int
 	code   bool
 	advice bool // it tells the reader what to do, and nothing of what is
+
+	scopes [subjects]scope // of each subject that was asked for
+	scoped [subjects]bool
 }
 
 // How many words may stand between whom a clause means and what it says, and what counts as further

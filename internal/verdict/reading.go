@@ -104,6 +104,7 @@ func (r *reader) adviceFollows(i int) bool {
 
 func (r *reader) begin(code bool) {
 	r.clause.tokens = r.clause.tokens[:0]
+	r.clause.scoped = [subjects]bool{}
 	r.clause.code, r.clause.advice, r.clause.words, r.clause.text = code, false, 0, r.text
 }
 

@@ -72,14 +72,23 @@ func (c *clause) reportScope(h *heard) {
 
 // scopeOf tells whether the clause says m of one model.
 func (c *clause) scopeOf(m *cell) (s scope) {
-	if c.advice || m.kind != Exhausted && m.kind != Forbidden || !c.has(anyModel) {
+	about := subjectOf(m.kind, m.reason)
+	if c.advice || about == aboutNothing || !c.has(anyModel) {
 		return s
 	}
+	if !c.scoped[about] {
+		c.scoped[about], c.scopes[about] = true, c.readScope(about)
+	}
+	return c.scopes[about]
+}
+
+// readScope tells whether what the clause says about a subject is said of one model.
+func (c *clause) readScope(about int) (s scope) {
 	inside := 0 // where the name of a model ends
 	for k := range c.tokens {
 		t := &c.tokens[k]
 		switch {
-		case t.says&anyModel == 0 || t.begin < inside && t.says&named == 0 || !c.meansModel(m, k):
+		case t.says&anyModel == 0 || t.begin < inside && t.says&named == 0 || !c.meansModel(about, k):
 		case t.says&family != 0 && !inLongerName(c.text, t.begin, t.end):
 			s.add(scope{family: c.word(k)})
 		default:
@@ -95,12 +104,12 @@ func (c *clause) scopeOf(m *cell) (s scope) {
 // anyModel is what names a model, or models.
 const anyModel = model | named | family | group
 
-// meansModel reports whether m is said of the model that the k-th token names.
-func (c *clause) meansModel(m *cell, k int) bool {
+// meansModel reports whether what is said about a subject is said of the model that the k-th token names.
+func (c *clause) meansModel(about, k int) bool {
 	if c.tokens[k].says&anyModel == model && !c.isOne(k) {
 		return false
 	}
-	switch subjectOf(m.kind, m.reason) {
+	switch about {
 	case aboutRights:
 		return true
 	case aboutMoney: // "You lack the credit to run this model" is said of the account
