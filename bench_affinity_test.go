@@ -10,7 +10,7 @@ import (
 )
 
 // BenchmarkAffinity measures a request with an affinity, with pools of different sizes. It reports
-// multiples of the time with one credential. A thousand conversations take turns, so that their
+// multiples of the time with one credential. A hundred conversations take turns, so that their
 // credentials are not in the processor's nearest cache.
 func BenchmarkAffinity(b *testing.B) {
 	const turns, conversations = 101, 100

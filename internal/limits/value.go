@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxCount is the largest count that makes sense.
+// maxCount is the largest number that makes sense.
 const maxCount = 1e15
 
 // number reads a number from 0 to most.
@@ -23,22 +23,22 @@ func number(s string, most float64) (float64, bool) {
 // 1970. As in internal/verdict, a number above 1e9 is an instant in seconds, and one above 1e12 an
 // instant in milliseconds.
 func (r *reader) instant(s string) (time.Time, bool) {
-	if n, err := strconv.ParseFloat(s, 64); err == nil {
-		switch {
-		case !(n >= 0 && n < 1e15):
-			return time.Time{}, false
-		case n > 1e12:
-			return r.ours(time.UnixMilli(int64(n))), true
-		case n > 1e9:
-			return r.ours(time.Unix(int64(n), 0)), true
-		}
-		return r.now.Add(time.Duration(min(n, 2*maxReset.Seconds()) * float64(time.Second))), true
+	switch {
+	case strings.HasSuffix(s, "s"), strings.HasSuffix(s, "m"), strings.HasSuffix(s, "h"), strings.HasSuffix(s, "d"):
+		d, ok := length(s)
+		return r.now.Add(d), ok
+	case strings.Contains(s, ":"):
+		t, err := time.Parse(time.RFC3339, s)
+		return r.ours(t), err == nil
 	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return r.ours(t), true
+	n, ok := number(s, maxCount)
+	switch {
+	case n > 1e12:
+		return r.ours(time.UnixMilli(int64(n))), ok
+	case n > 1e9:
+		return r.ours(time.Unix(int64(n), 0)), ok
 	}
-	d, ok := length(s)
-	return r.now.Add(d), ok
+	return r.now.Add(time.Duration(min(n, 2*maxReset.Seconds()) * float64(time.Second))), ok
 }
 
 // ours returns the instant of our clock that is t by the provider's, which the header Date shows. A
