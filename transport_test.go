@@ -80,18 +80,18 @@ func TestDeadCredentialIsRetired(t *testing.T) {
 	require.Len(t, r.events.all(reauth.Retired), 1)
 }
 
-func TestForbiddenIsTriedOnceWithAnotherCredential(t *testing.T) {
+func TestForbiddenIsTriedWithTwoOtherCredentials(t *testing.T) {
 	r := newRig(t, reauthtest.XAI)
-	for _, id := range []string{"a", "b", "c"} {
+	for _, id := range []string{"a", "b", "c", "d"} {
 		r.key(t, id, "key-"+id)
 	}
-	r.fake.Forbid("key-a", "key-b")
+	r.fake.Forbid("key-a", "key-b", "key-c")
 	status, body := r.mustPost(t)
 	assert.Equal(t, 403, status)
 	assert.Contains(t, body, "chat endpoint is denied")
-	assert.Len(t, r.fake.Requests(), 2, "one other credential, not all")
+	assert.Len(t, r.fake.Requests(), 3, "two other credentials, not all")
 	assert.Zero(t, r.fake.TokenRequests())
-	for _, id := range []string{"a", "b", "c"} {
+	for _, id := range []string{"a", "b", "c", "d"} {
 		assert.Equal(t, reauth.Good, r.status(t, id).State, "forbidden leaves the standing good")
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
 	"github.com/reauth-go/reauth/internal/printable"
+	"github.com/reauth-go/reauth/internal/verdict"
 )
 
 // classifyCmd says what the library makes of a recorded response. With --fixture it also writes
@@ -220,12 +221,28 @@ func (j *judged) does() string {
 	case reauth.Dead:
 		return "retires the credential and switches to the next one"
 	case reauth.Exhausted:
-		return "puts the credential aside for " + asideFor(v) + " and switches to the next one"
+		what := "puts the credential aside for "
+		if v.Scope == reauth.OneModel {
+			what = "puts the credential aside for this model alone, for "
+		}
+		return what + asideFor(v) + " and switches to the next one"
 	case reauth.Forbidden:
-		return "tries one other credential once; else returns it as it came. It does not refresh"
+		return triesFor(j.explanation().Verdict.Cause) + ". It does not refresh"
 	case reauth.Pass:
 	}
 	return "returns it as it came"
+}
+
+// triesFor says how many other credentials the transport tries for a Forbidden answer.
+func triesFor(cause verdict.Cause) string {
+	switch cause {
+	case verdict.Entitlement:
+		return "tries up to two other credentials; else returns it as it came"
+	case verdict.Anyone:
+		return "returns it as it came, and tries no other credential"
+	case verdict.Unclear:
+	}
+	return "tries one other credential once, and no further one for a minute; else returns it as it came"
 }
 
 // asideFor returns how long the transport puts an exhausted credential aside. The documentation of

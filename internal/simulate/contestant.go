@@ -61,6 +61,7 @@ func strategies() []reauth.Strategy {
 		reauth.FillFirst,
 		reauth.RoundRobin,
 		reauth.LeastInFlight,
+		reauth.MostHeadroom,
 		reauth.Random,
 	}
 }

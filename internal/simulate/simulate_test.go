@@ -83,7 +83,7 @@ func ceiling(r Row) float64 {
 	case r.Service != "openai":
 		return 0.1
 	case r.Accounts <= 3:
-		return 0.2
+		return 0.25
 	}
 	return mostSends
 }
