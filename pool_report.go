@@ -103,7 +103,8 @@ func (j joined) Unwrap() []error { return j }
 // Report tells the pool how a credential got by Token fared, as Classify or ClassifyError judged
 // it. accessToken is the one that was used: when it has been replaced meanwhile, nothing happens. A
 // Rejected one is renewed before Report returns; its error then says why that failed, and the
-// credential is put aside. Other refusals put aside or retire it. A Pass is worth reporting too: a
+// credential is put aside. Other refusals put aside or retire it; a limit of one model puts it aside as a
+// whole, because Report does not know for which model it was used. A Pass is worth reporting too: a
 // fresh token that is rejected before anybody had a use of it is not renewed again at once.
 func (p *Pool) Report(ctx context.Context, provider, id, accessToken string, v Verdict) error {
 	m, err := p.find("report", provider, id)
