@@ -110,8 +110,10 @@ func TestForbiddenIsEvidence(t *testing.T) {
 		{"expired unentitled good", "200 3", "200 1", "200 1", "expired-0 5m0s, unentitled-1 5m0s", 102},
 		// All lack it: three are asked, and those that were asked come last for a minute.
 		{"unentitled unentitled", "403 2", "403 1", "403 1", "unentitled-0 1m0s, unentitled-1 1m0s", 0},
-		{"unentitled unentitled unentitled unentitled good", "403 3", "200 2", "200 1",
-			"unentitled-0 1m0s, unentitled-1 1m0s, unentitled-2 1m0s", 0},
+		{
+			"unentitled unentitled unentitled unentitled good", "403 3", "200 2", "200 1",
+			"unentitled-0 1m0s, unentitled-1 1m0s, unentitled-2 1m0s", 0,
+		},
 		// Nobody may have it: one account is asked, and the same one each time.
 		{"locked good", "403 1", "403 1", "403 1", "", 100},
 		{"filtered filtered good", "403 1", "403 1", "403 1", "", 100},

@@ -100,7 +100,8 @@ func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error, about 
 	switch {
 	case marked && stands.mark.retired:
 		return keyedMark{}
-	case stands.mark != seen.get(key).mark && !(marked && (dead || v.Kind == Exhausted && v.Reset.After(stands.mark.until))):
+	case marked && (dead || v.Kind == Exhausted && v.Reset.After(stands.mark.until)):
+	case stands.mark != seen.get(key).mark:
 		return keyedMark{}
 	}
 	rejections := 0

@@ -144,8 +144,8 @@ func (r *refusal) noteRelogin(id string, err error) {
 
 // gaveUp tells that the caller gets the refusal, and why the credential could not be renewed. Of one
 // that nothing can renew, such as a key, the verdict says more than that.
-func (ref *refusal) gaveUp() Event {
-	e := Event{Type: GaveUp, ID: ref.of, Status: ref.resp.StatusCode, Reason: ref.verdict.label(), Err: ref.failed}
+func (r *refusal) gaveUp() Event {
+	e := Event{Type: GaveUp, ID: r.of, Status: r.resp.StatusCode, Reason: r.verdict.label(), Err: r.failed}
 	if e.Err != nil && !errors.Is(e.Err, ErrNotRefreshable) && !errors.Is(e.Err, errNotReplayed) {
 		e.Reason = failureReason(e.Err)
 	}

@@ -88,7 +88,7 @@ func TestKeysOfPostgreSQLRotate(t *testing.T) {
 // With -fleet=full, processes also die at each step of a refresh.
 func TestFleetIsKilledOnSealedSQL(t *testing.T) {
 	sealedFleet(t, postgres(t), claimTime, 5*time.Millisecond).Kill(t, fleettest.Killing{
-		Kills: fleettest.Sized(3, 3, 20), Credentials: 1, Within: 2 * claimTime, MaxDelay: claimTime + spare,
+		Kills: fleettest.Sized(10, 10, 20), Credentials: 1, Within: 2 * claimTime, MaxDelay: claimTime + spare,
 	})
 	for name, d := range fleettest.Sized(nil, nil, databases) {
 		t.Run(name, func(t *testing.T) {

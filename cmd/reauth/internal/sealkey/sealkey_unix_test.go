@@ -186,7 +186,7 @@ func TestNoKeyInASource(t *testing.T) {
 		"command:no-such-program":     "not found",
 		"command:cat " + file:         "no key but a text of 6 characters",
 		"command:cat " + file + "/x":  "the command failed (exit status 1); run it by hand",
-		"command:yes s3cr3t":          "more than 64 KiB",
+		"command:yes s3cr3t":          "the command printed more than 4 KiB",
 	} {
 		_, err := keyOf(t, source)
 		require.ErrorContains(t, err, want, source)

@@ -91,6 +91,8 @@ func (s Source) run(ctx context.Context) ([]byte, error) {
 		return nil, context.Cause(ctx)
 	case limited.Err() != nil:
 		return nil, fmt.Errorf("the command was ended after %v; run it by hand to see what it waits for", commandTimeout)
+	case errors.Is(err, process.ErrTooMuch):
+		return nil, fmt.Errorf("the command printed more than %d KiB, which is no key", maxText>>10)
 	case errors.As(err, &exit):
 		return nil, fmt.Errorf("the command failed (%w); run it by hand to see why", exit)
 	case err != nil:
