@@ -44,6 +44,7 @@ var testPrograms = map[string]func(args []string){
 		}
 		fmt.Print(string(content))
 	},
+	"send-and-judge":      sendAndJudge,
 	"program-environment": func([]string) { fmt.Print(os.Getenv("EXAMPLE_TOKEN")) },
 	"program-flood": func([]string) {
 		for {

@@ -49,11 +49,11 @@ func peekUntil(ctx context.Context, resp *http.Response, d time.Duration, enough
 		resp.Body = http.NoBody
 		return r
 	}
-	ctx, stop := context.WithTimeout(ctx, d)
-	defer stop()
 	t := rewind.NewTape(resp.Body, resp.ContentLength, math.MaxInt64) // it keeps all until release or discard
-	var ended bool
-	r.prefix, ended = t.Peek(ctx, 0, maxPeek, enough)
+	began, ended := time.Now(), false
+	if r.prefix, ended = peekFor(ctx, t, d, enough); !ended && heldUp(began, d) {
+		r.prefix, ended = peekFor(ctx, t, d, enough)
+	}
 	if ended {
 		_ = t.Close() // the body was read to its end, so there is no error to see
 		resp.Body = bodyOf(r.prefix)
@@ -62,6 +62,21 @@ func peekUntil(ctx context.Context, resp *http.Response, d time.Duration, enough
 	r.rest = t
 	resp.Body = t.NewReader(t.Close)
 	return r
+}
+
+// peekFor reads the beginning of what the tape has, for at most d.
+func peekFor(ctx context.Context, t *rewind.Tape, d time.Duration, enough func([]byte) bool) ([]byte, bool) {
+	ctx, stop := context.WithTimeout(ctx, d)
+	defer stop()
+	return t.Peek(ctx, 0, maxPeek, enough)
+}
+
+// heldUp reports whether this process, or the machine, was suspended in a wait of d: the wait took longer
+// than it could. The time that the other side had is then not known, and what it sent may be here.
+func heldUp(began time.Time, d time.Duration) bool {
+	const late = 250 * time.Millisecond // a busy machine does not wake a goroutine at once
+	now := time.Now()
+	return max(now.Sub(began), now.Round(0).Sub(began.Round(0))) > d+late
 }
 
 // decoded returns the part of the prefix that counts, as the classifier reads it.
