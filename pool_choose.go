@@ -127,26 +127,23 @@ func (g *group) pinned(d *destination, r routing, tried []*member) *member {
 // takeProbe returns the credential that is to be probed, once, if the request can do that.
 func (c *candidates) takeProbe(d *destination, r routing, tried []*member) *member {
 	m := c.probe.Load()
-	switch {
-	case m == nil, r.bound, !m.serves(d), slices.Contains(tried, m):
+	if m == nil || !c.mayTry(m, d, r, tried) || !c.probe.CompareAndSwap(m, nil) { // else another request probes it
 		return nil
-	case r.affinity != "" && c.homesOf(everyone, c.all).nearest(r.affinity, anyMember) != m:
-		return nil
-	case !c.probe.CompareAndSwap(m, nil):
-		return nil // another request probes it
 	}
 	return m
+}
+
+// mayTry reports whether the request can find out whether a credential that was put aside serves again.
+func (c *candidates) mayTry(m *member, d *destination, r routing, tried []*member) bool {
+	return !r.bound && m.serves(d) && !slices.Contains(tried, m) &&
+		(r.affinity == "" || c.homesOf(everyone, c.all).nearest(r.affinity, anyMember) == m)
 }
 
 // takeTrial has the request try a credential that is due for it, if it is as good a choice as those in
 // good standing. try ends the try: see member.endTry.
 func (c *candidates) takeTrial(d *destination, r routing, tried []*member, now time.Time) (m *member, try uint32) {
-	if len(c.trials) == 0 || r.bound {
-		return nil, 0
-	}
 	for _, m := range c.trials {
-		if !m.serves(d) || slices.Contains(tried, m) || !c.isDueBefore(m) ||
-			r.affinity != "" && c.homesOf(everyone, c.all).nearest(r.affinity, anyMember) != m {
+		if !c.isDueBefore(m) || !c.mayTry(m, d, r, tried) {
 			continue
 		}
 		if try := m.beginTry(now); try != 0 {

@@ -29,12 +29,6 @@ func othersAfter(cause verdict.Cause) int {
 	return 0
 }
 
-const (
-	lackRest    = 5 * time.Minute // of a credential while another one serves the topic; of a model doubling
-	longestLack = time.Hour
-	lastRest    = time.Minute // those that were all refused are tried last
-)
-
 // evidence is what one request has shown of what credentials lack. The zero value is nothing.
 type evidence struct {
 	refused []forbidden // in their order
@@ -114,34 +108,4 @@ func (m *member) lacks(ctx context.Context, f forbidden, about topic) {
 	if strings.HasPrefix(string(about), modelMark) {
 		m.shareMarks(ctx, m.share(set))
 	}
-}
-
-// setLack marks m for the topic, for that time; of a model for twice as long as the mark before, which
-// has ended without a request that was served. It returns a zero value where there is nothing to mark.
-func (m *member) setLack(t *tokens, about topic, reason string, rest time.Duration) keyedMark {
-	now := time.Now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	of := loginOf(t.login.time())
-	if !m.tokens.Load().binds(of) {
-		return keyedMark{}
-	}
-	s := m.marks.Load()
-	stands := s.get(string(about))
-	before := time.Duration(0)
-	if k := stands.mark; k != nil && !k.lifts() {
-		before = k.until.Sub(k.at)
-		if k.holds(now) && before >= rest {
-			return keyedMark{}
-		}
-	}
-	if before >= lackRest && rest >= lackRest && strings.HasPrefix(string(about), modelMark) {
-		rest = min(2*before, longestLack)
-	}
-	k := newMark(now.Add(rest), false, reason, now, of)
-	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
-	set := keyedMark{key: string(about), mark: k, stored: stands.stored, base: stands.newest()}
-	m.marks.Store(s.with(set))
-	m.group.standingChanged()
-	return set
 }

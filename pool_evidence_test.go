@@ -158,6 +158,25 @@ func TestLackIsOfOneModel(t *testing.T) {
 	})
 }
 
+// However many models a program names, a credential keeps as many marks as a store does.
+func TestMarksOfModelsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newAccountsRig(t, "unentitled", "good")
+		for i := range 200 {
+			status, _ := r.ask(fmt.Sprint("model-", i))
+			require.Equal(t, 200, status)
+			time.Sleep(time.Millisecond)
+		}
+		marked := r.marked()
+		require.Len(t, marked, 64)
+		_, sends := r.ask("model-199")
+		require.Equal(t, 1, sends, "the newest is known")
+		_, sends = r.ask("model-0")
+		require.Equal(t, 2, sends, "the one that ended first is forgotten")
+		require.NoError(t, r.pool.Close())
+	})
+}
+
 // A lack lasts 5 minutes, and twice as long each time that it shows again, up to an hour. Between, one
 // request tries the account.
 func TestLackLastsLonger(t *testing.T) {

@@ -260,14 +260,15 @@ func (c *candidates) forTopic(about topic, now time.Time) *candidates {
 	if !c.topical || about == "" {
 		return c
 	}
-	if kept, ok := c.byTopic.Load(about); ok {
+	kept, known := c.byTopic.Load(about)
+	if known {
 		if kept, _ := kept.(*candidates); kept.wake.IsZero() || wait.Ahead(kept.wake, now) {
 			return kept
 		}
 	}
 	made := &candidates{version: c.version, all: c.all}
 	made.fill(now, about)
-	if c.topics.Add(1) <= maxTopics {
+	if known || c.topics.Add(1) <= maxTopics {
 		c.byTopic.Store(about, made)
 	}
 	return made

@@ -108,9 +108,22 @@ func (s *marks) get(key string) keyedMark {
 	return keyedMark{key: key}
 }
 
-// with returns the marks with k under its key.
+// with returns the marks with k under its key. Of too many, the one about a topic that ends first goes:
+// models and paths are named by whoever sends the requests.
 func (s *marks) with(k keyedMark) *marks {
 	list := s.keep(func(o keyedMark) bool { return o.key != k.key })
+	for len(list) >= maxMarks {
+		first := -1
+		for i, o := range list {
+			if isTopical(o.key) && (first < 0 || o.mark.until.Before(list[first].mark.until)) {
+				first = i
+			}
+		}
+		if first < 0 {
+			break
+		}
+		list = slices.Delete(list, first, first+1)
+	}
 	return newMarks(append(list, k))
 }
 
@@ -227,6 +240,9 @@ const (
 	rateRest     = time.Minute
 	rejectedRest = 30 * time.Second // doubling, at most longestRest
 	refusedRest  = 5 * time.Second  // of unproven tokens; doubling, at most longestRest
+	lackRest     = 5 * time.Minute  // for a topic that another one serves; of a model doubling, at most longestLack
+	longestLack  = time.Hour
+	lastRest     = time.Minute // for a topic that none serves: they are tried last
 )
 
 // isDeadly reports whether the refusal retires the credential: its account is gone, or its grant

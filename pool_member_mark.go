@@ -112,11 +112,40 @@ func (m *member) setMark(t *tokens, seen *marks, v Verdict, failed error, about 
 	if k == nil {
 		return keyedMark{}
 	}
+	return m.putMark(stands, k, now)
+}
+
+// putMark puts k in the place of the mark that stands under a key. m.mu is held.
+func (m *member) putMark(stands keyedMark, k *mark, now time.Time) keyedMark {
 	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
-	set := keyedMark{key: key, mark: k, stored: stands.stored, base: stands.newest()}
-	m.marks.Store(s.with(set))
+	set := keyedMark{key: stands.key, mark: k, stored: stands.stored, base: stands.newest()}
+	m.marks.Store(m.marks.Load().with(set))
 	m.group.standingChanged()
 	return set
+}
+
+// setLack marks m for the topic, for that time; of a model for twice as long as the mark before, which
+// has ended without a request that was served. It returns a zero value where there is nothing to mark.
+func (m *member) setLack(t *tokens, about topic, reason string, rest time.Duration) keyedMark {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	of := loginOf(t.login.time())
+	if !m.tokens.Load().binds(of) {
+		return keyedMark{}
+	}
+	stands := m.marks.Load().get(string(about))
+	before := time.Duration(0)
+	if k := stands.mark; k != nil && !k.lifts() {
+		before = k.until.Sub(k.at)
+		if k.holds(now) && before >= rest {
+			return keyedMark{}
+		}
+	}
+	if before >= lackRest && rest >= lackRest && strings.HasPrefix(string(about), modelMark) {
+		rest = min(2*before, longestLack)
+	}
+	return m.putMark(stands, newMark(now.Add(rest), false, reason, now, of), now)
 }
 
 // copyMark puts the mark k of a twin, which sends the token t as well, under the same key. Of a login
@@ -155,11 +184,7 @@ func (m *member) endRelogin(f *flight) keyedMark {
 	m.restrained().declined = f.err
 	stands := m.marks.Load().get(loginMark)
 	k := newMark(time.Time{}, true, reloginReason, now, digest(t.cred.RefreshToken))
-	k.at = afterMark(latest(stands.stored, markedAt(stands.mark)), now)
-	set := keyedMark{key: loginMark, mark: k, stored: stands.stored, base: stands.newest()}
-	m.marks.Store(m.marks.Load().with(set))
-	m.group.standingChanged()
-	return set
+	return m.putMark(stands, k, now)
 }
 
 // shorten puts short in the place of k, if k still stands.

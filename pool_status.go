@@ -12,14 +12,15 @@ const (
 )
 
 // CredentialStatus is how a credential stands, without its secrets. It has slices, so two of them cannot
-// be compared by ==.
+// be compared by ==. A credential that was put aside until now is Good, and its Reason is "probing" until
+// a request was served: one request at a time tries it while others serve the rest.
 type CredentialStatus struct {
 	Provider, ID, AccountID         string
 	Fingerprint                     string // beginning of a digest of the access token, to tell two tokens apart
-	Reason                          string // of a state other than Good
+	Reason                          string // of a state other than Good; of Good "probing": see below
 	Follows                         string // whose login it is, when it is another program's: Follow's kind
 	Source                          string // what gives its tokens, when that is a source: see Pool.AddSource
-	State                           State  // Good, Aside or Retired; what is Good by Reason "probing" is tried by one request
+	State                           State  // Good, Aside or Retired
 	Expiry, AsideUntil, LastRefresh time.Time
 	InFlight, Priority              int
 	Models                          []ModelStatus // models for which the credential is put aside, sorted by name

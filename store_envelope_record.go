@@ -211,12 +211,14 @@ func (r *recordReader) take(n int) []byte {
 }
 
 func (r *recordReader) spent() string {
-	switch kind := r.take(1); string(kind) {
-	case string(rune(spentText)):
+	kind := r.take(1)
+	switch {
+	case len(kind) == 0:
+	case kind[0] == spentText:
 		return r.text()
-	case string(rune(spentDigest)):
+	case kind[0] == spentDigest:
 		return hex.EncodeToString(r.take(digestBytes))
-	case string(rune(spentLogin)):
+	case kind[0] == spentLogin:
 		return loginPrefix + hex.EncodeToString(r.take(digestBytes))
 	}
 	r.b, r.bad = nil, true

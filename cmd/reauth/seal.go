@@ -87,11 +87,7 @@ type sealedAs struct{ provider, id, key string }
 // sealing reads how the credentials are sealed. An error of the store has been told where it was
 // opened.
 func (a *app) sealing() (found sealing) {
-	s, err := a.bare()
-	if err != nil {
-		return found
-	}
-	snap, err := s.Load(a.ctx, "")
+	_, snap, err := a.asItIs()
 	if err != nil {
 		return found
 	}
@@ -141,6 +137,16 @@ func (f sealing) words(provider, id string) string {
 	}
 }
 
+// asItIs returns the store and its records, with sealed records as they are.
+func (a *app) asItIs() (reauth.Store, reauth.Snapshot, error) {
+	s, err := a.bare()
+	if err != nil {
+		return nil, reauth.Snapshot{}, err
+	}
+	snap, err := s.Load(a.ctx, "")
+	return s, snap, err
+}
+
 // removeSealed removes a record that does not open with the keys that are given.
 func (a *app) removeSealed(provider, id string) error {
 	if pr, ok := reauth.LookupProvider(provider); ok { // else a provider of some other program
@@ -153,11 +159,7 @@ func (a *app) removeSealed(provider, id string) error {
 	if err != nil {
 		return err
 	}
-	bare, err := a.bare()
-	if err != nil {
-		return err
-	}
-	snap, err := bare.Load(a.ctx, "")
+	bare, snap, err := a.asItIs()
 	if err != nil {
 		return err
 	}

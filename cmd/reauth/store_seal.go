@@ -127,15 +127,11 @@ var errGone = errors.New("it is gone")
 // rewrite writes the records of the store that are wanted as they are, sealed with the key; nil: in
 // the clear. It goes on after one that fails, and returns how many were written.
 func (a *app) rewrite(key []byte, old [][]byte, wanted func(reauth.Entry) bool) (n int, err error) {
-	bare, err := a.bare()
+	bare, snap, err := a.asItIs()
 	if err != nil {
 		return 0, err
 	}
 	s, err := reauth.NewSealedStore(bare, key, old...)
-	if err != nil {
-		return 0, err
-	}
-	snap, err := bare.Load(a.ctx, "")
 	if err != nil {
 		return 0, err
 	}
@@ -195,11 +191,7 @@ func (*checkCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	bare, err := a.bare()
-	if err != nil {
-		return err
-	}
-	snap, err := bare.Load(a.ctx, "")
+	_, snap, err := a.asItIs()
 	if err != nil {
 		return err
 	}
