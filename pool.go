@@ -300,11 +300,9 @@ func (p *Pool) Reset(ctx context.Context, provider, id string) error {
 // writeAll writes marks to the store, up to the first that fails.
 func (m *member) writeAll(ctx context.Context, writes []queuedMark) error {
 	for _, q := range writes {
-		if err := m.group.pool.store.Mark(ctx, m.group.name, m.id, q.key, q.mark, q.seen); err != nil {
+		if err := m.tellStore(ctx, q); err != nil {
 			return err
 		}
-		m.wrote(q)
-		m.group.pool.noteWritten(m.key())
 	}
 	return nil
 }

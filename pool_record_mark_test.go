@@ -191,6 +191,65 @@ func TestResetLiftsAMarkWrittenMeanwhile(t *testing.T) {
 	}
 }
 
+// lateUpdates returns from one Update after some time, with the record as it was.
+type lateUpdates struct {
+	reauth.Store
+	fails bool          // the next Mark
+	late  time.Duration // of the next Update
+}
+
+func (s *lateUpdates) Mark(
+	ctx context.Context, provider, id, key string, m reauth.Mark, seen time.Time,
+) error {
+	if s.fails {
+		s.fails = false
+		return errors.New("disk full")
+	}
+	return s.Store.Mark(ctx, provider, id, key, m, seen)
+}
+
+func (s *lateUpdates) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
+) (reauth.Entry, error) {
+	e, err := s.Store.Update(ctx, provider, id, fn)
+	late := s.late
+	s.late = 0
+	time.Sleep(late)
+	return e, err
+}
+
+// The pool learns of a record as it was before a mark that it has seen already. Nothing changes in the
+// store after that, so no look finds the mark again by what has changed.
+func TestResetAfterAnOldRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := reauth.NewMemStore()
+		store := &lateUpdates{Store: mem, fails: true}
+		fleet(t, 1, store, func(t *testing.T, rigs []*rig) {
+			r := rigs[0]
+			r.key(t, "a", "key-a")
+			r.fake.Exhaust(time.Now().Add(time.Hour), "key-a")
+			r.look(t) // the mark is not stored
+			store.late = 6 * time.Second
+			r.mustPost(t)
+			time.Sleep(2 * time.Second)
+			r.mustPost(t) // a look finds that the store lacks it, and the record is being read
+			time.Sleep(time.Second)
+			require.NoError(t, r.pool.Reset(t.Context(), "xai", "a"))
+			r.fake.Restore("key-a")
+			time.Sleep(time.Second)
+			r.mustPost(t) // a look finds what Reset has written
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			require.Zero(t, store.late)
+			require.NoError(t, r.pool.Reset(t.Context(), "xai", "a"))
+			assert.Equal(t, reauth.Good, r.status(t, "a").State)
+			for _, m := range mem.Record(t, "xai-oauth", "a").Marks {
+				assert.Zero(t, m.Until)
+			}
+		})
+	})
+}
+
 // leaveSpending notes that another process spends the refresh token of a record, and lets that
 // process die.
 func leaveSpending(t *testing.T, store reauth.Store, since time.Time, refresh string) {

@@ -176,18 +176,28 @@ func (m *member) writeMarks(ctx context.Context) {
 	}
 }
 
-// writeMark writes one mark.
+// writeMark writes one mark in the background.
 func (m *member) writeMark(ctx context.Context, q queuedMark) error {
 	ctx, stop := context.WithTimeout(ctx, storeTimeout)
 	defer stop()
-	err := m.group.pool.store.Mark(ctx, m.group.name, m.id, q.key, q.mark, q.seen)
-	switch {
-	case err == nil:
-		m.wrote(q)
-		m.group.pool.noteWritten(m.key())
-	case !errors.Is(err, ErrMarked):
+	err := m.tellStore(ctx, q)
+	if err != nil && !errors.Is(err, ErrMarked) {
 		m.group.pool.view.noteAhead(m)
 		m.emit(ctx, Event{Type: StoreFailed, Reason: "mark", Err: err})
+	}
+	return err
+}
+
+// tellStore writes one mark. When another one stands than this pool has seen, the next look reads the
+// record again, even if nobody has changed it since the last look: a record that was read before that
+// look may have been merged after it.
+func (m *member) tellStore(ctx context.Context, q queuedMark) error {
+	err := m.group.pool.store.Mark(ctx, m.group.name, m.id, q.key, q.mark, q.seen)
+	if err == nil {
+		m.wrote(q)
+	}
+	if err == nil || errors.Is(err, ErrMarked) {
+		m.group.pool.noteWritten(m.key())
 	}
 	return err
 }

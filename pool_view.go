@@ -50,7 +50,9 @@ func (v *storeView) seenLately(now time.Time) bool {
 const maxWritten = 10_000
 
 // noteWritten notes that this pool has written a record, or adopted it under a claim, since the
-// store was merged last. The next merge must find it changed: else the store went back.
+// store was merged last, or that it does not know the record's marks as they are. The next merge must
+// find it changed: else the store went back, or the pool knew the marks better before, and all of the
+// store is read.
 func (p *Pool) noteWritten(key credentialKey) {
 	if !p.shared {
 		return
