@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -88,6 +89,7 @@ type span struct {
 type login struct {
 	id, access, refresh string
 	at                  time.Time // when it was stored; zero: nobody knows whether it was
+	by                  *member   // the worker that was told of it; nil: none
 }
 
 // person is who logs in with a credential, and removes it.
@@ -178,7 +180,8 @@ func (s *soak) settle() {
 	s.expireAll()
 	for {
 		for _, id := range soakIDs() {
-			if p := s.people[id]; p.asked || !p.removed && !s.Provider.Alive(p.login.refresh) {
+			p := s.people[id]
+			if p.asked || !p.removed && (!s.Provider.Alive(p.login.refresh) || s.isForgotten(id, time.Since(began))) {
 				require.NoError(s.t, s.logIn(id))
 			}
 		}
@@ -194,6 +197,33 @@ func (s *soak) settle() {
 		time.Sleep(100 * time.Millisecond)
 	}
 }
+
+// isForgotten reports whether nobody has the newest login of a credential, so long after the last
+// trouble that whoever has it would have written it: nobody was told of it, or its store went back
+// behind it, and the one worker that was told of it died.
+func (s *soak) isForgotten(id string, settling time.Duration) bool {
+	l := s.people[id].login
+	if settling < forgottenAfter {
+		return false
+	}
+	if e, err := s.Stored(id); err == nil && s.Provider.Current(e.Credential.RefreshToken) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.by == nil {
+		return true
+	}
+	back := slices.ContainsFunc(s.spans, func(o span) bool { return (o.Back || o.Anew) && o.to.After(l.at) })
+	forgotten := back && l.by.died.After(l.at)
+	if forgotten {
+		s.counts["logins that went with an older store and their worker"]++
+	}
+	return forgotten
+}
+
+// forgottenAfter is longer than the living take to write what an older store lacks.
+const forgottenAfter = 10 * time.Second
 
 // expireAll makes all access tokens expire, so that nobody serves with a pair whose successor is
 // lost. A token that has not served yet stays: its pool would not renew it.

@@ -84,6 +84,7 @@ func (s *soak) logIn(id string) error {
 	}
 	err := m.ask(patience, "add", id, access, refresh)
 	s.mu.Lock()
+	l.by = m
 	defer s.mu.Unlock()
 	switch {
 	case err == nil:
