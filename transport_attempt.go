@@ -19,7 +19,8 @@ type attempt struct {
 	caller *http.Request
 	out    http.Request                    // the first request for the base
 	header http.Header                     // the caller's; on a redirect hop without secrets of other hosts
-	first  rewind.SentBody                 // the caller's body, if it has GetBody
+	first  rewind.SentBody                 // the caller's body, if it has GetBody and is not known to be in memory
+	memory rewind.MemoryCopy               // of the caller's body, if it has GetBody and is in memory
 	latest atomic.Pointer[rewind.SentBody] // the SentBody that the base was given last
 	kept   *rewind.KeptBody                // the caller's body, if it has no GetBody
 	again  func() (io.ReadCloser, error)   // what the base calls as GetBody
@@ -43,9 +44,7 @@ func newAttempt(req *http.Request, header http.Header, b bounds) *attempt {
 	switch {
 	case !rewind.HasBody(req):
 	case req.GetBody != nil:
-		a.first.ReadCloser = req.Body
-		a.out.Body = &a.first
-		a.latest.Store(&a.first)
+		a.out.Body = a.firstBody()
 		a.again = a.getBody
 	case b.body > 0 && b.memory > 0:
 		a.kept = rewind.NewKeptBody(req.Body, req.ContentLength, b.body, b.kept, b.memory)
@@ -54,6 +53,18 @@ func newAttempt(req *http.Request, header http.Header, b bounds) *attempt {
 	}
 	a.out.GetBody = a.again
 	return a
+}
+
+// firstBody returns the caller's body, which has GetBody, in a form that GetBody does not disturb.
+func (a *attempt) firstBody() io.ReadCloser {
+	if a.caller.ContentLength > 0 { // else the replay could not be compared with it
+		if body := a.memory.Of(a.caller); body != nil {
+			return body
+		}
+	}
+	a.first.ReadCloser = a.caller.Body
+	a.latest.Store(&a.first)
+	return &a.first
 }
 
 var errNoAnswer = errors.New("reauth: the base returned neither a response nor an error")
@@ -123,11 +134,18 @@ func (a *attempt) rewind(ctx context.Context) (err error) {
 		return err
 	case a.caller.GetBody == nil:
 		return rewind.ErrNotKept
-	case !a.latest.Load().Wait(ctx, bodyWait):
+	case !a.awaitSent(ctx):
 		return errors.New("reauth: the first body is still being sent")
 	}
 	a.next, err = a.getBody()
 	return err
+}
+
+// awaitSent waits until the base is done with the body that it was given last, so that GetBody may be
+// called. It returns false when that takes too long.
+func (a *attempt) awaitSent(ctx context.Context) bool {
+	b := a.latest.Load()
+	return b == nil || b.Wait(ctx, bodyWait)
 }
 
 // getBody calls the caller's GetBody. The base calls getBody as well, when a connection breaks
@@ -172,7 +190,7 @@ func (a *attempt) sentSoFar(ctx context.Context) io.ReadCloser {
 	case !rewind.HasBody(a.caller):
 	case a.kept != nil:
 		return io.NopCloser(a.kept.SoFar())
-	case a.caller.GetBody != nil && a.latest.Load().Wait(ctx, bodyWait):
+	case a.caller.GetBody != nil && a.awaitSent(ctx):
 		if b, err := guardGetBody(a.sender.group.pool, a.caller)(); err == nil {
 			return b
 		}

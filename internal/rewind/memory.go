@@ -1,0 +1,91 @@
+package rewind
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+)
+
+// MemoryCopy is a copy of a body that is in memory: of its reader, not of its bytes. Whoever reads the
+// copy leaves the original where it is, so that a GetBody that rewinds the original may be called
+// meanwhile. net/http knows that the copy is in memory, and so sends it in one write with the header.
+//
+// The zero value is ready for use, once.
+type MemoryCopy struct {
+	bytes   bytes.Reader
+	strings strings.Reader
+}
+
+// Of returns a body to send that the request's GetBody does not disturb, or nil when the request's body
+// is not known to be in memory. It is the body itself where http.NewRequest has made GetBody, which
+// returns a new reader each time; else it is the copy. Only what io.NopCloser returns for a
+// *bytes.Reader, a *bytes.Buffer or a *strings.Reader is known to be in memory: net/http knows no other
+// either, and its Close does nothing.
+func (c *MemoryCopy) Of(req *http.Request) io.ReadCloser {
+	var copied io.Reader
+	switch r := readerOf(req.Body).(type) {
+	case *bytes.Reader:
+		c.bytes, copied = *r, &c.bytes
+	case *bytes.Buffer:
+		c.bytes.Reset(r.Bytes())
+		copied = &c.bytes
+	case *strings.Reader:
+		c.strings, copied = *r, &c.strings
+	default:
+		return nil
+	}
+	if isOwnGetBody(req) {
+		return req.Body
+	}
+	return io.NopCloser(copied)
+}
+
+// readerOf returns the reader that io.NopCloser was given; nil: it did not make the body.
+func readerOf(body io.ReadCloser) any {
+	if t := reflect.TypeOf(body); t != nopCloser && t != nopCloserWriterTo {
+		return nil
+	}
+	return reflect.ValueOf(body).Field(0).Interface()
+}
+
+// isOwnGetBody reports whether http.NewRequest has made the GetBody of the request.
+func isOwnGetBody(req *http.Request) bool {
+	made := reflect.ValueOf(req.GetBody).Pointer()
+	return made == ofReader || made == ofBuffer || made == ofString
+}
+
+// The types that io.NopCloser returns, and the functions that http.NewRequest makes as GetBody.
+//
+//nolint:gochecknoglobals // never changed
+var (
+	nopCloser         = opened(io.NopCloser(nil))
+	nopCloserWriterTo = opened(io.NopCloser(struct {
+		io.Reader
+		io.WriterTo
+	}{}))
+
+	ofReader = getBodyFor(bytes.NewReader([]byte{0}))
+	ofBuffer = getBodyFor(bytes.NewBuffer([]byte{0}))
+	ofString = getBodyFor(strings.NewReader("0"))
+)
+
+// opened returns the type of a body, or nil if the type does not show the reader in it. Both types do in
+// Go 1.26.
+func opened(body io.ReadCloser) reflect.Type {
+	t := reflect.TypeOf(body)
+	if t.Kind() != reflect.Struct || t.NumField() != 1 || t.Field(0).Name != "Reader" {
+		return nil
+	}
+	return t
+}
+
+// getBodyFor returns where the code of the GetBody is that http.NewRequest makes for a reader.
+func getBodyFor(r io.Reader) uintptr {
+	req, err := http.NewRequest(http.MethodPost, "http://localhost/", r) //nolint:noctx // it is not sent
+	if err != nil || req.GetBody == nil {
+		return 0
+	}
+	return reflect.ValueOf(req.GetBody).Pointer()
+}
