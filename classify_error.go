@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // ClassifyError judges an error of an SDK, for clients whose answers the transport did not see: by
@@ -127,12 +128,15 @@ func yieldErrors(err error, depth int, yield func(error) bool) bool {
 }
 
 // spokenStatuses finds a status in an error's text, in the ways in which SDKs write it there.
-var spokenStatuses = regexp.MustCompile(`(?i)(?:error code:|status code:?|status code \d{3} but got|status:?|` +
-	`http(?:/\d(?:\.\d)?)?|\bapi error:?|^)\s*(?:code\s*)?\b([45]\d\d)\b`)
+// It is compiled when it is first needed.
+var spokenStatuses = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:error code:|status code:?|status code \d{3} but got|status:?|` +
+		`http(?:/\d(?:\.\d)?)?|\bapi error:?|^)\s*(?:code\s*)?\b([45]\d\d)\b`)
+})
 
 // spokenStatus returns the status that an error's text names, or 0.
 func spokenStatus(msg string) int {
-	m := spokenStatuses.FindStringSubmatch(msg)
+	m := spokenStatuses().FindStringSubmatch(msg)
 	if m == nil {
 		return 0
 	}

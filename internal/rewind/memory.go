@@ -5,7 +5,9 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // MemoryCopy is a copy of a body that is in memory: of its reader, not of its bytes. Whoever reads the
@@ -52,11 +54,10 @@ func readerOf(body io.ReadCloser) any {
 
 // isOwnGetBody reports whether http.NewRequest has made the GetBody of the request.
 func isOwnGetBody(req *http.Request) bool {
-	made := reflect.ValueOf(req.GetBody).Pointer()
-	return made == ofReader || made == ofBuffer || made == ofString
+	return slices.Contains(ownGetBodies(), reflect.ValueOf(req.GetBody).Pointer())
 }
 
-// The types that io.NopCloser returns, and the functions that http.NewRequest makes as GetBody.
+// The types that io.NopCloser returns, and where the functions are that http.NewRequest makes as GetBody.
 //
 //nolint:gochecknoglobals // never changed
 var (
@@ -66,9 +67,12 @@ var (
 		io.WriterTo
 	}{}))
 
-	ofReader = getBodyFor(bytes.NewReader([]byte{0}))
-	ofBuffer = getBodyFor(bytes.NewBuffer([]byte{0}))
-	ofString = getBodyFor(strings.NewReader("0"))
+	ownGetBodies = sync.OnceValue(func() []uintptr {
+		return []uintptr{
+			getBodyFor(strings.NewReader("0")), getBodyFor(bytes.NewReader([]byte{0})),
+			getBodyFor(bytes.NewBuffer([]byte{0})),
+		}
+	})
 )
 
 // opened returns the type of a body, or nil if the type does not show the reader in it. Both types do in

@@ -3,6 +3,7 @@ package vendors
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,11 +42,13 @@ var bedrockHosts = []string{
 	"bedrock-runtime.*.cloud.adc-e.uk", "bedrock-runtime.*.api.cloud-aws.adc-e.uk",
 }
 
-// table has one row for each provider, sorted by name: those below, and keyRows.
+// table returns one row for each provider, sorted by name: those below, and keyRows.
 //
 //nolint:gochecknoglobals // the table
-var table = slices.SortedFunc(slices.Values(slices.Concat(rows, keyRows)),
-	func(a, b Vendor) int { return strings.Compare(a.Name, b.Name) })
+var table = sync.OnceValue(func() []Vendor {
+	return slices.SortedFunc(slices.Values(slices.Concat(rows, keyRows)),
+		func(a, b Vendor) int { return strings.Compare(a.Name, b.Name) })
+})
 
 // rows are the rows of the table but for keyRows, sorted by name. Hosts are those of the base URLs that the
 // providers document; a host that does more than inference is claimed by path. Client ids and

@@ -88,7 +88,7 @@ var commonPrefixes = []string{
 //nolint:gochecknoglobals // made once for the process
 var Prefixes = sync.OnceValue(func() []string {
 	list := slices.Clone(commonPrefixes)
-	for _, v := range table {
+	for _, v := range table() {
 		list = append(list, v.Prefixes...)
 	}
 	return list
@@ -447,13 +447,13 @@ type Device struct {
 }
 
 // All yields the rows, sorted by name. Their slices must not be changed.
-func All() iter.Seq[Vendor] { return slices.Values(table) }
+func All() iter.Seq[Vendor] { return slices.Values(table()) }
 
 // Of returns the row of that name or alias. For any other name it is empty, and so is its Name. Its
 // slices must not be changed.
 func Of(name string) Vendor {
-	if i, ok := index[clean(name)]; ok {
-		return table[i]
+	if i, ok := index()[clean(name)]; ok {
+		return table()[i]
 	}
 	return Vendor{}
 }
@@ -463,8 +463,8 @@ func Of(name string) Vendor {
 // it, is <name>.
 func Canonical(name string) string {
 	name = clean(name)
-	if i, ok := index[name]; ok {
-		return table[i].Name
+	if i, ok := index()[name]; ok {
+		return table()[i].Name
 	}
 	return name
 }
@@ -478,8 +478,10 @@ func clean(name string) string {
 	return strings.TrimPrefix(name, "custom:")
 }
 
-// index holds the place of each name and alias in the table.
-var index = indexed(table) //nolint:gochecknoglobals // made once, of a table
+// index returns the place of each name and alias in the table.
+//
+//nolint:gochecknoglobals // made once, of a table
+var index = sync.OnceValue(func() map[string]int { return indexed(table()) })
 
 func indexed(rows []Vendor) map[string]int {
 	places := make(map[string]int)
