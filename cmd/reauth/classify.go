@@ -10,12 +10,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
 	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/verdict"
@@ -113,13 +113,13 @@ func (c *classifyCmd) read(a *app) ([]byte, error) {
 }
 
 // fixtureFile matches the name of a fixture, PROVIDER-STATUS-WHAT.http, and captures PROVIDER.
-var fixtureFile = regexp.MustCompile(`^(.+?)-\d{3}-[a-z0-9-]+\.http$`)
+var fixtureFile = pattern.Lazy(`^(.+?)-\d{3}-[a-z0-9-]+\.http$`)
 
 // guess sets the provider when the user has not named it: from the name of a fixture file, else
 // from its note Fixture-Host. It leaves the provider empty when neither names a built-in one.
 func (c *classifyCmd) guess(j *judged) {
 	guesses := []string{}
-	if m := fixtureFile.FindStringSubmatch(filepath.Base(c.File)); m != nil {
+	if m := fixtureFile().FindStringSubmatch(filepath.Base(c.File)); m != nil {
 		guesses = append(guesses, m[1])
 	}
 	// A zero pool knows the hosts of the built-in providers.
@@ -282,7 +282,7 @@ func (j *judged) writeJSON(w io.Writer) error {
 }
 
 // notInName matches what the file name of a fixture must not contain.
-var notInName = regexp.MustCompile(`[^a-z0-9]+`)
+var notInName = pattern.Lazy(`[^a-z0-9]+`)
 
 // writeFixture writes the response, without secrets and personal data, to
 // DIR/VERDICT/PROVIDER-STATUS-WHAT.http, where the tests of the rules find it. It never overwrites
@@ -301,7 +301,7 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 			"so no fixture was written; write it by hand, as the README tells", v.Kind, cmp.Or(v.Reason, "no rule"))
 	}
 	what := strings.ToLower(cmp.Or(c.Name, j.verdict.Reason, "success"))
-	what = strings.Trim(notInName.ReplaceAllString(what, "-"), "-")
+	what = strings.Trim(notInName().ReplaceAllString(what, "-"), "-")
 	if what == "" {
 		return usagef("--name wants letters or digits")
 	}

@@ -5,12 +5,13 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 )
 
 // location is where the store is: a file, or a database.
@@ -22,20 +23,20 @@ type location struct {
 // Ways in which people write what a database is reached by. Each may hold a password.
 var (
 	// postgresURL matches the two schemes that PostgreSQL knows.
-	postgresURL = regexp.MustCompile(`(?i)^postgres(?:ql)?://`)
+	postgresURL = pattern.Lazy(`(?i)^postgres(?:ql)?://`)
 	// keywords matches the keyword form, as in "host=localhost password=…". The keywords are those of
 	// libpq that a connection string is likely to begin with.
-	keywords = regexp.MustCompile(`(?i)^\s*(?:host|hostaddr|port|dbname|database|user|password|passfile|service|` +
+	keywords = pattern.Lazy(`(?i)^\s*(?:host|hostaddr|port|dbname|database|user|password|passfile|service|` +
 		`servicefile|ssl[a-z]+|connect_timeout|application_name|options|target_session_attrs|search_path)\s*=`)
 	// scheme matches a URL's scheme, so that nothing else of the text is repeated with it.
-	scheme = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+.-]{0,19})://`)
+	scheme = pattern.Lazy(`^([a-zA-Z][a-zA-Z0-9+.-]{0,19})://`)
 	// sure matches a path that cannot be meant otherwise.
-	sure = regexp.MustCompile(`^(?:/[^/]|\.{1,2}[/\\]|~|[A-Za-z]:[/\\][^/\\]|\\\\)`)
+	sure = pattern.Lazy(`^(?:/[^/]|\.{1,2}[/\\]|~|[A-Za-z]:[/\\][^/\\]|\\\\)`)
 	// secretive matches what holds a password, as likely as not: a name of one with a value, or a user
 	// with a password in front of a host.
-	secretive = regexp.MustCompile(`(?i)(?:pass[a-z]*|pwd|secret|token)["']?\s*[=:]|:.*@|^//|^[a-z0-9+]+:/`)
+	secretive = pattern.Lazy(`(?i)(?:pass[a-z]*|pwd|secret|token)["']?\s*[=:]|:.*@|^//|^[a-z0-9+]+:/`)
 	// userValue matches a value in a URL's query in which an @ may stand.
-	userValue = regexp.MustCompile(`(?i)(?:user|password|sslpassword|application_name)=[^&]*`)
+	userValue = pattern.Lazy(`(?i)(?:user|password|sslpassword|application_name)=[^&]*`)
 )
 
 // where returns the location that --store or REAUTH_STORE names. What is neither a path nor known to
@@ -45,16 +46,16 @@ func (a *app) where() (location, error) {
 	case text == "":
 		file, err := defaultStore()
 		return location{file: file}, err
-	case sure.MatchString(text):
+	case sure().MatchString(text):
 		return location{file: text}, nil
-	case postgresURL.MatchString(text), keywords.MatchString(text):
+	case postgresURL().MatchString(text), keywords().MatchString(text):
 		return database(text)
 	case strings.Contains(text, "://"):
-		if m := scheme.FindStringSubmatch(text); m != nil {
+		if m := scheme().FindStringSubmatch(text); m != nil {
 			return location{}, usagef("the store %s://… is none that is known; name a file, or a postgres:// URL", m[1])
 		}
 		return location{}, errNoPlace
-	case secretive.MatchString(text):
+	case secretive().MatchString(text):
 		return location{}, errNoPlace
 	default:
 		return location{file: text}, nil
@@ -72,7 +73,7 @@ var (
 
 // database returns the location of a database that is given by a URL or by keywords.
 func database(text string) (location, error) {
-	if m := postgresURL.FindString(text); m != "" {
+	if m := postgresURL().FindString(text); m != "" {
 		text = strings.ToLower(m) + text[len(m):] // pgx knows the schemes in lower case
 		if isAmbiguous(text[len(m):]) {
 			return location{}, errBadDatabase
@@ -98,7 +99,7 @@ func database(text string) (location, error) {
 // server, and connects to the default host.
 func isMisread(config *pgx.ConnConfig) bool {
 	for name := range config.RuntimeParams {
-		if name != strings.ToLower(name) && keywords.MatchString(name+"=") {
+		if name != strings.ToLower(name) && keywords().MatchString(name+"=") {
 			return true
 		}
 	}
@@ -118,7 +119,7 @@ func isMisread(config *pgx.ConnConfig) bool {
 // most likely been read as the host, the database or a parameter: the password holds a slash.
 func isAmbiguous(behindScheme string) bool {
 	_, tail, _ := strings.Cut(behindScheme, "/")
-	return strings.Contains(userValue.ReplaceAllString(tail, ""), "@")
+	return strings.Contains(userValue().ReplaceAllString(tail, ""), "@")
 }
 
 // storeName returns the location of the store for messages: a path, or a URL without the password
@@ -147,7 +148,7 @@ func (a *app) storeName() string {
 func (p location) withoutPassword(err error) error {
 	secrets := []string{p.database.Password}
 	for name, value := range p.database.RuntimeParams {
-		if secretive.MatchString(name + "=") { // such as "pwd", which the server does not know
+		if secretive().MatchString(name + "=") { // such as "pwd", which the server does not know
 			secrets = append(secrets, value)
 		}
 	}

@@ -17,11 +17,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"regexp"
 	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 )
 
 // main runs the command under a context that ends with SIGINT (Ctrl-C) or SIGTERM.
@@ -111,10 +112,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 // misspelt matches what may be a misspelt command: a short word, with what kong says behind it.
-var misspelt = regexp.MustCompile(`^[A-Za-z-]{1,20}(?:$|,)`)
+var misspelt = pattern.Lazy(`^[A-Za-z-]{1,20}(?:$|,)`)
 
 // longValue matches a value in an error of kong that is longer than any of the command's own words.
-var longValue = regexp.MustCompile(`"[^"]{25,}"`)
+var longValue = pattern.Lazy(`"[^"]{25,}"`)
 
 // misused tells the user what is wrong with the command line. It leaves out every argument that may
 // be a key: the key is in the history of the shell already, and standard error may go to a log as
@@ -127,11 +128,11 @@ func (a *app) misused(err error) int {
 	}
 	// Behind the name of a command an unexpected argument is often a key. In front of one it is
 	// more likely a misspelt command, which is worth repeating if it is a word.
-	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && (named || !misspelt.MatchString(arg)) {
+	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && (named || !misspelt().MatchString(arg)) {
 		text = "there is an argument too many, which is not repeated here: " +
 			"it may be a secret, and a key is never an argument"
 	}
-	text = longValue.ReplaceAllString(text, notRepeated)
+	text = longValue().ReplaceAllString(text, notRepeated)
 	a.notef("reauth: %s\nTry: %s\n", text, try)
 	return exitUsage
 }

@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 	"github.com/reauth-go/reauth/internal/printable"
 )
 
@@ -29,7 +29,7 @@ type Fixture struct {
 
 // kept matches the names of the header lines that a rule, or the search for a reset time, may read.
 // Redacted drops all others: they may identify somebody.
-var kept = regexp.MustCompile(`(?i)^(?:Content-Type|Www-Authenticate|Proxy-Authenticate|Server|X-Should-Retry|` +
+var kept = pattern.Lazy(`(?i)^(?:Content-Type|Www-Authenticate|Proxy-Authenticate|Server|X-Should-Retry|` +
 	`X-Openai-Authorization-Error|X-Error-Json|Cf-Mitigated|X-Vercel-(?:Mitigated|Error)|` +
 	`X-Amzn-(?:Errortype|Waf-Action))$|` +
 	`ratelimit|rate-limit|retry-after|reset|^X-Codex-(?:Primary|Secondary|Active)-`)
@@ -41,7 +41,7 @@ func (r *Response) Redacted() (clean *Response, dropped []string) {
 		Status: r.Status, Header: make(http.Header), Notes: make(http.Header), Encoding: r.Encoding, Opaque: r.Opaque,
 	}
 	for name, values := range r.Header {
-		if !kept.MatchString(name) {
+		if !kept().MatchString(name) {
 			dropped = append(dropped, name)
 			continue
 		}

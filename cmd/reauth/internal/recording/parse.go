@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 )
 
 // Response is a recorded response.
@@ -62,7 +63,7 @@ const Max = 8 << 20
 
 // statusLine matches the status line of any version of HTTP. curl prints HTTP/2 and HTTP/3 with no
 // minor version and an empty reason. The group is the status.
-var statusLine = regexp.MustCompile(`^HTTP/[0-9](?:\.[0-9])? ([1-9][0-9]{2})(?: .*)?$`)
+var statusLine = pattern.Lazy(`^HTTP/[0-9](?:\.[0-9])? ([1-9][0-9]{2})(?: .*)?$`)
 
 // Parse reads a response as "curl -i" prints it: any version of HTTP, with CRLF or LF, after the
 // header blocks of earlier responses. It decodes a body that is still chunked or compressed. It
@@ -83,7 +84,7 @@ func Parse(b []byte) (*Response, error) {
 		b = rest
 		// curl prints no body of an earlier response. So if a status line follows the header at
 		// once, that response was not the last one.
-		if line, _, _ := bytes.Cut(b, []byte("\n")); !statusLine.Match(bytes.TrimRight(line, "\r")) {
+		if line, _, _ := bytes.Cut(b, []byte("\n")); !statusLine().Match(bytes.TrimRight(line, "\r")) {
 			break
 		}
 	}
@@ -98,7 +99,7 @@ func Parse(b []byte) (*Response, error) {
 // recording may end without that empty line.
 func (r *Response) readHead(b []byte) (rest []byte, err error) {
 	line, rest := nextLine(b)
-	m := statusLine.FindStringSubmatch(line)
+	m := statusLine().FindStringSubmatch(line)
 	if m == nil {
 		return nil, errors.New("the first line is no status line such as HTTP/2 403; record the response with: curl -i")
 	}

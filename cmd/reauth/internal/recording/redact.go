@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 )
 
 // The redaction replaces whatever identifies somebody, or gives access, by a text that is obviously
@@ -18,7 +20,7 @@ import (
 // replacement replaces one kind of text. find matches it, and with returns what to write for a
 // match; that can be the match itself.
 type replacement struct {
-	find *regexp.Regexp
+	find func() *regexp.Regexp
 	with func(match string) string
 }
 
@@ -92,11 +94,11 @@ func random(s string) bool {
 // long replaces what is random in a long run of characters, and in one of 20 and more everything but
 // words, numbers and dates. Model names and paths stay.
 func long(match string) string {
-	if duration.MatchString(match) {
+	if duration().MatchString(match) {
 		return match
 	}
-	for _, run := range separators.Split(match, -1) {
-		if len(run) >= 10 && random(run) && !date.MatchString(run) {
+	for _, run := range separators().Split(match, -1) {
+		if len(run) >= 10 && random(run) && !date().MatchString(run) {
 			return "EXAMPLE"
 		}
 	}
@@ -117,18 +119,18 @@ func address(match string) string {
 // Its second argument says whether the part before is a word.
 func isNoSecretIn(path bool) func(part string, behindWord bool) bool {
 	return func(part string, behindWord bool) bool {
-		return isWord(part) || date.MatchString(part) ||
+		return isWord(part) || date().MatchString(part) ||
 			isNumber(part, 8) && (behindWord || len(part) <= 4) || len(part) <= 3 && behindWord ||
-			path && (isNumber(part, 10) || len(part) <= 15 && pathWord.MatchString(part))
+			path && (isNumber(part, 10) || len(part) <= 15 && pathWord().MatchString(part))
 	}
 }
 
 // pathWord matches a word in the path of a URL: in lower case, or in CamelCase with words of three
 // letters and more.
-var pathWord = regexp.MustCompile(`^(?:[A-Z]?[a-z]{2,})+$`)
+var pathWord = pattern.Lazy(`^(?:[A-Z]?[a-z]{2,})+$`)
 
 // separators are what stands between the parts of a long text.
-var separators = regexp.MustCompile(`%[0-9A-Fa-f]{2}|[^A-Za-z0-9]+`)
+var separators = pattern.Lazy(`%[0-9A-Fa-f]{2}|[^A-Za-z0-9]+`)
 
 // mask replaces the parts of a text that keep does not report, neighbours together.
 func mask(text string, keep func(part string, behindWord bool) bool) string {
@@ -150,7 +152,7 @@ func mask(text string, keep func(part string, behindWord bool) bool) string {
 		}
 	}
 	begin := 0
-	for _, at := range separators.FindAllStringIndex(text, -1) {
+	for _, at := range separators().FindAllStringIndex(text, -1) {
 		take(text[begin:at[0]])
 		gap, begin = text[at[0]:at[1]], at[1]
 	}
@@ -159,7 +161,7 @@ func mask(text string, keep func(part string, behindWord bool) bool) string {
 }
 
 // date matches 20250929, as model names have it, and the beginning of an RFC 3339 time.
-var date = regexp.MustCompile(`^20[0-9]{6}$|^20[0-9]{2}-?[01][0-9]-?[0-3][0-9]T`)
+var date = pattern.Lazy(`^20[0-9]{6}$|^20[0-9]{2}-?[01][0-9]-?[0-3][0-9]T`)
 
 // personal matches the names of JSON members whose value is about somebody, whatever it looks like.
 const personal = `e-?mail(?:_?address)?|` +
@@ -173,33 +175,33 @@ const personal = `e-?mail(?:_?address)?|` +
 // specific are applied first, in this order, each to the result of the one before.
 var specific = []replacement{ //nolint:gochecknoglobals // a table
 	// The user part of a URL is left out. A password may have a slash in it.
-	{regexp.MustCompile(`://(?:[^\s/@"'<>\\]+|[^\s/@"'<>\\]*:[^\s@"'<>\\]*)@`), with("://")},
+	{pattern.Lazy(`://(?:[^\s/@"'<>\\]+|[^\s/@"'<>\\]*:[^\s@"'<>\\]*)@`), with("://")},
 	// A personal member with a string.
-	{regexp.MustCompile(`(?i)("(?:` + personal + `)"\s*:\s*)"(?:[^"\\]|\\.)*"`), func(m string) string {
+	{pattern.Lazy(`(?i)("(?:` + personal + `)"\s*:\s*)"(?:[^"\\]|\\.)*"`), func(m string) string {
 		i := strings.Index(m, ":")
 		return m[:i] + m[i:i+strings.Index(m[i:], `"`)] + `"EXAMPLE"`
 	}},
 	// The same in JSON that is a string of JSON.
-	{regexp.MustCompile(`(?i)(\\"(?:` + personal + `)\\"\s*:\s*)\\"[^"\\]*\\"`), func(m string) string {
+	{pattern.Lazy(`(?i)(\\"(?:` + personal + `)\\"\s*:\s*)\\"[^"\\]*\\"`), func(m string) string {
 		i := strings.Index(m, ":")
 		return m[:i] + m[i:i+strings.Index(m[i:], `\"`)] + `\"EXAMPLE\"`
 	}},
 	// A personal member with a number of four digits or more. A shorter number identifies nobody.
-	{regexp.MustCompile(`(?i)("(?:` + personal + `)"\s*:\s*)[0-9]{4,}`), func(m string) string {
+	{pattern.Lazy(`(?i)("(?:` + personal + `)"\s*:\s*)[0-9]{4,}`), func(m string) string {
 		return strings.TrimRight(m, "0123456789") + "1"
 	}},
 	// JWTs: eyJ is the Base64 of {".
-	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}`), with("JWT-EXAMPLE")},
+	{pattern.Lazy(`\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}`), with("JWT-EXAMPLE")},
 	// E-mail addresses, also masked ones.
-	{regexp.MustCompile(`(?i)[a-z0-9._%+*-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+`), with("user@example.com")},
+	{pattern.Lazy(`(?i)[a-z0-9._%+*-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+`), with("user@example.com")},
 	// UUIDs.
-	{regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), with("EXAMPLE")},
+	{pattern.Lazy(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), with("EXAMPLE")},
 	// Keys that providers begin with a prefix.
-	{regexp.MustCompile(`(?i)\b(?:sk|pk|rk|xai|gsk|hf|nvapi|tgp|tgp_v1|csk|fw|r8|pplx|gh[opusr]|github_pat|glpat|xox[a-z])` +
+	{pattern.Lazy(`(?i)\b(?:sk|pk|rk|xai|gsk|hf|nvapi|tgp|tgp_v1|csk|fw|r8|pplx|gh[opusr]|github_pat|glpat|xox[a-z])` +
 		`[-_][a-z0-9*_.-]{3,}`), keyed},
 	// Parameters of a URL's query that are about somebody.
 	{
-		regexp.MustCompile(`(?i)([?&;](?:[a-z_-]*(?:email|user|account|org|team|project)[a-z_-]*)=)[^&\s"'<>\\]+`),
+		pattern.Lazy(`(?i)([?&;](?:[a-z_-]*(?:email|user|account|org|team|project)[a-z_-]*)=)[^&\s"'<>\\]+`),
 		func(m string) string { return m[:strings.IndexByte(m, '=')+1] + "EXAMPLE" },
 	},
 	{cookie, submatches(cookie, func(_, value string) string { return unlessWords(value, 0) })},
@@ -214,26 +216,26 @@ var general = []replacement{ //nolint:gochecknoglobals // a table
 		return unlessWords(value, 4)
 	})},
 	// Ids that providers begin with a prefix, and keys whose prefix is a word of others too.
-	{regexp.MustCompile(`(?i)\b(?:sess|at|rt|key|ak|ant|or|` +
+	{pattern.Lazy(`(?i)\b(?:sess|at|rt|key|ak|ant|or|` +
 		`org|proj|req|acct|account|user|cus|team|ws|wrk|wrkspc|workspace|project|` +
 		`resp|msg|chatcmpl|cmpl|conv|session|sub|tid|cred|ray|gen|run|thread|asst|file|ft|batch` +
 		`)[-_][a-z0-9*_.-]{4,}`), prefixed},
 	// Keys of Google and AWS, whose prefixes have no separator.
-	{regexp.MustCompile(`\b(?:AIza|ya29\.|AKIA|ASIA)[A-Za-z0-9_.-]{8,}`), with("EXAMPLE")},
+	{pattern.Lazy(`\b(?:AIza|ya29\.|AKIA|ASIA)[A-Za-z0-9_.-]{8,}`), with("EXAMPLE")},
 	// IPv4 addresses.
-	{regexp.MustCompile(`\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b`), with("192.0.2.1")},
+	{pattern.Lazy(`\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b`), with("192.0.2.1")},
 	// IPv6 addresses.
-	{regexp.MustCompile(`(?i)\b(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4})+\b|` +
+	{pattern.Lazy(`(?i)\b(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4})+\b|` +
 		`\b(?:[0-9a-f]{1,4}:){2,6}:(?:[0-9a-f]{1,4}:?)*\b`), with("2001:db8::1")},
 	// Ids behind a word that says whose they are, as in "projects/my-corp-4711".
-	{regexp.MustCompile(`(?i)\b(projects?|organizations?|orgs?|accounts?|users?|teams?|workspaces?|subscriptions?|` +
+	{pattern.Lazy(`(?i)\b(projects?|organizations?|orgs?|accounts?|users?|teams?|workspaces?|subscriptions?|` +
 		`tenants?|consumers?|project_number)([/: #=]+|\s+id[: ]+)` +
 		`['"]?[a-z]*[-_]?[a-z0-9-]*[0-9][a-z0-9-]{3,}`), func(m string) string {
 		i := strings.LastIndexAny(m, "/: #=\"'") + 1
 		return m[:i] + "EXAMPLE"
 	}},
 	// URLs, and whatever else is long.
-	{regexp.MustCompile(`https?://[^\s"'<>\\)]+|[A-Za-z0-9+/_=.~%-]{16,}`), func(m string) string {
+	{pattern.Lazy(`https?://[^\s"'<>\\)]+|[A-Za-z0-9+/_=.~%-]{16,}`), func(m string) string {
 		if strings.HasPrefix(m, "http") && strings.Contains(m, "://") {
 			return address(m)
 		}
@@ -286,11 +288,11 @@ func Redact(text string) string {
 	text, breaks := withoutBreaks(unescaped(text))
 	text = members(text)
 	for _, r := range specific {
-		text = r.find.ReplaceAllStringFunc(text, r.with)
+		text = r.find().ReplaceAllStringFunc(text, r.with)
 	}
 	text = assignments(text)
 	for _, r := range general {
-		text = r.find.ReplaceAllStringFunc(text, r.with)
+		text = r.find().ReplaceAllStringFunc(text, r.with)
 	}
 	return withBreaks(text, breaks)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 )
 
 // secretWords are what the folded name of a secret holds.
@@ -15,12 +17,12 @@ var secretWords = []string{ //nolint:gochecknoglobals // a table
 
 var (
 	// noSecret matches words that hold one of those, or "code", and mean something else.
-	noSecret = regexp.MustCompile(`tokens|codex|keyword`)
+	noSecret = pattern.Lazy(`tokens|codex|keyword`)
 	// errorCode matches the folded names under which providers put codes of errors.
-	errorCode = regexp.MustCompile(`^(?:error|err|status|sub|http|ret|result|biz|business|reason|exit|inner|provider|` +
+	errorCode = pattern.Lazy(`^(?:error|err|status|sub|http|ret|result|biz|business|reason|exit|inner|provider|` +
 		`upstream|response|api|grpc)*code$`)
 	// duration matches how headers and bodies write when a limit ends.
-	duration = regexp.MustCompile(`^(?:[0-9.]+(?:ns|us|µs|ms|s|m|h|d))+$`)
+	duration = pattern.Lazy(`^(?:[0-9.]+(?:ns|us|µs|ms|s|m|h|d))+$`)
 )
 
 // isSecretName reports whether a member, a parameter or a header of that folded name holds a secret.
@@ -28,7 +30,7 @@ func isSecretName(folded string) bool {
 	if folded == "tokens" || folded == "sig" {
 		return true
 	}
-	folded = noSecret.ReplaceAllString(folded, "")
+	folded = noSecret().ReplaceAllString(folded, "")
 	return strings.HasSuffix(folded, "code") || slices.ContainsFunc(secretWords, func(word string) bool {
 		return strings.Contains(folded, word)
 	})
@@ -49,9 +51,9 @@ func fold(name string) string {
 // authorization, so the same goes for it; a sentence is neither.
 func hide(name, value string) string {
 	switch folded := fold(name); {
-	case errorCode.MatchString(folded) && strings.Contains(value, " "):
+	case errorCode().MatchString(folded) && strings.Contains(value, " "):
 		return value
-	case errorCode.MatchString(folded):
+	case errorCode().MatchString(folded):
 		return mask(value, func(part string, _ bool) bool { return isWord(part) || isNumber(part, 5) })
 	case isSecretName(folded):
 		return unlessWords(value, 0)
@@ -63,7 +65,7 @@ func hide(name, value string) string {
 // numbers of at most so many digits, a duration, or a URL, which has rules of its own.
 func unlessWords(value string, digits int) string {
 	text, dots := withoutDots(value)
-	if areWords(text, digits) || duration.MatchString(text) || strings.HasPrefix(text, "https://") {
+	if areWords(text, digits) || duration().MatchString(text) || strings.HasPrefix(text, "https://") {
 		return value
 	}
 	return "EXAMPLE" + dots
@@ -73,31 +75,31 @@ func unlessWords(value string, digits int) string {
 // the name, what stands between, and the secret.
 var (
 	// cookie matches a header with cookies, up to the end of the line.
-	cookie = regexp.MustCompile(`(?i)\b((?:set-)?cookies?)(\s*[:=]\s*)([^\r\n"'\x{F0000}-\x{FFFFD}]+)`)
+	cookie = pattern.Lazy(`(?i)\b((?:set-)?cookies?)(\s*[:=]\s*)([^\r\n"'\x{F0000}-\x{FFFFD}]+)`)
 	// announced matches a secret in a sentence, and behind a scheme of authorization.
-	announced = regexp.MustCompile(`(?i)\b(secret|token|key|code|verifier|password|passwd|passphrase|passcode|` +
+	announced = pattern.Lazy(`(?i)\b(secret|token|key|code|verifier|password|passwd|passphrase|passcode|` +
 		`credential|cookie|session|signature|bearer|basic|digest|negotiate|dpop|apikey)` +
 		"(\\s+(?:(?:is|was|of|provided|given|with|id):?\\s+)?[\"'`(]?)" + `([!#$%*+./0-9:=?@A-Z^_a-z|~\pL-]+)`)
 )
 
 // submatches returns a function that gives the second and the third group of a match to replace, and
 // puts its result in place of the third.
-func submatches(find *regexp.Regexp, replace func(name, value string) string) func(match string) string {
+func submatches(find func() *regexp.Regexp, replace func(name, value string) string) func(match string) string {
 	return func(match string) string {
-		m := find.FindStringSubmatch(match)
+		m := find().FindStringSubmatch(match)
 		return m[1] + m[2] + replace(m[1], m[3])
 	}
 }
 
 // member matches the name of a JSON member and the quote that begins its value. Python's quotes are
 // taken too, and those of JSON in a string of JSON.
-var member = regexp.MustCompile(`["']([A-Za-z0-9_. -]{1,64})\\*["']\s*:\s*(\\*)["']`)
+var member = pattern.Lazy(`["']([A-Za-z0-9_. -]{1,64})\\*["']\s*:\s*(\\*)["']`)
 
 // members hides the values of JSON members with the name of a secret.
 func members(text string) string {
 	var b strings.Builder
 	for {
-		at := member.FindStringSubmatchIndex(text)
+		at := member().FindStringSubmatchIndex(text)
 		if at == nil {
 			return b.String() + text
 		}
@@ -116,13 +118,13 @@ func members(text string) string {
 
 // assignment matches the name in name=value, name: value and <name>value, as in a query, a header and
 // XML, with what stands between name and value.
-var assignment = regexp.MustCompile("([A-Za-z0-9_.-]+)[\"'`]?\\s*[=:>]{1,2}\\s*[\\[(\"'`]*")
+var assignment = pattern.Lazy("([A-Za-z0-9_.-]+)[\"'`]?\\s*[=:>]{1,2}\\s*[\\[(\"'`]*")
 
 // assignments hides the values that stand behind the name of a secret.
 func assignments(text string) string {
 	var b strings.Builder
 	for {
-		at := assignment.FindStringSubmatchIndex(text)
+		at := assignment().FindStringSubmatchIndex(text)
 		if at == nil {
 			return b.String() + text
 		}
@@ -164,7 +166,7 @@ func valueEnd(text string, quote byte, backslashes int) int {
 
 // escapedBreak matches a line break or a tab as JSON writes it. It ends in a letter, which must not
 // join the word behind it. Characters of private use stand for it meanwhile.
-var escapedBreak = regexp.MustCompile(`\\+[nrt]|[\x{F0000}-\x{FFFFD}]`)
+var escapedBreak = pattern.Lazy(`\\+[nrt]|[\x{F0000}-\x{FFFFD}]`)
 
 const (
 	firstBreak = 0xF0000
@@ -175,7 +177,7 @@ const (
 // breaks in their order.
 func withoutBreaks(text string) (plain string, breaks []string) {
 	next := rune(firstBreak)
-	plain = escapedBreak.ReplaceAllStringFunc(text, func(m string) string {
+	plain = escapedBreak().ReplaceAllStringFunc(text, func(m string) string {
 		if len(breaks) == mostBreaks {
 			return " "
 		}

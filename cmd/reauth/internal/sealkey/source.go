@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 	"github.com/reauth-go/reauth/internal/privatefile"
 	"github.com/reauth-go/reauth/internal/process"
 	"github.com/reauth-go/reauth/keyring"
@@ -102,7 +102,7 @@ func (s Source) run(ctx context.Context) ([]byte, error) {
 }
 
 // name matches the name of a variable, which is too short for a key.
-var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,39}$`)
+var name = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_]{0,39}$`)
 
 // Errors of a text that names no source. They repeat nothing of it.
 var (
@@ -130,7 +130,7 @@ func Parse(texts []string) ([]Source, error) {
 }
 
 // beginning matches a comma with the beginning of another source behind it.
-var beginning = regexp.MustCompile(`,\s*(?:keyring\s*(?:[:,]|$)|env:|file:|command:)`)
+var beginning = pattern.Lazy(`,\s*(?:keyring\s*(?:[:,]|$)|env:|file:|command:)`)
 
 // cut returns the first source of a list, and the rest of the list. A comma belongs to the source in
 // front of it unless another source begins behind it; an array of JSON ends where it ends.
@@ -142,7 +142,7 @@ func cut(list string) (first, rest string) {
 			from = len(list) - len(array) + int(d.InputOffset())
 		}
 	}
-	if at := beginning.FindStringIndex(list[from:]); at != nil {
+	if at := beginning().FindStringIndex(list[from:]); at != nil {
 		return strings.TrimSpace(list[:from+at[0]]), strings.TrimSpace(list[from+at[0]+1:])
 	}
 	return list, ""
@@ -161,7 +161,7 @@ func parse(text string) (Source, error) {
 		return s, nil
 	case s.kind == inKeyring && of != "", s.kind == fromFile && of != "":
 		return s, nil
-	case s.kind == fromEnv && name.MatchString(of):
+	case s.kind == fromEnv && name().MatchString(of):
 		return s, nil
 	case s.kind == fromCommand:
 		return command(of)
