@@ -49,6 +49,7 @@ type commands struct {
 	Watch      watchCmd      `cmd:"" help:"Keep the status on the screen."`
 	Proxy      proxyCmd      `cmd:"" help:"Lend the credentials to programs in any language: a local proxy that recovers."`
 	Probe      probeCmd      `cmd:"" help:"Try a provider with one harmless request, and tell what happened."`
+	Token      tokenCmd      `cmd:"" help:"Print a usable access token, for programs that ask a command for it."`
 	Refresh    refreshCmd    `cmd:"" help:"Renew credentials now."`
 	Reset      resetCmd      `cmd:"" help:"Lift the marks of credentials that were put aside or retired."`
 	Remove     removeCmd     `cmd:"" help:"Remove a credential."`
