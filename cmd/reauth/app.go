@@ -149,13 +149,20 @@ func (a *app) close() int {
 	return code
 }
 
-// exitError is an error that ends the command with an exit code other than exitFailed.
+// exitError is an error that ends the command with an exit code other than exitFailed. Without an err
+// there is nothing to tell: a program that the command has run told it.
 type exitError struct {
 	code int
 	err  error
 }
 
-func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
 func (e *exitError) Unwrap() error { return e.err }
 
 // usagef returns an error for a command that was called the wrong way.
@@ -174,16 +181,19 @@ func (a *app) exit(err error) int {
 	if err == nil {
 		return exitGood
 	}
+	var own *exitError
+	if errors.As(err, &own) && own.err == nil {
+		return own.code
+	}
 	// After Ctrl-C the error says little more than "context canceled".
 	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		a.notef("reauth: interrupted\n")
 		return exitFailed
 	}
 	a.notef("%s\n", err)
-	var own *exitError
 	var refused *reauth.RefreshError
 	switch {
-	case errors.As(err, &own):
+	case own != nil:
 		return own.code
 	case errors.As(err, &refused) && refused.Permanent:
 		return exitLogin

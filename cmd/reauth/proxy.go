@@ -60,42 +60,53 @@ func (c *proxyCmd) Run(a *app) error {
 	if err := c.mayListen(); err != nil {
 		return err
 	}
-	pool, err := a.pool()
+	pool, api, config, err := c.lent(a)
 	if err != nil {
 		return err
+	}
+	ln, err := c.listen(a.ctx)
+	if err != nil {
+		return err
+	}
+	config.ClientToken, config.BaseURLs = token, proxy.BaseURLs(api, "http://"+c.shown(ln))
+	return c.serve(a, ln, pool, config)
+}
+
+// lent returns a pool with the provider's credentials, where the provider's API is, and what a proxy
+// needs to know of both.
+func (c *proxyCmd) lent(a *app) (*reauth.Pool, vendors.API, proxy.Config, error) {
+	none := func(err error) (*reauth.Pool, vendors.API, proxy.Config, error) {
+		return nil, vendors.API{}, proxy.Config{}, err
+	}
+	pool, err := a.pool()
+	if err != nil {
+		return none(err)
 	}
 	pr, err := c.provider(pool)
 	if err != nil {
-		return err
+		return none(err)
 	}
 	api, err := c.api(pr)
 	if err != nil {
-		return err
+		return none(err)
 	}
 	upstream, err := url.Parse(api.Origin)
 	if err != nil {
-		return usagef("--base-url: %s is no URL", api.Origin)
+		return none(usagef("--base-url: %s is no URL", api.Origin))
 	}
 	// The pool sends credentials to the hosts of their provider only. Another address would get
 	// every request without one.
 	at := *upstream
 	at.Path = api.Path()
 	if owner, ok := pool.ProviderFor(&at); !ok || owner.Name != pr.Name {
-		return usagef("%s is no address of %s: no credential would be sent there", api.BaseURL(), pr.Name)
+		return none(usagef("%s is no address of %s: no credential would be sent there", api.BaseURL(), pr.Name))
 	}
 	// Without a credential every request would fail. The user learns it now, and a script by the
 	// exit code.
 	if err := proxy.Check(pool, pr); err != nil {
-		return &exitError{exitLogin, err}
+		return none(&exitError{exitLogin, err})
 	}
-	ln, err := c.listen(a.ctx)
-	if err != nil {
-		return err
-	}
-	return c.serve(a, ln, pool, proxy.Config{
-		Provider: pr, Upstream: upstream, ClientToken: token,
-		BaseURLs: proxy.BaseURLs(api, "http://"+c.shown(ln)),
-	})
+	return pool, api, proxy.Config{Pool: pool, Provider: pr, Upstream: upstream}, nil
 }
 
 // provider registers the provider, whose answers are read for limits too: the metrics tell them.

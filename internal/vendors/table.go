@@ -187,7 +187,12 @@ var rows = []Vendor{
 		Objects: []string{
 			"files", "cachedContents", "batches", "tunedModels", "corpora", "fileSearchStores", "operations",
 		},
-		API:   API{Origin: "https://generativelanguage.googleapis.com", OpenAI: "/v1beta/openai", Native: "/"},
+		API: API{Origin: "https://generativelanguage.googleapis.com", OpenAI: "/v1beta/openai", Native: "/"},
+		// Gemini CLI reads them (github.com/google-gemini/gemini-cli/pull/25357), and the Gen AI SDKs
+		// prefer GOOGLE_API_KEY (ai.google.dev/gemini-api/docs/api-key).
+		Client: Client{
+			BaseURL: []string{"GOOGLE_GEMINI_BASE_URL"}, Key: []string{"GEMINI_API_KEY"}, Instead: []string{"GOOGLE_API_KEY"},
+		},
 		Probe: Probe{Method: "GET", Path: "/models", Root: "/v1beta"}, Prefixes: []string{"AIza", "ya29."},
 	},
 	{
@@ -348,6 +353,8 @@ var rows = []Vendor{
 		// openrouter.ai/docs/api/reference/limits: free models have a limit of a minute and one of a day.
 		Limits: Limits{Dialect: LimitsCounted},
 		API:    API{Origin: "https://openrouter.ai", OpenAI: "/api/v1", Claude: "/api"},
+		// The key is that of openrouter.ai/docs/quickstart; agents that take another base URL have the other.
+		Client: Client{BaseURL: []string{"OPENROUTER_BASE_URL"}, Key: []string{"OPENROUTER_API_KEY"}},
 		Probe:  Probe{Method: "GET", Path: "/key"}, Prefixes: []string{"sk-or-"},
 		// openrouter.ai/docs/guides/overview/auth/oauth. There are no clients and no scopes.
 		KeyLogin: &Auth{
@@ -417,6 +424,8 @@ var rows = []Vendor{
 		// docs.x.ai/developers/rate-limits: tokens count by the minute.
 		Limits: Limits{LimitsCounted, 0, time.Minute},
 		API:    API{Origin: "https://api.x.ai", OpenAI: "/v1"},
+		// docs.x.ai/docs/tutorial has the key; agents that take another base URL have the other.
+		Client: Client{BaseURL: []string{"XAI_BASE_URL"}, Key: []string{"XAI_API_KEY"}},
 		Probe:  models, Prefixes: []string{"xai-"},
 		Auth: &Auth{
 			Dialect: XAI, Issuer: "https://auth.x.ai", Domain: "x.ai",

@@ -37,6 +37,7 @@ type Vendor struct {
 	Limits Limits // how headers tell what is left of the account's limits
 
 	API     API
+	Client  Client // of programs that have variables for this provider's API; zero: there are none
 	Own     Own    // where each customer has a base URL of their own
 	Instead string // the provider to use where this one does not speak HTTP
 	Probe   Probe  // no Method: the provider cannot be probed

@@ -166,3 +166,27 @@ func checkURL(t *testing.T, address string) {
 	assert.True(t, u.Scheme == "https" || u.Hostname() == "127.0.0.1", address)
 	assert.False(t, strings.HasSuffix(address, "/"), address)
 }
+
+// A variable of a client belongs to one kind of client: else a program would be led to two providers.
+func TestVariablesOfClientsAreUnique(t *testing.T) {
+	owners := make(map[string]string)
+	check := func(owner string, c Client) {
+		if (len(c.BaseURL) == 0) != (len(c.Key) == 0) {
+			t.Errorf("%s: a client has a base URL and a key, or neither", owner)
+		}
+		for _, name := range c.Names() {
+			if other, taken := owners[name]; taken {
+				t.Errorf("%s is a variable of %s and of %s", name, other, owner)
+			}
+			owners[name] = owner
+		}
+	}
+	check("OpenAI's API", OpenAIClient)
+	check("Anthropic's API", ClaudeClient)
+	for row := range All() {
+		check(row.Name, row.Client)
+	}
+	if len(owners) < 10 {
+		t.Errorf("only %d variables are known", len(owners))
+	}
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests of the command need beside Go: curl, tmux, Node.js with npm, and Chromium
-# from Debian's packages, and the npm package openai at the version in npm/package-lock.json. Only
+# Installs what the tests of the command need beside Go: curl, git, script, tmux, Node.js with npm, and
+# Chromium from Debian's packages, and the npm package openai at the version in npm/package-lock.json. Only
 # root can install the packages; other users get a list of those that are missing.
 #
 #	cmd/reauth/testdata/tools.sh
@@ -10,6 +10,8 @@ die() { printf 'tools.sh: %s\n' "$*" >&2; exit 1; }
 
 missing=()
 command -v curl >/dev/null || missing+=(curl)
+command -v git >/dev/null || missing+=(git)
+command -v script >/dev/null || missing+=(bsdutils)
 command -v tmux >/dev/null || missing+=(tmux)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)

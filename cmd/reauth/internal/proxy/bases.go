@@ -28,9 +28,9 @@ func BaseURLs(api vendors.API, at string) []BaseURL {
 func (b BaseURL) ClientVariable() string {
 	switch b.For {
 	case "OpenAI":
-		return "OPENAI_BASE_URL"
+		return vendors.OpenAIClient.BaseURL[0]
 	case "Anthropic":
-		return "ANTHROPIC_BASE_URL"
+		return vendors.ClaudeClient.BaseURL[0]
 	}
 	return ""
 }
