@@ -137,3 +137,44 @@ func TestExecOfAProgramThatForks(t *testing.T) {
 	assert.Equal(t, 1, fake.Exchanges())
 	closedAfter(t, strings.SplitN(p.text(), "\n", 2)[0])
 }
+
+// What a person types at the terminal reaches the program once, from the terminal itself: reauth does
+// not pass it on a second time.
+func TestExecDoesNotRepeatWhatIsTyped(t *testing.T) {
+	fake := reauthtest.New(reauthtest.XAI)
+	server := serveFake(t, fake)
+	s := newShell(t)
+	s.login(fake, "xai")
+	words := make([]string, 0, 12)
+	// A shell runs its trap once for two signals that come at once. Node.js counts each.
+	const count = `let n = 0
+		process.on("SIGINT", () => console.log("int " + ++n))
+		process.on("SIGTERM", () => { console.log("after " + n); process.exit(5) })
+		setInterval(() => {}, 1000)
+		console.log("pid " + process.pid + " ready")`
+	args := append(append([]string{"exec"}, at(server)...), "xai", "--", tool(t, "node"), "-e", count)
+	for _, arg := range args {
+		words = append(words, "'"+strings.ReplaceAll(arg, "'", `'\''`)+"'")
+	}
+	out, err := os.Create(filepath.Join(s.home, "out"))
+	require.NoError(t, err)
+	defer out.Close()
+	cmd := exec.Command(tool(t, "script"), "-qec", `exec "$REAUTH" `+strings.Join(words, " "), "/dev/null")
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(s.env, "REAUTH="+binary, "SHELL=/bin/sh"), out, out
+	keyboard, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	p := &started{t: t, cmd: cmd, out: out.Name()}
+	p.awaits("ready")
+	for _, want := range []string{"int 1", "int 2"} {
+		_, err = keyboard.Write([]byte{3}) // Ctrl-C
+		require.NoError(t, err)
+		p.awaits(want)
+	}
+	_, pid, _ := strings.Cut(p.text(), "pid ")
+	program, err := strconv.Atoi(strings.Fields(pid)[0])
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(program, syscall.SIGTERM))
+	assert.Equal(t, 5, p.code())
+	assert.Contains(t, p.text(), "after 2\r\n", "each Ctrl-C came once")
+}
