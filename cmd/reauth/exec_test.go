@@ -67,6 +67,8 @@ func TestExecRecovers(t *testing.T) {
 // OpenAI's client for Node.js takes all it needs from the environment.
 func TestExecOfTheOpenAIClientOfNode(t *testing.T) {
 	node := tool(t, "node")
+	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", "openai"),
+		"run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)
 	s := newShell(t)
@@ -78,6 +80,29 @@ func TestExecOfTheOpenAIClientOfNode(t *testing.T) {
 	assert.Contains(t, s.run("", args...).ok(), "Hello from the fake provider.")
 	assert.Equal(t, 1, fake.Exchanges())
 	assert.Zero(t, fake.Reuses())
+}
+
+// Anthropic's client for Node.js takes all it needs from the environment, whatever key of its own
+// stands there.
+func TestExecOfTheAnthropicClientOfNode(t *testing.T) {
+	node := tool(t, "node")
+	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", "@anthropic-ai"),
+		"run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
+	fake := reauthtest.New(reauthtest.Anthropic)
+	server := serveFake(t, fake)
+	s := newShell(t)
+	s.setenv("ANTHROPIC_API_KEY", "sk-ant-of-the-user")
+	access, _ := s.login(fake, "anthropic")
+	fake.Expire(access)
+	client, err := filepath.Abs(filepath.Join("testdata", "npm", "claude.mjs"))
+	require.NoError(t, err)
+	r := s.run("", "exec", "--base-url", server.URL, "--issuer", server.URL, "anthropic", "--", node, client)
+	assert.Equal(t, 2, strings.Count(r.ok(), "Hello from the fake provider."), r.out)
+	assert.Equal(t, 1, fake.Exchanges())
+	assert.Zero(t, fake.Reuses())
+	for _, q := range fake.Requests() {
+		assert.NotContains(t, fmt.Sprint(q.Header), "sk-ant-of-the-user")
+	}
 }
 
 func TestExecReturnsTheExitCode(t *testing.T) {
