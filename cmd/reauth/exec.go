@@ -50,7 +50,7 @@ Examples:
 
     reauth exec xai-oauth -- node agent.js
     reauth exec anthropic -- claude
-    reauth exec --env 'ANTHROPIC_API_KEY={token}' --env ANTHROPIC_AUTH_TOKEN= anthropic -- aider --model sonnet
+    reauth exec --env 'MY_KEY={token}' --env 'MY_URL={url}' groq -- agent
 `
 }
 

@@ -39,7 +39,7 @@ https://github.com/reauth-go/reauth/blob/main/docs/token.md tells what to set in
 
 Examples:
 
-    curl -H "Authorization: Bearer $(reauth token xai-oauth)" https://api.x.ai/v1/models
+    curl -H "Authorization: Bearer $(reauth token groq)" "$URL/models"
     reauth token anthropic --json | jq -r .expires_at
     printf %s "$OLD" | reauth token xai-oauth --refused
 `
