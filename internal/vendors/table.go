@@ -353,7 +353,7 @@ var rows = []Vendor{
 		// openrouter.ai/docs/api/reference/limits: free models have a limit of a minute and one of a day.
 		Limits: Limits{Dialect: LimitsCounted},
 		API:    API{Origin: "https://openrouter.ai", OpenAI: "/api/v1", Claude: "/api"},
-		// The key is that of openrouter.ai/docs/quickstart; agents that take another base URL have the other.
+		// The key is that of openrouter.ai/docs/install; agents that take another base URL have the other.
 		Client: Client{BaseURL: []string{"OPENROUTER_BASE_URL"}, Key: []string{"OPENROUTER_API_KEY"}},
 		Probe:  Probe{Method: "GET", Path: "/key"}, Prefixes: []string{"sk-or-"},
 		// openrouter.ai/docs/guides/overview/auth/oauth. There are no clients and no scopes.
