@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -88,35 +86,3 @@ func (c *call) note(what string) {
 	defer c.mu.Unlock()
 	c.what = what
 }
-
-// answer is an http.ResponseWriter that records the status and counts the body's bytes.
-// http.ResponseController finds Flush and Hijack through Unwrap.
-type answer struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-// Unwrap implements the interface that http.ResponseController looks for.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// WriteHeader implements http.ResponseWriter. It does not record informational statuses such as 100
-// and 103, which precede the final one. 101 is final.
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		a.status = status
-	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (a *answer) Write(b []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
-	n, err := a.ResponseWriter.Write(b)
-	a.bytes += int64(n)
-	return n, err
-}
-
-var _ io.Writer = (*answer)(nil)

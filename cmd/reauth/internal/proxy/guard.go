@@ -130,10 +130,13 @@ func (g *guard) check(r *http.Request) *denial {
 	return nil
 }
 
-// owns reports whether an Origin header names the proxy itself, as its status page does.
+// owns reports whether an Origin header names the proxy itself, as its status page does. An origin
+// is a scheme, a host and a port (RFC 6454, section 6.2): what has anything else, such as a user, was
+// made up by nobody who means well.
 func (g *guard) owns(origin string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && g.hosts[strings.ToLower(u.Host)]
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && origin == u.Scheme+"://"+u.Host &&
+		g.hosts[strings.ToLower(u.Host)]
 }
 
 // admits reports whether the request carries the client token, or whether none is required. It

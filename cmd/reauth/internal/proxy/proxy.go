@@ -103,9 +103,8 @@ func New(c Config) *Proxy {
 		ErrorLog:      slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BufferPool:    &buffers{},
 		ModifyResponse: func(resp *http.Response) error {
-			// The client would keep it as a cookie of the proxy's host, and send it to every other
-			// program on that host.
-			resp.Header.Del("Set-Cookie")
+			withoutOriginsOwn(resp.Header)
+			sandboxed(resp.Header)
 			return nil
 		},
 	}
