@@ -34,6 +34,8 @@ type proxyCmd struct {
 	Grace          time.Duration `help:"How long running requests may go on after SIGINT or SIGTERM; a second signal cuts them." default:"30s" env:"REAUTH_PROXY_GRACE"`
 	Drain          time.Duration `help:"How long requests are still taken after the signal, while /healthz says 503." default:"0s" env:"REAUTH_PROXY_DRAIN"`
 	MaxConnections int           `help:"Connections of clients at the same time; further ones wait. 0: no limit." default:"4096" env:"REAUTH_PROXY_MAX_CONNECTIONS"`
+	StallTimeout   time.Duration `help:"How long a client may send nothing of its body, or take nothing of its answer. 0: no limit." default:"1m" env:"REAUTH_PROXY_STALL_TIMEOUT"`
+	MaxBodyMemory  byteSize      `help:"Memory for the bodies of running requests, which are kept to be sent again; one that does not fit is sent once. 0: keep none." default:"256MiB" env:"REAUTH_PROXY_MAX_BODY_MEMORY" placeholder:"SIZE"`
 	LogLevel       string        `help:"What is logged to standard error, from this level on: ${enum}." enum:"debug,info,warn,error" default:"info" env:"REAUTH_PROXY_LOG_LEVEL"`
 	LogJSON        bool          `name:"log-json" help:"Log JSON, one object a line." env:"REAUTH_PROXY_LOG_JSON"`
 }
@@ -68,7 +70,8 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	config.ClientToken, config.BaseURLs = token, proxy.BaseURLs(api, "http://"+c.shown(ln))
+	config.ClientToken, config.BodyMemory = token, c.bodyMemory()
+	config.BaseURLs = proxy.BaseURLs(api, "http://"+c.shown(ln))
 	return c.serve(a, ln, pool, config)
 }
 
@@ -134,11 +137,24 @@ func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config prox
 	}
 	now, cancel := untilSecondSignal(a.ctx)
 	defer cancel()
-	err := p.Serve(a.ctx, now, ln, proxy.Limits{Connections: c.MaxConnections, Drain: c.Drain, Grace: c.Grace})
+	err := p.Serve(a.ctx, now, ln, c.limits())
 	if err != nil {
 		return fmt.Errorf("reauth: proxy: %w", err)
 	}
 	return nil
+}
+
+// bodyMemory is what --max-body-memory means to the package proxy, where 0 is a default.
+func (c *proxyCmd) bodyMemory() int64 {
+	if c.MaxBodyMemory == 0 {
+		return -1
+	}
+	return int64(c.MaxBodyMemory)
+}
+
+// limits are the limits of the flags.
+func (c *proxyCmd) limits() proxy.Limits {
+	return proxy.Limits{Connections: c.MaxConnections, Stall: c.StallTimeout, Drain: c.Drain, Grace: c.Grace}
 }
 
 // untilSecondSignal returns a context that ends at the first signal after ctx has ended, which is

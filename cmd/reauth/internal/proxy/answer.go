@@ -10,6 +10,7 @@ import (
 // http.ResponseController finds Flush and Hijack through Unwrap.
 type answer struct {
 	http.ResponseWriter
+	body   *body // of the request; nil: it has none
 	status int
 	bytes  int64
 }
@@ -23,6 +24,10 @@ func (a *answer) WriteHeader(status int) {
 	if status < 200 {
 		// ModifyResponse of the ReverseProxy sees the final answer only.
 		withoutOriginsOwn(a.Header())
+	} else if a.body.unfinished() {
+		// The provider answers before it has all of the body. The rest may come during the answer, or
+		// never, and what is left of it must not be taken for the next request.
+		a.Header().Set("Connection", "close")
 	}
 	if a.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		a.status = status

@@ -12,6 +12,9 @@ import (
 // call is the record of one request: tell logs it, and timed measures the recovery with it. The
 // transport and the pool fill it by events, which may come from another goroutine.
 type call struct {
+	// body is the body of the request; nil: it has none.
+	body *body
+
 	mu sync.Mutex
 	// id is the ID of the credential that was sent last.
 	id string

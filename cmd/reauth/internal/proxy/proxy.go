@@ -38,6 +38,10 @@ type Config struct {
 	Base     http.RoundTripper // nil: NewTransport()
 	Logger   *slog.Logger      // nil: silent
 
+	// BodyMemory is how many bytes of bodies are kept to be sent again, of all requests together; see
+	// MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none.
+	BodyMemory int64
+
 	Addr        net.Addr  // where it listens
 	Names       []string  // further hosts by which clients reach it
 	ClientToken string    // what clients must send; empty: nothing
@@ -92,6 +96,7 @@ func New(c Config) *Proxy {
 	// The layers from the outside in: timed measures the recovery, the recovering transport adds
 	// credentials and recovers, authorizedOnly lets nothing out without a credential.
 	recovering := reauth.NewRecoveringTransport(authorizedOnly{p.transport}, p.pool)
+	recovering.MaxBodyMemory = c.BodyMemory
 	// The SDKs would otherwise retry what the transport has found to be final.
 	recovering.MarkFinal = true
 	p.forward = &httputil.ReverseProxy{
@@ -175,6 +180,7 @@ func (p *Proxy) serveLocal(w http.ResponseWriter, r *http.Request, serve http.Ha
 	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	leave(w, r)
 	serve(w, r)
 }
 
@@ -196,7 +202,8 @@ func (p *Proxy) serveHealth(w http.ResponseWriter, _ *http.Request) {
 func (p *Proxy) serveForward(w http.ResponseWriter, r *http.Request) {
 	p.forwards.Add(1)
 	p.metrics.inFlight.Inc()
-	c, a, start := &call{}, &answer{ResponseWriter: w}, time.Now()
+	c, start := &call{body: bodyOf(w, r)}, time.Now()
+	a := &answer{ResponseWriter: w, body: c.body}
 	defer func() {
 		// ReverseProxy panics with http.ErrAbortHandler when an answer breaks off in the middle.
 		// net/http then cuts the connection, so that the client sees that the answer is incomplete.
@@ -205,6 +212,7 @@ func (p *Proxy) serveForward(w http.ResponseWriter, r *http.Request) {
 		if cut != nil {
 			c.note("cut")
 		}
+		c.body.leave(connFrom(r.Context()))
 		p.metrics.inFlight.Dec()
 		p.metrics.ended(a.status)
 		p.tell(r, c, a, time.Since(start))
@@ -213,7 +221,23 @@ func (p *Proxy) serveForward(w http.ResponseWriter, r *http.Request) {
 			panic(cut)
 		}
 	}()
-	p.forward.ServeHTTP(a, r.WithContext(withCall(r.Context(), c)))
+	r = r.WithContext(withCall(r.Context(), c))
+	if c.body != nil {
+		r.Body = c.body
+	}
+	p.forward.ServeHTTP(a, r)
+}
+
+// bodyOf returns the body of r with the deadline of its connection for each read, or nil if r has none.
+func bodyOf(w http.ResponseWriter, r *http.Request) *body {
+	if r.ContentLength == 0 {
+		return nil
+	}
+	b := &body{ReadCloser: r.Body, control: http.NewResponseController(w)}
+	if c := connFrom(r.Context()); c != nil {
+		b.stall = c.stall
+	}
+	return b
 }
 
 // tell logs one line about a request. It leaves out query, headers and body, which may hold
@@ -246,6 +270,7 @@ func (p *Proxy) deny(w http.ResponseWriter, r *http.Request, d *denial) {
 	p.metrics.denied.WithLabelValues(d.code).Inc()
 	p.log.LogAttrs(r.Context(), slog.LevelWarn, "request denied", slog.String("method", bounded(r.Method, 20)),
 		slog.String("path", bounded(r.URL.Path, 200)), slog.Int("status", d.status), slog.String("reason", d.code))
+	leave(w, r)
 	writeDenial(w, d)
 }
 

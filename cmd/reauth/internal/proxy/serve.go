@@ -16,6 +16,9 @@ type Limits struct {
 	// Connections is how many clients may be connected at the same time. Further ones wait in the
 	// listener's queue. 0: no limit.
 	Connections int
+	// Stall is how long a client may send nothing of a body that it has announced, and take nothing of
+	// an answer. Each byte renews it, so that a slow stream goes on. 0: as long as it likes.
+	Stall time.Duration
 	// Drain is how long Serve still takes requests after ctx has ended, while /healthz answers 503.
 	// A load balancer uses this time to send its requests elsewhere.
 	Drain time.Duration
@@ -35,8 +38,8 @@ func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error
 	defer p.stop()
 	// New has made the transport of these types.
 	defer p.forward.Transport.(timed).base.(interface{ CloseIdleConnections() }).CloseIdleConnections()
-	// ReadTimeout and WriteTimeout stay 0: an upload and a stream may take as long as they take.
-	// The other limits end connections that only occupy memory.
+	// ReadTimeout and WriteTimeout stay 0: an upload and a stream may take as long as they take while
+	// they move. The other limits end connections that only occupy memory.
 	server := &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -44,10 +47,12 @@ func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return p.stopped },
+		ConnContext:       withConn,
 	}
 	if l.Connections > 0 {
 		ln = netutil.LimitListener(ln, l.Connections)
 	}
+	ln = listener{ln, l.Stall}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(ln) }()
 	select {

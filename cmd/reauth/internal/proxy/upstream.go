@@ -163,6 +163,9 @@ func (t timed) RoundTrip(req *http.Request) (*http.Response, error) {
 // an answer. No client sees it. nginx uses the same number.
 const statusClientGone = 499
 
+// deniedStalled is the code of the answer to a request whose body has stopped to come.
+const deniedStalled = "body_stalled"
+
 // failed answers a request for which the transport has returned an error. It is the ErrorHandler of
 // the ReverseProxy.
 func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
@@ -172,6 +175,12 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		d := p.noCredential()
 		c.note(d.code)
 		writeDenial(w, d)
+	case c != nil && c.body.hasStalled():
+		c.note(deniedStalled)
+		writeDenial(w, &denial{
+			http.StatusRequestTimeout, deniedStalled,
+			"nothing of the request's body has come for too long; see --stall-timeout",
+		})
 	// A stop of the proxy ends the context as well, and then the client is still there.
 	case r.Context().Err() != nil && p.stopped.Err() == nil:
 		c.note("client_gone")

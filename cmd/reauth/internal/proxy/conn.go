@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// lingering is how long a connection stays open after an answer for which its request was not read to
+// the end. A close with unread bytes resets the connection, and the client might lose the answer.
+const lingering = 500 * time.Millisecond
+
+// conn is a connection of a client. Its writes have a deadline that each byte renews which the client
+// takes, and its close lingers if linger is set.
+type conn struct {
+	net.Conn
+	// stall is how long the client may take no byte; 0: as long as it likes.
+	stall time.Duration
+	// linger: the client may still be sending.
+	linger atomic.Bool
+	// gone is called once, when the connection has been closed.
+	gone   func()
+	once   sync.Once
+	closed error
+
+	mu sync.Mutex
+	// deadline is the one that was set for writes, by net/http or crypto/tls; zero: none.
+	deadline time.Time
+}
+
+// SetDeadline implements net.Conn.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// renew sets the deadline of the next bytes, which is never after the one that was set.
+func (c *conn) renew() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := time.Now().Add(c.stall)
+	if !c.deadline.IsZero() && c.deadline.Before(at) {
+		at = c.deadline
+	}
+	return c.Conn.SetWriteDeadline(at)
+}
+
+// expired reports whether the deadline that was set is over.
+func (c *conn) expired() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.deadline.IsZero() && !c.deadline.After(time.Now())
+}
+
+// Write implements net.Conn. A client that takes some of b within the time has as long again for the
+// rest: it is slow, but it lives.
+func (c *conn) Write(b []byte) (int, error) {
+	if c.stall <= 0 {
+		return c.Conn.Write(b)
+	}
+	written := 0
+	for {
+		if err := c.renew(); err != nil {
+			return written, err
+		}
+		n, err := c.Conn.Write(b[written:])
+		written += n
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.expired() {
+			return written, err
+		}
+	}
+}
+
+// CloseWrite tells the client that nothing more comes, where the network can do so.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	if !c.linger.Swap(false) {
+		return c.cut()
+	}
+	// The connection is closed in any case: a client that has gone needs no word of it.
+	_ = c.CloseWrite()
+	time.AfterFunc(lingering, func() { _ = c.cut() })
+	return nil
+}
+
+// cut closes the connection at once.
+func (c *conn) cut() error {
+	c.once.Do(func() {
+		c.closed = c.Conn.Close()
+		if c.gone != nil {
+			c.gone()
+		}
+	})
+	return c.closed
+}
+
+// listener makes conns of its connections.
+type listener struct {
+	net.Listener
+	stall time.Duration
+}
+
+// Accept implements net.Listener.
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, stall: l.stall}, nil
+}
+
+// connKey is the context key of a request's conn.
+type connKey struct{}
+
+// withConn is the ConnContext of the server.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	if c := connOf(c); c != nil {
+		return context.WithValue(ctx, connKey{}, c)
+	}
+	return ctx
+}
+
+// connOf returns the conn below a connection of the server, or nil.
+func connOf(c net.Conn) *conn {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	own, _ := c.(*conn)
+	return own
+}
+
+// connFrom returns the connection of a request, or nil: the request of a test may have none.
+func connFrom(ctx context.Context) *conn {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	return c
+}
