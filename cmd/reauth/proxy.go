@@ -33,7 +33,8 @@ type proxyCmd struct {
 	Host           []string      `help:"Further names by which clients reach the proxy, as their Host header says them." env:"REAUTH_PROXY_HOST" placeholder:"NAME[:PORT]"`
 	Grace          time.Duration `help:"How long running requests may go on after SIGINT or SIGTERM; a second signal cuts them." default:"30s" env:"REAUTH_PROXY_GRACE"`
 	Drain          time.Duration `help:"How long requests are still taken after the signal, while /healthz says 503." default:"0s" env:"REAUTH_PROXY_DRAIN"`
-	MaxConnections int           `help:"Connections of clients at the same time; further ones wait. 0: no limit." default:"4096" env:"REAUTH_PROXY_MAX_CONNECTIONS"`
+	MaxConnections int           `help:"Connections of clients at the same time. A further one takes the place of one without a request. 0: no limit." default:"4096" env:"REAUTH_PROXY_MAX_CONNECTIONS"`
+	MaxPerClient   *int          `name:"max-connections-per-client" help:"The same for each IPv4 address or IPv6 /64. Default: 1024 with --allow-remote, else no limit." env:"REAUTH_PROXY_MAX_CONNECTIONS_PER_CLIENT" placeholder:"N"`
 	StallTimeout   time.Duration `help:"How long a client may send nothing of its body, or take nothing of its answer. 0: no limit." default:"1m" env:"REAUTH_PROXY_STALL_TIMEOUT"`
 	MaxBodyMemory  byteSize      `help:"Memory for the bodies of running requests, which are kept to be sent again; one that does not fit is sent once. 0: keep none." default:"256MiB" env:"REAUTH_PROXY_MAX_BODY_MEMORY" placeholder:"SIZE"`
 	LogLevel       string        `help:"What is logged to standard error, from this level on: ${enum}." enum:"debug,info,warn,error" default:"info" env:"REAUTH_PROXY_LOG_LEVEL"`
@@ -154,7 +155,15 @@ func (c *proxyCmd) bodyMemory() int64 {
 
 // limits are the limits of the flags.
 func (c *proxyCmd) limits() proxy.Limits {
-	return proxy.Limits{Connections: c.MaxConnections, Stall: c.StallTimeout, Drain: c.Drain, Grace: c.Grace}
+	l := proxy.Limits{Connections: c.MaxConnections, Stall: c.StallTimeout, Drain: c.Drain, Grace: c.Grace}
+	switch {
+	case c.MaxPerClient != nil:
+		l.PerClient = *c.MaxPerClient
+	// Without it all clients are on this machine, and often at the same address.
+	case c.AllowRemote:
+		l.PerClient = 1024
+	}
+	return l
 }
 
 // untilSecondSignal returns a context that ends at the first signal after ctx has ended, which is

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -27,6 +28,13 @@ type conn struct {
 	gone   func()
 	once   sync.Once
 	closed error
+
+	// client is whose connection it is: see clientOf.
+	client string
+	// spare: it is beyond the limits. place is its place in a list of the gate, or nil. The gate guards
+	// both; spare does not change once the connection is accepted.
+	spare bool
+	place *list.Element
 
 	mu sync.Mutex
 	// deadline is the one that was set for writes, by net/http or crypto/tls; zero: none.
@@ -111,21 +119,6 @@ func (c *conn) cut() error {
 		}
 	})
 	return c.closed
-}
-
-// listener makes conns of its connections.
-type listener struct {
-	net.Listener
-	stall time.Duration
-}
-
-// Accept implements net.Listener.
-func (l listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{Conn: c, stall: l.stall}, nil
 }
 
 // connKey is the context key of a request's conn.

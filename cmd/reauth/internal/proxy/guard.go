@@ -77,7 +77,7 @@ type denial struct {
 	message string
 }
 
-// The codes of the guard's denials.
+// The codes of the denials of strangers.
 const (
 	deniedMethod = "method_not_allowed"
 	deniedTarget = "bad_request_target"
@@ -85,11 +85,12 @@ const (
 	deniedOrigin = "origin_not_allowed"
 	deniedSite   = "cross_site_request"
 	deniedToken  = "client_token_required"
+	deniedBusy   = "too_many_connections"
 )
 
 // denialCodes returns all of these codes, for the metrics.
 func denialCodes() []string {
-	return []string{deniedMethod, deniedTarget, deniedHost, deniedOrigin, deniedSite, deniedToken}
+	return []string{deniedMethod, deniedTarget, deniedHost, deniedOrigin, deniedSite, deniedToken, deniedBusy}
 }
 
 // check returns why a request is refused whatever it asks for, or nil. It does not look at the

@@ -132,6 +132,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.deny(w, r, d)
 		return
 	}
+	if c := connFrom(r.Context()); c != nil && c.spare && r.URL.Path != "/healthz" {
+		w.Header().Set("Retry-After", "1")
+		p.deny(w, r, &denial{
+			http.StatusServiceUnavailable, deniedBusy, "all connections have requests under way; see --max-connections",
+		})
+		return
+	}
 	local := p.local(r.URL.Path)
 	if r.URL.Path != "/healthz" && !p.guard.admits(r, local != nil) {
 		// A browser asks its user for a password when it is challenged for Basic. A program should

@@ -7,15 +7,13 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Limits are the limits of Serve. With a zero Drain or Grace, Serve does not wait.
 type Limits struct {
-	// Connections is how many clients may be connected at the same time. Further ones wait in the
-	// listener's queue. 0: no limit.
-	Connections int
+	// Connections is how many connections there may be at the same time, and PerClient how many of one
+	// client: see gate. 0: no limit.
+	Connections, PerClient int
 	// Stall is how long a client may send nothing of a body that it has announced, and take nothing of
 	// an answer. Each byte renews it, so that a slow stream goes on. 0: as long as it likes.
 	Stall time.Duration
@@ -49,12 +47,11 @@ func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error
 		BaseContext:       func(net.Listener) context.Context { return p.stopped },
 		ConnContext:       withConn,
 	}
-	if l.Connections > 0 {
-		ln = netutil.LimitListener(ln, l.Connections)
-	}
-	ln = listener{ln, l.Stall}
+	g := newGate(ln, l)
+	defer g.cut()
+	server.ConnState = g.watch
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ln) }()
+	go func() { ended <- server.Serve(g) }()
 	select {
 	case err := <-ended:
 		return err
