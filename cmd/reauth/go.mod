@@ -11,7 +11,6 @@ require (
 	github.com/reauth-go/reauth/keyring v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
-	golang.org/x/net v0.62.0
 	golang.org/x/term v0.47.0
 )
 
