@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,8 @@ type proxyCmd struct {
 	Grace          time.Duration `help:"How long running requests may go on after SIGINT or SIGTERM; a second signal cuts them." default:"30s" env:"REAUTH_PROXY_GRACE"`
 	Drain          time.Duration `help:"How long requests are still taken after the signal, while /healthz says 503." default:"0s" env:"REAUTH_PROXY_DRAIN"`
 	MaxConnections int           `help:"Connections of clients at the same time. A further one takes the place of one without a request. 0: no limit." default:"4096" env:"REAUTH_PROXY_MAX_CONNECTIONS"`
+	TLSCert        string        `name:"tls-cert" help:"Serve https with the certificate of this PEM file, which is read again when it changes. Needs --tls-key." env:"REAUTH_PROXY_TLS_CERT" placeholder:"FILE"`
+	TLSKey         string        `name:"tls-key" help:"The PEM file of its key." env:"REAUTH_PROXY_TLS_KEY" placeholder:"FILE"`
 	MaxPerClient   *int          `name:"max-connections-per-client" help:"The same for each IPv4 address or IPv6 /64. Default: 1024 with --allow-remote, else no limit." env:"REAUTH_PROXY_MAX_CONNECTIONS_PER_CLIENT" placeholder:"N"`
 	StallTimeout   time.Duration `help:"How long a client may send nothing of its body, or take nothing of its answer. 0: no limit." default:"1m" env:"REAUTH_PROXY_STALL_TIMEOUT"`
 	MaxBodyMemory  byteSize      `help:"Memory for the bodies of running requests, which are kept to be sent again; one that does not fit is sent once. 0: keep none." default:"256MiB" env:"REAUTH_PROXY_MAX_BODY_MEMORY" placeholder:"SIZE"`
@@ -67,12 +70,15 @@ func (c *proxyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if config.TLS, err = c.certificate(a); err != nil {
+		return err
+	}
 	ln, err := c.listen(a.ctx)
 	if err != nil {
 		return err
 	}
 	config.ClientToken, config.BodyMemory = token, c.bodyMemory()
-	config.BaseURLs = proxy.BaseURLs(api, "http://"+c.shown(ln))
+	config.BaseURLs = proxy.BaseURLs(api, c.address(ln))
 	return c.serve(a, ln, pool, config)
 }
 
@@ -132,9 +138,9 @@ func (c *proxyCmd) serve(a *app, ln net.Listener, pool *reauth.Pool, config prox
 	config.Pool, config.Logger, config.Addr, config.Names = pool, logger, ln.Addr(), c.Host
 	p := proxy.New(config)
 	c.announce(a, ln, config)
-	if c.AllowRemote {
+	if c.AllowRemote && config.TLS == nil {
 		logger.Warn("other machines may reach this proxy, and the client token travels in the clear: " +
-			"put TLS in front of it")
+			"use --tls-cert and --tls-key, or put TLS in front of it")
 	}
 	now, cancel := untilSecondSignal(a.ctx)
 	defer cancel()
@@ -257,6 +263,29 @@ func (c *proxyCmd) listen(ctx context.Context) (net.Listener, error) {
 	return ln, nil
 }
 
+// certificate is that of the flags, or nil: the proxy serves http.
+func (c *proxyCmd) certificate(a *app) (*tls.Config, error) {
+	if c.TLSCert == "" && c.TLSKey == "" {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if c.TLSCert == "" || c.TLSKey == "" {
+		return nil, usagef("--tls-cert and --tls-key need each other")
+	}
+	certificate, err := proxy.OpenCertificate(c.TLSCert, c.TLSKey, c.logger(a))
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return certificate.Config(), nil
+}
+
+// address returns the URL by which clients reach the proxy, without a path.
+func (c *proxyCmd) address(ln net.Listener) string {
+	if c.TLSCert != "" {
+		return "https://" + c.shown(ln)
+	}
+	return "http://" + c.shown(ln)
+}
+
 // shown returns the address to print for clients. An unspecified address such as 0.0.0.0 is no
 // place to connect to, so shown returns the first --host instead.
 func (c *proxyCmd) shown(ln net.Listener) string {
@@ -308,7 +337,7 @@ func (c *proxyCmd) logger(a *app) *slog.Logger {
 // announce prints on standard output what to set in a client: its base URL and its API key. A
 // script can read it from there, since the log goes to standard error.
 func (c *proxyCmd) announce(a *app, ln net.Listener, config proxy.Config) {
-	a.printf("%s by way of http://%s\n", config.Provider.Name, c.shown(ln))
+	a.printf("%s by way of %s\n", config.Provider.Name, c.address(ln))
 	for _, b := range config.BaseURLs {
 		name := b.ClientVariable()
 		if name == "" {
@@ -322,5 +351,5 @@ func (c *proxyCmd) announce(a *app, ln net.Listener, config proxy.Config) {
 		key = "the value of " + c.ClientTokenEnv
 	}
 	a.printf("  %-20s%s\n", "API key", key)
-	a.printf("  %-20shttp://%s/\n", "status page", c.shown(ln))
+	a.printf("  %-20s%s/\n", "status page", c.address(ln))
 }

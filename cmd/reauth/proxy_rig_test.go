@@ -133,7 +133,7 @@ func (p *running) output() string {
 }
 
 // announced matches the first line that the proxy prints, and captures its address.
-var announced = regexp.MustCompile(`by way of (http://\S+)`)
+var announced = regexp.MustCompile(`by way of (https?://\S+)`)
 
 // start runs a proxy for the rig's provider on a free port.
 func (r *rig) start(t *testing.T, args ...string) *running {

@@ -53,8 +53,8 @@ func newGuard(addr net.Addr, names []string, token string) *guard {
 	return g
 }
 
-// allow adds a host with a port. Clients leave out port 80, the default of http, so the bare host
-// is then allowed too. An IPv6 address stands in brackets.
+// allow adds a host with a port. Clients leave out port 80 and 443, the defaults of http and https, so
+// the bare host is then allowed too. An IPv6 address stands in brackets.
 func (g *guard) allow(host, port string) {
 	bare := host
 	if strings.Contains(host, ":") {
@@ -63,7 +63,7 @@ func (g *guard) allow(host, port string) {
 	if port != "" {
 		g.hosts[strings.ToLower(net.JoinHostPort(host, port))] = true
 	}
-	if port == "" || port == "80" {
+	if port == "" || port == "80" || port == "443" {
 		g.hosts[strings.ToLower(bare)] = true
 	}
 }

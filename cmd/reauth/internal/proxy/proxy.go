@@ -15,6 +15,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -42,10 +43,11 @@ type Config struct {
 	// MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none.
 	BodyMemory int64
 
-	Addr        net.Addr  // where it listens
-	Names       []string  // further hosts by which clients reach it
-	ClientToken string    // what clients must send; empty: nothing
-	BaseURLs    []BaseURL // what users set in their programs, for the page
+	TLS         *tls.Config // of the listener; nil: it serves http
+	Addr        net.Addr    // where it listens
+	Names       []string    // further hosts by which clients reach it
+	ClientToken string      // what clients must send; empty: nothing
+	BaseURLs    []BaseURL   // what users set in their programs, for the page
 }
 
 // Proxy is an http.Handler for one provider. It is safe for concurrent use.
@@ -56,6 +58,7 @@ type Proxy struct {
 	baseURLs []BaseURL
 	log      *slog.Logger
 
+	secure    *tls.Config // nil: http
 	guard     *guard
 	forward   *httputil.ReverseProxy
 	transport http.RoundTripper
@@ -82,7 +85,7 @@ func New(c Config) *Proxy {
 	p := &Proxy{
 		pool: c.Pool, provider: c.Provider, upstream: c.Upstream, baseURLs: c.BaseURLs, log: c.Logger,
 		guard: newGuard(c.Addr, c.Names, c.ClientToken), metrics: newMetrics(c.Pool, c.Provider.Name),
-		page: newPage(), started: time.Now(), transport: c.Base,
+		page: newPage(), started: time.Now(), transport: c.Base, secure: c.TLS,
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)

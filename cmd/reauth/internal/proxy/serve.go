@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -50,8 +51,12 @@ func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error
 	g := newGate(ln, l)
 	defer g.cut()
 	server.ConnState = g.watch
+	ln = g
+	if p.secure != nil {
+		ln = tls.NewListener(g, p.secure)
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(g) }()
+	go func() { ended <- server.Serve(ln) }()
 	select {
 	case err := <-ended:
 		return err
