@@ -185,6 +185,10 @@ func (c *execCmd) lend(a *app, names []string, token string, logger *slog.Logger
 	return list, nil
 }
 
+// execConnections bounds what strangers on the host can open. No deadline bounds the program's own
+// requests: it may be stopped at its terminal, and go on.
+const execConnections = 4096
+
 // serveUntilEnd serves a proxy, and returns what ends it. Requests that still run then are cut: the
 // program that sent them has ended. They do not end with a signal, because the program may go on.
 func serveUntilEnd(p *proxy.Proxy, ln net.Listener, logger *slog.Logger) (end func()) {
@@ -192,7 +196,7 @@ func serveUntilEnd(p *proxy.Proxy, ln net.Listener, logger *slog.Logger) (end fu
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := p.Serve(ctx, ctx, ln, proxy.Limits{}); err != nil {
+		if err := p.Serve(ctx, ctx, ln, proxy.Limits{Connections: execConnections}); err != nil {
 			logger.Error("the proxy has failed", "error", err)
 		}
 	}()
