@@ -138,10 +138,16 @@ func (p program) do(what, name string) (text string, err error) {
 	if err != nil {
 		return "", err
 	}
+	counts, err := os.MkdirTemp("", "coverage")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(counts) }() // what is left there does no harm
 	cmd := exec.Command(self)
 	cmd.Env = []string{
 		"HOME=" + p.home, "PATH=" + cmp.Or(p.path, os.Getenv("PATH")), part + "=" + what, service + "=" + name,
 		"GORACE=atexit_sleep_ms=20",
+		"GOCOVERDIR=" + counts, // with -cover, a program without it complains to standard error
 	}
 	if p.session != "" {
 		cmd.Env = append(cmd.Env, "DBUS_SESSION_BUS_ADDRESS="+p.session)
