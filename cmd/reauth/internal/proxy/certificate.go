@@ -16,8 +16,10 @@ type Certificate struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	// cert and key are the files as they were when they were last read.
+	// cert and key are the files as they were when they were last read, if known is set; nil: there was
+	// none.
 	cert, key os.FileInfo
+	known     bool
 }
 
 // OpenCertificate reads a certificate and its key. logger is told of later ones that cannot be read.
@@ -51,12 +53,12 @@ func (c *Certificate) latest() *tls.Certificate {
 // reload reads the files if one of them has changed since it was last read. It returns an error once
 // for each change.
 func (c *Certificate) reload() error {
-	cert, certErr := os.Stat(c.certFile)
-	key, keyErr := os.Stat(c.keyFile)
-	if certErr == nil && keyErr == nil && same(cert, c.cert) && same(key, c.key) {
+	cert, _ := os.Stat(c.certFile) // LoadX509KeyPair tells why there is none
+	key, _ := os.Stat(c.keyFile)
+	if c.known && same(cert, c.cert) && same(key, c.key) {
 		return nil
 	}
-	c.cert, c.key = cert, key
+	c.cert, c.key, c.known = cert, key, true
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
 		return fmt.Errorf("the certificate %s with the key %s: %w", c.certFile, c.keyFile, err)
@@ -65,7 +67,10 @@ func (c *Certificate) reload() error {
 	return nil
 }
 
-// same reports whether a file is as it was.
+// same reports whether a file is as it was; nil stands for none.
 func same(now, before os.FileInfo) bool {
-	return before != nil && os.SameFile(now, before) && now.Size() == before.Size() && now.ModTime().Equal(before.ModTime())
+	if now == nil || before == nil {
+		return now == nil && before == nil
+	}
+	return os.SameFile(now, before) && now.Size() == before.Size() && now.ModTime().Equal(before.ModTime())
 }
