@@ -51,22 +51,21 @@ type body struct {
 	left bool
 }
 
-// deadline sets the deadline for reads, unless the handler has returned.
-func (b *body) deadline(t time.Time) {
+// renew sets the deadline of the next read, unless the handler has returned.
+func (b *body) renew() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.left && b.stall > 0 {
 		// Only the recorder of a test has no deadlines.
-		_ = b.control.SetReadDeadline(t)
+		_ = b.control.SetReadDeadline(time.Now().Add(b.stall))
 	}
 }
 
-// Read implements io.Reader. It leaves no deadline behind: at the end of the body net/http begins to
-// watch the connection, and would take the deadline for the end of the client.
+// Read implements io.Reader. The deadline of the last read ends with the body: net/http clears it when
+// it begins to watch the connection for the end of the client.
 func (b *body) Read(p []byte) (int, error) {
-	b.deadline(time.Now().Add(b.stall))
+	b.renew()
 	n, err := b.ReadCloser.Read(p)
-	b.deadline(time.Time{})
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
