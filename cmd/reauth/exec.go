@@ -78,16 +78,16 @@ func (c *execCmd) Run(a *app) error {
 	}
 	defer done()
 	token := rand.Text()
-	lent, err := c.lend(a, names, token, logger)
+	list, err := c.serve(a, names, token, logger)
 	defer func() {
-		for _, l := range lent {
-			l.end()
+		for _, s := range list {
+			s.end()
 		}
 	}()
 	if err != nil {
 		return err
 	}
-	env, err := environment(os.Environ(), token, lent, c.Env)
+	env, err := environment(os.Environ(), token, list, c.Env)
 	if err != nil {
 		return err
 	}
@@ -152,19 +152,19 @@ func (c *execCmd) logger() (*slog.Logger, func(), error) {
 	return slog.New(slog.NewTextHandler(f, nil)), func() { _ = f.Close() }, nil // nothing waits for the log
 }
 
-// lent is a provider that a proxy serves.
-type lent struct {
+// served is a provider that a proxy serves.
+type served struct {
 	row    vendors.Vendor
 	api    vendors.API // at the provider
 	origin string      // of the proxy
 	end    func()      // ends the proxy, and waits for that
 }
 
-// lend starts a proxy for each provider. It returns those that it has started also with an error.
-func (c *execCmd) lend(a *app, names []string, token string, logger *slog.Logger) (list []lent, err error) {
+// serve starts a proxy for each provider. It returns those that it has started also with an error.
+func (c *execCmd) serve(a *app, names []string, token string, logger *slog.Logger) (list []served, err error) {
 	for _, name := range names {
 		one := &proxyCmd{Provider: name, endpoints: c.endpoints, Listen: "127.0.0.1:0"}
-		pool, api, config, err := one.lent(a)
+		pool, api, config, err := one.config(a)
 		if err != nil {
 			return list, err
 		}
@@ -180,7 +180,7 @@ func (c *execCmd) lend(a *app, names []string, token string, logger *slog.Logger
 		origin := "http://" + ln.Addr().String()
 		config.Logger, config.Addr, config.ClientToken = logger, ln.Addr(), token
 		config.BaseURLs = proxy.BaseURLs(api, origin)
-		list = append(list, lent{row, api, origin, serveUntilEnd(proxy.New(config), ln, logger)})
+		list = append(list, served{row, api, origin, serveUntilEnd(proxy.New(config), ln, logger)})
 	}
 	return list, nil
 }
@@ -193,16 +193,16 @@ const execConnections = 4096
 // program that sent them has ended. They do not end with a signal, because the program may go on.
 func serveUntilEnd(p *proxy.Proxy, ln net.Listener, logger *slog.Logger) (end func()) {
 	ctx, stop := context.WithCancel(context.Background())
-	served := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(served)
+		defer close(ended)
 		if err := p.Serve(ctx, ctx, ln, proxy.Limits{Connections: execConnections}); err != nil {
 			logger.Error("the proxy has failed", "error", err)
 		}
 	}()
 	return sync.OnceFunc(func() {
 		stop()
-		<-served
+		<-ended
 	})
 }
 

@@ -10,11 +10,11 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// lentTo returns providers behind proxies on the ports 1, 2, and so on.
-func lentTo(names ...string) (list []lent) {
+// servedTo returns providers behind proxies on the ports 1, 2, and so on.
+func servedTo(names ...string) (list []served) {
 	for i, name := range names {
 		row := vendors.Of(name)
-		list = append(list, lent{row: row, api: row.API, origin: "http://127.0.0.1:" + string(rune('1'+i))})
+		list = append(list, served{row: row, api: row.API, origin: "http://127.0.0.1:" + string(rune('1'+i))})
 	}
 	return list
 }
@@ -53,13 +53,13 @@ func TestEnvironmentOfAProgram(t *testing.T) {
 		if c.templates != "" {
 			templates = strings.Split(c.templates, "|")
 		}
-		got, err := environment(strings.Fields(c.base), "T", lentTo(strings.Fields(c.providers)...), templates)
+		got, err := environment(strings.Fields(c.base), "T", servedTo(strings.Fields(c.providers)...), templates)
 		require.NoError(t, err, c.name)
 		origins := strings.NewReplacer("%1", "http://127.0.0.1:1", "%2", "http://127.0.0.1:2", "%3", "http://127.0.0.1:3")
 		assert.Equal(t, strings.Fields(origins.Replace(c.want)), got, c.name)
 	}
 	for _, wrong := range []string{"A", "=b", "A B=c", "A={url:groq}"} {
-		_, err := environment(nil, "T", lentTo("anthropic"), []string{wrong})
+		_, err := environment(nil, "T", servedTo("anthropic"), []string{wrong})
 		require.Error(t, err, wrong)
 	}
 }
@@ -70,12 +70,12 @@ func TestEveryProviderLeads(t *testing.T) {
 		if row.API.BaseURL() == "" {
 			continue
 		}
-		l := lentTo(row.Name)[0]
+		l := servedTo(row.Name)[0]
 		assert.True(t, strings.HasPrefix(l.url(), l.origin), row.Name)
 		named := row.Spoken("https://gateway.example", "/v9")
 		assert.Equal(t, "/v9", named.Path(), row.Name)
 		if row.API.OpenAI+row.API.Claude != "" || len(row.Client.Key) > 0 {
-			assert.NotEmpty(t, lead("T", []lent{l}), row.Name)
+			assert.NotEmpty(t, lead("T", []served{l}), row.Name)
 		}
 	}
 }

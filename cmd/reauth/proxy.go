@@ -35,9 +35,9 @@ type proxyCmd struct {
 	Grace          time.Duration `help:"How long running requests may go on after SIGINT or SIGTERM; a second signal cuts them." default:"30s" env:"REAUTH_PROXY_GRACE"`
 	Drain          time.Duration `help:"How long requests are still taken after the signal, while /healthz says 503." default:"0s" env:"REAUTH_PROXY_DRAIN"`
 	MaxConnections int           `help:"Connections of clients at the same time. A further one takes the place of one without a request. 0: no limit." default:"4096" env:"REAUTH_PROXY_MAX_CONNECTIONS"`
+	MaxPerClient   *int          `name:"max-connections-per-client" help:"The same for each IPv4 address or IPv6 /64. Default: 1024 with --allow-remote, else no limit." env:"REAUTH_PROXY_MAX_CONNECTIONS_PER_CLIENT" placeholder:"N"`
 	TLSCert        string        `name:"tls-cert" help:"Serve https with the certificate of this PEM file, which is read again when it changes. Needs --tls-key." env:"REAUTH_PROXY_TLS_CERT" placeholder:"FILE"`
 	TLSKey         string        `name:"tls-key" help:"The PEM file of its key." env:"REAUTH_PROXY_TLS_KEY" placeholder:"FILE"`
-	MaxPerClient   *int          `name:"max-connections-per-client" help:"The same for each IPv4 address or IPv6 /64. Default: 1024 with --allow-remote, else no limit." env:"REAUTH_PROXY_MAX_CONNECTIONS_PER_CLIENT" placeholder:"N"`
 	StallTimeout   time.Duration `help:"How long a client may send nothing of its body, or take nothing of its answer. 0: no limit." default:"1m" env:"REAUTH_PROXY_STALL_TIMEOUT"`
 	MaxBodyMemory  byteSize      `help:"Memory for the bodies of running requests, which are kept to be sent again; one that does not fit is sent once. 0: keep none." default:"256MiB" env:"REAUTH_PROXY_MAX_BODY_MEMORY" placeholder:"SIZE"`
 	LogLevel       string        `help:"What is logged to standard error, from this level on: ${enum}." enum:"debug,info,warn,error" default:"info" env:"REAUTH_PROXY_LOG_LEVEL"`
@@ -66,7 +66,7 @@ func (c *proxyCmd) Run(a *app) error {
 	if err := c.mayListen(); err != nil {
 		return err
 	}
-	pool, api, config, err := c.lent(a)
+	pool, api, config, err := c.config(a)
 	if err != nil {
 		return err
 	}
@@ -82,9 +82,9 @@ func (c *proxyCmd) Run(a *app) error {
 	return c.serve(a, ln, pool, config)
 }
 
-// lent returns a pool with the provider's credentials, where the provider's API is, and what a proxy
+// config returns a pool with the provider's credentials, where the provider's API is, and what a proxy
 // needs to know of both.
-func (c *proxyCmd) lent(a *app) (*reauth.Pool, vendors.API, proxy.Config, error) {
+func (c *proxyCmd) config(a *app) (*reauth.Pool, vendors.API, proxy.Config, error) {
 	none := func(err error) (*reauth.Pool, vendors.API, proxy.Config, error) {
 		return nil, vendors.API{}, proxy.Config{}, err
 	}
