@@ -17,7 +17,7 @@ const (
 type CredentialStatus struct {
 	Provider, ID, AccountID         string
 	Fingerprint                     string // beginning of a digest of the access token, to tell two tokens apart
-	Reason                          string // of a state other than Good; of Good "probing": see below
+	Reason                          string // of a state other than Good; of Good "probing", or empty
 	Follows                         string // whose login it is, when it is another program's: Follow's kind
 	Source                          string // what gives its tokens, when that is a source: see Pool.AddSource
 	State                           State  // Good, Aside or Retired

@@ -181,7 +181,11 @@ func (s *soak) settle() {
 	for {
 		for _, id := range soakIDs() {
 			p := s.people[id]
-			if p.asked || !p.removed && (!s.Provider.Alive(p.login.refresh) || s.isForgotten(id, time.Since(began))) {
+			forgotten := !p.asked && !p.removed && s.isForgotten(id, time.Since(began))
+			if forgotten {
+				s.count("logins that nobody had any more")
+			}
+			if forgotten || p.asked || !p.removed && !s.Provider.Alive(p.login.refresh) {
 				require.NoError(s.t, s.logIn(id))
 			}
 		}
@@ -214,12 +218,8 @@ func (s *soak) isForgotten(id string, settling time.Duration) bool {
 	if l.by == nil {
 		return true
 	}
-	back := slices.ContainsFunc(s.spans, func(o span) bool { return (o.Back || o.Anew) && o.to.After(l.at) })
-	forgotten := back && l.by.died.After(l.at)
-	if forgotten {
-		s.counts["logins that went with an older store and their worker"]++
-	}
-	return forgotten
+	return l.by.died.After(l.at) &&
+		slices.ContainsFunc(s.spans, func(o span) bool { return (o.Back || o.Anew) && o.to.After(l.at) })
 }
 
 // forgottenAfter is longer than the living take to write what an older store lacks.
