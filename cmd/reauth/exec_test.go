@@ -43,11 +43,7 @@ func closedAfter(t testing.TB, baseURL string) {
 // own, which is not the credential, and which the proxy requires.
 func TestExecRecovers(t *testing.T) {
 	tool(t, "curl")
-	fake := reauthtest.New(reauthtest.XAI)
-	server := serveFake(t, fake)
-	s := newShell(t)
-	access, _ := s.login(fake, "xai")
-	fake.Expire(access)
+	fake, server, s := expired(t)
 	r := s.secretly(s.command(execArgs(at(server), request+`; echo "$OPENAI_API_KEY"; echo "$OPENAI_BASE_URL"
 		OPENAI_API_KEY=wrong; `+request)...), "")
 	lines := strings.Split(r.ok(), "\n")
@@ -67,13 +63,8 @@ func TestExecRecovers(t *testing.T) {
 // OpenAI's client for Node.js takes all it needs from the environment.
 func TestExecOfTheOpenAIClientOfNode(t *testing.T) {
 	node := tool(t, "node")
-	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", "openai"),
-		"run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
-	fake := reauthtest.New(reauthtest.XAI)
-	server := serveFake(t, fake)
-	s := newShell(t)
-	access, _ := s.login(fake, "xai")
-	fake.Expire(access)
+	npmPackage(t, "openai")
+	fake, server, s := expired(t)
 	client, err := filepath.Abs(filepath.Join("testdata", "npm", "client.mjs"))
 	require.NoError(t, err)
 	args := append(append([]string{"exec"}, at(server)...), "xai", "--", node, client, "stream")
@@ -86,8 +77,7 @@ func TestExecOfTheOpenAIClientOfNode(t *testing.T) {
 // stands there.
 func TestExecOfTheAnthropicClientOfNode(t *testing.T) {
 	node := tool(t, "node")
-	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", "@anthropic-ai"),
-		"run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
+	npmPackage(t, "@anthropic-ai")
 	fake := reauthtest.New(reauthtest.Anthropic)
 	server := serveFake(t, fake)
 	s := newShell(t)

@@ -117,11 +117,7 @@ func TestExecOfAProgramThatIsKilled(t *testing.T) {
 // listener: the proxy ends with the program.
 func TestExecOfAProgramThatForks(t *testing.T) {
 	tool(t, "curl")
-	fake := reauthtest.New(reauthtest.XAI)
-	server := serveFake(t, fake)
-	s := newShell(t)
-	access, _ := s.login(fake, "xai")
-	fake.Expire(access)
+	fake, server, s := expired(t)
 	p := s.start(execArgs(at(server), `echo "$OPENAI_BASE_URL"
 		for i in 1 2 3; do (`+request+`) & done
 		wait

@@ -213,6 +213,18 @@ func serveFake(t testing.TB, fake *reauthtest.Provider) *httptest.Server {
 	return server
 }
 
+// expired returns a fake provider, its server, and a shell whose store has a login there with a token
+// that has expired.
+func expired(t testing.TB) (*reauthtest.Provider, *httptest.Server, *shell) {
+	t.Helper()
+	fake := reauthtest.New(reauthtest.XAI)
+	server := serveFake(t, fake)
+	s := newShell(t)
+	access, _ := s.login(fake, "xai")
+	fake.Expire(access)
+	return fake, server, s
+}
+
 // at returns the flags that direct xai-oauth to a server.
 func at(server *httptest.Server) []string {
 	return []string{"--base-url", server.URL + "/v1", "--issuer", server.URL}

@@ -72,8 +72,7 @@ func TestProxyReplaysAnUpload(t *testing.T) {
 // streaming and without.
 func TestProxyServesTheOpenAIClientOfNode(t *testing.T) {
 	node := tool(t, "node")
-	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", "openai"),
-		"run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
+	npmPackage(t, "openai")
 	r := newRig(t)
 	r.TokenLatency = 200 * time.Millisecond
 	p := r.start(t)
@@ -439,6 +438,13 @@ func receive[T any](t *testing.T, c <-chan T) T {
 		require.Fail(t, "nothing came")
 		panic("unreachable")
 	}
+}
+
+// npmPackage requires a package that a test's program for Node.js imports.
+func npmPackage(t *testing.T, name string) {
+	t.Helper()
+	require.DirExists(t, filepath.Join("testdata", "npm", "node_modules", name),
+		"run cmd/reauth/testdata/tools.sh, or: npm ci --prefix cmd/reauth/testdata/npm")
 }
 
 // tool returns the path of a program that a test needs.
