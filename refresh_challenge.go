@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Why a refresher is called. A provider may ask for more than a valid token: for claims (Entra's
@@ -100,10 +101,14 @@ func authParams(challenge string) map[string]string {
 		if !assigned {
 			break
 		}
-		name = strings.ToLower(strings.TrimSpace(name))
+		name = strings.TrimSpace(name)
 		name = name[strings.LastIndexAny(name, ", \t")+1:] // a scheme, or the comma before, stands in front
 		var value string
 		value, challenge = authValue(strings.TrimLeft(rest, " \t"))
+		if strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) {
+			continue // no name (RFC 9110 §5.6.2)
+		}
+		name = strings.ToLower(name)
 		params[name] = cmp.Or(params[name], value)
 	}
 	return params

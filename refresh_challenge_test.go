@@ -77,7 +77,7 @@ func TestRefusalIsBounded(t *testing.T) {
 
 // FuzzAuthParams looks for a challenge on which the reader does not come to an end.
 func FuzzAuthParams(f *testing.F) {
-	for _, s := range []string{`Bearer a="b", c=d`, `=`, `"="=`, `a="\`, `, ,=,"`} {
+	for _, s := range []string{`Bearer a="b", c=d`, `=`, `"="=`, `a="\`, `, ,=,"`, "\xfb=", "to\u212aen=x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

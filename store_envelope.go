@@ -111,7 +111,7 @@ func sealedWith(c *Credential) string {
 	if !sealed {
 		return ""
 	}
-	if parts := strings.SplitN(note, ".", 4); len(parts) == 4 && len(parts[1]) <= 64 && isHex(parts[1]) {
+	if parts := strings.SplitN(note, ".", 4); len(parts) == 4 && parts[1] != "" && len(parts[1]) <= 64 && isHex(parts[1]) {
 		return parts[1]
 	}
 	return "unknown"

@@ -314,6 +314,7 @@ func TestFirstSealedRecordIsBound(t *testing.T) {
 // FuzzSealedRecord looks for an envelope that crashes its reader, or opens without the key.
 func FuzzSealedRecord(f *testing.F) {
 	f.Add("1.a.b.c")
+	f.Add("1..b.AAAA") // without a key's id
 	f.Add("1." + reauth.SealingKeyID(sealKeyOf(1)) + ".b.AAAA")
 	f.Fuzz(func(t *testing.T, note string) {
 		inner := reauth.NewMemStore()
