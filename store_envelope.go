@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,16 +88,16 @@ func (k sealingKey) envelope(identity string, outer *Entry, b []byte) string {
 	if identity == "" {
 		bound = "u" // the store had no identity yet
 	}
-	sealed := k.aead.Seal(nonce, nonce, b, legible(bound, identity, outer))
+	sealed := k.aead.Seal(nonce, nonce, b, legible(nil, bound, identity, outer))
 	return strings.Join([]string{sealVersion, k.id, bound, base64.RawURLEncoding.EncodeToString(sealed)}, ".")
 }
 
-// legible is what an envelope is bound to: everything of the record that stays legible.
-func legible(bound, identity string, e *Entry) []byte {
+// legible appends to b what an envelope is bound to: everything of the record that stays legible.
+func legible(b []byte, bound, identity string, e *Entry) []byte {
 	if bound != "b" {
 		identity = ""
 	}
-	var w recordWriter
+	w := recordWriter{b}
 	w.text(sealVersion, identity, e.Credential.Provider, e.Credential.ID, e.Credential.AccessToken, e.Credential.RefreshToken)
 	w.b = e.Login.UTC().AppendFormat(w.b, time.RFC3339Nano)
 	w.b = e.LastRefresh.UTC().AppendFormat(w.b, time.RFC3339Nano)
@@ -145,9 +146,21 @@ func errSealedWith(id string) error {
 	return fmt.Errorf("%w with the key %s, which is not given; open the store by NewSealedStore with that key", ErrSealed, id)
 }
 
+// openBuffers are used again by each record that a goroutine opens. The zero value is ready.
+type openBuffers struct {
+	sealed []byte // then what it holds
+	bound  []byte // see legible
+	text   []byte // the scratch of a recordReader
+}
+
 // open returns a record that the inner store keeps as it was before it was sealed, with its pepper; nil:
 // it is in the clear.
 func (s *sealer) open(identity string, outer Entry) (e Entry, pepper []byte, err error) {
+	return s.openWith(new(openBuffers), identity, outer)
+}
+
+// openWith is open, with buffers that nobody else uses meanwhile.
+func (s *sealer) openWith(buffers *openBuffers, identity string, outer Entry) (e Entry, pepper []byte, err error) {
 	id := sealedWith(&outer.Credential)
 	if id == "" {
 		return outer, nil, nil
@@ -157,7 +170,7 @@ func (s *sealer) open(identity string, outer Entry) (e Entry, pepper []byte, err
 		return Entry{}, nil, fmt.Errorf("it is sealed in another way (%q) than is known here (%q); update the program",
 			version[:min(len(version), 8)], sealVersion)
 	}
-	record, err := s.decrypt(id, identity, rest, &outer)
+	record, err := s.decrypt(buffers, id, identity, rest, &outer)
 	if err != nil {
 		return Entry{}, nil, err
 	}
@@ -191,7 +204,9 @@ func (e *Entry) translate(outer *Entry) {
 }
 
 // decrypt opens the rest of a note, behind the version.
-func (s *sealer) decrypt(id, identity, rest string, outer *Entry) (record sealedRecord, err error) {
+func (s *sealer) decrypt(
+	buffers *openBuffers, id, identity, rest string, outer *Entry,
+) (record sealedRecord, err error) {
 	parts := strings.SplitN(rest, ".", 3)
 	if len(parts) != 3 {
 		return record, errors.New("its envelope is damaged; put a backup of the store back, or log in again")
@@ -200,12 +215,17 @@ func (s *sealer) decrypt(id, identity, rest string, outer *Entry) (record sealed
 		if k.id != id {
 			continue
 		}
-		sealed, err := base64.RawURLEncoding.DecodeString(parts[2])
-		if err == nil && len(sealed) >= k.aead.NonceSize() {
-			n := k.aead.NonceSize()
-			b, err := k.aead.Open(sealed[n:n], sealed[:n], sealed[n:], legible(parts[1], identity, outer))
+		buffers.sealed = slices.Grow(buffers.sealed[:0], base64.RawURLEncoding.DecodedLen(len(parts[2])))
+		size, err := base64.RawURLEncoding.Decode(buffers.sealed[:cap(buffers.sealed)], []byte(parts[2]))
+		sealed := buffers.sealed[:size]
+		if n := k.aead.NonceSize(); err == nil && len(sealed) >= n {
+			buffers.bound = legible(buffers.bound[:0], parts[1], identity, outer)
+			b, err := k.aead.Open(sealed[n:n], sealed[:n], sealed[n:], buffers.bound)
 			if err == nil {
-				return parseSealedRecord(b)
+				read := recordReader{b: b, scratch: buffers.text}
+				record, err = read.record()
+				buffers.text = read.scratch
+				return record, err
 			}
 		}
 		return record, fmt.Errorf("it does not open with its key %s: it was changed, or moved here from another store or "+

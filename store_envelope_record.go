@@ -107,50 +107,43 @@ var errEnvelope = errors.New("what is sealed is no record")
 // parseSealedRecord reads what bytes has written.
 func parseSealedRecord(b []byte) (sealedRecord, error) {
 	read := recordReader{b: b}
-	r := sealedRecord{}
-	r.AccessToken, r.RefreshToken = read.token(), read.token()
-	expiry := read.text()
-	r.AccountID, r.ClientID, r.Pepper = read.text(), read.text(), read.text()
-	r.Priority = int(read.number())
-	r.Hosts = make([]string, 0, read.count())
-	for range cap(r.Hosts) {
-		r.Hosts = append(r.Hosts, read.text())
-	}
-	if n := read.count(); n > 0 {
-		r.Metadata = make(map[string]string, n)
-		for range n {
-			name := read.text()
-			r.Metadata[name] = read.text()
-		}
-	}
-	r.Spent = make([]string, 0, read.count())
-	for range cap(r.Spent) {
-		r.Spent = append(r.Spent, read.spent())
-	}
-	if expiry != "" {
-		at, err := time.Parse(time.RFC3339Nano, expiry)
-		read.bad = read.bad || err != nil
-		r.Expiry = at
-	}
-	if read.bad || len(read.b) > 0 {
-		return sealedRecord{}, errEnvelope
-	}
-	r.Hosts, r.Spent = orNil(r.Hosts), orNil(r.Spent)
-	return r, nil
-}
-
-// orNil returns a list as a record in the clear has it: nil when it is empty.
-func orNil(list []string) []string {
-	if len(list) == 0 {
-		return nil
-	}
-	return slices.Clip(list)
+	return read.record()
 }
 
 // recordReader takes parts of a sealedRecord from the front.
 type recordReader struct {
-	b   []byte
-	bad bool // a part was not there
+	b       []byte
+	scratch []byte // where texts are put together
+	bad     bool   // a part was not there
+}
+
+// record reads the whole.
+func (r *recordReader) record() (record sealedRecord, err error) {
+	record.AccessToken, record.RefreshToken = r.token(), r.token()
+	expiry := r.take(r.count())
+	record.AccountID, record.ClientID, record.Pepper = r.text(), r.text(), r.text()
+	record.Priority = int(r.number())
+	if n := r.count(); n > 0 {
+		record.Hosts = make([]string, n)
+		for i := range n {
+			record.Hosts[i] = r.text()
+		}
+	}
+	if n := r.count(); n > 0 {
+		record.Metadata = make(map[string]string, n)
+		for range n {
+			name := r.text()
+			record.Metadata[name] = r.text()
+		}
+	}
+	record.Spent = r.allSpent()
+	if len(expiry) > 0 {
+		record.Expiry, err = time.Parse(time.RFC3339Nano, string(expiry))
+	}
+	if r.bad || err != nil || len(r.b) > 0 {
+		return sealedRecord{}, errEnvelope
+	}
+	return record, nil
 }
 
 func (r *recordReader) number() int64 {
@@ -181,7 +174,7 @@ func (r *recordReader) token() string {
 	if parts == 0 {
 		return r.text()
 	}
-	var b []byte
+	b := r.scratch[:0]
 	for i := range parts {
 		if i > 0 {
 			b = append(b, '.')
@@ -196,6 +189,7 @@ func (r *recordReader) token() string {
 		b = base64.RawURLEncoding.AppendEncode(b, r.take(size/4*3))
 		b = append(b, r.take(size%4)...)
 	}
+	r.scratch = b
 	return string(b)
 }
 
@@ -210,17 +204,38 @@ func (r *recordReader) take(n int) []byte {
 	return part
 }
 
-func (r *recordReader) spent() string {
+// allSpent reads the digests of spent tokens. They are parts of one text, which costs less than a text
+// for each.
+func (r *recordReader) allSpent() []string {
+	list := make([]string, r.count())
+	if len(list) == 0 {
+		return nil
+	}
+	b, ends := r.scratch[:0], make([]int, len(list))
+	for i := range list {
+		b = r.appendSpent(b)
+		ends[i] = len(b)
+	}
+	r.scratch = b
+	all, from := string(b), 0
+	for i, end := range ends {
+		list[i] = all[from:end]
+		from = end
+	}
+	return list
+}
+
+func (r *recordReader) appendSpent(b []byte) []byte {
 	kind := r.take(1)
 	switch {
 	case len(kind) == 0:
 	case kind[0] == spentText:
-		return r.text()
+		return append(b, r.take(r.count())...)
 	case kind[0] == spentDigest:
-		return hex.EncodeToString(r.take(digestBytes))
+		return hex.AppendEncode(b, r.take(digestBytes))
 	case kind[0] == spentLogin:
-		return loginPrefix + hex.EncodeToString(r.take(digestBytes))
+		return hex.AppendEncode(append(b, loginPrefix...), r.take(digestBytes))
 	}
 	r.b, r.bad = nil, true
-	return ""
+	return b
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -88,24 +89,53 @@ func (s *sealedStore) Load(ctx context.Context, version string) (Snapshot, error
 	if err != nil {
 		return Snapshot{}, err
 	}
-	opened := make([]Entry, 0, len(snap.Entries))
-	for _, e := range snap.Entries {
-		open, pepper, err := s.open(snap.Identity, e)
+	opened := s.openAll(snap.Identity, snap.Entries)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	readable := opened.entries[:0]
+	for i, err := range opened.errs {
+		c := &snap.Entries[i].Credential
 		if err != nil {
-			snap.Broken = append(snap.Broken, &RecordError{e.Credential.Provider, e.Credential.ID, err})
+			snap.Broken = append(snap.Broken, &RecordError{c.Provider, c.ID, err})
 			continue
 		}
-		s.know(e.Credential, pepper)
-		opened = append(opened, open)
+		s.know(c, opened.peppers[i])
+		readable = append(readable, opened.entries[i])
 	}
-	snap.Entries = opened
+	snap.Entries = readable
 	return snap, nil
 }
 
-// know remembers the pepper of a record, for marks; nil: the record is in the clear.
-func (s *sealedStore) know(c Credential, pepper []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// openedRecords are what open returned for each record.
+type openedRecords struct {
+	entries []Entry
+	peppers [][]byte
+	errs    []error
+}
+
+// openedAtOnce is how many records a goroutine opens at least, so that it is worth its start.
+const openedAtOnce = 32
+
+// openAll opens records, on as many processors as are of use.
+func (s *sealer) openAll(identity string, sealed []Entry) openedRecords {
+	n := len(sealed)
+	opened := openedRecords{make([]Entry, n), make([][]byte, n), make([]error, n)}
+	workers := max(1, min(runtime.GOMAXPROCS(0), n/openedAtOnce))
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			var buffers openBuffers
+			for i := n * w / workers; i < n*(w+1)/workers; i++ {
+				opened.entries[i], opened.peppers[i], opened.errs[i] = s.openWith(&buffers, identity, sealed[i])
+			}
+		})
+	}
+	wg.Wait()
+	return opened
+}
+
+// know remembers the pepper of a record, for marks; nil: the record is in the clear. s.mu is held.
+func (s *sealedStore) know(c *Credential, pepper []byte) {
 	key := canonicalKey(c.Provider, c.ID)
 	if pepper == nil {
 		delete(s.peppers, key)
@@ -135,7 +165,9 @@ func (s *sealedStore) Update(
 	if err != nil { // it was written by this very call
 		return u.made, fmt.Errorf("%w: what was written does not open: %w", ErrNotStored, err)
 	}
-	s.know(stored.Credential, pepper)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.know(&stored.Credential, pepper)
 	return opened, nil
 }
 
