@@ -121,15 +121,17 @@ func (s *sealer) openAll(identity string, sealed []Entry) openedRecords {
 	n := len(sealed)
 	opened := openedRecords{make([]Entry, n), make([][]byte, n), make([]error, n)}
 	workers := max(1, min(runtime.GOMAXPROCS(0), n/openedAtOnce))
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			var buffers openBuffers
-			for i := n * w / workers; i < n*(w+1)/workers; i++ {
-				opened.entries[i], opened.peppers[i], opened.errs[i] = s.openWith(&buffers, identity, sealed[i])
-			}
-		})
+	part := func(w int) {
+		var buffers openBuffers
+		for i := n * w / workers; i < n*(w+1)/workers; i++ {
+			opened.entries[i], opened.peppers[i], opened.errs[i] = s.openWith(&buffers, identity, sealed[i])
+		}
 	}
+	var wg sync.WaitGroup
+	for w := 1; w < workers; w++ {
+		wg.Go(func() { part(w) })
+	}
+	part(0) // here, because most looks find one record changed
 	wg.Wait()
 	return opened
 }
