@@ -138,7 +138,7 @@ func otelReasons() map[string]Reason {
 
 func gzhttpReasons() map[string]Reason {
 	return map[string]Reason{
-		"trailers_filled_while_the_body_is_read_arrive": {Text: clonedMap, Where: "gzhttp/transport.go:100"},
+		"trailers_filled_while_the_body_is_read_arrive": {Text: clonedMap, Where: "gzhttp/transport.go:102"},
 		"idle_connections_are_closed":                   {Text: noIdle, Where: "gzhttp/transport.go"},
 	}
 }

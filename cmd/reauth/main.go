@@ -48,6 +48,7 @@ type commands struct {
 	Status     statusCmd     `cmd:"" help:"Show how the credentials stand."`
 	Watch      watchCmd      `cmd:"" help:"Keep the status on the screen."`
 	Proxy      proxyCmd      `cmd:"" help:"Lend the credentials to programs in any language: a local proxy that recovers."`
+	Health     healthCmd     `cmd:"" help:"Ask a running proxy how it is."`
 	Exec       execCmd       `cmd:"" help:"Run a program with the credentials: a private proxy, as long as the program runs."`
 	Probe      probeCmd      `cmd:"" help:"Try a provider with one harmless request, and tell what happened."`
 	Token      tokenCmd      `cmd:"" help:"Print a usable access token, for programs that ask a command for it."`

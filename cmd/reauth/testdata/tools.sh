@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests of the command need beside Go: curl, git, script, tmux, Node.js with npm, and
-# Chromium from Debian's packages, and the npm packages at the versions in npm/package-lock.json. Only
+# Installs what the tests of the command need beside Go: curl, git, script, tmux, Node.js with npm,
+# Chromium and systemd-analyze from Debian's packages, and the npm packages at the versions in
+# npm/package-lock.json. Only
 # root can install the packages; other users get a list of those that are missing.
 #
 #	cmd/reauth/testdata/tools.sh
@@ -16,6 +17,7 @@ command -v tmux >/dev/null || missing+=(tmux)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
 if [ ${#missing[@]} -gt 0 ]; then
 	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "missing: ${missing[*]}; install them"
 	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >&2 || die "installing ${missing[*]} failed"
