@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests of the command need beside Go: curl, git, script, tmux, Node.js with npm,
 # Chromium and systemd-analyze from Debian's packages, and the npm packages at the versions in
-# npm/package-lock.json. Only
-# root can install the packages; other users get a list of those that are missing.
+# npm/package-lock.json. Only root can install the packages; other users get a list of those that are
+# missing.
 #
 #	cmd/reauth/testdata/tools.sh
 set -euo pipefail
