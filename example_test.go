@@ -26,7 +26,9 @@ func Example() {
 
 	pool := reauth.NewPool()
 	defer pool.Close()
-	useFake(pool, fake)
+	if err := fake.Use(pool); err != nil {
+		log.Fatal(err)
+	}
 	ctx := context.Background()
 	login := reauth.Credential{Provider: "xai-oauth", AccessToken: accessToken, RefreshToken: refreshToken}
 	if _, err := pool.Add(ctx, login); err != nil {
@@ -42,18 +44,6 @@ func Example() {
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode, "after", fake.Exchanges(), "refresh")
 	// Output: 200 after 1 refresh
-}
-
-// useFake makes the pool refresh xAI's tokens at a fake token endpoint.
-func useFake(pool *reauth.Pool, fake *reauthtest.Provider) {
-	xai, _ := reauth.LookupProvider("xai-oauth")
-	xai.Refresher, _ = reauth.BuiltinRefresher("xai-oauth", reauth.OAuth2Config{
-		TokenURL:   "https://auth.example.com" + reauthtest.TokenPath,
-		HTTPClient: &http.Client{Transport: fake.Transport()},
-	})
-	if err := pool.Register(xai); err != nil {
-		log.Fatal(err)
-	}
 }
 
 // A pool of several API keys. When one of them is exhausted, the next one serves the request.
@@ -135,7 +125,9 @@ func ExamplePool_Token() {
 	fake := reauthtest.New(reauthtest.XAI)
 	pool := reauth.NewPool()
 	defer pool.Close()
-	useFake(pool, fake)
+	if err := fake.Use(pool); err != nil {
+		log.Fatal(err)
+	}
 	accessToken, refreshToken := fake.Login()
 	ctx := context.Background()
 	login := reauth.Credential{Provider: "xai", ID: "me", AccessToken: accessToken, RefreshToken: refreshToken}

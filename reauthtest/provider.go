@@ -3,16 +3,19 @@
 // endpoint, which rotates refresh tokens and ends a login whose refresh token is used twice. And it
 // has an authorization server, where programs log in by the flows that real providers have.
 //
-//	p := reauthtest.New(reauthtest.XAI)
-//	access, refresh := p.Login()
-//	p.Expire(access)
-//	client := &http.Client{Transport: p.Transport()} // in memory; or p.Start() for a real server
+//	fake := reauthtest.New(reauthtest.XAI)
+//	pool := reauth.NewPool()
+//	if err := fake.Use(pool); err != nil { … } // else a refresh goes to the real vendor
+//	access, refresh := fake.Login()
+//	fake.Expire(access)
+//	base := fake.Transport() // in memory; or fake.Start() for a real server
+//
+// The transport under test is reauth.NewRecoveringTransport(base, pool), and its pool has the login.
 //
 // TestRoundTripper checks any transport that wraps another one against the contract of
 // http.RoundTripper, as testing/fstest checks a file system.
 //
-// The package needs nothing but the standard library. It does not depend on package reauth, which
-// it was made for.
+// The package needs nothing but the standard library and package reauth.
 package reauthtest
 
 import (

@@ -1,5 +1,5 @@
-// Quickstart shows a recovery from beginning to end, without an account. It starts a fake provider
-// with a token endpoint, sends it requests with an expired token, and prints what happens then.
+// Quickstart shows a recovery from beginning to end, without an account. It sends requests with an
+// expired token to a fake provider with a token endpoint, and prints what happens then.
 package main
 
 import (
@@ -28,23 +28,12 @@ func main() {
 func run(out io.Writer) error {
 	fake := reauthtest.New(reauthtest.XAI)
 	fake.TokenLatency = 200 * time.Millisecond
-	server := fake.Start()
-	defer server.Close()
 
 	pool := reauth.NewPool()
 	story := &story{out: out}
 	pool.Observe = story.tell
-
-	// A program for the real provider needs none of this: the pool knows the provider. Here the
-	// host and the token endpoint are local.
-	xai, _ := reauth.LookupProvider("xai-oauth")
-	xai.Hosts = append(xai.Hosts, "127.0.0.1")
-	var err error
-	endpoint := reauth.OAuth2Config{TokenURL: server.URL + reauthtest.TokenPath}
-	if xai.Refresher, err = reauth.BuiltinRefresher("xai-oauth", endpoint); err != nil {
-		return err
-	}
-	if err := pool.Register(xai); err != nil {
+	// A program for the real provider needs no Use, and has nil in the place of fake.Transport.
+	if err := fake.Use(pool); err != nil {
 		return err
 	}
 	access, refresh := fake.Login()
@@ -52,13 +41,28 @@ func run(out io.Writer) error {
 	if _, err := pool.Add(context.Background(), login); err != nil {
 		return err
 	}
-	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
-	p := &program{client: client, url: server.URL + "/v1/chat/completions", fake: fake, story: story}
+	client := &http.Client{Transport: reauth.NewRecoveringTransport(fake.Transport(), pool)}
+	p := &program{client: client, url: "https://api.x.ai/v1/chat/completions", fake: fake, story: story}
 
-	err = errors.Join(p.completion(), p.stream(), p.storm(100), p.switching(pool))
-	client.CloseIdleConnections()
+	err := errors.Join(p.completion(), p.stream(), p.storm(100), p.switching(pool))
+	if err == nil {
+		_, err = fmt.Fprint(out, closing)
+	}
 	return errors.Join(err, pool.Close())
 }
+
+// closing says what the story has shown, and how to go on.
+const closing = `
+What you saw
+  The program never saw a refusal. An expired token made one request slower.
+  A hundred requests with it led to one exchange of the refresh token. When
+  the quota of one credential was used up, the next one served the request.
+
+Go on with
+  go run ./examples/relogin             an agent asks its user to log in again
+  go run ./cmd/reauth login xai-oauth   log in with an account of your own
+  go run ./cmd/reauth probe xai-oauth   one request that spends nothing, told
+`
 
 // program stands for a user's program: it makes requests and knows nothing of credentials.
 type program struct {
@@ -130,7 +134,7 @@ func (p *program) storm(n int) error {
 	p.story.chapter(fmt.Sprintf("A storm: %d requests at once with an expired token", n))
 	p.story.quiet(true)
 	p.fake.Expire()
-	before, begin := p.fake.Exchanges(), time.Now()
+	before := p.fake.Exchanges()
 	var mu sync.Mutex
 	answers := make(map[int]int)
 	var wg sync.WaitGroup
@@ -150,8 +154,8 @@ func (p *program) storm(n int) error {
 	wg.Wait()
 	p.story.quiet(false)
 	made := p.fake.Exchanges() - before
-	p.story.line("answers by status: %v, exchanges: %d, refresh tokens used twice: %d, in %d ms",
-		answers, made, p.fake.Reuses(), time.Since(begin).Milliseconds())
+	p.story.line("%d of %d answers are 200", answers[http.StatusOK], n)
+	p.story.line("%d exchange, %d refresh tokens used twice", made, p.fake.Reuses())
 	served := answers[http.StatusOK] == n && made == 1 && p.fake.Reuses() == 0
 	return check(served, "one refresh and nothing but 200 were expected")
 }
@@ -176,7 +180,7 @@ func (p *program) switching(pool *reauth.Pool) error {
 	defer resp.Body.Close()
 	p.story.line("the program sees %d", resp.StatusCode)
 	for _, s := range pool.Status() {
-		p.story.line("%s/%s is %s %s", s.Provider, s.ID, s.State, s.Reason)
+		p.story.line("%s: %s", s.ID, strings.TrimSpace(fmt.Sprint(s.State, " ", s.Reason)))
 	}
 	switched := resp.StatusCode == http.StatusOK && pool.Status()[0].State == reauth.Aside
 	return check(switched, "a switch and a 200 were expected")
@@ -239,6 +243,8 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 		s.line("request %s with %q: %d after %s", what, e.ID, e.Status, ms)
 	case reauth.Judged:
 		s.line("verdict: %s", e.Reason)
+	case reauth.Refreshing:
+		s.line("the refresh token of %q goes to the token endpoint", e.ID)
 	case reauth.Refreshed:
 		s.line("refreshed %q: one exchange of %s", e.ID, ms)
 	case reauth.Switched:

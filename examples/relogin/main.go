@@ -28,28 +28,25 @@ func main() {
 func run(out io.Writer) error {
 	vendor := reauthtest.New(reauthtest.XAI)
 	vendor.Interval, vendor.ApproveAfter = time.Second, time.Second // the person consents after a second
-	server := vendor.Start()
-	defer server.Close()
 
 	pool := reauth.NewPool() // a program keeps its logins: reauth.OpenPool(ctx, reauth.NewFileStore(path))
-	// Without an Issuer the login is made at the vendor's own server.
-	pool.Relogin = askInTerminal(out, &login.Options{Issuer: server.URL})
-	if err := useFake(pool, server.URL); err != nil {
+	// A program for the real provider needs no Use, and has nil in the places of Options and Transport.
+	if err := vendor.Use(pool); err != nil {
 		return err
 	}
+	pool.Relogin = askInTerminal(out, &login.Options{Base: vendor.Transport()})
 	access, refresh := vendor.Login()
 	dead := reauth.Credential{Provider: "xai-oauth", ID: "you", AccessToken: access, RefreshToken: refresh}
 	if _, err := pool.Add(context.Background(), dead); err != nil {
 		return err
 	}
-	client := &http.Client{Transport: reauth.NewRecoveringTransport(nil, pool)}
-	err := turn(out, client, server.URL+"/v1/chat/completions", func(step int) {
+	client := &http.Client{Transport: reauth.NewRecoveringTransport(vendor.Transport(), pool)}
+	err := turn(out, client, "https://api.x.ai/v1/chat/completions", func(step int) {
 		if step == 2 { // somebody ends the login in the middle of the turn
 			vendor.Expire()
 			vendor.Revoke(refresh)
 		}
 	})
-	client.CloseIdleConnections()
 	return errors.Join(err, pool.Close())
 }
 
@@ -90,17 +87,4 @@ func turn(out io.Writer, client *http.Client, url string, before func(step int))
 		}
 	}
 	return nil
-}
-
-// useFake makes the pool send the provider's credentials to the fake vendor. A program for the real
-// provider needs none of this: the pool knows the provider.
-func useFake(pool *reauth.Pool, url string) error {
-	xai, _ := reauth.LookupProvider("xai-oauth")
-	xai.Hosts = append(xai.Hosts, "127.0.0.1")
-	var err error
-	endpoint := reauth.OAuth2Config{TokenURL: url + reauthtest.TokenPath}
-	if xai.Refresher, err = reauth.BuiltinRefresher("xai-oauth", endpoint); err != nil {
-		return err
-	}
-	return pool.Register(xai)
 }
