@@ -29,6 +29,7 @@ func logIn(ctx context.Context, pool *reauth.Pool, opt *login.Options) error {
 	return err
 }
 
+// An agent in a terminal logs its user in, and adds the login to its pool.
 func Example() {
 	vendor := reauthtest.New(reauthtest.XAI) // stands in for auth.x.ai, and for the person
 	vendor.Interval, vendor.ApproveAfter = time.Second, time.Millisecond
