@@ -30,7 +30,7 @@ func TestTroubleshootingNamesEachReason(t *testing.T) {
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	list := make(map[string]string)
-	for _, pattern := range []string{"*.md", "docs/*.md", "bench/*.md", "cmd/reauth/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "examples/*.md", "bench/*.md", "cmd/reauth/*.md"} {
 		paths, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, path := range paths {
