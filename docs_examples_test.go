@@ -5,8 +5,11 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,6 +48,24 @@ func TestWhatIsMetFirstHasAnExample(t *testing.T) {
 		}
 		for _, name := range names {
 			assert.True(t, run[name], "%s: there is no Example%s with a comment and an output", folder, name)
+		}
+	}
+}
+
+// The comments of the public packages have headings where they are long, links that lead somewhere, and lines
+// that fit a terminal.
+func TestPackageCommentsReadWell(t *testing.T) {
+	for folder, headings := range map[string]int{".": 3, "login": 0, "reauthtest": 0} {
+		out, err := exec.Command("go", "doc", "./"+folder).Output()
+		require.NoError(t, err)
+		text := string(out)
+		assert.NotRegexp(t, `\[[A-Z][A-Za-z]+(\.[A-Z][A-Za-z]+)?\]`, text, "%s: a link that leads nowhere", folder)
+		assert.GreaterOrEqual(t, strings.Count(text, "\n# "), headings, folder)
+		comment, _, _ := strings.Cut(text, "\nfunc ")
+		for line := range strings.Lines(comment) {
+			if !strings.HasPrefix(line, "const ") && !strings.HasPrefix(line, "var ") {
+				assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, "%s: %s", folder, line)
+			}
 		}
 	}
 }

@@ -1,16 +1,44 @@
 // Package reauth keeps an HTTP client of an LLM provider working when its credential stops working.
 //
-// NewRecoveringTransport returns an http.RoundTripper to be put under an SDK: it adds the
+// [NewRecoveringTransport] returns an [http.RoundTripper] to be put under an SDK: it adds the
 // credential, reads the provider's refusals, refreshes the credential and replays the request once
-// with the new token, or goes on with the next credential of the pool. The program above sees the
+// with the new token, or goes on with the next credential of the [Pool]. The program above sees the
 // answer it asked for, or the provider's own refusal, intact.
+//
+// # Where to begin
+//
+// A program that uses the logins of the command reauth opens its file, and gives the client to its
+// SDK with any API key:
+//
+//	path, err := reauth.DefaultStorePath()
+//	if err != nil { … }
+//	pool, err := reauth.OpenPool(ctx, reauth.NewFileStore(path))
+//	if err != nil { … }
+//	defer pool.Close()
+//	pool.Logger = slog.Default()
+//	transport := reauth.NewRecoveringTransport(nil, pool)
+//	client := &http.Client{Transport: transport}
+//
+// These are the parts, by task:
+//
+//   - Credentials: [Pool.Add] for a key or a login, [Pool.AddSource] for what a command
+//     ([CommandSource]), a file ([FileSource]) or an identity service ([TokenExchangeSource]) gives,
+//     [Follow] for the login of another program. [NewPool] is for API keys and tests only, because it
+//     forgets renewed logins.
+//   - Stores: [NewFileStore] on one host, [NewSQLStore] on many, [NewSealedStore] over either.
+//   - One request: [WithCredential], [WithAffinity], [WithoutCredential].
+//   - What happened: Logger and Observe of [Pool], [Pool.Status], [ReasonNames].
+//   - Without HTTP: [Pool.Token] and [Pool.Report], [Classify] and [ClassifyError].
+//   - A provider of one's own: [Provider], [Pool.Register], [LookupProvider].
+//   - Logins inside a program: package [github.com/reauth-go/reauth/login].
+//   - Tests: package [github.com/reauth-go/reauth/reauthtest].
 //
 // # The life of a request
 //
 //	RoundTrip ── provider by URL ── none, or no credential ──► Base, untouched
 //	   │
-//	   ├─ the body is made replayable: by GetBody if there is one, else it is kept
-//	   │  while it is sent, up to a cap
+//	   ├─ the body is made replayable: by GetBody if there is one, else it is
+//	   │  kept while it is sent, up to a cap
 //	   ├─ the pool picks a credential; one about to expire is refreshed in the
 //	   │  background, an expired one first
 //	   ├─ a clone is authorized and goes to Base
@@ -21,15 +49,15 @@
 //	   │                  not refreshable, refresh refused, or rejected again
 //	   │                  ─► put aside, switch to the next credential
 //	   │     dead      ─► retire it, switch
-//	   │     exhausted ─► put aside until the provider's reset time, as a whole or
-//	   │                  for one model, switch
+//	   │     exhausted ─► put aside until the provider's reset time, as a whole
+//	   │                  or for one model, switch
 //	   │     forbidden ─► no refresh; about an entitlement up to two other
-//	   │                  credentials are tried, about content or the place none,
-//	   │                  else one; then return it as it came
+//	   │                  credentials are tried, about content or the place
+//	   │                  none, else one; then return it as it came
 //	   │     (a request about objects of one account is never switched: see
 //	   │     Provider.BoundPaths)
-//	   └─ no credential left to try ─► the last refusal (the first forbidden one,
-//	      if any), body intact
+//	   └─ no credential left to try ─► the last refusal (the first forbidden
+//	      one, if any), body intact
 //
 // # What it promises
 //
@@ -45,17 +73,17 @@
 // when the provider itself has sent it, and all redirects before it: http.Client tells that by
 // Request.Response. Over plain http a redirect counts as the provider's only within one origin.
 //
-// A request that gets no credential is sent as its caller made it; the event PassedThrough tells why.
+// A request that gets no credential is sent as its caller made it; the event [PassedThrough] tells why.
 //
 // A panic in a function that the program has given (the handler of Pool.Logger, Pool.Observe, a
 // Refresher, a Store, the functions of a Provider, Classifier, GetBody, the Read of a body) ends
 // nothing but that call, whichever goroutine it is in. The function counts as failed: where it returns
 // an error, the panic is one; a classifier and MayRefuse leave the answer to what is asked next, and
-// what Authorize was to sign is not sent. An event, Panicked, names the function, and the log has the
+// what Authorize was to sign is not sent. An event, [Panicked], names the function, and the log has the
 // stack. Base alone is different: it is called as it would be without the transport, and its panic goes
 // on, after what was open has been closed.
 //
-// RoundTrip bends one sentence of http.RoundTripper's contract, as golang.org/x/oauth2 does: it
+// RoundTrip bends one sentence of http.RoundTripper's contract, as [golang.org/x/oauth2] does: it
 // handles authentication. A cookie set by a refusal that was replaced by a replay never reaches a
 // cookie jar: the client sees the last answer only.
 package reauth

@@ -5,7 +5,7 @@
 //
 //	fake := reauthtest.New(reauthtest.XAI)
 //	pool := reauth.NewPool()
-//	if err := fake.Use(pool); err != nil { … } // else a refresh goes to the real vendor
+//	err := fake.Use(pool) // else a refresh goes to the real vendor
 //	access, refresh := fake.Login()
 //	fake.Expire(access)
 //	base := fake.Transport() // in memory; or fake.Start() for a real server
