@@ -105,7 +105,7 @@ func isCompiled(t *testing.T, b codeBlock) {
 	var files []string
 	for _, pattern := range []string{
 		"example*_test.go", "readme_test.go", "login/example_test.go", "keyring/example_test.go",
-		"reauthtest/example_test.go", "examples/*/main.go",
+		"reauthtest/example_test.go", "examples/*/main.go", "integration/examples/*/main.go",
 	} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)

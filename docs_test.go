@@ -1,6 +1,9 @@
 package reauth_test
 
 import (
+	"encoding/xml"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,4 +77,25 @@ func TestLinksOfTheDocuments(t *testing.T) {
 		}
 	}
 	assert.Greater(t, checked, 20)
+}
+
+// The picture of the README is well-formed, has colours for dark pages, and tells the story of the quickstart.
+func TestPictureOfTheReadme(t *testing.T) {
+	picture, err := os.ReadFile("docs/request.svg")
+	require.NoError(t, err)
+	var text strings.Builder
+	for decoder := xml.NewDecoder(strings.NewReader(string(picture))); ; {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		if words, ok := token.(xml.CharData); ok {
+			text.Write(words)
+		}
+	}
+	assert.Contains(t, text.String(), "@media (prefers-color-scheme: dark)")
+	story := regexp.MustCompile(`(?s)request.*403.*the refresh token.*a new pair of tokens.*replay.*200.*the answer`)
+	_, drawn, _ := strings.Cut(text.String(), "auth.x.ai")
+	assert.Regexp(t, story, drawn)
 }

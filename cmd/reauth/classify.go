@@ -298,7 +298,7 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 	wantScope, wantCause := scopeNotes(j.explanation().Verdict)
 	if v.Kind != j.verdict.Kind || v.Reason != j.verdict.Reason || scope != wantScope || cause != wantCause {
 		return fmt.Errorf("reauth: classify: without what was redacted the rules say %s (%s), "+
-			"so no fixture was written; write it by hand, as the README tells", v.Kind, cmp.Or(v.Reason, "no rule"))
+			"so no fixture was written; write it by hand, as docs/fixtures.md tells", v.Kind, cmp.Or(v.Reason, "no rule"))
 	}
 	what := strings.ToLower(cmp.Or(c.Name, j.verdict.Reason, "success"))
 	what = strings.Trim(notInName().ReplaceAllString(what, "-"), "-")

@@ -252,7 +252,7 @@ func (s *story) tell(_ context.Context, e reauth.Event) {
 	case reauth.PutAside:
 		s.line("put aside %q until %s", e.ID, e.Until.Format(time.TimeOnly))
 	case reauth.NotDurable:
-		// The quickstart keeps its pool in memory. The README tells how to keep rotated tokens.
+		// The quickstart keeps its pool in memory. docs/keep-a-login.md tells how to keep them.
 	default:
 		s.line("%s %q %s", e.Type, e.ID, e.Reason)
 	}

@@ -4,8 +4,8 @@ package verdict
 // mean something else than they say. They are asked from top to bottom, and the first rule that matches
 // decides. What stands in words is left to the reading (matrix.go), which comes before the status.
 //
-// A rule names a header, a code or a phrase of at most six words. It comes with fixtures; see the
-// README.
+// A rule names a header, a code or a phrase of at most six words. It comes with fixtures; see
+// docs/fixtures.md.
 var (
 	before = [][]rule{edgeRules, elsewhereRules, vendorRules, codeRules, requestRules}
 	after  = [][]rule{statusRules}
