@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,8 +55,12 @@ func documents(t *testing.T) []string {
 	require.NoError(t, err)
 	list = append(list, "README.md", "SECURITY.md", "examples/README.md")
 	var written []string
+	elsewhere := []string{
+		"docs/reauth.1.md", // the command writes it, and its tests compare it
+		"docs/release.md",  // the steps of a release, whose script is checked by the gate
+	}
 	for _, page := range list {
-		if page != "docs/reauth.1.md" { // the command writes it
+		if !slices.Contains(elsewhere, page) {
 			written = append(written, page)
 		}
 	}
