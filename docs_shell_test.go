@@ -121,7 +121,7 @@ func TestReadmeFollowedByTheLetter(t *testing.T) {
 func builtCommand(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "reauth")
-	out, err := exec.Command("go", "build", "-o", path, "./cmd/reauth").CombinedOutput()
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-w", "-o", path, "./cmd/reauth").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return path
 }
@@ -152,7 +152,7 @@ func newShellWorld(t *testing.T, command string) *shellWorld {
 		"HOME="+w.folder, "XDG_CONFIG_HOME="+filepath.Join(w.folder, "config"), "GOBIN="+installed,
 		"PATH="+filepath.Join(w.folder, "stand-ins")+":"+os.Getenv("PATH"),
 		"GOCACHE="+goEnv(t, "GOCACHE"), "GOMODCACHE="+modules, "GOPROXY=file://"+modules+"/cache/download", "GOSUMDB=off",
-		"GOFLAGS=-modcacherw", "GOCOVERDIR="+w.folder, "CHECKOUT="+root, "COMMAND="+command, "WORLD="+w.folder,
+		"GOFLAGS=-modcacherw -buildvcs=false -ldflags=-w", "GOCOVERDIR="+w.folder, "CHECKOUT="+root, "COMMAND="+command, "WORLD="+w.folder,
 		"PORT="+strconv.Itoa(freePort(t)), "HTTPS_PROXY="+proxy, "https_proxy="+proxy,
 		"SSL_CERT_FILE="+filepath.Join(w.folder, "authority.pem"), "CURL_CA_BUNDLE="+filepath.Join(w.folder, "authority.pem"),
 		"ROOT="+root, "KEY=wrong", "OLD=EXAMPLE-old", "REAUTH_STORE=", "REAUTH_SEAL=",
