@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 )
 
-// member returns the text of a member of the JSON object that a stream begins with. Members of objects
-// within it do not count. A text that is cut off, or longer than a name, is none.
-func member(body io.Reader, name string) string {
+// Member returns the text of a member of the JSON object that a stream begins with: of the first that has
+// one of the names. Members of objects within it do not count. A text that is cut off, or longer than 768
+// bytes as it is written, is none. It reads no further than it must, and keeps nothing of what it has read.
+func Member(body io.Reader, names ...string) string {
 	s := memberScanner{in: bufio.NewReaderSize(body, 32<<10)}
 	for {
 		switch c := s.next(); c {
@@ -20,7 +22,7 @@ func member(body io.Reader, name string) string {
 			if !whole {
 				return ""
 			}
-			if s.depth == 1 && s.expectsName && text == name {
+			if s.depth == 1 && s.expectsName && slices.Contains(names, text) {
 				return s.value()
 			}
 		case '{', '[':

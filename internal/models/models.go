@@ -72,7 +72,7 @@ func InBody(h http.Header, body io.Reader) string {
 	body = io.LimitReader(body, maxScan)
 	switch {
 	case isJSON(kind):
-		return Clean(member(body, "model"))
+		return Clean(Member(body, "model"))
 	case kind == "multipart/form-data":
 		return Clean(field(body, boundary, "model"))
 	}
@@ -82,6 +82,12 @@ func InBody(h http.Header, body io.Reader) string {
 func kindOf(h http.Header) (kind, boundary string) {
 	kind, params, _ := mime.ParseMediaType(h.Get("Content-Type")) // a bad parameter leaves the type
 	return kind, params["boundary"]
+}
+
+// IsJSON reports whether a body with these headers is JSON that is not compressed.
+func IsJSON(h http.Header) bool {
+	kind, _ := kindOf(h)
+	return h.Get("Content-Encoding") == "" && isJSON(kind)
 }
 
 func isJSON(kind string) bool { return kind == "application/json" || strings.HasSuffix(kind, "+json") }

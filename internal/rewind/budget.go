@@ -10,8 +10,8 @@ type Budget struct{ held atomic.Int64 }
 // Held is how many bytes the kept bodies take up now.
 func (b *Budget) Held() int64 { return b.held.Load() }
 
-// take reserves n bytes, if no more than most are reserved then.
-func (b *Budget) take(n, most int64) bool {
+// Take reserves n bytes, if no more than most are reserved then.
+func (b *Budget) Take(n, most int64) bool {
 	if b.held.Add(n) <= most {
 		return true
 	}
@@ -19,5 +19,5 @@ func (b *Budget) take(n, most int64) bool {
 	return false
 }
 
-// give returns n bytes.
-func (b *Budget) give(n int64) { b.held.Add(-n) }
+// Give returns n bytes.
+func (b *Budget) Give(n int64) { b.held.Add(-n) }

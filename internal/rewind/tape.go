@@ -147,8 +147,8 @@ func (t *Tape) pay(n int64) bool {
 	case t.budget == nil || n == t.charged:
 		return true
 	case n < t.charged:
-		t.budget.give(t.charged - n)
-	case !t.budget.take(n-t.charged, t.most):
+		t.budget.Give(t.charged - n)
+	case !t.budget.Take(n-t.charged, t.most):
 		return false
 	}
 	t.charged = n
