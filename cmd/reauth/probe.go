@@ -15,6 +15,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/story"
 	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -45,8 +46,8 @@ func (c *probeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	story := &story{app: a}
-	p.Observe = story.tell
+	told := &probeStory{app: a}
+	p.Observe = told.tell
 	pr, err := c.apply(p, c.Provider)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (c *probeCmd) Run(a *app) error {
 		return err
 	}
 	a.printf("%s %s\n", req.Method, req.URL.Redacted())
-	story.begin = time.Now()
+	told.begin = time.Now()
 	base := &witness{RoundTripper: http.DefaultTransport}
 	resp, err := reauth.NewRecoveringTransport(base, p).RoundTrip(req)
 	if err != nil {
@@ -70,7 +71,7 @@ func (c *probeCmd) Run(a *app) error {
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // after an error the part that was read is enough
-	return c.conclude(a, p, pr, story, resp, base.remove(body))
+	return c.conclude(a, p, pr, told, resp, base.remove(body))
 }
 
 // request returns the provider's probe. If the arguments name a credential, the request uses that
@@ -177,13 +178,13 @@ func storedCredential(ctx context.Context, a *app, of reauth.CredentialStatus) (
 // conclude prints whether the provider accepted the credential. Its error decides the exit code:
 // exitLogin if only a new login helps.
 func (c *probeCmd) conclude(
-	a *app, p *reauth.Pool, pr reauth.Provider, story *story, resp *http.Response, body []byte,
+	a *app, p *reauth.Pool, pr reauth.Provider, told *probeStory, resp *http.Response, body []byte,
 ) error {
-	if err := story.unsent(); err != nil {
+	if err := told.unsent(); err != nil {
 		return &exitError{exitLogin, fmt.Errorf("reauth: probe %s: there is no token to send: %w\n%s",
-			pr.Name, err, wayOut(p, pr.Name, story.last()))}
+			pr.Name, err, wayOut(p, pr.Name, told.last()))}
 	}
-	if !story.sent() {
+	if !told.sent() {
 		return fmt.Errorf("reauth: probe %s: no credential was put on the request: none is for the host %s",
 			pr.Name, resp.Request.URL.Host)
 	}
@@ -204,10 +205,10 @@ func (c *probeCmd) conclude(
 	}
 	err := fmt.Errorf("reauth: probe %s: %d, %s (%s)%s", pr.Name, resp.StatusCode, kind, v.Reason, said)
 	switch {
-	case v.Kind == reauth.Rejected && story.temporary() != nil:
-		return fmt.Errorf("%w\n%s", err, afterFailure(story.temporary()))
+	case v.Kind == reauth.Rejected && told.temporary() != nil:
+		return fmt.Errorf("%w\n%s", err, afterFailure(told.temporary()))
 	case v.Kind == reauth.Rejected, v.Kind == reauth.Dead:
-		return &exitError{exitLogin, fmt.Errorf("%w\n%s", err, wayOut(p, pr.Name, story.last()))}
+		return &exitError{exitLogin, fmt.Errorf("%w\n%s", err, wayOut(p, pr.Name, told.last()))}
 	}
 	return err
 }
@@ -273,8 +274,8 @@ func noBody(err error) error {
 	return err
 }
 
-// story prints the events of the pool, with the time since begin.
-type story struct {
+// probeStory prints the events of the pool, with the time since begin.
+type probeStory struct {
 	app   *app
 	begin time.Time // when the command sent the probe
 
@@ -285,69 +286,29 @@ type story struct {
 }
 
 // tell prints an event. It is the observer of the pool.
-func (s *story) tell(_ context.Context, e reauth.Event) {
+func (s *probeStory) tell(_ context.Context, e reauth.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ms := fmt.Sprintf("%.1f ms", float64(e.Duration.Microseconds())/1000)
 	switch e.Type {
 	case reauth.Sent:
 		s.sends++
 		s.id = e.ID
-		what := "request sent"
-		if e.Attempt > 1 {
-			what = "request replayed"
-		}
-		if e.Err != nil {
-			s.line("%s with %q: failed after %s", what, e.ID, ms)
-			return
-		}
-		s.line("%s with %q: %d after %s", what, e.ID, e.Status, ms)
-	case reauth.Judged:
-		s.line("verdict: %s", e.Reason)
-	case reauth.Refreshing:
-		s.line("refreshing %q (%s)", e.ID, e.Reason)
-	case reauth.Refreshed:
-		s.line("refreshed %q: one exchange of %s", e.ID, ms)
-	case reauth.Adopted:
-		s.line("newer tokens of %q found in the store", e.ID)
-	case reauth.Switched:
-		s.line("switched to %q", e.ID)
-	case reauth.PutAside:
-		of := ""
-		if e.About != "" {
-			of = " for " + e.About
-		}
-		s.line("put aside %q%s until %s", e.ID, of, e.Until.Local().Format(time.TimeOnly))
-	case reauth.Retired:
-		s.line("retired %q: %s", e.ID, e.Reason)
-	case reauth.GaveUp:
-		s.line("the refusal goes back to the caller: %s", e.Reason)
-	case reauth.PassedThrough:
-		s.line("request sent without a credential (%s): %v", e.Reason, e.Err)
 	case reauth.RefreshFailed:
 		s.failed, s.id = e.Err, e.ID
-		s.line("refresh of %q failed: %v", e.ID, e.Err)
-	case reauth.StoreFailed:
-		s.line("the store failed (%s): %v", e.Reason, e.Err)
 	default:
-		s.line("%s %q %s", e.Type, e.ID, e.Reason)
 	}
-}
-
-// line prints a line with the time since begin.
-func (s *story) line(format string, args ...any) {
-	s.app.printf("  %7.1f ms  %s\n", float64(time.Since(s.begin).Microseconds())/1000, fmt.Sprintf(format, args...))
+	s.app.printf("%s", printable.Prose(story.Line(time.Since(s.begin), story.Of(e))))
 }
 
 // sent reports whether a credential was sent.
-func (s *story) sent() bool {
+func (s *probeStory) sent() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sends > 0
 }
 
 // temporary returns the error of the failed refresh, if a later try may not meet it, and else nil.
-func (s *story) temporary() *reauth.RefreshError {
+func (s *probeStory) temporary() *reauth.RefreshError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refused *reauth.RefreshError
@@ -359,7 +320,7 @@ func (s *story) temporary() *reauth.RefreshError {
 
 // unsent returns the error of the failed refresh that left no token to send. It returns nil if a
 // credential was sent or no refresh failed.
-func (s *story) unsent() error {
+func (s *probeStory) unsent() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sends > 0 {
@@ -369,7 +330,7 @@ func (s *story) unsent() error {
 }
 
 // last returns the ID of the credential that was last sent, or whose refresh failed.
-func (s *story) last() string {
+func (s *probeStory) last() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.id
