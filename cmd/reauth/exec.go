@@ -19,17 +19,18 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
-	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// execCmd runs a program with a proxy of its own for each provider. This file runs the program;
+// execCmd runs a program with a proxy of its own. This file runs the program;
 // exec_env.go makes its environment.
 type execCmd struct {
 	Provider string   `arg:"" help:"The provider, such as xai-oauth."`
 	Program  []string `arg:"" passthrough:"" help:"Further providers, then -- and the program with its arguments."`
 	Env      []string `help:"Set one more variable, NAME=TEMPLATE; --help tells what may stand in it. An empty one is taken out." sep:"none" placeholder:"NAME=TEMPLATE"`
-	Log      string   `help:"Append the log of the proxies to this file; without it, nothing is logged." placeholder:"FILE"`
-	endpoints
+	Log      string   `help:"Append the log of the proxy to this file; without it, nothing is logged." placeholder:"FILE"`
+	addresses
+
+	providers []string // all of them, as the user has typed them
 }
 
 // Help implements kong.HelpProvider.
@@ -38,7 +39,8 @@ func (*execCmd) Help() string {
 ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN, GOOGLE_GEMINI_BASE_URL and GEMINI_API_KEY, and the like. The key is a random one that only
 this proxy takes: the program never has the credential. The proxy listens on a free loopback port, and ends with the program.
 
-Of several providers, each gets the variables of its own kind; those of a dialect that two speak are of the first one.
+Of several providers, each is below its name at that proxy, and gets the variables of its own kind; those of a dialect that two
+speak are of the first one.
 
 In a template {token} stands for the key, {url} for the base URL and {origin} for it without the path; {url:NAME} and {origin:NAME}
 are those of another provider than the first.
@@ -64,7 +66,7 @@ const (
 
 // Run implements the command. Everything that can be checked is checked before the program starts.
 func (c *execCmd) Run(a *app) error {
-	names, program, err := c.words()
+	program, err := c.words()
 	if err != nil {
 		return err
 	}
@@ -78,15 +80,11 @@ func (c *execCmd) Run(a *app) error {
 	}
 	defer done()
 	token := rand.Text()
-	list, err := c.serve(a, names, token, logger)
-	defer func() {
-		for _, s := range list {
-			s.end()
-		}
-	}()
+	list, end, err := c.serve(a, token, logger)
 	if err != nil {
 		return err
 	}
+	defer end()
 	env, err := environment(os.Environ(), token, list, c.Env)
 	if err != nil {
 		return err
@@ -97,28 +95,22 @@ func (c *execCmd) Run(a *app) error {
 	return runProgram(cmd)
 }
 
-// words returns the providers and the program.
-func (c *execCmd) words() (names, program []string, err error) {
+// words returns the program, and sets the providers.
+func (c *execCmd) words() (program []string, err error) {
 	at := slices.Index(c.Program, "--")
 	if at < 0 || at == len(c.Program)-1 {
-		return nil, nil, usagef("say which program: reauth exec PROVIDER… -- PROGRAM ARGS…")
+		return nil, usagef("say which program: reauth exec PROVIDER… -- PROGRAM ARGS…")
 	}
-	for _, name := range append([]string{c.Provider}, c.Program[:at]...) {
+	c.providers = append([]string{c.Provider}, c.Program[:at]...)
+	for _, name := range c.providers {
 		if strings.HasPrefix(name, "-") {
-			return nil, nil, usagef("flags stand in front of the providers, and the program behind --")
+			return nil, usagef("flags stand in front of the providers, and the program behind --")
 		}
-		pr, err := lookup(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !slices.Contains(names, pr.Name) {
-			names = append(names, pr.Name)
+		if _, err := lookup(name); err != nil {
+			return nil, err
 		}
 	}
-	if len(names) > 1 && (c.BaseURL != "" || c.Issuer != "") {
-		return nil, nil, usagef("--base-url and --issuer are for one provider")
-	}
-	return names, c.Program[at+1:], nil
+	return c.Program[at+1:], nil
 }
 
 // notStarted returns the error for a program that does not start.
@@ -139,7 +131,7 @@ func notStarted(program string, err error) error {
 	return &exitError{code, fmt.Errorf("reauth: exec %s: %w", program, err)}
 }
 
-// logger returns the logger of the proxies, and what closes its file. A terminal belongs to the
+// logger returns the logger of the proxy, and what closes its file. A terminal belongs to the
 // program.
 func (c *execCmd) logger() (*slog.Logger, func(), error) {
 	if c.Log == "" {
@@ -152,51 +144,44 @@ func (c *execCmd) logger() (*slog.Logger, func(), error) {
 	return slog.New(slog.NewTextHandler(f, nil)), func() { _ = f.Close() }, nil // nothing waits for the log
 }
 
-// served is a provider that a proxy serves.
-type served struct {
-	row    vendors.Vendor
-	api    vendors.API // at the provider
-	origin string      // of the proxy
-	end    func()      // ends the proxy, and waits for that
-}
-
-// serve starts a proxy for each provider. It returns those that it has started also with an error.
-func (c *execCmd) serve(a *app, names []string, token string, logger *slog.Logger) (list []served, err error) {
-	for _, name := range names {
-		one := &proxyCmd{Provider: name, endpoints: c.endpoints, Listen: "127.0.0.1:0"}
-		pool, api, config, err := one.config(a)
-		if err != nil {
-			return list, err
-		}
-		ln, err := one.listen(a.ctx)
-		if err != nil {
-			return list, err
-		}
-		row := vendors.Of(config.Provider.Name)
-		if c.BaseURL != "" {
-			api = row.Spoken(api.Origin, cmp.Or(api.Path(), "/"))
-		}
-		pool.Logger = logger
-		origin := "http://" + ln.Addr().String()
-		config.Logger, config.Addr, config.ClientToken = logger, ln.Addr(), token
-		config.BaseURLs = proxy.BaseURLs(api, origin)
-		list = append(list, served{row, api, origin, serveUntilEnd(proxy.New(config), ln, logger)})
-	}
-	return list, nil
-}
-
 // execConnections bounds what strangers on the host can open. No deadline bounds the program's own
 // requests: it may be stopped at its terminal, and go on.
 const execConnections = 4096
 
+// serve starts a proxy for the providers, which only clients with the token may use. end ends it and waits
+// for that.
+func (c *execCmd) serve(a *app, token string, logger *slog.Logger) (list []*served, end func(), err error) {
+	one := &proxyCmd{
+		Provider: c.providers, addresses: c.addresses, Listen: []string{"127.0.0.1:0"},
+		choosing: choosing{ReadLimits: true}, MarkFinal: true,
+	}
+	config, list, err := one.config(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	listeners, err := one.listen(a.ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range list {
+		if s.own { // the user's address speaks what the provider's own clients do
+			s.api = s.row.Spoken(s.api.Origin, cmp.Or(s.api.Path(), "/"))
+		}
+	}
+	config.Backends = backends(list, one.address(listeners))
+	config.Pool.Logger = logger
+	config.Logger, config.Addrs, config.ClientToken = logger, addrs(listeners), token
+	return list, serveUntilEnd(proxy.New(config), listeners, logger), nil
+}
+
 // serveUntilEnd serves a proxy, and returns what ends it. Requests that still run then are cut: the
 // program that sent them has ended. They do not end with a signal, because the program may go on.
-func serveUntilEnd(p *proxy.Proxy, ln net.Listener, logger *slog.Logger) (end func()) {
+func serveUntilEnd(p *proxy.Proxy, listeners []net.Listener, logger *slog.Logger) (end func()) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := p.Serve(ctx, ctx, ln, proxy.Limits{Connections: execConnections}); err != nil {
+		if err := p.Serve(ctx, ctx, listeners, proxy.Limits{Connections: execConnections}); err != nil {
 			logger.Error("the proxy has failed", "error", err)
 		}
 	}()

@@ -13,7 +13,7 @@ type settings map[string]string
 
 // environment returns the environment of a program: that of the command, with the variables that
 // lead SDKs to the proxies, and those of the templates, which win. An empty one is taken out.
-func environment(base []string, token string, list []served, templates []string) ([]string, error) {
+func environment(base []string, token string, list []*served, templates []string) ([]string, error) {
 	set := lead(token, list)
 	for _, t := range templates {
 		name, text, ok := strings.Cut(t, "=")
@@ -43,7 +43,7 @@ func environment(base []string, token string, list []served, templates []string)
 
 // lead returns the variables that lead SDKs to the proxies. A provider gets those of its own kind of
 // client first, and then those that no other provider has. An empty value is a variable to take out.
-func lead(token string, list []served) settings {
+func lead(token string, list []*served) settings {
 	set := make(settings)
 	for _, foremost := range []bool{true, false} {
 		for _, l := range list {
@@ -103,7 +103,7 @@ func (s settings) passProxies(base []string) {
 }
 
 // url returns the base URL that the provider's own kind of client wants.
-func (l served) url() string {
+func (l *served) url() string {
 	for _, to := range l.row.Leads(l.api, l.origin) {
 		if to.Foremost {
 			return to.URL
@@ -116,13 +116,13 @@ func (l served) url() string {
 var placeholder = pattern.Lazy(`\{(token|url|origin)(?::([A-Za-z0-9._-]+))?\}`)
 
 // expand returns a template with its placeholders replaced.
-func expand(text, token string, list []served) (expanded string, err error) {
+func expand(text, token string, list []*served) (expanded string, err error) {
 	expanded = placeholder().ReplaceAllStringFunc(text, func(found string) string {
 		m := placeholder().FindStringSubmatch(found)
 		of := list[0]
 		if m[2] != "" {
 			name := vendors.Canonical(m[2])
-			i := slices.IndexFunc(list, func(l served) bool { return l.row.Name == name })
+			i := slices.IndexFunc(list, func(l *served) bool { return l.row.Name == name })
 			if i < 0 {
 				err = usagef("--env: %s is none of the providers that are named", m[2])
 				return ""

@@ -11,10 +11,10 @@ import (
 )
 
 // servedTo returns providers behind proxies on the ports 1, 2, and so on.
-func servedTo(names ...string) (list []served) {
+func servedTo(names ...string) (list []*served) {
 	for i, name := range names {
 		row := vendors.Of(name)
-		list = append(list, served{row: row, api: row.API, origin: "http://127.0.0.1:" + string(rune('1'+i))})
+		list = append(list, &served{row: row, api: row.API, origin: "http://127.0.0.1:" + string(rune('1'+i))})
 	}
 	return list
 }
@@ -75,7 +75,7 @@ func TestEveryProviderLeads(t *testing.T) {
 		named := row.Spoken("https://gateway.example", "/v9")
 		assert.Equal(t, "/v9", named.Path(), row.Name)
 		if row.API.OpenAI+row.API.Claude != "" || len(row.Client.Key) > 0 {
-			assert.NotEmpty(t, lead("T", []served{l}), row.Name)
+			assert.NotEmpty(t, lead("T", []*served{l}), row.Name)
 		}
 	}
 }

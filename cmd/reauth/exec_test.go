@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -130,7 +131,7 @@ func TestExecWithoutACredential(t *testing.T) {
 	assert.Empty(t, r.out)
 }
 
-// Each provider has a proxy of its own, and all end with the program.
+// Each provider is below its name at one proxy, which ends with the program.
 func TestExecWithSeveralProviders(t *testing.T) {
 	tool(t, "curl")
 	s := newShell(t)
@@ -139,29 +140,60 @@ func TestExecWithSeveralProviders(t *testing.T) {
 	}
 	log := filepath.Join(s.home, "proxies.log")
 	r := s.run("", "exec", "--log", log, "xai", "anthropic", "openrouter", "--", "sh", "-c", `
-		for url in "$OPENAI_BASE_URL" "$ANTHROPIC_BASE_URL" "$OPENROUTER_BASE_URL"; do echo "$url"; done
-		echo "$XAI_BASE_URL"
-		for url in "$OPENAI_BASE_URL" "$ANTHROPIC_BASE_URL" "$OPENROUTER_BASE_URL"; do
-			origin="http://$(echo "$url" | cut -d/ -f3)"
-			curl -sS "$origin/healthz"
-			curl -sS -o /dev/null -w '%{http_code}\n' "$origin/v1/models"
-			curl -sS -u "any:$ANTHROPIC_AUTH_TOKEN" "$origin/" | grep -o '<title>[^<]*'
-		done`)
+		for url in "$OPENAI_BASE_URL" "$ANTHROPIC_BASE_URL" "$OPENROUTER_BASE_URL" "$XAI_BASE_URL"; do echo "$url"; done
+		origin="http://$(echo "$OPENAI_BASE_URL" | cut -d/ -f3)"
+		curl -sS "$origin/healthz"
+		curl -sS -o /dev/null -w '%{http_code}\n' "$origin/anthropic/v1/models"
+		curl -sS -u "any:$ANTHROPIC_AUTH_TOKEN" "$origin/" | grep -o '<title>[^<]*'`)
 	lines := strings.Split(strings.TrimSpace(r.ok()), "\n")
-	require.Len(t, lines, 13, r.out)
-	assert.Equal(t, lines[0], lines[3], "OpenAI's variables are those of the first that speaks it")
-	assert.Regexp(t, `/v1$`, lines[0])
-	assert.Regexp(t, `^http://127\.0\.0\.1:\d+$`, lines[1])
-	assert.Regexp(t, `/api/v1$`, lines[2])
-	for i, name := range []string{"xai-oauth", "anthropic", "openrouter"} {
-		assert.Equal(t, []string{"ok", "401"}, lines[4+3*i:6+3*i], name)
-		assert.Contains(t, lines[6+3*i], name)
-		closedAfter(t, lines[i])
-	}
+	require.Len(t, lines, 7, r.out)
+	assert.Regexp(t, `^http://127\.0\.0\.1:\d+/xai-oauth/v1$`, lines[0])
+	origin := strings.TrimSuffix(lines[0], "/xai-oauth/v1")
+	assert.Equal(t, []string{
+		origin + "/anthropic", origin + "/openrouter/api/v1",
+		lines[0], // OpenAI's variables are those of the first that speaks it
+		"ok", "401", "<title>xai-oauth, anthropic, openrouter · reauth proxy",
+	}, lines[1:])
+	closedAfter(t, lines[0])
 	b, err := os.ReadFile(log)
 	require.NoError(t, err)
 	assert.Contains(t, string(b), "request denied")
 	checkSecrets(t, "the log", string(b))
+}
+
+// A program uses two providers at the same time, and the tokens of both have expired: each of its
+// requests gets its answer, through one exchange for each provider.
+func TestExecRecoversTwoProvidersAtOnce(t *testing.T) {
+	tool(t, "curl")
+	s := newShell(t)
+	fakes := map[string]*reauthtest.Provider{"xai": reauthtest.New(reauthtest.XAI), "anthropic": reauthtest.New(reauthtest.Anthropic)}
+	args := []string{"exec"}
+	for name, fake := range fakes {
+		fake.TokenLatency = 200 * time.Millisecond
+		server := serveFake(t, fake)
+		access, _ := s.login(fake, name)
+		fake.Expire(access)
+		base := server.URL
+		if name == "xai" {
+			base += "/v1"
+		}
+		args = append(args, "--base-url", name+"="+base, "--issuer", name+"="+server.URL)
+	}
+	r := s.run("", append(args, "xai", "anthropic", "--", "sh", "-c", `
+		for i in 1 2 3 4; do
+			(`+request+`) &
+			(curl -sS -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer $ANTHROPIC_AUTH_TOKEN" \
+				-H 'Content-Type: application/json' -H 'anthropic-version: 2023-06-01' \
+				-d '{"model":"example","max_tokens":9,"messages":[{"role":"user","content":"Hello"}]}' \
+				"$ANTHROPIC_BASE_URL/v1/messages") &
+		done
+		wait`)...)
+	assert.Equal(t, strings.Repeat("200\n", 8), r.ok(), r.errors)
+	for name, fake := range fakes {
+		assert.Equal(t, 1, fake.Exchanges(), name)
+		assert.Zero(t, fake.Reuses(), name)
+		assert.NotEmpty(t, fake.Requests(), name)
+	}
 }
 
 // The program has the terminal, its input and its error output.

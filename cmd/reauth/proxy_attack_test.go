@@ -13,17 +13,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// places are the ways in which a proxy can be reached: a single provider at the root, one of several below
+// its name, and through a socket.
+func places() map[string]func(*rig, *testing.T, ...string) *running {
+	return map[string]func(*rig, *testing.T, ...string) *running{
+		"at the root": (*rig).start, "below a name": (*rig).startBelow, "at a socket": (*rig).startAtSocket,
+	}
+}
+
 // attacked is a proxy with a client token, for attacks by raw sockets.
-func attacked(t *testing.T, args ...string) (*rig, *running) {
+func attacked(t *testing.T, start func(*rig, *testing.T, ...string) *running, args ...string) (*rig, *running) {
 	t.Helper()
 	r := newRig(t)
-	return r, r.start(t, append([]string{"--client-token-env", "REAUTH_TEST_CLIENT_TOKEN", "--log-level", "error"}, args...)...)
+	return r, start(r, t, append([]string{"--client-token-env", "REAUTH_TEST_CLIENT_TOKEN", "--log-level", "error"}, args...)...)
 }
 
 // dial opens a connection and sends text.
 func (p *running) dial(t *testing.T, text string) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	conn, err := p.connect(t.Context(), "tcp", strings.TrimPrefix(p.url, "http://"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
@@ -32,8 +40,9 @@ func (p *running) dial(t *testing.T, text string) net.Conn {
 	return conn
 }
 
-// header is the beginning of a request to the proxy, up to its empty line.
+// header is the beginning of a request to the proxy, up to its empty line. Paths of the API begin with /v1.
 func (p *running) header(request string, more ...string) string {
+	request = strings.Replace(request, " /v1", " "+p.prefix+"/v1", 1)
 	lines := append([]string{request + " HTTP/1.1", "Host: " + strings.TrimPrefix(p.url, "http://")}, more...)
 	return strings.Join(lines, "\r\n") + "\r\n\r\n"
 }
@@ -41,7 +50,7 @@ func (p *running) header(request string, more ...string) string {
 // reachable checks that /healthz answers within a second, on a connection of its own.
 func (p *running) reachable(t *testing.T, during string) {
 	t.Helper()
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: p.connect}}
 	resp, err := client.Get(p.url + "/healthz")
 	require.NoError(t, err, during)
 	require.NoError(t, resp.Body.Close())
@@ -60,51 +69,70 @@ func answers(t *testing.T, conn net.Conn) (lines []string) {
 }
 
 // Strangers hold connections of every kind, more of them than the proxy has. It is reachable through
-// all of it, and a program with the token is served.
+// all of it, and a program with the token is served. Of the other places only some are tried: what is
+// below a name, or comes through a socket, passes the same guard.
 func TestProxyIsReachableUnderAttack(t *testing.T) {
-	const each = 64
-	bearer := "Authorization: Bearer " + clientToken
-	for name, request := range map[string]func(p *running) string{
-		"nothing":         func(*running) string { return "" },
-		"a slow header":   func(p *running) string { return p.header("GET /v1/models")[:20] },
-		"a long header":   func(p *running) string { return p.header("GET /v1/models", "X-A: "+strings.Repeat("a", 100<<10)) },
-		"no body":         func(p *running) string { return p.header("POST /v1/x", "Content-Length: 10") },
-		"no body, local":  func(p *running) string { return p.header("GET /healthz", "Content-Length: 10") },
-		"no chunk":        func(p *running) string { return p.header("POST /v1/x", "Transfer-Encoding: chunked") },
-		"half a body":     func(p *running) string { return p.header("POST /v1/x", "Content-Length: 900000") + "half" },
-		"no continuation": func(p *running) string { return p.header("POST /v1/x", "Content-Length: 9", "Expect: 100-continue") },
-		"a foreign host":  func(*running) string { return "POST /v1/x HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9\r\n\r\n" },
-		"pipelined":       func(p *running) string { return strings.Repeat(p.header("GET /v1/models"), 100) },
-		"kept alive":      func(p *running) string { return p.header("GET /healthz") },
+	const bearer = "Authorization: Bearer " + clientToken
+	for name, attack := range map[string]struct {
+		request    func(p *running) string
+		everywhere bool
+	}{
+		"nothing":         {func(*running) string { return "" }, true},
+		"a slow header":   {func(p *running) string { return p.header("GET /v1/models")[:20] }, false},
+		"a long header":   {func(p *running) string { return p.header("GET /v1/models", "X-A: "+strings.Repeat("a", 100<<10)) }, false},
+		"no body":         {func(p *running) string { return p.header("POST /v1/x", "Content-Length: 10") }, true},
+		"no body, local":  {func(p *running) string { return p.header("GET /healthz", "Content-Length: 10") }, false},
+		"no body, nobody": {func(p *running) string { return p.header("POST /none/x", bearer, "Content-Length: 10") }, true},
+		"no chunk":        {func(p *running) string { return p.header("POST /v1/x", "Transfer-Encoding: chunked") }, false},
+		"half a body":     {func(p *running) string { return p.header("POST /v1/x", "Content-Length: 900000") + "half" }, false},
+		"no continuation": {func(p *running) string { return p.header("POST /v1/x", "Content-Length: 9", "Expect: 100-continue") }, false},
+		"a foreign host":  {func(*running) string { return "POST /v1/x HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9\r\n\r\n" }, true},
+		"pipelined":       {func(p *running) string { return strings.Repeat(p.header("GET /v1/models"), 100) }, true},
+		"kept alive":      {func(p *running) string { return p.header("GET /healthz") }, false},
 		// The token does not help either: a body that stalls, and an answer that nobody reads.
-		"with the token, no body":    func(p *running) string { return p.header("POST /v1/x", bearer, "Content-Length: 10") },
-		"with the token, never read": func(p *running) string { return p.header("GET /v1/endless", bearer) },
+		"with the token, no body":    {func(p *running) string { return p.header("POST /v1/x", bearer, "Content-Length: 10") }, true},
+		"with the token, never read": {func(p *running) string { return p.header("GET /v1/endless", bearer) }, true},
+		// --affinity reads a body before it is sent.
+		"with the token, no JSON": {func(p *running) string {
+			return p.header("POST /v1/x", bearer, "Content-Type: application/json", "Content-Length: 90000") + `{"a":`
+		}, true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r, p := attacked(t, "--max-connections", "32", "--stall-timeout", "1s")
-			r.on("/v1/endless", func(w http.ResponseWriter, req *http.Request) {
-				for req.Context().Err() == nil {
-					_, _ = w.Write(make([]byte, 64<<10))
-				}
-			})
-			for range each {
-				p.dial(t, request(p))
+		for place, start := range places() {
+			if attack.everywhere || place == "at the root" {
+				t.Run(name+" "+place, func(t *testing.T) {
+					t.Parallel()
+					underAttack(t, start, attack.request)
+				})
 			}
-			p.reachable(t, name)
-			// Those that hold a request are cut after the stall time-out; the others make room at once.
-			require.Eventually(t, func() bool {
-				resp, _ := p.do(t, http.MethodGet, "/v1/models", "", bearer)
-				return resp.StatusCode == http.StatusOK
-			}, patience, 50*time.Millisecond)
-			p.reachable(t, name)
-		})
+		}
 	}
+}
+
+// underAttack starts a proxy, sends it the request on many connections, and checks that it serves others.
+func underAttack(t *testing.T, start func(*rig, *testing.T, ...string) *running, request func(p *running) string) {
+	t.Helper()
+	r, p := attacked(t, start, "--max-connections", "32", "--stall-timeout", "1s", "--affinity")
+	r.on("/v1/endless", func(w http.ResponseWriter, req *http.Request) {
+		for req.Context().Err() == nil {
+			_, _ = w.Write(make([]byte, 64<<10))
+		}
+	})
+	const each = 64
+	for range each {
+		p.dial(t, request(p))
+	}
+	p.reachable(t, "the attack")
+	// Those that hold a request are cut after the stall time-out; the others make room at once.
+	require.Eventually(t, func() bool {
+		resp, _ := p.do(t, http.MethodGet, p.prefix+"/v1/models", "", "Authorization: Bearer "+clientToken)
+		return resp.StatusCode == http.StatusOK
+	}, patience, 50*time.Millisecond)
+	p.reachable(t, "the attack")
 }
 
 // Ten thousand connections that send nothing are more than the proxy takes by default.
 func TestProxyIsReachableThroughIdleConnections(t *testing.T) {
-	_, p := attacked(t)
+	_, p := attacked(t, (*rig).start)
 	n := min(10_000, openable())
 	for i := range n {
 		p.dial(t, "")
@@ -118,10 +146,26 @@ func TestProxyIsReachableThroughIdleConnections(t *testing.T) {
 // A refused request ends its connection: what a stranger has hidden behind it is no request. What
 // goes up for a client with the token is framed anew.
 func TestProxyServesNoSmuggledRequest(t *testing.T) {
-	r, p := attacked(t)
+	for place, start := range places() {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			r, p := attacked(t, start)
+			for name, request := range smuggled(p) {
+				got := answers(t, p.dial(t, request))
+				require.Len(t, got, 1, name)
+				assert.NotContains(t, got[0], " 2", name)
+			}
+			assert.Empty(t, r.Requests())
+			p.reachable(t, "smuggling")
+		})
+	}
+}
+
+// smuggled returns requests to a proxy that hide another one.
+func smuggled(p *running) map[string]string {
 	bearer := "Authorization: Bearer " + clientToken
 	hidden := p.header("GET /v1/smuggled", bearer)
-	for name, request := range map[string]string{
+	return map[string]string{
 		"pipelined":     p.header("GET /v1/models") + hidden,
 		"CL.TE":         p.header("POST /v1/x", "Content-Length: 6", "Transfer-Encoding: chunked") + "0\r\n\r\n" + hidden,
 		"TE.CL":         p.header("POST /v1/x", "Transfer-Encoding: chunked", "Content-Length: 4") + "0\r\n\r\n" + hidden,
@@ -131,11 +175,5 @@ func TestProxyServesNoSmuggledRequest(t *testing.T) {
 		"TE twice":      p.header("POST /v1/x", bearer, "Transfer-Encoding: chunked", "Transfer-Encoding: identity") + hidden,
 		"bad chunk":     p.header("POST /v1/x", "Transfer-Encoding: chunked") + "zz\r\n" + hidden,
 		"a bare header": p.header("POST /v1/x", bearer, "Content-Length : 5") + hidden,
-	} {
-		got := answers(t, p.dial(t, request))
-		require.Len(t, got, 1, name)
-		assert.NotContains(t, got[0], " 2", name)
 	}
-	assert.Empty(t, r.Requests())
-	p.reachable(t, "smuggling")
 }

@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -108,10 +110,13 @@ func (r *rig) fails(t *testing.T, args ...string) (code int, said string) {
 	return exit.ExitCode(), string(out)
 }
 
-// running is a proxy process. url is its address, such as http://127.0.0.1:8787.
+// running is a proxy process. url is its address, such as http://127.0.0.1:8787; of one that listens at a
+// socket alone it is http://localhost. prefix is what paths of the rig's provider begin with.
 type running struct {
 	cmd    *exec.Cmd
 	url    string
+	socket string // its path; empty: it is not used
+	prefix string
 	rig    *rig
 	mu     sync.Mutex
 	out    bytes.Buffer
@@ -144,8 +149,16 @@ func (r *rig) start(t *testing.T, args ...string) *running {
 // startAt runs a proxy on a free port, without start's flags for the rig's provider.
 func (r *rig) startAt(t *testing.T, args ...string) *running {
 	t.Helper()
-	p := &running{rig: r, ended: make(chan error, 1)}
-	p.cmd = r.command(t, append([]string{"xai-oauth", "--listen", "127.0.0.1:0"}, args...)...)
+	if !slices.Contains(args, "--listen") {
+		args = append([]string{"--listen", "127.0.0.1:0"}, args...)
+	}
+	return r.startCommand(t, r.command(t, append([]string{"xai-oauth"}, args...)...))
+}
+
+// startCommand starts a proxy and waits until it listens.
+func (r *rig) startCommand(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
+	p := &running{rig: r, cmd: cmd, ended: make(chan error, 1)}
 	p.cmd.Stderr = p
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -259,11 +272,53 @@ func (p *running) open(t *testing.T, ctx context.Context, method, path, body str
 		}
 		req.Header.Add(name, value)
 	}
-	transport := &http.Transport{DisableCompression: true}
+	transport := &http.Transport{DisableCompression: true, DialContext: p.connect}
 	t.Cleanup(transport.CloseIdleConnections)
 	resp, err := transport.RoundTrip(req)
 	require.NoError(t, err)
 	return resp
+}
+
+// connect opens a connection to the proxy.
+func (p *running) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.socket != "" {
+		network, address = "unix", p.socket
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+// startBelow runs a proxy for the rig's provider and another one.
+func (r *rig) startBelow(t *testing.T, args ...string) *running {
+	t.Helper()
+	pool := r.pool(t)
+	_, err := pool.Add(t.Context(), reauth.Credential{Provider: "groq", AccessToken: "client-secret-of-groq"})
+	require.NoError(t, err)
+	require.NoError(t, pool.Close())
+	if !slices.Contains(args, "--listen") {
+		args = append([]string{"--listen", "127.0.0.1:0"}, args...)
+	}
+	args = append([]string{"grok", "groq", "--base-url", "grok=" + r.url + "/v1", "--issuer", "xai=" + r.url}, args...)
+	p := r.startCommand(t, r.command(t, args...))
+	p.prefix = "/xai-oauth"
+	return p
+}
+
+// startAtSocket runs a proxy for the rig's provider at a socket alone.
+func (r *rig) startAtSocket(t *testing.T, args ...string) *running {
+	t.Helper()
+	path := socketFor(t)
+	p := r.start(t, append([]string{"--listen", "unix:" + path}, args...)...)
+	p.socket = path
+	return p
+}
+
+// socketFor returns a path for a socket. That of t.TempDir may be too long.
+func socketFor(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "reauth-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
 }
 
 const chat = `{"model":"example","messages":[{"role":"user","content":"Hello"}]}`

@@ -12,8 +12,12 @@ import (
 // call is the record of one request: tell logs it, and timed measures the recovery with it. The
 // transport and the pool fill it by events, which may come from another goroutine.
 type call struct {
+	backend *backend
+	// prefix is what the path begins with that the provider does not know.
+	prefix string
 	// body is the body of the request; nil: it has none.
-	body *body
+	body  *body
+	start time.Time
 
 	mu sync.Mutex
 	// id is the ID of the credential that was sent last.
@@ -28,6 +32,8 @@ type call struct {
 	refused time.Time
 	// gaveUp: the client got a refusal, or no answer after one.
 	gaveUp bool
+	// story has a line for each event, if somebody reads it.
+	story []string
 }
 
 // callKey is the context key of a request's call.

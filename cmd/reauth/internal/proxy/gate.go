@@ -13,11 +13,10 @@ import (
 // /healthz. Such a connection ends with its first answer.
 const spare = 64
 
-// gate is a listener that bounds the connections, in all and per client. Where one too many comes, the
+// gate bounds the connections of its listeners, in all and per client. Where one too many comes, the
 // connection that has waited longest for a request is closed; one with a request under way never is.
 // So nobody keeps others out with connections that do nothing.
 type gate struct {
-	net.Listener
 	total, perClient int
 	stall            time.Duration
 
@@ -31,17 +30,30 @@ type gate struct {
 	waiting, spares list.List
 }
 
-// newGate returns a gate before ln.
-func newGate(ln net.Listener, l Limits) *gate {
+// newGate returns a gate without listeners.
+func newGate(l Limits) *gate {
 	return &gate{
-		Listener: ln, total: l.Connections, perClient: l.PerClient, stall: l.Stall,
+		total: l.Connections, perClient: l.PerClient, stall: l.Stall,
 		open: make(map[*conn]bool), held: make(map[string]int),
 	}
 }
 
+// gated is a listener behind a gate.
+type gated struct {
+	net.Listener
+	gate *gate
+}
+
+// nobody is the client of connections that count as no client's.
+const nobody = ""
+
 // clientOf returns what counts as one client: an IPv4 address, or the /64 of an IPv6 address, as one
-// host has all addresses of its /64 (RFC 4291, section 2.5.1).
+// host has all addresses of its /64 (RFC 4291, section 2.5.1). The clients of a socket of the file system
+// have no addresses; its mode says who they are.
 func clientOf(addr net.Addr) string {
+	if isSocket(addr) {
+		return nobody
+	}
 	at, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
 		return addr.String()
@@ -55,11 +67,12 @@ func clientOf(addr net.Addr) string {
 }
 
 // Accept implements net.Listener.
-func (g *gate) Accept() (net.Conn, error) {
-	raw, err := g.Listener.Accept()
+func (l gated) Accept() (net.Conn, error) {
+	raw, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
+	g := l.gate
 	c := &conn{Conn: raw, stall: g.stall, client: clientOf(raw.RemoteAddr())}
 	c.gone = func() { g.release(c) }
 	if out := g.admit(c); out != nil {
@@ -73,7 +86,7 @@ func (g *gate) admit(c *conn) (out *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	full := g.total > 0 && g.taken >= g.total
-	used := g.perClient > 0 && g.held[c.client] >= g.perClient
+	used := g.perClient > 0 && c.client != nobody && g.held[c.client] >= g.perClient
 	if full || used {
 		if out = g.longest(c.client, used); out == nil {
 			return g.admitSpare(c)

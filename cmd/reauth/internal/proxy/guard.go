@@ -13,6 +13,9 @@ import (
 // a web page in the user's browser can reach a loopback port too: by a form or a script, or by DNS
 // rebinding, where a name of the page's own resolves to 127.0.0.1. Origin and Sec-Fetch-Site reveal
 // the first kind, the Host header the second.
+//
+// No page reaches a socket of the file system, whose mode says who may; a relay before it does. So there a
+// Host header names this machine, has a single label, as clients make one up, or is one of the proxy's.
 type guard struct {
 	// hosts has the proxy's own addresses in lower case, as a Host header names them.
 	hosts map[string]bool
@@ -20,12 +23,33 @@ type guard struct {
 	token *[sha256.Size]byte
 }
 
-// newGuard returns a guard for a listener at addr. names are further hosts by which clients reach
-// it. A name with a port means that port. A name without one means the listener's port, and also a
+// newGuard returns a guard for listeners at those addresses. names are further hosts by which clients reach
+// them. A name with a port means that port. A name without one means the listeners' ports, and also a
 // Host header without a port, since behind TLS clients use the default port. An empty token lets
 // every program in.
-func newGuard(addr net.Addr, names []string, token string) *guard {
+func newGuard(addrs []net.Addr, names []string, token string) *guard {
 	g := &guard{hosts: make(map[string]bool)}
+	for _, addr := range addrs {
+		if !isSocket(addr) {
+			g.listens(addr, names)
+		}
+	}
+	for _, name := range names {
+		if h, p, err := net.SplitHostPort(name); err == nil {
+			g.allow(h, p)
+			continue
+		}
+		g.allow(strings.Trim(name, "[]"), "")
+	}
+	if token != "" {
+		sum := sha256.Sum256([]byte(token))
+		g.token = &sum
+	}
+	return g
+}
+
+// listens allows the hosts by which clients reach a TCP listener.
+func (g *guard) listens(addr net.Addr, names []string) {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		host = addr.String()
@@ -38,19 +62,35 @@ func newGuard(addr net.Addr, names []string, token string) *guard {
 		g.allow(own, port)
 	}
 	for _, name := range names {
-		if h, p, err := net.SplitHostPort(name); err == nil {
-			g.allow(h, p)
-			continue
+		if _, _, err := net.SplitHostPort(name); err != nil {
+			g.allow(strings.Trim(name, "[]"), port)
 		}
-		name = strings.Trim(name, "[]")
-		g.allow(name, port)
-		g.allow(name, "")
 	}
-	if token != "" {
-		sum := sha256.Sum256([]byte(token))
-		g.token = &sum
+}
+
+// isSocket reports whether a listener's address is a socket of the file system.
+func isSocket(addr net.Addr) bool { return addr.Network() == "unix" }
+
+// knows reports whether the Host header of a request is an address of the proxy.
+func (g *guard) knows(r *http.Request) bool {
+	host := strings.ToLower(r.Host)
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && isSocket(addr) {
+		return g.hosts[host] || isMadeUp(host)
 	}
-	return g
+	return g.hosts[host]
+}
+
+// isMadeUp reports whether a host is one that clients of a socket name for want of another: this machine,
+// or a single label. A page's host has several.
+func isMadeUp(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	return host != "" && !strings.ContainsAny(host, ".:")
 }
 
 // allow adds a host with a port. Clients leave out port 80 and 443, the defaults of http and https, so
@@ -77,7 +117,7 @@ type denial struct {
 	message string
 }
 
-// The codes of the denials of strangers.
+// The codes of the denials that are counted by reason.
 const (
 	deniedMethod = "method_not_allowed"
 	deniedTarget = "bad_request_target"
@@ -86,11 +126,15 @@ const (
 	deniedSite   = "cross_site_request"
 	deniedToken  = "client_token_required"
 	deniedBusy   = "too_many_connections"
+	// deniedProvider: the client is no stranger, but its path begins with the name of no provider.
+	deniedProvider = "unknown_provider"
 )
 
 // denialCodes returns all of these codes, for the metrics.
 func denialCodes() []string {
-	return []string{deniedMethod, deniedTarget, deniedHost, deniedOrigin, deniedSite, deniedToken, deniedBusy}
+	return []string{
+		deniedMethod, deniedTarget, deniedHost, deniedOrigin, deniedSite, deniedToken, deniedBusy, deniedProvider,
+	}
 }
 
 // check returns why a request is refused whatever it asks for, or nil. It does not look at the
@@ -101,7 +145,7 @@ func (g *guard) check(r *http.Request) *denial {
 	// client.
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace:
 		return &denial{http.StatusMethodNotAllowed, deniedMethod, "the proxy does not forward " + r.Method}
-	case !g.hosts[strings.ToLower(r.Host)]:
+	case !g.knows(r):
 		return &denial{
 			http.StatusForbidden, deniedHost,
 			"the Host header is not an address of this proxy; start it with --host to give it another name",

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net/http"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -10,24 +9,21 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/reauth-go/reauth"
 )
 
-// metrics are the proxy's Prometheus metrics. Every label has a bounded set of values: codes, kinds
-// of verdict, and names of rules. Nothing that a client sends becomes a label, because each new
+// metrics are the Prometheus metrics of a provider. Every label has a bounded set of values: codes,
+// kinds of verdict, and names of rules. Nothing that a client sends becomes a label, because each new
 // value would occupy memory for good.
 type metrics struct {
-	registry *prometheus.Registry
-
 	requests  *prometheus.CounterVec
 	denied    *prometheus.CounterVec
 	inFlight  prometheus.Gauge
 	verdicts  *prometheus.CounterVec
 	refreshes *prometheus.CounterVec
-	switches  prometheus.Counter
-	store     prometheus.Counter
+	switches  *prometheus.CounterVec
+	store     *prometheus.CounterVec
 	recovery  *prometheus.HistogramVec
 }
 
@@ -38,41 +34,59 @@ const (
 	refreshFailed    = "failed"
 )
 
-// newMetrics returns metrics in a registry of their own. All but those of the Go runtime and the
-// process carry the label "provider", so that several proxies can share a dashboard.
-func newMetrics(pool *reauth.Pool, provider string) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry()}
-	// Everything that is registered through reg gets the label.
-	reg := prometheus.WrapRegistererWith(prometheus.Labels{"provider": provider}, m.registry)
-	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "reauth", Name: name, Help: help}, labels)
-		reg.MustRegister(c)
-		return c
-	}
-	m.requests = counters("proxy_requests_total",
-		"Requests forwarded, by the status the client got; 499: the client went away before there was one.", "code")
-	m.denied = counters("proxy_denied_total", "Requests refused by the proxy itself, by reason.", "reason")
-	m.verdicts = counters("verdicts_total",
-		"Answers that were looked into, by verdict and by the rule that decided.", "kind", "reason")
-	m.refreshes = counters("refreshes_total",
-		"Refreshes of credentials: exchanged at the token endpoint, adopted from the store, or failed.", "result")
-	m.switches = counters("switches_total", "Times a request went on with another credential.").WithLabelValues()
-	m.store = counters("store_failures_total", "Times the store could not be read or written.").WithLabelValues()
-	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: "reauth", Name: "proxy_requests_in_flight",
-		Help: "Requests being forwarded, until their answers have ended.",
-	})
-	m.recovery = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Namespace: "reauth", Name: "recovery_seconds",
-		Help: "Time from the first refusal of a request to the answer its client got, by result.",
-		// Seconds: from a switch, which takes one more send, to a slow token endpoint with retries.
-		Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60},
-	}, []string{"result"})
-	reg.MustRegister(m.inFlight, m.recovery, &credentials{pool, provider}, buildInfo())
-	m.registry.MustRegister(
+// newRegistry returns a registry with the metrics of the Go runtime and the process.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// newMetrics returns the metrics of a provider. All of them carry the label "provider", so that several
+// providers and several proxies can share a dashboard.
+func newMetrics(registry prometheus.Registerer, pool *reauth.Pool, provider string) *metrics {
+	m := makeMetrics()
+	prometheus.WrapRegistererWith(prometheus.Labels{"provider": provider}, registry).MustRegister(
+		m.requests, m.denied, m.inFlight, m.verdicts, m.refreshes, m.switches, m.store, m.recovery,
+		&credentials{pool, provider}, buildInfo())
 	m.zero()
 	return m
+}
+
+// newOwnMetrics returns the metrics of what belongs to none of several providers. Their label is empty.
+func newOwnMetrics(registry prometheus.Registerer) *metrics {
+	m := makeMetrics()
+	prometheus.WrapRegistererWith(prometheus.Labels{"provider": ""}, registry).MustRegister(m.denied, m.store)
+	m.zero()
+	return m
+}
+
+// makeMetrics returns metrics that are in no registry yet.
+func makeMetrics() *metrics {
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "reauth", Name: name, Help: help}, labels)
+	}
+	return &metrics{
+		requests: counters("proxy_requests_total",
+			"Requests forwarded, by the status the client got; 499: the client went away before there was one.", "code"),
+		denied: counters("proxy_denied_total", "Requests refused by the proxy itself, by reason.", "reason"),
+		verdicts: counters("verdicts_total",
+			"Answers that were looked into, by verdict and by the rule that decided.", "kind", "reason"),
+		refreshes: counters("refreshes_total",
+			"Refreshes of credentials: exchanged at the token endpoint, adopted from the store, or failed.", "result"),
+		switches: counters("switches_total", "Times a request went on with another credential."),
+		store:    counters("store_failures_total", "Times the store could not be read or written."),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "reauth", Name: "proxy_requests_in_flight",
+			Help: "Requests being forwarded, until their answers have ended.",
+		}),
+		recovery: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "reauth", Name: "recovery_seconds",
+			Help: "Time from the first refusal of a request to the answer its client got, by result.",
+			// Seconds: from a switch, which takes one more send, to a slow token endpoint with retries.
+			Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"result"}),
+	}
 }
 
 // zero creates the series whose labels are known. Prometheus computes no rate from a series that
@@ -88,11 +102,8 @@ func (m *metrics) zero() {
 		m.recovery.WithLabelValues(recovered)
 	}
 	m.requests.WithLabelValues("200")
-}
-
-// handler returns the handler of /metrics.
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+	m.switches.WithLabelValues()
+	m.store.WithLabelValues()
 }
 
 // observe counts an event of the pool or the transport.
@@ -109,9 +120,9 @@ func (m *metrics) observe(e reauth.Event) {
 	case reauth.RefreshFailed:
 		m.refreshes.WithLabelValues(refreshFailed).Inc()
 	case reauth.Switched:
-		m.switches.Inc()
+		m.switches.WithLabelValues().Inc()
 	case reauth.StoreFailed:
-		m.store.Inc()
+		m.store.WithLabelValues().Inc()
 	// Other events change the state of a credential, which the collector reads from the pool.
 	default:
 	}
@@ -138,8 +149,8 @@ func (m *metrics) recovered(after time.Duration, ok bool) {
 }
 
 // total returns the sum over all series of a counter or gauge, for the status page.
-func (m *metrics) total(name string) float64 {
-	families, err := m.registry.Gather()
+func total(registry prometheus.Gatherer, name string) float64 {
+	families, err := registry.Gather()
 	if err != nil {
 		// /metrics shows the error, and what could be gathered in spite of it.
 		return 0

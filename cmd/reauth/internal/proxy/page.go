@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +25,7 @@ type page struct{ templates *template.Template }
 
 // newPage parses the templates. They are part of the binary, so an error is a bug and panics.
 func newPage() *page {
-	funcs := template.FuncMap{"when": when, "ago": ago, "clock": clock, "stamp": stamp}
+	funcs := template.FuncMap{"when": when, "ago": ago, "clock": clock, "stamp": stamp, "percent": percent}
 	return &page{template.Must(template.New("").Funcs(funcs).ParseFS(pageFiles, "page/*.html"))}
 }
 
@@ -37,17 +39,34 @@ const contentSecurity = "default-src 'none'; style-src 'self'; script-src 'self'
 type status struct {
 	// Now is when the page was rendered. Relative times on it count from Now.
 	Now, Started time.Time
-	Provider     string
-	// Upstream is the provider's origin, and Version the command's.
-	Upstream string
-	Version  string
+	Version      string // of the command
 	// Stopping: running requests finish, and the page says so.
-	Stopping    bool
-	BaseURLs    []BaseURL
-	Counters    []counter
-	Credentials []reauth.CredentialStatus
+	Stopping  bool
+	Providers []providerStatus
+	Counters  []counter
 	// Decisions are the last events, the newest first.
 	Decisions []decision
+}
+
+// Title names the providers.
+func (s status) Title() string {
+	names := make([]string, 0, len(s.Providers))
+	for _, p := range s.Providers {
+		names = append(names, p.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Several reports whether there is more than one provider, so that a decision has to say of which it is.
+func (s status) Several() bool { return len(s.Providers) > 1 }
+
+// providerStatus is what the page shows of a provider.
+type providerStatus struct {
+	Name     string
+	Upstream string // its origin
+	BaseURLs []BaseURL
+	// Credentials are in the order in which they want attention.
+	Credentials []reauth.CredentialStatus
 }
 
 // counter is the sum of a metric since the start of the proxy.
@@ -64,11 +83,8 @@ type decision struct {
 
 // status collects what the page shows.
 func (p *Proxy) status() status {
-	s := status{
-		Now: time.Now(), Started: p.started, Provider: p.provider.Name,
-		Upstream: p.upstream.Scheme + "://" + p.upstream.Host,
-		Version:  version(), Stopping: p.draining.Load(), BaseURLs: p.baseURLs,
-	}
+	s := status{Now: time.Now(), Started: p.started, Version: version(), Stopping: p.draining.Load()}
+	s.Providers = p.providers()
 	// The registry is the only place where numbers are kept: the page and /metrics agree.
 	for _, c := range []struct{ name, metric string }{
 		{"Requests", "reauth_proxy_requests_total"},
@@ -77,31 +93,61 @@ func (p *Proxy) status() status {
 		{"Switches", "reauth_switches_total"},
 		{"Denied", "reauth_proxy_denied_total"},
 	} {
-		s.Counters = append(s.Counters, counter{c.name, fmt.Sprintf("%.0f", p.metrics.total(c.metric))})
-	}
-	for _, c := range p.pool.Status() {
-		if c.Provider == p.provider.Name {
-			s.Credentials = append(s.Credentials, c)
-		}
+		s.Counters = append(s.Counters, counter{c.name, fmt.Sprintf("%.0f", total(p.registry, c.metric))})
 	}
 	for _, e := range p.decisions.last() {
-		d := decision{Event: e}
-		switch {
-		// Err is one of ours or of the library, without secrets: see upstreamError and
-		// reauth.RefreshError.
-		case e.Err != nil:
-			d.Text = e.Err.Error()
-		case !e.Until.IsZero():
-			d.Text = "until " + clock(e.Until)
-			if e.About != "" {
-				d.Text = e.About + " " + d.Text
-			}
-		case e.Duration > 0:
-			d.Text = "took " + e.Duration.Round(time.Millisecond).String()
-		}
-		s.Decisions = append(s.Decisions, d)
+		s.Decisions = append(s.Decisions, decision{e, more(e)})
 	}
 	return s
+}
+
+// providers returns how the providers stand.
+func (p *Proxy) providers() []providerStatus {
+	all := p.pool.Status()
+	list := make([]providerStatus, 0, len(p.backends))
+	for _, b := range p.backends {
+		s := providerStatus{
+			Name: b.Provider.Name, Upstream: b.Upstream.Scheme + "://" + b.Upstream.Host, BaseURLs: b.BaseURLs,
+		}
+		for _, c := range all {
+			if c.Provider == s.Name {
+				s.Credentials = append(s.Credentials, c)
+			}
+		}
+		slices.SortStableFunc(s.Credentials, func(a, b reauth.CredentialStatus) int {
+			return cmp.Compare(attention(b), attention(a))
+		})
+		list = append(list, s)
+	}
+	return list
+}
+
+// attention says how much of it a credential wants.
+func attention(s reauth.CredentialStatus) int {
+	switch {
+	case s.State == reauth.Retired:
+		return 3
+	case s.State == reauth.Aside:
+		return 2
+	case len(s.Models) > 0:
+		return 1
+	}
+	return 0
+}
+
+// more returns the text of the column "More" of an event.
+func more(e reauth.Event) string {
+	switch {
+	// Err is one of ours or of the library, without secrets: see upstreamError and
+	// reauth.RefreshError.
+	case e.Err != nil:
+		return e.Err.Error()
+	case !e.Until.IsZero():
+		return strings.TrimSpace(e.About + " until " + clock(e.Until))
+	case e.Duration > 0:
+		return "took " + e.Duration.Round(time.Millisecond).String()
+	}
+	return ""
 }
 
 func (p *Proxy) servePage(w http.ResponseWriter, _ *http.Request)   { p.render(w, "page.html") }
@@ -186,6 +232,9 @@ func clock(t time.Time) string {
 	}
 	return t.Local().Format("2006-01-02 15:04")
 }
+
+// percent says a share in whole percent, rounded down: what is almost used up is not shown as left.
+func percent(share float64) string { return fmt.Sprintf("%d %%", int(share*100)) }
 
 // stamp formats a time in UTC (RFC 3339): for the datetime attribute, and for the title that a
 // browser shows when the user points at the time.

@@ -1,13 +1,14 @@
 // Package proxy lends the credentials of a pool to programs in any language. It is a reverse proxy
 // over reauth.RecoveringTransport, with a status page and metrics.
 //
-// It serves the provider's origin path for path: /v1/models of the proxy is /v1/models of the
-// provider. Its own paths are "/", "/healthz", "/metrics" and everything below "/-/"; no API of a
-// provider has these.
+// It serves a provider's origin path for path: /v1/models of the proxy is /v1/models of the
+// provider. Of several providers, each is below its name: /anthropic/v1/models. The proxy's own paths
+// are "/", "/healthz", "/metrics" and everything below "/-/"; no API of a provider has these.
 //
 // A request passes through these steps:
 //
 //   - guard refuses requests of web pages and strangers.
+//   - route finds the provider, by the first segment of the path where there are several.
 //   - rewrite removes the client's own key.
 //   - The recovering transport adds a credential, and replays what the provider refuses.
 //   - metrics, decisions and the log record what happened.
@@ -18,51 +19,56 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/reauth-go/reauth"
 )
 
-// Config is what New needs. Pool, Provider, Upstream and Addr are required.
+// Config is what New needs. Pool, Backends and Addrs are required.
 type Config struct {
 	Pool     *reauth.Pool
-	Provider reauth.Provider
-	Upstream *url.URL          // scheme and host of the provider; its path is not used
+	Backends []Backend         // the providers; a single one is at the root too
 	Base     http.RoundTripper // nil: NewTransport()
 	Logger   *slog.Logger      // nil: silent
+	Story    io.Writer         // gets the story of each request; nil: nobody does
 
 	// BodyMemory is how many bytes of bodies are kept to be sent again, of all requests together; see
 	// MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none.
 	BodyMemory int64
+	// MarkFinal keeps SDKs from repeating what no retry can help; see reauth.RecoveringTransport.
+	MarkFinal bool
+	Affinity  Affinity
 
-	TLS         *tls.Config // of the listener; nil: it serves http
-	Addr        net.Addr    // where it listens
+	TLS         *tls.Config // of the TCP listeners; nil: they serve http
+	Addrs       []net.Addr  // where it listens
 	Names       []string    // further hosts by which clients reach it
 	ClientToken string      // what clients must send; empty: nothing
-	BaseURLs    []BaseURL   // what users set in their programs, for the page
 }
 
-// Proxy is an http.Handler for one provider. It is safe for concurrent use.
+// Proxy is an http.Handler for one provider or several. It is safe for concurrent use.
 type Proxy struct {
 	pool     *reauth.Pool
-	provider reauth.Provider
-	upstream *url.URL
-	baseURLs []BaseURL
+	backends []*backend
+	byName   map[string]*backend // by each of their names
 	log      *slog.Logger
+	story    io.Writer // nil: nobody reads the stories
 
 	secure    *tls.Config // nil: http
 	guard     *guard
-	forward   *httputil.ReverseProxy
-	transport http.RoundTripper
-	metrics   *metrics
+	affinity  *affinity
+	transport http.RoundTripper // of all backends, with recovery
+	registry  *prometheus.Registry
+	// own are the metrics of what belongs to no backend. With one backend they are its own.
+	own *metrics
 	// numbers serves /metrics.
 	numbers   http.Handler
 	decisions decisions
@@ -83,48 +89,49 @@ type Proxy struct {
 // use the pool before.
 func New(c Config) *Proxy {
 	p := &Proxy{
-		pool: c.Pool, provider: c.Provider, upstream: c.Upstream, baseURLs: c.BaseURLs, log: c.Logger,
-		guard: newGuard(c.Addr, c.Names, c.ClientToken), metrics: newMetrics(c.Pool, c.Provider.Name),
-		page: newPage(), started: time.Now(), transport: c.Base, secure: c.TLS,
+		pool: c.Pool, byName: make(map[string]*backend), log: c.Logger, story: c.Story, page: newPage(),
+		guard: newGuard(c.Addrs, c.Names, c.ClientToken), started: time.Now(), secure: c.TLS,
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
-	if p.transport == nil {
-		p.transport = NewTransport()
-	}
 	p.stopped, p.stop = context.WithCancel(context.Background())
-	p.numbers = p.metrics.handler()
 	p.pool.Observe = p.observe
-	// The layers from the outside in: timed measures the recovery, the recovering transport adds
-	// credentials and recovers, authorizedOnly lets nothing out without a credential.
-	recovering := reauth.NewRecoveringTransport(authorizedOnly{p.transport}, p.pool)
-	recovering.MaxBodyMemory = c.BodyMemory
-	// The SDKs would otherwise retry what the transport has found to be final.
-	recovering.MarkFinal = true
-	p.forward = &httputil.ReverseProxy{
-		Rewrite:   p.rewrite,
-		Transport: timed{recovering, p.metrics},
-		// Flush each write at once: events of a stream must not wait in a buffer.
-		FlushInterval: -1,
-		ErrorHandler:  p.failed,
-		ErrorLog:      slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
-		BufferPool:    &buffers{},
-		ModifyResponse: func(resp *http.Response) error {
-			withoutOriginsOwn(resp.Header)
-			sandboxed(resp.Header)
-			return nil
-		},
+	p.carry(c)
+	p.registry = newRegistry()
+	for _, b := range c.Backends {
+		p.add(b)
 	}
+	p.own = p.backends[0].metrics
+	if len(p.backends) > 1 {
+		p.own = newOwnMetrics(p.registry)
+	}
+	p.numbers = promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{})
 	return p
+}
+
+// carry makes the transport that all backends share, and with it the memory for bodies. The layers from
+// the outside in: timed measures the recovery, within keeps to the provider, the recovering transport adds credentials and
+// recovers, authorizedOnly lets nothing out without a credential.
+func (p *Proxy) carry(c Config) {
+	base := c.Base
+	if base == nil {
+		base = NewTransport()
+	}
+	recovering := reauth.NewRecoveringTransport(authorizedOnly{base}, p.pool)
+	recovering.MarkFinal = c.MarkFinal
+	p.affinity, recovering.MaxBodyMemory = newAffinity(c.Affinity, c.BodyMemory)
+	p.transport = timed{within{recovering, p.pool}}
 }
 
 // observe passes an event of the transport or the pool to the metrics, the status page and the log
 // line of the request. The pool calls it from any goroutine.
 func (p *Proxy) observe(ctx context.Context, e reauth.Event) {
-	p.metrics.observe(e)
+	p.metricsOf(e.Provider).observe(e)
 	p.decisions.observe(e)
-	callFrom(ctx).observe(e)
+	c := callFrom(ctx)
+	c.observe(e)
+	p.narrate(c, e)
 }
 
 // ServeHTTP implements http.Handler. It checks the guard's rules and the client token, then serves
@@ -158,7 +165,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.serveLocal(w, r, local)
 		return
 	}
-	p.serveForward(w, r)
+	b, prefix, d := p.route(r)
+	if d != nil {
+		p.deny(w, r, d)
+		return
+	}
+	b.serve(w, r, prefix)
 }
 
 // local returns the handler for a path of the proxy's own. It returns nil for a path to forward.
@@ -172,6 +184,8 @@ func (p *Proxy) local(path string) http.HandlerFunc {
 		return p.numbers.ServeHTTP
 	case path == "/-/status":
 		return p.serveStatus
+	case path == "/-/status.json":
+		return p.serveStatusJSON
 	case strings.HasPrefix(path, "/-/"):
 		return p.page.serveAsset
 	}
@@ -207,77 +221,9 @@ func (p *Proxy) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// serveForward forwards the request to the provider, then counts and logs it. It does so also for a
-// request that ends in a panic.
-func (p *Proxy) serveForward(w http.ResponseWriter, r *http.Request) {
-	p.forwards.Add(1)
-	p.metrics.inFlight.Inc()
-	c, start := &call{body: bodyOf(w, r)}, time.Now()
-	a := &answer{ResponseWriter: w, body: c.body}
-	defer func() {
-		// ReverseProxy panics with http.ErrAbortHandler when an answer breaks off in the middle.
-		// net/http then cuts the connection, so that the client sees that the answer is incomplete.
-		// The panic goes on below.
-		cut := recover()
-		if cut != nil {
-			c.note("cut")
-		}
-		c.body.leave(connFrom(r.Context()))
-		p.metrics.inFlight.Dec()
-		p.metrics.ended(a.status)
-		p.tell(r, c, a, time.Since(start))
-		p.forwards.Add(-1)
-		if cut != nil {
-			panic(cut)
-		}
-	}()
-	r = r.WithContext(withCall(r.Context(), c))
-	if c.body != nil {
-		r.Body = c.body
-	}
-	p.forward.ServeHTTP(a, r)
-}
-
-// bodyOf returns the body of r with the deadline of its connection for each read, or nil if r has none.
-func bodyOf(w http.ResponseWriter, r *http.Request) *body {
-	if r.ContentLength == 0 {
-		return nil
-	}
-	b := &body{ReadCloser: r.Body, control: http.NewResponseController(w)}
-	if c := connFrom(r.Context()); c != nil {
-		b.stall = c.stall
-	}
-	return b
-}
-
-// tell logs one line about a request. It leaves out query, headers and body, which may hold
-// secrets, and bounds method and path, which the client chooses.
-func (p *Proxy) tell(r *http.Request, c *call, a *answer, took time.Duration) {
-	c.mu.Lock()
-	attrs := []slog.Attr{
-		slog.String("method", bounded(r.Method, 20)), slog.String("path", bounded(r.URL.Path, 200)),
-		slog.Int("status", a.status), slog.Int64("bytes", a.bytes),
-		slog.Duration("took", took.Round(time.Microsecond)), slog.Int("attempts", c.attempts),
-	}
-	for _, s := range []struct{ name, value string }{
-		{"credential", c.id}, {"verdict", c.verdict}, {"trouble", c.what},
-	} {
-		if s.value != "" {
-			attrs = append(attrs, slog.String(s.name, s.value))
-		}
-	}
-	c.mu.Unlock()
-	level := slog.LevelInfo
-	// Status 0: the connection ended before there was an answer.
-	if a.status >= 500 || a.status == 0 {
-		level = slog.LevelWarn
-	}
-	p.log.LogAttrs(context.WithoutCancel(r.Context()), level, "request", attrs...)
-}
-
 // deny answers a request that the proxy itself refuses, and counts and logs it.
 func (p *Proxy) deny(w http.ResponseWriter, r *http.Request, d *denial) {
-	p.metrics.denied.WithLabelValues(d.code).Inc()
+	p.own.denied.WithLabelValues(d.code).Inc()
 	p.log.LogAttrs(r.Context(), slog.LevelWarn, "request denied", slog.String("method", bounded(r.Method, 20)),
 		slog.String("path", bounded(r.URL.Path, 200)), slog.Int("status", d.status), slog.String("reason", d.code))
 	leave(w, r)
@@ -319,14 +265,6 @@ func bounded(s string, n int) string {
 	return s
 }
 
-// base returns the first of the base URLs, for error messages. It is false when the proxy has none.
-func (p *Proxy) base() (string, bool) {
-	if len(p.baseURLs) == 0 {
-		return "", false
-	}
-	return p.baseURLs[0].URL, true
-}
-
 // wayIn returns the command that gets a credential of the provider into the store.
 func wayIn(pr reauth.Provider) string {
 	if pr.Refresher != nil {
@@ -334,21 +272,6 @@ func wayIn(pr reauth.Provider) string {
 	}
 	return "run: reauth add " + pr.Name + " --key-stdin"
 }
-
-// buffers is the ReverseProxy's pool of copy buffers, so that not every answer allocates its own 32
-// KiB.
-type buffers struct{ pool sync.Pool }
-
-// Get implements httputil.BufferPool.
-func (b *buffers) Get() []byte {
-	if buf, ok := b.pool.Get().(*[]byte); ok {
-		return *buf
-	}
-	return make([]byte, 32<<10)
-}
-
-// Put implements httputil.BufferPool.
-func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }
 
 // ErrNoCredential is matched by the error of Check.
 var ErrNoCredential = errors.New("no credential")

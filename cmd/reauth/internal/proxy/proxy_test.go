@@ -28,24 +28,36 @@ import (
 // pool's only credential unless it is empty.
 func newProxy(t *testing.T, provider string, c reauth.Credential, base http.RoundTripper) *Proxy {
 	t.Helper()
-	pool := reauth.NewPool()
-	pr, ok := reauth.LookupProvider(provider)
-	require.True(t, ok)
-	api := vendors.Of(pr.Name).API
-	require.NotEmpty(t, api.BaseURL())
-	upstream, err := url.Parse(api.Origin)
-	require.NoError(t, err)
-	p := New(Config{
-		Pool: pool, Provider: pr, Upstream: upstream, Base: base,
-		Addr:     &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8787},
-		BaseURLs: BaseURLs(api, "http://127.0.0.1:8787"),
-	})
-	t.Cleanup(func() { require.NoError(t, pool.Close()); p.stop() })
+	p := newProxyOf(t, Config{Base: base}, provider)
 	if c.AccessToken != "" {
 		c.Provider = provider
-		_, err = pool.Add(t.Context(), c)
+		_, err := p.pool.Add(t.Context(), c)
 		require.NoError(t, err)
 	}
+	return p
+}
+
+// newProxyOf returns a proxy for built-in providers, with an empty pool.
+func newProxyOf(t *testing.T, c Config, providers ...string) *Proxy {
+	t.Helper()
+	c.Pool = reauth.NewPool()
+	c.Addrs = []net.Addr{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8787}}
+	c.MarkFinal = true
+	for _, provider := range providers {
+		pr, ok := reauth.LookupProvider(provider)
+		require.True(t, ok)
+		api := vendors.Of(pr.Name).API
+		require.NotEmpty(t, api.BaseURL())
+		upstream, err := url.Parse(api.Origin)
+		require.NoError(t, err)
+		at := "http://127.0.0.1:8787"
+		if len(providers) > 1 {
+			at += "/" + pr.Name
+		}
+		c.Backends = append(c.Backends, Backend{pr, upstream, []string{pr.Name}, BaseURLs(api, at)})
+	}
+	p := New(c)
+	t.Cleanup(func() { require.NoError(t, c.Pool.Close()); p.stop() })
 	return p
 }
 
@@ -232,7 +244,7 @@ func TestMetricsNames(t *testing.T) {
 	w := serve(p, http.MethodGet, "/metrics")
 	require.Equal(t, http.StatusOK, w.Code)
 
-	families, err := p.metrics.registry.Gather()
+	families, err := p.registry.Gather()
 	require.NoError(t, err)
 	var got strings.Builder
 	for _, f := range families {
@@ -277,7 +289,7 @@ func TestPage(t *testing.T) {
 		Time: time.Now().Add(-48 * time.Hour), Type: reauth.Retired, Err: errors.New("<broken>"),
 	})
 	body := serve(p, http.MethodGet, "/-/status").Body.String()
-	rows := regexp.MustCompile(`(?s)<tr data-type="([^"]+)">`).FindAllStringSubmatch(body, -1)
+	rows := regexp.MustCompile(`(?s)<tr data-type="([^"]+)"`).FindAllStringSubmatch(body, -1)
 	require.Len(t, rows, keptDecisions)
 	assert.Equal(t, "retired", rows[0][1], "the newest first")
 	assert.Contains(t, body, "&lt;broken&gt;")

@@ -25,18 +25,18 @@ type Limits struct {
 	Grace time.Duration
 }
 
-// Serve serves requests from ln until ctx ends. It then stops in three steps:
+// Serve serves requests from the listeners until ctx ends. It then stops in three steps:
 //
 //   - /healthz answers 503, and requests are still taken, for l.Drain.
 //   - No new request is taken. The running ones go on, for l.Grace at most.
 //   - What still runs is cut.
 //
-// The end of now cuts everything at once. Serve closes ln and returns nil after such a stop, even
-// if it had to cut requests. The caller closes the pool.
-func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error {
+// The end of now cuts everything at once. Serve closes the listeners and returns nil after such a
+// stop, even if it had to cut requests. When a listener fails, it cuts everything and returns the error.
+// The caller closes the pool.
+func (p *Proxy) Serve(ctx, now context.Context, listeners []net.Listener, l Limits) error {
 	defer p.stop()
-	// New has made the transport of these types.
-	defer p.forward.Transport.(timed).base.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+	defer closeIdle(p.transport)
 	// ReadTimeout and WriteTimeout stay 0: an upload and a stream may take as long as they take while
 	// they move. The other limits end connections that only occupy memory.
 	server := &http.Server{
@@ -48,25 +48,36 @@ func (p *Proxy) Serve(ctx, now context.Context, ln net.Listener, l Limits) error
 		BaseContext:       func(net.Listener) context.Context { return p.stopped },
 		ConnContext:       withConn,
 	}
-	g := newGate(ln, l)
+	g := newGate(l)
 	defer g.cut()
 	server.ConnState = g.watch
-	ln = g
-	if p.secure != nil {
-		ln = tls.NewListener(g, p.secure)
+	ended := make(chan error, len(listeners))
+	for _, ln := range listeners {
+		go func() { ended <- server.Serve(p.behind(g, ln)) }()
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ln) }()
+	left := len(listeners)
+	var err error
 	select {
-	case err := <-ended:
-		return err
+	case err = <-ended:
+		left--
+		_ = server.Close() // it is err that matters
 	case <-ctx.Done():
+		p.drain(now, server, l)
 	}
-	p.drain(now, server, l)
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return err
+	for ; left > 0; left-- {
+		if one := <-ended; err == nil && !errors.Is(one, http.ErrServerClosed) {
+			err = one
+		}
 	}
-	return nil
+	return err
+}
+
+// behind returns a listener behind the gate, which takes https if it is on TCP and there is a certificate.
+func (p *Proxy) behind(g *gate, ln net.Listener) net.Listener {
+	if p.secure != nil && !isSocket(ln.Addr()) {
+		return tls.NewListener(gated{ln, g}, p.secure)
+	}
+	return gated{ln, g}
 }
 
 // drain stops the server: it waits for running requests and cuts what is left. See Serve.

@@ -71,10 +71,10 @@ type strangers struct {
 func serveStrangers(t *testing.T, l Limits, base http.RoundTripper) *strangers {
 	t.Helper()
 	s := &strangers{newPipes(), t, newProxy(t, "groq", reauth.Credential{AccessToken: "theirs"}, base)}
-	s.p.guard = newGuard(s.Addr(), nil, token)
+	s.p.guard = newGuard([]net.Addr{s.Addr()}, nil, token)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.p.Serve(ctx, ctx, s, l) }()
+	go func() { ended <- s.p.Serve(ctx, ctx, []net.Listener{s}, l) }()
 	t.Cleanup(func() {
 		stop()
 		require.NoError(t, <-ended)

@@ -47,10 +47,10 @@ func NewTransport() *http.Transport {
 // rewrite turns a client's request into one for the provider: the same method, path, query and
 // body, with another host and without the client's key, cookies and browser headers. ReverseProxy
 // has removed X-Forwarded-* and hop-by-hop headers before.
-func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
+func (b *backend) rewrite(r *httputil.ProxyRequest) {
 	out := r.Out
-	out.URL.Scheme, out.URL.Host, out.Host = p.upstream.Scheme, p.upstream.Host, ""
-	out.URL.RawQuery = p.query(r.In.URL.RawQuery)
+	out.URL.Scheme, out.URL.Host, out.Host = b.Upstream.Scheme, b.Upstream.Host, ""
+	out.URL.RawQuery = b.query(r.In.URL.RawQuery)
 	placed := "Authorization" // the header that gets the placeholder
 	for _, name := range keyHeaders() {
 		if len(out.Header[name]) > 0 && placed == "Authorization" {
@@ -74,8 +74,8 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 // query returns the raw query without the client's own key, which the clients of some providers put
 // there. Elsewhere the names of these parameters may mean something else. query changes nothing
 // else, not even the order or the escapes.
-func (p *Proxy) query(raw string) string {
-	keys := vendors.Of(p.provider.Name).Query
+func (b *backend) query(raw string) string {
+	keys := vendors.Of(b.Provider.Name).Query
 	if len(keys) == 0 {
 		return raw
 	}
@@ -136,28 +136,53 @@ func (t authorizedOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections closes those of the base, if it can.
-func (t authorizedOnly) CloseIdleConnections() {
-	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+func (t authorizedOnly) CloseIdleConnections() { closeIdle(t.base) }
+
+// within refuses to send a request to what another provider has on the same host: below the name of a
+// provider its own credentials are spent, and no others.
+type within struct {
+	base http.RoundTripper
+	pool *reauth.Pool
+}
+
+// RoundTrip implements http.RoundTripper. An address of nobody is left to the pool, which tells of it.
+func (t within) RoundTrip(req *http.Request) (*http.Response, error) {
+	c := callFrom(req.Context())
+	if owner, ok := t.pool.ProviderFor(req.URL); c != nil && ok && owner.Name != c.backend.Provider.Name {
+		if req.Body != nil {
+			_ = req.Body.Close() // nothing was read from it
+		}
+		return nil, errNotAuthorized
+	}
+	return t.base.RoundTrip(req)
+}
+
+// CloseIdleConnections closes those of the base, if it can.
+func (t within) CloseIdleConnections() { closeIdle(t.base) }
+
+// closeIdle closes the idle connections of a transport, if it can.
+func closeIdle(t http.RoundTripper) {
+	if c, ok := t.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }
 
 // timed measures how long a refused request takes from its first refusal to its answer.
-type timed struct {
-	base    http.RoundTripper
-	metrics *metrics
-}
+type timed struct{ base http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (t timed) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.base.RoundTrip(req)
 	if c := callFrom(req.Context()); c != nil {
 		if since, gaveUp := c.refusal(); !since.IsZero() {
-			t.metrics.recovered(time.Since(since), err == nil && !gaveUp)
+			c.backend.metrics.recovered(time.Since(since), err == nil && !gaveUp)
 		}
 	}
 	return resp, err
 }
+
+// CloseIdleConnections closes those of the base, if it can.
+func (t timed) CloseIdleConnections() { closeIdle(t.base) }
 
 // statusClientGone is what the log and the metrics say when the client went away before there was
 // an answer. No client sees it. nginx uses the same number.
@@ -168,11 +193,11 @@ const deniedStalled = "body_stalled"
 
 // failed answers a request for which the transport has returned an error. It is the ErrorHandler of
 // the ReverseProxy.
-func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
+func (b *backend) failed(w http.ResponseWriter, r *http.Request, err error) {
 	c := callFrom(r.Context())
 	switch {
 	case errors.Is(err, errNotAuthorized):
-		d := p.noCredential()
+		d := b.noCredential()
 		c.note(d.code)
 		writeDenial(w, d)
 	case c != nil && c.body.hasStalled():
@@ -182,7 +207,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 			"nothing of the request's body has come for too long; see --stall-timeout",
 		})
 	// A stop of the proxy ends the context as well, and then the client is still there.
-	case r.Context().Err() != nil && p.stopped.Err() == nil:
+	case r.Context().Err() != nil && b.p.stopped.Err() == nil:
 		c.note("client_gone")
 		// Nobody reads this. It sets the status for the log line and the metrics.
 		w.WriteHeader(statusClientGone)
@@ -195,29 +220,28 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		c.note(what)
 		writeDenial(w, &denial{
 			http.StatusBadGateway, "upstream_unreachable",
-			"the provider at " + p.upstream.Host + " gave no answer: " + what,
+			"the provider at " + b.Upstream.Host + " gave no answer: " + what,
 		})
 	}
 }
 
 // noCredential returns the denial for a request without a credential. Either the store holds none
 // of the provider, or none of those it holds is for the request's path.
-func (p *Proxy) noCredential() *denial {
-	if slices.ContainsFunc(p.pool.Status(), func(s reauth.CredentialStatus) bool {
-		return s.Provider == p.provider.Name
-	}) {
+func (b *backend) noCredential() *denial {
+	name := b.Provider.Name
+	if slices.ContainsFunc(b.p.pool.Status(), func(s reauth.CredentialStatus) bool { return s.Provider == name }) {
 		d := &denial{
 			http.StatusNotFound, "not_served",
-			"no credential of " + p.provider.Name + " is for this address; see Hosts of the credential",
+			"no credential of " + name + " is for this address; see Hosts of the credential",
 		}
-		if base, ok := p.base(); ok {
-			d.message = "no credential of " + p.provider.Name + " is for this path; the base URL to set is " + base
+		if len(b.BaseURLs) > 0 {
+			d.message = "no credential of " + name + " is for this path" + b.hint()
 		}
 		return d
 	}
 	return &denial{
 		http.StatusUnauthorized, "no_credential",
-		"the store holds no credential of " + p.provider.Name + " any more; " + wayIn(p.provider),
+		"the store holds no credential of " + name + " any more; " + wayIn(b.Provider),
 	}
 }
 
