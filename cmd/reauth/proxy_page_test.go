@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -95,6 +96,76 @@ func TestProxyShowsItsState(t *testing.T) {
 		assert.Contains(t, dom, "<dt>Switches</dt><dd>1</dd>", c.what)
 		assert.Contains(t, dom, "<code>"+p.url+"/v1</code>", c.what)
 	}
+}
+
+// trouble returns a proxy of two providers whose credentials stand in every way that the page shows: with
+// limits, put aside for a model, put aside, and retired.
+func trouble(t *testing.T) *running {
+	t.Helper()
+	r := newRig(t)
+	for i, name := range []string{"work", "spare", "old"} {
+		r.add(t, reauth.Credential{AccessToken: "client-secret-" + name, ID: name, Priority: i + 1})
+		r.AddKey("client-secret-" + name)
+	}
+	r.on("/v1/limited", func(w http.ResponseWriter, _ *http.Request) {
+		for name, value := range map[string]string{"Limit": "1000", "Remaining": "129", "Reset": "6m0s"} {
+			w.Header().Set("X-Ratelimit-"+name+"-Tokens", value)
+		}
+		w.Header().Set("X-Ratelimit-Limit-Requests", "10")
+		w.Header().Set("X-Ratelimit-Remaining-Requests", "10")
+	})
+	r.on("/v1/busy", func(w http.ResponseWriter, req *http.Request) {
+		if req.Header.Get("Authorization") != "Bearer "+r.access {
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write([]byte(`{"error":{"message":"Rate limit reached for model `+"`example-large-with-a-long-name-20260701`"+
+			` in organization on tokens per day (TPD): Limit 100000, Used 99999. Please try again in 26m13s.",`+
+			`"type":"tokens","code":"rate_limit_exceeded"}}`))
+	})
+	p := r.startBelow(t)
+	for path, body := range map[string]string{
+		"/v1/limited": "", "/v1/busy": `{"model":"example-large-with-a-long-name-20260701"}`,
+	} {
+		resp, said := p.do(t, http.MethodPost, "/xai-oauth"+path, body, "Content-Type: application/json")
+		require.Equal(t, http.StatusOK, resp.StatusCode, said)
+	}
+	r.Exhaust(time.Now().Add(3*time.Hour), r.access, "client-secret-work")
+	r.Block("client-secret-spare")
+	resp, said := p.do(t, http.MethodPost, "/xai-oauth/v1/chat/completions", chat)
+	require.Equal(t, http.StatusOK, resp.StatusCode, said)
+	return p
+}
+
+// The page serves people who use a keyboard, a screen reader, a narrow screen or a dark one. What wants
+// attention stands first, with its reason.
+func TestProxyPageIsForEverybody(t *testing.T) {
+	p := trouble(t)
+	b := openBrowser(t)
+	b.open(p.url + "/")
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int{1280, 400, 320} {
+			b.screen(width, scheme)
+			what := fmt.Sprintf("%s, %d px", scheme, width)
+			assert.Empty(t, b.violations(), what)
+			assert.LessOrEqual(t, b.eval("document.documentElement.scrollWidth"), float64(width), what)
+			assert.Equal(t, true, b.eval(`[...document.querySelectorAll(".scroll")].every((e) => innerWidth > 900 || e.scrollWidth <= e.clientWidth)`),
+				"%s: no table is scrolled sideways", what)
+			if dir := os.Getenv("REAUTH_TEST_SCREENSHOTS"); dir != "" {
+				b.shoot(filepath.Join(dir, fmt.Sprintf("%s-%d.png", scheme, width)))
+			}
+		}
+	}
+	assert.Equal(t, []any{"retired", "aside", "aside", "good"},
+		b.eval(`[...document.querySelectorAll("[data-state]")].slice(0, 4).map((e) => e.dataset.state)`))
+	text, _ := b.eval(`document.body.innerText`).(string)
+	for _, words := range []string{"tokens: 12\u00a0% left", "resets in 5 min", "requests: 100\u00a0% left", "example-large-with-a-long-name-20260701 put aside"} {
+		assert.Contains(t, text, words)
+	}
+	p.rig.noSecrets(t, text)
+	b.eval(`document.body.append(new Image()), 0`)
+	assert.Len(t, b.violations(), 1, "an image without a text is found")
 }
 
 // A foreign web page in the user's browser reads nothing from the proxy, and the proxy forwards

@@ -70,3 +70,20 @@ func TestProxyTellsItsStatusAsJSON(t *testing.T) {
 	assert.Equal(t, "good", first.Credentials[0].State)
 	assert.False(t, got.Stopping)
 }
+
+// --verbose tells the story of each request as probe does, without what may be secret.
+func TestProxyTellsTheStoryOfARequest(t *testing.T) {
+	r := newRig(t)
+	r.Expire(r.access)
+	p := r.startBelow(t, "--verbose", "--log-level", "error")
+	resp, _ := p.do(t, http.MethodPost, "/grok/v1/chat/completions?key=client-secret", chat)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	_, _ = p.do(t, http.MethodGet, "/grok/v1/models%1b[31m", "")
+	require.Eventually(t, func() bool { return strings.Count(p.output(), "the client got") == 2 }, patience, time.Millisecond)
+	_, said, found := strings.Cut(p.output(), "POST ")
+	require.True(t, found, p.output())
+	newShell(t).golden("proxy-verbose", "POST "+said)
+	code, refused := r.fails(t, "xai-oauth", "--verbose", "--log-json")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, refused, "--log-level debug")
+}

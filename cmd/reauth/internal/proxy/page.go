@@ -234,7 +234,7 @@ func clock(t time.Time) string {
 }
 
 // percent says a share in whole percent, rounded down: what is almost used up is not shown as left.
-func percent(share float64) string { return fmt.Sprintf("%d %%", int(share*100)) }
+func percent(share float64) string { return fmt.Sprintf("%d\u00a0%%", int(share*100)) }
 
 // stamp formats a time in UTC (RFC 3339): for the datetime attribute, and for the title that a
 // browser shows when the user points at the time.
