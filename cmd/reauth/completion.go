@@ -122,10 +122,22 @@ func (a *app) candidates(words []string) []string {
 			found = append(found, n.Name+"\t"+n.Help)
 		}
 	}
-	if len(args) < len(node.Positional) {
-		found = append(found, a.values(node.Positional[len(args)], args)...)
+	if arg := argumentAt(node, len(args)); arg != nil {
+		found = append(found, a.values(arg, args)...)
 	}
 	return found
+}
+
+// argumentAt returns the positional argument that stands behind so many, or nil. The last may take several.
+func argumentAt(node *kong.Node, n int) *kong.Positional {
+	last := len(node.Positional) - 1
+	switch {
+	case n <= last:
+		return node.Positional[n]
+	case last >= 0 && node.Positional[last].IsCumulative():
+		return node.Positional[last]
+	}
+	return nil
 }
 
 // valued returns the flag that word names if the next word is its value. It returns nil for a

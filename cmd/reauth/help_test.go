@@ -133,6 +133,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"re"}, []string{"refresh", "reset", "remove"}},
 		{[]string{"remove", "openr"}, []string{"openrouter"}},
 		{[]string{"remove", "openrouter", ""}, []string{"spare"}},
+		{[]string{"proxy", "xai-oauth", "groq", "openr"}, []string{"openrouter"}},
 		{[]string{"--store", "elsewhere", "remove", "openrouter", ""}, nil},
 		{[]string{"status", "--j"}, []string{"--json"}},
 		{[]string{"sto"}, []string{"store"}},

@@ -165,7 +165,7 @@ func TestProxyPageIsForEverybody(t *testing.T) {
 	}
 	p.rig.noSecrets(t, text)
 	b.eval(`document.body.append(new Image()), 0`)
-	assert.Len(t, b.violations(), 1, "an image without a text is found")
+	assert.Contains(t, fmt.Sprint(b.violations()), "image-alt", "axe has looked")
 }
 
 // A foreign web page in the user's browser reads nothing from the proxy, and the proxy forwards
