@@ -78,8 +78,10 @@ func TestAddressesOfSeveralProviders(t *testing.T) {
 		{"of one", several[:1], addresses{BaseURL: []string{"u"}, Issuer: []string{"i"}}, map[string]endpoints{"xai-oauth": {"u", "i"}}, ""},
 		{"of one, named", several[:1], addresses{BaseURL: []string{"grok=u"}}, map[string]endpoints{"xai-oauth": {BaseURL: "u"}}, ""},
 		{
-			"of two", several, addresses{BaseURL: []string{"claude=u", "xai=v"}, Issuer: []string{"xai=i"}},
-			map[string]endpoints{"anthropic": {BaseURL: "u"}, "xai-oauth": {"v", "i"}}, "",
+			"of two", several,
+			addresses{BaseURL: []string{"claude=u", "xai=v"}, Issuer: []string{"xai=i"}},
+			map[string]endpoints{"anthropic": {BaseURL: "u"}, "xai-oauth": {"v", "i"}},
+			"",
 		},
 		{"whose", several, addresses{BaseURL: []string{"https://gateway.example"}}, nil, "--base-url xai-oauth=URL"},
 		{"of another", several, addresses{Issuer: []string{"groq=u"}}, nil, "groq is none of"},

@@ -120,8 +120,8 @@ func trouble(t *testing.T) *running {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusTooManyRequests)
-		_, _ = w.Write([]byte(`{"error":{"message":"Rate limit reached for model `+"`example-large-with-a-long-name-20260701`"+
-			` in organization on tokens per day (TPD): Limit 100000, Used 99999. Please try again in 26m13s.",`+
+		_, _ = w.Write([]byte(`{"error":{"message":"Rate limit reached for model ` + "`example-large-with-a-long-name-20260701`" +
+			` in organization on tokens per day (TPD): Limit 100000, Used 99999. Please try again in 26m13s.",` +
 			`"type":"tokens","code":"rate_limit_exceeded"}}`))
 	})
 	p := r.startBelow(t)
