@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -94,5 +95,50 @@ func TestAddressesOfSeveralProviders(t *testing.T) {
 		}
 		require.NoError(t, err, c.what)
 		assert.Equal(t, c.want, got, c.what)
+	}
+}
+
+// The flags reach the requests of a running proxy: what is final is marked or not, a refusal in the first
+// event of a stream is recovered from, conversations stay together, and requests take turns.
+func TestProxyFlagsAtWork(t *testing.T) {
+	r := newRig(t)
+	r.AddKey("client-secret-second")
+	r.add(t, reauth.Credential{AccessToken: "client-secret-second", ID: "second"})
+	used := func() (tokens map[string]bool) {
+		tokens = make(map[string]bool)
+		for _, q := range r.Requests() {
+			tokens[q.Token] = true
+		}
+		return tokens
+	}
+	turns := r.start(t, "--strategy", "round-robin", "--affinity-header", "X-Chat")
+	for range 4 {
+		_, _ = turns.do(t, http.MethodPost, "/v1/chat/completions", `{"model":"example","prompt_cache_key":"one"}`,
+			"Content-Type: application/json")
+		_, _ = turns.do(t, http.MethodPost, "/v1/chat/completions", chat, "X-Chat: one")
+	}
+	assert.Len(t, used(), 1, "a conversation")
+	for range 4 {
+		_, _ = turns.do(t, http.MethodPost, "/v1/chat/completions", chat)
+	}
+	assert.Len(t, used(), 2, "requests of no conversation")
+
+	r.on("/v1/stream", func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		if req.Header.Get("Authorization") == "Bearer "+r.access {
+			_, _ = w.Write([]byte(`data: {"error":{"message":"token expired","code":"token_expired"}}` + "\n\n"))
+			return
+		}
+		_, _ = w.Write([]byte("data: served\n\n"))
+	})
+	for _, c := range []struct{ wait, want string }{{"0s", "token expired"}, {"10s", "served"}} {
+		_, body := r.start(t, "--first-event", c.wait).do(t, http.MethodPost, "/v1/stream", chat)
+		assert.Contains(t, body, c.want, c.wait)
+	}
+	r.Forbid()
+	for _, c := range []struct{ flag, want string }{{"--mark-final", "false"}, {"--no-mark-final", ""}} {
+		resp, _ := r.start(t, c.flag).do(t, http.MethodPost, "/v1/chat/completions", chat)
+		assert.Equal(t, http.StatusForbidden, resp.StatusCode)
+		assert.Equal(t, c.want, resp.Header.Get("X-Should-Retry"), c.flag)
 	}
 }

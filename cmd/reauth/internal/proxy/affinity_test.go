@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -175,4 +177,24 @@ func TestConversationsKeepTheirCredential(t *testing.T) {
 		send(post(strings.NewReader("{}"), fmt.Sprintf("X-Session-Id: c%d", conversation)))
 	}
 	assert.Len(t, w.got, 4)
+}
+
+// A body that stalls while it is read for its conversation is cut off as any other.
+func TestStalledBodyIsCutBeforeItIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxyOf(t, Config{Base: reading(0), Affinity: session()}, "groq")
+		_, err := p.pool.Add(t.Context(), reauth.Credential{Provider: "groq", AccessToken: "theirs"})
+		require.NoError(t, err)
+		s := serveProxy(t, Limits{Stall: time.Minute}, p)
+		conn := s.dial("192.0.2.1")
+		defer conn.Close()
+		start := time.Now()
+		s.send(conn, head("POST", "/openai/v1/x", "Content-Type: application/json", "Content-Length: 100", "", `{"a":`))
+		resp, said := s.answered(conn)
+		assert.Equal(t, http.StatusRequestTimeout, resp.StatusCode)
+		assert.Contains(t, said, deniedStalled)
+		assert.Equal(t, time.Minute, time.Since(start), "once")
+		assert.Zero(t, p.affinity.kept.Held())
+		s.ended(conn)
+	})
 }

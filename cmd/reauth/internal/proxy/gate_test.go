@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
 )
 
 // healthy checks that a client at ip is told that the proxy is well.
@@ -124,5 +128,53 @@ func TestClientsHaveAShare(t *testing.T) {
 		}
 		synctest.Wait()
 		assert.Equal(t, 200, <-status("2001:db8::3"))
+	})
+}
+
+// atSocket is a listener at a socket of the file system.
+type atSocket struct{ *pipes }
+
+func (atSocket) Addr() net.Addr { return &net.UnixAddr{Name: "/run/s", Net: "unix"} }
+
+// The limit of connections holds for all listeners together. Those of a socket are no one client's.
+func TestOneGateIsBeforeAllListeners(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		second, socket := newPipes(), atSocket{newPipes()}
+		p := newProxy(t, "groq", reauth.Credential{AccessToken: "theirs"}, &echo{})
+		s := serveProxy(t, Limits{Connections: 4}, p, second, socket)
+		var waiting []net.Conn
+		for i := range 9 {
+			conn := []*pipes{s.pipes, second, socket.pipes}[i%3].dial(fmt.Sprintf("192.0.2.%d", i))
+			defer conn.Close()
+			waiting = append(waiting, conn)
+		}
+		for i, conn := range waiting {
+			assert.Equal(t, i >= 5, s.open(conn), i)
+		}
+		s.healthy("192.0.2.200")
+	})
+	assert.Equal(t, nobody, clientOf(&net.UnixAddr{Net: "unix"}))
+	g := newGate(Limits{PerClient: 1})
+	for range 3 {
+		assert.Nil(t, g.admit(&conn{client: nobody}))
+	}
+	assert.NotNil(t, func() *conn { g.admit(&conn{client: "a"}); return g.admit(&conn{client: "a"}) }())
+}
+
+// broken is a listener that fails.
+type broken struct{ *pipes }
+
+func (broken) Accept() (net.Conn, error) { return nil, errors.New("no more files") }
+
+// When a listener fails, Serve ends with its error, and closes the others.
+func TestServeEndsWithItsListener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProxy(t, "groq", reauth.Credential{AccessToken: "theirs"}, &echo{})
+		well := newPipes()
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		require.ErrorContains(t, p.Serve(ctx, ctx, []net.Listener{well, broken{newPipes()}}, Limits{}), "no more files")
+		_, err := well.Accept()
+		require.ErrorIs(t, err, net.ErrClosed)
 	})
 }

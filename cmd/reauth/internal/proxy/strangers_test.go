@@ -70,11 +70,17 @@ type strangers struct {
 // the test.
 func serveStrangers(t *testing.T, l Limits, base http.RoundTripper) *strangers {
 	t.Helper()
-	s := &strangers{newPipes(), t, newProxy(t, "groq", reauth.Credential{AccessToken: "theirs"}, base)}
+	return serveProxy(t, l, newProxy(t, "groq", reauth.Credential{AccessToken: "theirs"}, base))
+}
+
+// serveProxy is serveStrangers for a proxy, and for further listeners.
+func serveProxy(t *testing.T, l Limits, p *Proxy, further ...net.Listener) *strangers {
+	t.Helper()
+	s := &strangers{newPipes(), t, p}
 	s.p.guard = newGuard([]net.Addr{s.Addr()}, nil, token)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.p.Serve(ctx, ctx, []net.Listener{s}, l) }()
+	go func() { ended <- s.p.Serve(ctx, ctx, append(further, s), l) }()
 	t.Cleanup(func() {
 		stop()
 		require.NoError(t, <-ended)
