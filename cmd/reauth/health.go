@@ -67,14 +67,15 @@ func (c *healthCmd) Run(a *app) error {
 func (c *healthCmd) client(address string) (*http.Client, string, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
 	scheme := "http"
-	if c.TLSCert != "" {
+	path, atSocket := socketPath(address)
+	if c.TLSCert != "" && !atSocket { // a socket serves http in any case
 		config, err := trusted(c.TLSCert)
 		if err != nil {
 			return nil, "", err
 		}
 		transport.TLSClientConfig, scheme = config, "https"
 	}
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+	if atSocket {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", path)
 		}

@@ -39,6 +39,9 @@ func TestProxyListensInSeveralPlaces(t *testing.T) {
 			assert.Equal(t, http.StatusOK, resp.StatusCode, "%s%s", at.url, what)
 		}
 	}
+	sh := newShell(t)
+	sh.setenv("REAUTH_PROXY_TLS_CERT", "/of/the/ports")
+	assert.Equal(t, "ok\n", sh.run("", "health", "unix:"+path).ok(), "a socket serves http")
 	p.end(t)
 	assert.NoFileExists(t, path)
 }

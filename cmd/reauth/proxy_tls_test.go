@@ -49,8 +49,10 @@ func TestProxyServesTLS(t *testing.T) {
 	r := newRig(t)
 	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	cert := certify(t, certFile, keyFile, 1)
-	p := r.start(t, "--tls-cert", certFile, "--tls-key", keyFile)
+	path := socketFor(t)
+	p := r.start(t, "--tls-cert", certFile, "--tls-key", keyFile, "--listen", "unix:"+path, "--listen", "127.0.0.1:0")
 	require.True(t, strings.HasPrefix(p.url, "https://"), p.url)
+	(&running{url: "http://localhost", socket: path}).reachable(t, "a socket serves http")
 	get := func(trusted *x509.Certificate, headers ...string) (int, error) {
 		pool := x509.NewCertPool()
 		pool.AddCert(trusted)
