@@ -18,7 +18,8 @@ import (
 )
 
 // browser is a page in a headless browser, which is driven by the Chrome DevTools Protocol
-// (chromedevtools.github.io/devtools-protocol). What it evaluates is not bound by the page's own policy.
+// (chromedevtools.github.io/devtools-protocol). What it evaluates is not bound by the page's own
+// policy.
 type browser struct {
 	t       *testing.T
 	conn    *websocket.Conn
@@ -121,8 +122,8 @@ func (b *browser) screen(width int, scheme string) {
 	})
 }
 
-// violations returns what axe finds wrong with the page for people who use a keyboard, a screen reader or
-// little sight: a line for each.
+// violations returns what axe finds wrong with the page for people who use a keyboard, a screen
+// reader or little sight: a line for each.
 func (b *browser) violations() []any {
 	b.t.Helper()
 	if b.eval("typeof axe") != "object" {

@@ -128,7 +128,8 @@ func (a *app) candidates(words []string) []string {
 	return found
 }
 
-// argumentAt returns the positional argument that stands behind so many, or nil. The last may take several.
+// argumentAt returns the positional argument that stands behind so many, or nil. The last may take
+// several.
 func argumentAt(node *kong.Node, n int) *kong.Positional {
 	last := len(node.Positional) - 1
 	switch {

@@ -148,8 +148,8 @@ func (c *execCmd) logger() (*slog.Logger, func(), error) {
 // requests: it may be stopped at its terminal, and go on.
 const execConnections = 4096
 
-// serve starts a proxy for the providers, which only clients with the token may use. end ends it and waits
-// for that.
+// serve starts a proxy for the providers, which only clients with the token may use. end ends it
+// and waits for that.
 func (c *execCmd) serve(a *app, token string, logger *slog.Logger) (list []*served, end func(), err error) {
 	one := &proxyCmd{
 		Provider: c.providers, addresses: c.addresses, Listen: []string{"127.0.0.1:0"},

@@ -15,10 +15,10 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
 )
 
-// proxyCmd runs the local proxy, which puts the credentials of providers on the requests of programs in
-// any language. This file checks the flags and serves; proxy_backend.go has the providers, and
-// proxy_listen.go opens the listeners. The package proxy does the work. Its own flags can also be set by
-// variables, for containers and service managers.
+// proxyCmd runs the local proxy, which puts the credentials of providers on the requests of
+// programs in any language. This file checks the flags and serves; proxy_backend.go has the
+// providers, and proxy_listen.go opens the listeners. The package proxy does the work. Its own
+// flags can also be set by variables, for containers and service managers.
 type proxyCmd struct {
 	Provider []string `arg:"" name:"provider" help:"The providers, such as xai-oauth; each of several is below its name."`
 	addresses

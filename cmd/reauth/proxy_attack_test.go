@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// places are the ways in which a proxy can be reached: a single provider at the root, one of several below
-// its name, and through a socket.
+// places are the ways in which a proxy can be reached: a single provider at the root, one of
+// several below its name, and through a socket.
 func places() map[string]func(*rig, *testing.T, ...string) *running {
 	return map[string]func(*rig, *testing.T, ...string) *running{
 		"at the root": (*rig).start, "below a name": (*rig).startBelow, "at a socket": (*rig).startAtSocket,
@@ -40,7 +40,8 @@ func (p *running) dial(t *testing.T, text string) net.Conn {
 	return conn
 }
 
-// header is the beginning of a request to the proxy, up to its empty line. Paths of the API begin with /v1.
+// header is the beginning of a request to the proxy, up to its empty line. Paths of the API begin
+// with /v1.
 func (p *running) header(request string, more ...string) string {
 	request = strings.Replace(request, " /v1", " "+p.prefix+"/v1", 1)
 	lines := append([]string{request + " HTTP/1.1", "Host: " + strings.TrimPrefix(p.url, "http://")}, more...)
@@ -68,9 +69,9 @@ func answers(t *testing.T, conn net.Conn) (lines []string) {
 	return lines
 }
 
-// Strangers hold connections of every kind, more of them than the proxy has. It is reachable through
-// all of it, and a program with the token is served. Of the other places only some are tried: what is
-// below a name, or comes through a socket, passes the same guard.
+// Strangers hold connections of every kind, more of them than the proxy has. It is reachable
+// through all of it, and a program with the token is served. Of the other places only some are
+// tried: what is below a name, or comes through a socket, passes the same guard.
 func TestProxyIsReachableUnderAttack(t *testing.T) {
 	const bearer = "Authorization: Bearer " + clientToken
 	for name, attack := range map[string]struct {
@@ -108,7 +109,8 @@ func TestProxyIsReachableUnderAttack(t *testing.T) {
 	}
 }
 
-// underAttack starts a proxy, sends it the request on many connections, and checks that it serves others.
+// underAttack starts a proxy, sends it the request on many connections, and checks that it serves
+// others.
 func underAttack(t *testing.T, start func(*rig, *testing.T, ...string) *running, request func(p *running) string) {
 	t.Helper()
 	r, p := attacked(t, start, "--max-connections", "32", "--stall-timeout", "1s", "--affinity")

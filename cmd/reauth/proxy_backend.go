@@ -12,8 +12,8 @@ import (
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
-// addresses are the flags of the commands that serve several providers. They replace the providers' own
-// addresses.
+// addresses are the flags of the commands that serve several providers. They replace the providers'
+// own addresses.
 type addresses struct {
 	BaseURL []string `help:"Send requests here instead of to the provider's own host: https, or http on loopback or with a port. Of several providers NAME=URL, once for each." placeholder:"URL" sep:"none"`
 	Issuer  []string `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback. Of several providers NAME=URL." placeholder:"URL" sep:"none"`
@@ -181,8 +181,8 @@ func apiAt(row vendors.Vendor, baseURL string) (vendors.API, error) {
 	return vendors.API{Origin: u.Scheme + "://" + u.Host, Native: cmp.Or(path, "/")}, nil
 }
 
-// backends returns the providers as a proxy at that address serves them, and sets their origins: a single
-// one is at the root.
+// backends returns the providers as a proxy at that address serves them, and sets their origins: a
+// single one is at the root.
 func backends(list []*served, at string) []proxy.Backend {
 	all := make([]proxy.Backend, 0, len(list))
 	for _, s := range list {

@@ -8,8 +8,8 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
 )
 
-// choosing are the flags of the proxy that say which credential a request gets, and what is read of an
-// answer. They have the names that the library gives them, and hold for all providers.
+// choosing are the flags of the proxy that say which credential a request gets, and what is read of
+// an answer. They have the names that the library gives them, and hold for all providers.
 type choosing struct {
 	Strategy       string        `help:"Which of several credentials in good standing a request gets: fill-first, round-robin, least-in-flight, random or most-headroom." enum:"fill-first,round-robin,least-in-flight,random,most-headroom" default:"fill-first" env:"REAUTH_PROXY_STRATEGY"`
 	Affinity       bool          `help:"Keep a conversation on one credential, for its prompt cache: by the header X-Session-Id, else by session_id or prompt_cache_key in a JSON body, which is read for it before it is sent." env:"REAUTH_PROXY_AFFINITY"`

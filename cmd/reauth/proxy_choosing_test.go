@@ -14,7 +14,8 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/proxy"
 )
 
-// Each flag sets what the library has under that name, for all providers and at any address of theirs.
+// Each flag sets what the library has under that name, for all providers and at any address of
+// theirs.
 func TestProxyFlagsHoldForAllProviders(t *testing.T) {
 	flags := choosing{Strategy: "most-headroom", MaxInFlight: 7, ReadLimits: true, FirstEvent: time.Second}
 	for name, at := range map[string]endpoints{"grok": {}, "claude": {BaseURL: "http://127.0.0.1:9999/v1"}} {
@@ -98,8 +99,8 @@ func TestAddressesOfSeveralProviders(t *testing.T) {
 	}
 }
 
-// The flags reach the requests of a running proxy: what is final is marked or not, a refusal in the first
-// event of a stream is recovered from, conversations stay together, and requests take turns.
+// The flags reach the requests of a running proxy: what is final is marked or not, a refusal in the
+// first event of a stream is recovered from, conversations stay together, and requests take turns.
 func TestProxyFlagsAtWork(t *testing.T) {
 	r := newRig(t)
 	r.AddKey("client-secret-second")

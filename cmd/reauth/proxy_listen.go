@@ -47,9 +47,9 @@ func (c *proxyCmd) mayListen() error {
 	return nil
 }
 
-// mayListenAt checks an address. Without --allow-remote it must be a loopback one. With it, a client token
-// is required; and an unspecified address such as 0.0.0.0 needs --host, since the proxy refuses
-// requests whose Host header it does not know.
+// mayListenAt checks an address. Without --allow-remote it must be a loopback one. With it, a
+// client token is required; and an unspecified address such as 0.0.0.0 needs --host, since the
+// proxy refuses requests whose Host header it does not know.
 func (c *proxyCmd) mayListenAt(listen string) error {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -129,8 +129,8 @@ func onTCP(listeners []net.Listener) (list []net.Listener) {
 	return list
 }
 
-// address returns the URL by which clients reach the proxy, without a path: that of the first listener
-// with a port. Through a socket, a client names any host.
+// address returns the URL by which clients reach the proxy, without a path: that of the first
+// listener with a port. Through a socket, a client names any host.
 func (c *proxyCmd) address(listeners []net.Listener) string {
 	list := onTCP(listeners)
 	if len(list) == 0 {

@@ -98,8 +98,8 @@ func TestProxyShowsItsState(t *testing.T) {
 	}
 }
 
-// trouble returns a proxy of two providers whose credentials stand in every way that the page shows: with
-// limits, put aside for a model, put aside, and retired.
+// trouble returns a proxy of two providers whose credentials stand in every way that the page
+// shows: with limits, put aside for a model, put aside, and retired.
 func trouble(t *testing.T) *running {
 	t.Helper()
 	r := newRig(t)
@@ -138,8 +138,8 @@ func trouble(t *testing.T) *running {
 	return p
 }
 
-// The page serves people who use a keyboard, a screen reader, a narrow screen or a dark one. What wants
-// attention stands first, with its reason.
+// The page serves people who use a keyboard, a screen reader, a narrow screen or a dark one. What
+// wants attention stands first, with its reason.
 func TestProxyPageIsForEverybody(t *testing.T) {
 	p := trouble(t)
 	b := openBrowser(t)

@@ -110,8 +110,9 @@ func (r *rig) fails(t *testing.T, args ...string) (code int, said string) {
 	return exit.ExitCode(), string(out)
 }
 
-// running is a proxy process. url is its address, such as http://127.0.0.1:8787; of one that listens at a
-// socket alone it is http://localhost. prefix is what paths of the rig's provider begin with.
+// running is a proxy process. url is its address, such as http://127.0.0.1:8787; of one that
+// listens at a socket alone it is http://localhost. prefix is what paths of the rig's provider
+// begin with.
 type running struct {
 	cmd    *exec.Cmd
 	url    string

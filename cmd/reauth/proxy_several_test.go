@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Two providers on one port: each is below its name, and below the one that the user has typed. What is
-// printed is what a client sets.
+// Two providers on one port: each is below its name, and below the one that the user has typed.
+// What is printed is what a client sets.
 func TestProxyServesSeveralProviders(t *testing.T) {
 	r := newRig(t)
 	r.Expire(r.access)

@@ -17,8 +17,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// maxSocketPath is how many bytes the path of a socket may have: the kernel's structure has room for them
-// and a zero.
+// maxSocketPath is how many bytes the path of a socket may have: the kernel's structure has room
+// for them and a zero.
 const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
 // checkSocketPath returns why no socket can be at a path.
@@ -38,9 +38,9 @@ func checkSocketPath(path string) error {
 // socketLocks is how long to wait for another process that makes a socket in the same folder.
 const socketLocks = 5 * time.Second
 
-// listenSocket opens a socket that only its owner may use. What a dead process has left at the path is
-// replaced. The folder is locked meanwhile, so that of two processes which find the same dead socket one
-// does not remove the other's new one.
+// listenSocket opens a socket that only its owner may use. What a dead process has left at the path
+// is replaced. The folder is locked meanwhile, so that of two processes which find the same dead
+// socket one does not remove the other's new one.
 func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	lock := flock.New(filepath.Dir(path), flock.SetFlag(os.O_RDONLY))
 	waiting, stop := context.WithTimeout(ctx, socketLocks)
@@ -94,8 +94,9 @@ func clearSocket(ctx context.Context, path string) error {
 // masking guards the mask of the process.
 var masking sync.Mutex //nolint:gochecknoglobals // the mask is the process's
 
-// listenPrivately binds a socket under a mask that lets it have no mode but 0600, so that there is no
-// moment in which others may connect. It is called before anything else of the process makes files.
+// listenPrivately binds a socket under a mask that lets it have no mode but 0600, so that there is
+// no moment in which others may connect. It is called before anything else of the process makes
+// files.
 func listenPrivately(path string) (*net.UnixListener, error) {
 	masking.Lock()
 	defer masking.Unlock()
@@ -109,7 +110,8 @@ func listenPrivately(path string) (*net.UnixListener, error) {
 	return ln, nil
 }
 
-// socket is a listener that removes its socket when it is closed, unless another one is at the path by then.
+// socket is a listener that removes its socket when it is closed, unless another one is at the path
+// by then.
 type socket struct {
 	*net.UnixListener
 	path string

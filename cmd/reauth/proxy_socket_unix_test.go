@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// One proxy listens at two ports and a socket, and serves the same at each. The socket is its owner's
-// alone, and goes with the proxy.
+// One proxy listens at two ports and a socket, and serves the same at each. The socket is its
+// owner's alone, and goes with the proxy.
 func TestProxyListensInSeveralPlaces(t *testing.T) {
 	r := newRig(t)
 	path := socketFor(t)
@@ -46,7 +46,8 @@ func TestProxyListensInSeveralPlaces(t *testing.T) {
 	assert.NoFileExists(t, path)
 }
 
-// Through a socket a client may name any host that no page has; what a page sends is refused there too.
+// Through a socket a client may name any host that no page has; what a page sends is refused there
+// too.
 func TestProxyRefusesPagesAtASocket(t *testing.T) {
 	p := newRig(t).startAtSocket(t, "--host", "proxy.example")
 	for header, code := range map[string]int{
@@ -59,8 +60,8 @@ func TestProxyRefusesPagesAtASocket(t *testing.T) {
 	}
 }
 
-// The socket of a process that was killed is replaced. One that somebody listens at is not, and its owner
-// goes on.
+// The socket of a process that was killed is replaced. One that somebody listens at is not, and its
+// owner goes on.
 func TestProxyReplacesADeadSocket(t *testing.T) {
 	r := newRig(t)
 	p := r.startAtSocket(t)
@@ -154,8 +155,8 @@ func TestSocketIsNeverWider(t *testing.T) {
 	assert.Equal(t, 0, syscall.Umask(0), "the mask is as it was")
 }
 
-// Of several processes that find the same dead socket, one gets the path. Those that come later, and those
-// that end, leave it alone.
+// Of several processes that find the same dead socket, one gets the path. Those that come later,
+// and those that end, leave it alone.
 func TestDeadSocketIsReplacedOnce(t *testing.T) {
 	for range 50 {
 		path := socketFor(t)

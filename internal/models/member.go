@@ -8,9 +8,10 @@ import (
 	"slices"
 )
 
-// Member returns the text of a member of the JSON object that a stream begins with: of the first that has
-// one of the names. Members of objects within it do not count. A text that is cut off, or longer than 768
-// bytes as it is written, is none. It reads no further than it must, and keeps nothing of what it has read.
+// Member returns the text of a member of the JSON object that a stream begins with: of the first
+// that has one of the names. Members of objects within it do not count. A text that is cut off, or
+// longer than 768 bytes as it is written, is none. It reads no further than it must, and keeps
+// nothing of what it has read.
 func Member(body io.Reader, names ...string) string {
 	s := memberScanner{in: bufio.NewReaderSize(body, 32<<10)}
 	for {

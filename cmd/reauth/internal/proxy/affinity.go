@@ -9,25 +9,25 @@ import (
 	"github.com/reauth-go/reauth/internal/rewind"
 )
 
-// Affinity says by what the requests of one conversation are known, which are kept on one credential:
-// see reauth.WithAffinity. The zero value says by nothing.
+// Affinity says by what the requests of one conversation are known, which are kept on one
+// credential: see reauth.WithAffinity. The zero value says by nothing.
 type Affinity struct {
 	Header string // its first value; empty: no header is looked at
-	// Members are those of a JSON body that are looked for when the header is not there; the first that
-	// the body has is taken.
+	// Members are those of a JSON body that are looked for when the header is not there; the first
+	// that the body has is taken.
 	Members []string
 }
 
 // SessionHeader is the header in which clients name a conversation.
 const SessionHeader = "X-Session-Id"
 
-// SessionMembers are the members by which requests name a conversation: OpenRouter's session_id, and
-// prompt_cache_key of OpenAI's API.
+// SessionMembers are the members by which requests name a conversation: OpenRouter's session_id,
+// and prompt_cache_key of OpenAI's API.
 func SessionMembers() []string { return []string{"session_id", "prompt_cache_key"} }
 
-// affinity finds the conversation of a request. A body has to be read for it before it is sent. What is
-// read is kept until it is sent, within the bounds of the bodies that are kept to be sent again; then
-// the transport keeps it instead.
+// affinity finds the conversation of a request. A body has to be read for it before it is sent.
+// What is read is kept until it is sent, within the bounds of the bodies that are kept to be sent
+// again; then the transport keeps it instead.
 type affinity struct {
 	Affinity
 	most int64 // bytes of all bodies together; not positive: no body is read
@@ -36,13 +36,13 @@ type affinity struct {
 
 const (
 	defaultBodyMemory = 256 << 20
-	// maxAhead is how many bytes of a body are read before it is sent. The transport keeps no more of
-	// one either.
+	// maxAhead is how many bytes of a body are read before it is sent. The transport keeps no more
+	// of one either.
 	maxAhead = 32 << 20
 )
 
-// newAffinity returns what finds conversations, and how much of the memory for bodies is left to the
-// transport: half of it, if bodies are read before they are sent.
+// newAffinity returns what finds conversations, and how much of the memory for bodies is left to
+// the transport: half of it, if bodies are read before they are sent.
 func newAffinity(of Affinity, memory int64) (a *affinity, left int64) {
 	a = &affinity{Affinity: of}
 	if len(of.Members) == 0 || memory < 0 {
@@ -55,8 +55,8 @@ func newAffinity(of Affinity, memory int64) (a *affinity, left int64) {
 	return a, memory - a.most
 }
 
-// of returns the key of the request's conversation; empty: it names none. If it has read the body, it
-// returns the one to send instead.
+// of returns the key of the request's conversation; empty: it names none. If it has read the body,
+// it returns the one to send instead.
 func (a *affinity) of(r *http.Request) (key string, instead io.ReadCloser) {
 	if a.Header != "" {
 		if key = r.Header.Get(a.Header); key != "" {
@@ -71,8 +71,8 @@ func (a *affinity) of(r *http.Request) (key string, instead io.ReadCloser) {
 	return key, ahead
 }
 
-// aheadBody is a body of which the beginning was read before it is sent. One goroutine reads it; another
-// may close it meanwhile.
+// aheadBody is a body of which the beginning was read before it is sent. One goroutine reads it;
+// another may close it meanwhile.
 type aheadBody struct {
 	rest io.ReadCloser
 	// err is what ended the reading of the beginning; nil: the rest goes on behind it.

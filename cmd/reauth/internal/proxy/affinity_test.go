@@ -33,8 +33,8 @@ func post(body io.Reader, headers ...string) *http.Request {
 	return r
 }
 
-// A conversation is found by the header, else by a member of the body, wherever that is in it; and the body
-// is sent as it came.
+// A conversation is found by the header, else by a member of the body, wherever that is in it; and
+// the body is sent as it came.
 func TestAffinityOfARequest(t *testing.T) {
 	long := strings.Repeat("lorem ipsum ", 100<<10)
 	for _, c := range []struct {

@@ -16,8 +16,8 @@ import (
 type Backend struct {
 	Provider reauth.Provider
 	Upstream *url.URL // scheme and host of the provider; its path is not used
-	// Names are the segments below which it is served: its own name, and what else users call it. They
-	// are words that no URL escapes.
+	// Names are the segments below which it is served: its own name, and what else users call it.
+	// They are words that no URL escapes.
 	Names    []string
 	BaseURLs []BaseURL // what users set in their programs
 }
@@ -49,8 +49,8 @@ func (p *Proxy) add(of Backend) {
 	}
 }
 
-// metricsOf returns the metrics of a provider. What is about none, or about one that the proxy does not
-// serve, is the proxy's own.
+// metricsOf returns the metrics of a provider. What is about none, or about one that the proxy does
+// not serve, is the proxy's own.
 func (p *Proxy) metricsOf(provider string) *metrics {
 	for _, b := range p.backends {
 		if b.Provider.Name == provider {
@@ -68,8 +68,9 @@ func (b *backend) modify(resp *http.Response) error {
 	return nil
 }
 
-// serve forwards the request to the provider, then counts and logs it. It does so also for a request
-// that ends in a panic. prefix is what the path begins with that the provider does not know.
+// serve forwards the request to the provider, then counts and logs it. It does so also for a
+// request that ends in a panic. prefix is what the path begins with that the provider does not
+// know.
 func (b *backend) serve(w http.ResponseWriter, r *http.Request, prefix string) {
 	p := b.p
 	p.forwards.Add(1)
@@ -116,7 +117,8 @@ func (c *call) request(r *http.Request) *http.Request {
 	return r
 }
 
-// bodyOf returns the body of r with the deadline of its connection for each read, or nil if r has none.
+// bodyOf returns the body of r with the deadline of its connection for each read, or nil if r has
+// none.
 func bodyOf(w http.ResponseWriter, r *http.Request) *body {
 	if r.ContentLength == 0 {
 		return nil

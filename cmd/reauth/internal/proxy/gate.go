@@ -13,9 +13,9 @@ import (
 // /healthz. Such a connection ends with its first answer.
 const spare = 64
 
-// gate bounds the connections of its listeners, in all and per client. Where one too many comes, the
-// connection that has waited longest for a request is closed; one with a request under way never is.
-// So nobody keeps others out with connections that do nothing.
+// gate bounds the connections of its listeners, in all and per client. Where one too many comes,
+// the connection that has waited longest for a request is closed; one with a request under way
+// never is. So nobody keeps others out with connections that do nothing.
 type gate struct {
 	total, perClient int
 	stall            time.Duration
@@ -47,9 +47,9 @@ type gated struct {
 // nobody is the client of connections that count as no client's.
 const nobody = ""
 
-// clientOf returns what counts as one client: an IPv4 address, or the /64 of an IPv6 address, as one
-// host has all addresses of its /64 (RFC 4291, section 2.5.1). The clients of a socket of the file system
-// have no addresses; its mode says who they are.
+// clientOf returns what counts as one client: an IPv4 address, or the /64 of an IPv6 address, as
+// one host has all addresses of its /64 (RFC 4291, section 2.5.1). The clients of a socket of the
+// file system have no addresses; its mode says who they are.
 func clientOf(addr net.Addr) string {
 	if isSocket(addr) {
 		return nobody

@@ -14,8 +14,9 @@ import (
 // rebinding, where a name of the page's own resolves to 127.0.0.1. Origin and Sec-Fetch-Site reveal
 // the first kind, the Host header the second.
 //
-// No page reaches a socket of the file system, whose mode says who may; a relay before it does. So there a
-// Host header names this machine, has a single label, as clients make one up, or is one of the proxy's.
+// No page reaches a socket of the file system, whose mode says who may; a relay before it does. So
+// there a Host header names this machine, has a single label, as clients make one up, or is one of
+// the proxy's.
 type guard struct {
 	// hosts has the proxy's own addresses in lower case, as a Host header names them.
 	hosts map[string]bool
@@ -23,10 +24,10 @@ type guard struct {
 	token *[sha256.Size]byte
 }
 
-// newGuard returns a guard for listeners at those addresses. names are further hosts by which clients reach
-// them. A name with a port means that port. A name without one means the listeners' ports, and also a
-// Host header without a port, since behind TLS clients use the default port. An empty token lets
-// every program in.
+// newGuard returns a guard for listeners at those addresses. names are further hosts by which
+// clients reach them. A name with a port means that port. A name without one means the listeners'
+// ports, and also a Host header without a port, since behind TLS clients use the default port. An
+// empty token lets every program in.
 func newGuard(addrs []net.Addr, names []string, token string) *guard {
 	g := &guard{hosts: make(map[string]bool)}
 	for _, addr := range addrs {
@@ -80,8 +81,8 @@ func (g *guard) knows(r *http.Request) bool {
 	return g.hosts[host]
 }
 
-// isMadeUp reports whether a host is one that clients of a socket name for want of another: this machine,
-// or a single label. A page's host has several.
+// isMadeUp reports whether a host is one that clients of a socket name for want of another: this
+// machine, or a single label. A page's host has several.
 func isMadeUp(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h

@@ -14,8 +14,8 @@ import (
 )
 
 // metrics are the Prometheus metrics of a provider. Every label has a bounded set of values: codes,
-// kinds of verdict, and names of rules. Nothing that a client sends becomes a label, because each new
-// value would occupy memory for good.
+// kinds of verdict, and names of rules. Nothing that a client sends becomes a label, because each
+// new value would occupy memory for good.
 type metrics struct {
 	requests  *prometheus.CounterVec
 	denied    *prometheus.CounterVec
@@ -42,8 +42,8 @@ func newRegistry() *prometheus.Registry {
 	return registry
 }
 
-// newMetrics returns the metrics of a provider. All of them carry the label "provider", so that several
-// providers and several proxies can share a dashboard.
+// newMetrics returns the metrics of a provider. All of them carry the label "provider", so that
+// several providers and several proxies can share a dashboard.
 func newMetrics(registry prometheus.Registerer, pool *reauth.Pool, provider string) *metrics {
 	m := makeMetrics()
 	prometheus.WrapRegistererWith(prometheus.Labels{"provider": provider}, registry).MustRegister(
@@ -53,7 +53,8 @@ func newMetrics(registry prometheus.Registerer, pool *reauth.Pool, provider stri
 	return m
 }
 
-// newOwnMetrics returns the metrics of what belongs to none of several providers. Their label is empty.
+// newOwnMetrics returns the metrics of what belongs to none of several providers. Their label is
+// empty.
 func newOwnMetrics(registry prometheus.Registerer) *metrics {
 	m := makeMetrics()
 	prometheus.WrapRegistererWith(prometheus.Labels{"provider": ""}, registry).MustRegister(m.denied, m.store)
@@ -83,7 +84,8 @@ func makeMetrics() *metrics {
 		recovery: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "reauth", Name: "recovery_seconds",
 			Help: "Time from the first refusal of a request to the answer its client got, by result.",
-			// Seconds: from a switch, which takes one more send, to a slow token endpoint with retries.
+			// Seconds: from a switch, which takes one more send, to a slow token endpoint with
+			// retries.
 			Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"result"}),
 	}

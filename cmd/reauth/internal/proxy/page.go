@@ -57,7 +57,8 @@ func (s status) Title() string {
 	return strings.Join(names, ", ")
 }
 
-// Several reports whether there is more than one provider, so that a decision has to say of which it is.
+// Several reports whether there is more than one provider, so that a decision has to say of which
+// it is.
 func (s status) Several() bool { return len(s.Providers) > 1 }
 
 // providerStatus is what the page shows of a provider.

@@ -9,8 +9,8 @@ import (
 )
 
 // The status as JSON, for programs: names and meanings stay. What a credential has in the output of
-// "reauth status --json" has the same name here. Times are in UTC and whole seconds (RFC 3339); an unknown
-// time is absent.
+// "reauth status --json" has the same name here. Times are in UTC and whole seconds (RFC 3339); an
+// unknown time is absent.
 type statusJSON struct {
 	Version   string         `json:"version"`
 	Started   *time.Time     `json:"started"`
@@ -57,7 +57,8 @@ type modelJSON struct {
 	AsideUntil *time.Time `json:"aside_until"`
 }
 
-// limitJSON is what is left of a limit of the account: Left is a share, 0 to 1, and Window has seconds.
+// limitJSON is what is left of a limit of the account: Left is a share, 0 to 1, and Window has
+// seconds.
 type limitJSON struct {
 	Name   string     `json:"name"`
 	Left   float64    `json:"left"`

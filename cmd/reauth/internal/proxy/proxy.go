@@ -96,7 +96,6 @@ func New(c Config) *Proxy {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	p.stopped, p.stop = context.WithCancel(context.Background())
-	p.pool.Observe = p.observe
 	p.carry(c)
 	p.registry = newRegistry()
 	for _, b := range c.Backends {
@@ -107,12 +106,13 @@ func New(c Config) *Proxy {
 		p.own = newOwnMetrics(p.registry)
 	}
 	p.numbers = promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{})
+	p.pool.Observe = p.observe
 	return p
 }
 
-// carry makes the transport that all backends share, and with it the memory for bodies. The layers from
-// the outside in: timed measures the recovery, within keeps to the provider, the recovering transport adds credentials and
-// recovers, authorizedOnly lets nothing out without a credential.
+// carry makes the transport that all backends share, and with it the memory for bodies. The layers
+// from the outside in: timed measures the recovery, within keeps to the provider, the recovering
+// transport adds credentials and recovers, authorizedOnly lets nothing out without a credential.
 func (p *Proxy) carry(c Config) {
 	base := c.Base
 	if base == nil {
@@ -135,30 +135,11 @@ func (p *Proxy) observe(ctx context.Context, e reauth.Event) {
 }
 
 // ServeHTTP implements http.Handler. It checks the guard's rules and the client token, then serves
-// a path of its own or forwards the request. /healthz needs no token, because orchestrators probe
-// it without one.
+// a path of its own or forwards the request.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if d := p.guard.check(r); d != nil {
-		p.deny(w, r, d)
-		return
-	}
-	if c := connFrom(r.Context()); c != nil && c.spare && r.URL.Path != "/healthz" {
-		w.Header().Set("Retry-After", "1")
-		p.deny(w, r, &denial{
-			http.StatusServiceUnavailable, deniedBusy, "all connections have requests under way; see --max-connections",
-		})
-		return
-	}
 	local := p.local(r.URL.Path)
-	if r.URL.Path != "/healthz" && !p.guard.admits(r, local != nil) {
-		// A browser asks its user for a password when it is challenged for Basic. A program should
-		// not be: its SDK sends the token as a key.
-		challenge := `Bearer realm="reauth proxy"`
-		if local != nil {
-			challenge = `Basic realm="reauth proxy: any name, the client token as password", charset="UTF-8"`
-		}
-		w.Header().Set("WWW-Authenticate", challenge)
-		p.deny(w, r, &denial{http.StatusUnauthorized, deniedToken, "this proxy wants its client token as the API key"})
+	if d := p.denies(w, r, local != nil); d != nil {
+		p.deny(w, r, d)
 		return
 	}
 	if local != nil {
@@ -171,6 +152,31 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b.serve(w, r, prefix)
+}
+
+// denies returns why a request is refused, or nil, and sets what the answer's header has beside it.
+// /healthz needs no token and no room, because orchestrators probe it.
+func (p *Proxy) denies(w http.ResponseWriter, r *http.Request, local bool) *denial {
+	if d := p.guard.check(r); d != nil || r.URL.Path == "/healthz" {
+		return d
+	}
+	if c := connFrom(r.Context()); c != nil && c.spare {
+		w.Header().Set("Retry-After", "1")
+		return &denial{
+			http.StatusServiceUnavailable, deniedBusy, "all connections have requests under way; see --max-connections",
+		}
+	}
+	if p.guard.admits(r, local) {
+		return nil
+	}
+	// A browser asks its user for a password when it is challenged for Basic. A program should
+	// not be: its SDK sends the token as a key.
+	challenge := `Bearer realm="reauth proxy"`
+	if local {
+		challenge = `Basic realm="reauth proxy: any name, the client token as password", charset="UTF-8"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	return &denial{http.StatusUnauthorized, deniedToken, "this proxy wants its client token as the API key"}
 }
 
 // local returns the handler for a path of the proxy's own. It returns nil for a path to forward.

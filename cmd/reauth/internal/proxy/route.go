@@ -9,8 +9,8 @@ import (
 // reserved are the first segments that are the proxy's own.
 func reserved() []string { return []string{"", "-", "healthz", "metrics"} }
 
-// route returns the backend that a request is for, and what the path begins with that its provider does
-// not know. The path is taken as it is written: what is escaped names no backend.
+// route returns the backend that a request is for, and what the path begins with that its provider
+// does not know. The path is taken as it is written: what is escaped names no backend.
 func (p *Proxy) route(r *http.Request) (b *backend, prefix string, d *denial) {
 	segment, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 	switch b := p.byName[segment]; {
@@ -51,9 +51,10 @@ func withoutPrefix(r *http.Request, prefix string) *http.Request {
 	return &out
 }
 
-// relocate makes the references of an answer that lead to the provider's origin lead through the proxy,
-// below the prefix of the request: Location (RFC 9110, section 10.2.2) and Content-Location (section
-// 8.7). Others, such as those of a login, are left to the client, and so is what is no URL.
+// relocate makes the references of an answer that lead to the provider's origin lead through the
+// proxy, below the prefix of the request: Location (RFC 9110, section 10.2.2) and Content-Location
+// (section 8.7). Others, such as those of a login, are left to the client, and so is what is no
+// URL.
 func (b *backend) relocate(resp *http.Response) {
 	prefix := ""
 	if c := callFrom(resp.Request.Context()); c != nil {

@@ -50,7 +50,8 @@ func TestRouteLeadsToTheProvider(t *testing.T) {
 	assert.Equal(t, "key-of-anthropic", e.last.Header.Get("X-Api-Key"))
 }
 
-// What is below no name is answered by the proxy, which lists those that there are; nothing is forwarded.
+// What is below no name is answered by the proxy, which lists those that there are; nothing is
+// forwarded.
 func TestRouteOfNobody(t *testing.T) {
 	e := &echo{}
 	p := newProxies(t, e)
@@ -72,7 +73,8 @@ func TestRouteOfNobody(t *testing.T) {
 		`reauth_proxy_denied_total{provider="",reason="unknown_provider"} 6`)
 }
 
-// Below the name of a provider no credential of another one is spent, even on a host that both have.
+// Below the name of a provider no credential of another one is spent, even on a host that both
+// have.
 func TestRouteKeepsToTheProvider(t *testing.T) {
 	e := &echo{}
 	p := newProxyOf(t, Config{Base: e}, "opencode-zen")
@@ -126,7 +128,8 @@ func (m moved) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// A reference to the provider's origin leads the client through the proxy, and one to elsewhere there.
+// A reference to the provider's origin leads the client through the proxy, and one to elsewhere
+// there.
 func TestReferencesLeadThroughTheProxy(t *testing.T) {
 	for location, want := range map[string][2]string{
 		"/api/v1/other?a=1#b":               {"/api/v1/other?a=1#b", "/openrouter/api/v1/other?a=1#b"},

@@ -72,7 +72,8 @@ func (p *Proxy) Serve(ctx, now context.Context, listeners []net.Listener, l Limi
 	return err
 }
 
-// behind returns a listener behind the gate, which takes https if it is on TCP and there is a certificate.
+// behind returns a listener behind the gate, which takes https if it is on TCP and there is a
+// certificate.
 func (p *Proxy) behind(g *gate, ln net.Listener) net.Listener {
 	if p.secure != nil && !isSocket(ln.Addr()) {
 		return tls.NewListener(gated{ln, g}, p.secure)

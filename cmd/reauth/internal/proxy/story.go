@@ -14,8 +14,8 @@ import (
 // maxStory is how many lines a story has at most. A request is sent 32 times at most.
 const maxStory = 256
 
-// narrate adds a line to the story of a request, or tells at once what belongs to no request. c is nil
-// then.
+// narrate adds a line to the story of a request, or tells at once what belongs to no request. c is
+// nil then.
 func (p *Proxy) narrate(c *call, e reauth.Event) {
 	switch {
 	case p.story == nil:
@@ -31,8 +31,8 @@ func (p *Proxy) narrate(c *call, e reauth.Event) {
 	}
 }
 
-// narrateEnd tells the story of a request that has ended: as a whole, so that those of others do not come
-// between its lines. Like the log, it leaves out query, headers and body.
+// narrateEnd tells the story of a request that has ended: as a whole, so that those of others do
+// not come between its lines. Like the log, it leaves out query, headers and body.
 func (p *Proxy) narrateEnd(r *http.Request, c *call, a *answer, took time.Duration) {
 	if p.story == nil {
 		return

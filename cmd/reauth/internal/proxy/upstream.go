@@ -138,14 +138,15 @@ func (t authorizedOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections closes those of the base, if it can.
 func (t authorizedOnly) CloseIdleConnections() { closeIdle(t.base) }
 
-// within refuses to send a request to what another provider has on the same host: below the name of a
-// provider its own credentials are spent, and no others.
+// within refuses to send a request to what another provider has on the same host: below the name of
+// a provider its own credentials are spent, and no others.
 type within struct {
 	base http.RoundTripper
 	pool *reauth.Pool
 }
 
-// RoundTrip implements http.RoundTripper. An address of nobody is left to the pool, which tells of it.
+// RoundTrip implements http.RoundTripper. An address of nobody is left to the pool, which tells of
+// it.
 func (t within) RoundTrip(req *http.Request) (*http.Response, error) {
 	c := callFrom(req.Context())
 	if owner, ok := t.pool.ProviderFor(req.URL); c != nil && ok && owner.Name != c.backend.Provider.Name {
