@@ -147,6 +147,7 @@ func TestOneGateIsBeforeAllListeners(t *testing.T) {
 			conn := []*pipes{s.pipes, second, socket.pipes}[i%3].dial(fmt.Sprintf("192.0.2.%d", i))
 			defer conn.Close()
 			waiting = append(waiting, conn)
+			synctest.Wait() // each listener accepts in a goroutine of its own
 		}
 		for i, conn := range waiting {
 			assert.Equal(t, i >= 5, s.open(conn), i)
