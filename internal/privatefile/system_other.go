@@ -17,6 +17,12 @@ func checkPrivate(string, fs.FileInfo) error { return nil }
 // checkSecret has nothing to check, as checkPrivate.
 func checkSecret(string, fs.FileInfo) error { return nil }
 
+// checkTrusted has nothing to check, as checkPrivate.
+func checkTrusted(string, fs.FileInfo) error { return nil }
+
+// checkTrustedFolder has nothing to check, as checkPrivate.
+func checkTrustedFolder(string, fs.FileInfo, bool) error { return nil }
+
 // CheckLockFolder has nothing to check.
 func CheckLockFolder(string) error { return nil }
 

@@ -46,6 +46,31 @@ func checkSecretMode(owner, me int, path string, perm fs.FileMode) error {
 	return nil
 }
 
+// checkTrusted refuses a file of another user than this process's or root, and one that others can read or
+// write.
+func checkTrusted(path string, info fs.FileInfo) error {
+	uid, me := ownerOf(info), os.Geteuid()
+	if uid != me && uid != 0 {
+		return fmt.Errorf("it belongs to another user (uid %d; this process is uid %d), who could have anything run; "+
+			"run as that user, or remove it", uid, me)
+	}
+	return checkSecretMode(uid, me, path, info.Mode().Perm())
+}
+
+// checkTrustedFolder refuses a folder of another user than this process's or root, and one to which others
+// may write. In one that is above the file's own they may, if each can remove only what is his.
+func checkTrustedFolder(dir string, info fs.FileInfo, above bool) error {
+	if uid, me := ownerOf(info), os.Geteuid(); uid != me && uid != 0 {
+		return fmt.Errorf("its folder %s belongs to another user (uid %d; this process is uid %d), who could have "+
+			"anything run; run as that user, or choose a store in a folder of your own", dir, uid, me)
+	}
+	if writableByOthers(info) && (!above || info.Mode()&fs.ModeSticky == 0) {
+		return fmt.Errorf("others may write to its folder %s (mode %04o), so they could have anything run; "+
+			"run: chmod go-w %q, or choose a store in a folder of your own", dir, info.Mode().Perm(), dir)
+	}
+	return nil
+}
+
 // checkOwner refuses a file of another user, who could read what is written there. Root may use the
 // file of a user in a folder that is that user's alone: a command may be run as root.
 func checkOwner(path string, info fs.FileInfo) error {
