@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reauth-go/reauth/cmd/reauth/internal/cmdline"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 	"github.com/reauth-go/reauth/internal/privatefile"
 	"github.com/reauth-go/reauth/internal/process"
@@ -171,20 +172,9 @@ func parse(text string) (Source, error) {
 
 // command reads a program with its arguments: words with white space in between, or an array of JSON.
 func command(text string) (Source, error) {
-	var words []string
-	switch {
-	case strings.HasPrefix(text, "["):
-		if json.Unmarshal([]byte(text), &words) != nil {
-			return Source{}, errors.New(`command:[…] wants an array of texts in JSON, such as command:["pass","show","reauth key"]`)
-		}
-	case strings.ContainsAny(text, "\"'`$|;&<>"), os.PathSeparator == '/' && strings.Contains(text, `\`):
-		return Source{}, errors.New("there is no shell that would read the quotes or signs in command:…; separate plain words " +
-			`with blanks, or write an array of JSON, such as command:["sh","-c","…"]`)
-	default:
-		words = strings.Fields(text)
-	}
-	if len(words) == 0 || words[0] == "" {
-		return Source{}, errors.New("command: wants a program, as in command:pass show reauth")
+	words, err := cmdline.Split(text)
+	if err != nil {
+		return Source{}, fmt.Errorf("command:PROGRAM: %w", err)
 	}
 	return Source{kind: fromCommand, of: words[0], args: words[1:]}, nil
 }
