@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -26,7 +27,10 @@ type addCmd struct {
 	KeyFromEnv string   `help:"Take the key from this environment variable." placeholder:"NAME" xor:"key"`
 	KeyStdin   bool     `help:"Read the key from standard input, its first line; at a terminal it is asked for, and not shown." xor:"key"`
 	TokenStdin bool     `help:"Read a login from standard input: what a token endpoint answered (RFC 6749 §5.1), JSON with access_token, and refresh_token and expires_in if it has them." xor:"key"`
-	ID         string   `name:"id" help:"The name of the credential; by default its account, or a part of its key's digest." placeholder:"ID"`
+	Command    string   `help:"Keep this command, which prints the token; its words, or an array of JSON, and no shell." placeholder:"COMMAND" xor:"key"`
+	File       string   `help:"Keep the path of this file, in which another program keeps the token fresh." placeholder:"PATH" xor:"key"`
+	NoCheck    bool     `name:"no-check" help:"Keep the command or the file without trying it."`
+	ID         string   `name:"id" help:"The name of the credential; by default its account, or a part of its key's digest, or source." placeholder:"ID"`
 	Account    string   `help:"The account, where the provider wants it beside the token. That of a personal access token of Codex is asked for." placeholder:"ID"`
 	Issuer     string   `help:"The authorization server that the tokens are of, if that is not the provider's default one: https, or http on loopback." placeholder:"URL"`
 	Hosts      []string `help:"Use it on these of the provider's hosts only." placeholder:"HOST"`
@@ -35,12 +39,23 @@ type addCmd struct {
 
 // Help implements kong.HelpProvider.
 func (*addCmd) Help() string {
-	return `Examples:
+	return `With --command or --file the store gets nothing. What is kept is how the token is got, in the file sources-auth.json beside the store (for a
+database in the folder of the default store): it is yours alone, because whoever writes it can have anything run. The source is asked when
+a token is needed, when it expires, and when the provider refuses it. It is tried once before it is kept; what it prints is not shown.
+
+A command gives the token alone on a line, or JSON with access_token, token or key, and expires_in or expires_at if it knows. There is no
+shell. Quotes are not taken away: where a word has a blank, or a shell is wanted, write an array of JSON. A secret among the words shows
+in the list of processes.
+
+Examples:
 
     reauth add openrouter --key-from-env OPENROUTER_API_KEY
     pass show anthropic | reauth add anthropic --key-stdin --priority 1
     reauth add azure-foundry --key-stdin --hosts my-resource.openai.azure.com
     reauth add openai-codex --key-from-env CODEX_ACCESS_TOKEN
+    reauth add azure-foundry --command 'az account get-access-token' --hosts my-resource.openai.azure.com
+    reauth add groq --command '["sh","-c","pass show groq | head -n 1"]'
+    reauth add vertex --file /var/run/secrets/token --id projected
 `
 }
 
@@ -56,6 +71,9 @@ func (c *addCmd) Run(a *app) error {
 		return usagef("a key of %s is good at one resource only; "+
 			"name its host, as in --hosts %s", pr.Name, row.Own.Host())
 	}
+	if c.Command != "" || c.File != "" {
+		return c.addSource(a, pr)
+	}
 	cred, err := c.credential(a)
 	if err != nil {
 		return err
@@ -69,6 +87,10 @@ func (c *addCmd) Run(a *app) error {
 		return err
 	}
 	p.Observe = a.doubt
+	if s, ok := find(p.Status(), pr.Name, c.ID); ok && s.Source != "" {
+		return usagef("%s has a source; give another --id, or remove it first: reauth remove %s %s",
+			nameOf(s), s.Provider, printable.Line(s.ID))
+	}
 	// Add reports only the ID. outcome compares the status before and after.
 	before := p.Status()
 	id, err := p.Add(a.ctx, cred)
@@ -148,7 +170,7 @@ func (c *addCmd) credential(a *app) (reauth.Credential, error) {
 	}
 	if c.KeyFromEnv == "" {
 		return reauth.Credential{}, usagef("say where the secret comes from: " +
-			"--key-from-env NAME, --key-stdin or --token-stdin")
+			"--key-from-env NAME, --key-stdin, --token-stdin, --command COMMAND or --file PATH")
 	}
 	// A value that a script has read from a file often ends with a line break, which no key has.
 	key := strings.TrimSpace(os.Getenv(c.KeyFromEnv))

@@ -36,6 +36,8 @@ type app struct {
 	stdout, stderr io.Writer
 	// opened is the store that bare has opened.
 	opened reauth.Store
+	// toldSources: it was told which sources cannot be used.
+	toldSources bool
 	// model is the declared command line. The manual page and the completions are made from it.
 	model *kong.Application
 
@@ -108,7 +110,7 @@ func (a *app) bare() (reauth.Store, error) {
 	return s, nil
 }
 
-// pool opens the store and reads it into a pool. It tells of records that cannot be read: they would
+// pool opens the store and reads it into a pool, with the credentials that a source gives. It tells of records that cannot be read: they would
 // look like logins that are gone. close closes both.
 func (a *app) pool() (*reauth.Pool, error) {
 	s, err := a.open()
@@ -125,7 +127,7 @@ func (a *app) pool() (*reauth.Pool, error) {
 		return nil, err
 	}
 	a.closers = append(a.closers, p.Close)
-	return p, nil
+	return p, a.addSources(p)
 }
 
 // doubt prints why a credential that was added probably cannot work. It is the observer of a pool.

@@ -89,7 +89,8 @@ func writeMan(w io.Writer, model *kong.Application) {
 	p("\n## Files\n\n%s\n", `The store is `+strings.ReplaceAll(storeInWords, "$$", "$")+`. It holds
 tokens in the clear unless they are sealed (reauth store seal), has mode 0600, and is refused when others can read it. Beside it are its locks, auth.json.lock and
 auth.json.locks/, with notes that tell which exchange is under way, whether the file was put back to an older state, and
-which store it is. Do not remove them while a program uses the store. [stores.md](stores.md) tells more.`)
+which store it is. Do not remove them while a program uses the store. [stores.md](stores.md) tells more. sources-auth.json beside it has the
+commands and files that give tokens (reauth add --command), and is refused when another user could have written it.`)
 	p("\n## Environment\n\n- `REAUTH_STORE`: the store, as `--store` names it: a file, a `postgres://` URL, or " +
 		"PostgreSQL's keywords, as in `host=… dbname=…`. " +
 		"The name of a file that looks like one of those begins with `./`. " +

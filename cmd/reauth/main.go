@@ -43,7 +43,7 @@ type commands struct {
 	Seal  []string `help:"Where the key is that seals the store: keyring, env:NAME, file:PATH or command:PROGRAM. Further ones only open. Default: the store is in the clear." env:"REAUTH_SEAL" sep:"none" placeholder:"KEY"`
 
 	Login      loginCmd      `cmd:"" help:"Log in at a provider: device flow, or a browser."`
-	Add        addCmd        `cmd:"" help:"Add an API key, or a login that another tool obtained."`
+	Add        addCmd        `cmd:"" help:"Add an API key, a login that another tool obtained, or a command or file that gives the token."`
 	Import     importCmd     `cmd:"" help:"Use the login of another program."`
 	Status     statusCmd     `cmd:"" help:"Show how the credentials stand."`
 	Watch      watchCmd      `cmd:"" help:"Keep the status on the screen."`

@@ -156,9 +156,12 @@ func hostFor(
 	return usual, nil
 }
 
-// storedCredential returns a credential as the store has it. It is empty when the store does not have
-// it any more.
+// storedCredential returns a credential as the store, or its recipe, has it. It is empty when there is none
+// any more.
 func storedCredential(ctx context.Context, a *app, of reauth.CredentialStatus) (reauth.Credential, error) {
+	if r, ok := a.recipeOf(of); ok {
+		return r.Credential(), nil
+	}
 	s, err := a.open()
 	if err != nil {
 		return reauth.Credential{}, err
@@ -216,8 +219,12 @@ func (c *probeCmd) conclude(
 // wayOut tells the person how to get a credential that the provider accepts. Only its own program
 // renews a login that is followed.
 func wayOut(p *reauth.Pool, provider, id string) string {
-	if s, ok := find(p.Status(), provider, id); ok && s.Follows != "" {
+	s, ok := find(p.Status(), provider, id)
+	switch {
+	case ok && s.Follows != "":
 		return "it is the login of " + programName(s.Follows) + ": use that program, or log in there again"
+	case ok && s.Source != "":
+		return "only its source renews it, which reauth status names: see to it that it gives a token that is good"
 	}
 	return wayIn(provider)
 }

@@ -22,7 +22,8 @@ type refreshCmd struct {
 // Help implements kong.HelpProvider.
 func (*refreshCmd) Help() string {
 	return `A newer pair that another process has stored is taken; else the refresh token is exchanged, once, and the new pair stored. What fails
-for a time leaves the tokens as they are. API keys are left alone, and so are logins that are followed: their program refreshes them.
+for a time leaves the tokens as they are. API keys are left alone, and so are logins that are followed: their program refreshes them. A
+source is asked, which shows whether it gives a token.
 
 Examples:
 
@@ -94,7 +95,10 @@ func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adop
 	// The credential is still there: this process has just refreshed it.
 	now, _ := find(all, before.Provider, before.ID)
 	what := "refreshed"
-	if adopted {
+	switch {
+	case before.Source != "":
+		what = "its source gives a token, which is kept nowhere"
+	case adopted:
 		what = "newer tokens found in the store"
 	}
 	text := fmt.Sprintf("%s/%s: %s, token %s", before.Provider, before.ID, what, now.Fingerprint)
@@ -111,6 +115,8 @@ func afterRefresh(s reauth.CredentialStatus, err error) error {
 	switch {
 	case errors.As(err, &refused) && refused.Permanent:
 		return &exitError{exitLogin, fmt.Errorf("%w\n%s: %s", err, nameOf(s), wayIn(s.Provider))}
+	case errors.As(err, &refused) && s.Source != "":
+		return err // it says what to do
 	case errors.As(err, &refused):
 		return fmt.Errorf("%w\n%s: %s", err, nameOf(s), afterFailure(refused))
 	case errors.Is(err, reauth.ErrNotRefreshable) && s.Follows == "":
@@ -197,7 +203,8 @@ type removeCmd struct {
 
 // Help implements kong.HelpProvider.
 func (*removeCmd) Help() string {
-	return `The tokens are removed from the store, not revoked at the provider. A login that is followed stays where it is.
+	return `The tokens are removed from the store, not revoked at the provider. A login that is followed stays where it is. Of a credential that a
+source gives, the command or the path is removed.
 
 Examples:
 
@@ -222,6 +229,11 @@ func (c *removeCmd) Run(a *app) error {
 	}
 	if len(list) > 1 {
 		return usagef("%s has %d credentials; name one of %s", list[0].Provider, len(list), idsOf(list))
+	}
+	if list[0].Source != "" {
+		if err := a.removeSource(list[0]); err != nil {
+			return err
+		}
 	}
 	// Remove waits for a refresh of this credential that another process has begun.
 	if err := p.Remove(a.ctx, list[0].Provider, list[0].ID); err != nil {

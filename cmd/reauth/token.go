@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -132,14 +133,20 @@ func (l *lender) observe(_ context.Context, e reauth.Event) {
 	}
 }
 
-// errNothingRenews is why a token is not replaced when no refresh has failed.
-var errNothingRenews = errors.New("nothing renews it")
+// Why a token is not replaced when no refresh has failed.
+var (
+	errNothingRenews = errors.New("nothing renews it")
+	errSameAgain     = fmt.Errorf("its source gives the same one again, and %w otherwise", errNothingRenews)
+)
 
 // whyNot returns why a credential has no newer token.
-func (l *lender) whyNot(id string) error {
-	err, _ := l.failed.Load(id)
-	if failed, ok := err.(error); ok && !errors.Is(failed, reauth.ErrNotRefreshable) {
+func (l *lender) whyNot(s reauth.CredentialStatus) error {
+	err, _ := l.failed.Load(s.ID)
+	switch failed, ok := err.(error); {
+	case ok && !errors.Is(failed, reauth.ErrNotRefreshable):
 		return failed
+	case s.Source != "":
+		return errSameAgain
 	}
 	return errNothingRenews
 }
@@ -204,7 +211,7 @@ func (l *lender) report(ctx context.Context, list []reauth.CredentialStatus) err
 
 // refusal says that the token of a credential was refused, and why there is no newer one.
 func (l *lender) refusal(s reauth.CredentialStatus) error {
-	return fmt.Errorf("reauth: token: that of %s was refused: %w", nameOf(s), l.whyNot(s.ID))
+	return fmt.Errorf("reauth: token: that of %s was refused: %w", nameOf(s), l.whyNot(s))
 }
 
 // usable returns the credential that a request with this context would get, with a token that can
@@ -219,7 +226,7 @@ func (l *lender) usable(ctx context.Context, provider string) (reauth.Credential
 	case cred.AccessToken == l.refused:
 		return cred, l.refusal(s)
 	case hasExpired(s, now):
-		return cred, fmt.Errorf("reauth: token: that of %s expired %s: %w", nameOf(s), ago(s.Expiry, now), l.whyNot(s.ID))
+		return cred, fmt.Errorf("reauth: token: that of %s expired %s: %w", nameOf(s), ago(s.Expiry, now), l.whyNot(s))
 	case cred.RefreshToken != "" && isDue(s, now):
 		return l.renewed(ctx, cred)
 	}
@@ -245,6 +252,8 @@ func (l *lender) renewed(ctx context.Context, cred reauth.Credential) (reauth.Cr
 func (l *lender) advise(provider, id string, err error) error {
 	var refused *reauth.RefreshError
 	switch {
+	case errors.As(err, &refused) && strings.HasPrefix(refused.Code, "source_"):
+		return err // it says what to do
 	case errors.As(err, &refused) && !refused.Permanent:
 		return fmt.Errorf("%w\n%s", err, afterFailure(refused))
 	case errors.As(err, &refused), errors.Is(err, errNothingRenews):

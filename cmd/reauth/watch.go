@@ -50,10 +50,10 @@ func (c *watchCmd) Run(a *app) error {
 			return v, err
 		}
 		defer p.Close()
-		v.seal = a.sealing()
-		v.closed = v.seal.unopened(p.Status(), c.Provider)
-		v.list, err = only(p.Status(), c.Provider, "")
-		return v, err
+		if err := a.addSources(p); err != nil {
+			return v, err
+		}
+		return a.view(p, c.Provider)
 	}
 	if _, err := read(); err != nil {
 		return err
@@ -79,13 +79,6 @@ func (c *watchCmd) Run(a *app) error {
 	}
 }
 
-// view is the status at one look.
-type view struct {
-	list   []reauth.CredentialStatus
-	seal   sealing
-	closed []sealedAs // records that do not open
-}
-
 // display shows one status after another. end restores what show has changed, and is called once.
 type display interface {
 	show(v view, err error, now time.Time)
@@ -98,11 +91,11 @@ func table(v view, err error, now time.Time) []string {
 	switch {
 	case err != nil:
 		b.WriteString(printable.Line(err.Error()))
-	case len(v.list)+len(v.closed) == 0:
+	case v.isEmpty():
 		b.WriteString("there is no credential")
 	default:
 		// Writes to a bytes.Buffer do not fail.
-		_ = writeStatus(&b, v.list, v.seal, v.closed, now)
+		_ = writeStatus(&b, v, now)
 	}
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
@@ -119,7 +112,7 @@ func (p *printer) show(v view, err error, now time.Time) {
 	var b bytes.Buffer
 	// The table says "5s ago" and would differ at every tick. JSON has absolute times, and differs
 	// only when a credential does.
-	_ = writeStatusJSON(&b, "", v.list, v.seal, v.closed)
+	_ = writeStatusJSON(&b, "", v)
 	if err != nil {
 		b.WriteString(err.Error())
 	}
