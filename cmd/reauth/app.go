@@ -36,6 +36,8 @@ type app struct {
 	stdout, stderr io.Writer
 	// opened is the store that bare has opened.
 	opened reauth.Store
+	// unsealed is opened as open returns it, with the keys of the seal.
+	unsealed reauth.Store
 	// toldSources: it was told which sources cannot be used.
 	toldSources bool
 	// model is the declared command line. The manual page and the completions are made from it.
@@ -71,17 +73,24 @@ func (a *app) notef(format string, args ...any) {
 	_, _ = fmt.Fprintf(a.stderr, format, printable.Args(args)...)
 }
 
-// open opens the store, under its seal if there is one.
+// open opens the store, once, under its seal if there is one.
 func (a *app) open() (reauth.Store, error) {
+	if a.unsealed != nil {
+		return a.unsealed, nil
+	}
 	keys, err := a.keys()
 	if err != nil {
 		return nil, err
 	}
 	s, err := a.bare()
-	if err != nil || len(keys) == 0 {
-		return s, err
+	if err == nil && len(keys) > 0 {
+		s, err = reauth.NewSealedStore(s, keys[0], keys[1:]...)
 	}
-	return reauth.NewSealedStore(s, keys[0], keys[1:]...)
+	if err != nil {
+		return nil, err
+	}
+	a.unsealed = s
+	return s, nil
 }
 
 // bare opens the store, once, as it is: with sealed records as they are. A file need not exist yet: the first

@@ -41,7 +41,7 @@ func TestImportFromTheKeychain(t *testing.T) {
 	require.Zero(t, code, errs)
 	assert.Equal(t, "Claude Code keeps its logins in "+where+"\n  follows  Claude login: as anthropic/claude-code\n", out)
 	_, out, _ = here(t, "status")
-	assert.Contains(t, out, "follows claude-code")
+	assert.Contains(t, inLines(out), "follows claude-code")
 	code, out, errs = here(t, "import", "claude-code", "--take-over")
 	require.Zero(t, code, errs)
 	assert.Contains(t, out, "copied  Claude login: as anthropic/claude-code")

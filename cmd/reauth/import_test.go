@@ -173,7 +173,7 @@ func TestImportFromElsewhere(t *testing.T) {
 			"opencode":    "XDG_DATA_HOME",
 		}[p.Kind], filepath.Join(s.home, "elsewhere"))
 		assert.Contains(t, s.run("", "import", p.Kind).ok(), "follows")
-		assert.Contains(t, s.run("", "status").ok(), "follows "+p.Kind)
+		assert.Contains(t, inLines(s.run("", "status").ok()), "follows "+p.Kind)
 	}
 }
 

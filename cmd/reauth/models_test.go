@@ -13,6 +13,17 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
+// A token that has expired is no trouble while something renews it. The state says which it is.
+func TestStatusOfExpiredTokens(t *testing.T) {
+	s := newShell(t)
+	past := time.Now().Add(-90 * time.Minute)
+	s.put(reauth.Credential{ID: "login", AccessToken: "at-" + marker, RefreshToken: "rt-" + marker, Expiry: past})
+	s.put(reauth.Credential{ID: "token", AccessToken: "at-" + marker + "2", Expiry: past})
+	out := inLines(s.run("", "status").ok())
+	assert.Regexp(t, `login [0-9a-f]{8} - good; token expired 1h30m ago, renewed on use`, out)
+	assert.Regexp(t, `token [0-9a-f]{8} - good; token expired 1h30m ago, nothing renews it`, out)
+}
+
 // A credential that is put aside for a model stays good for others, and status says both.
 func TestStatusTellsModels(t *testing.T) {
 	s := newClearShell(t)

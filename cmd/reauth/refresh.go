@@ -186,7 +186,7 @@ func (c *resetCmd) Run(a *app) error {
 		// s is from before the reset.
 		was := "was in good standing already"
 		if s.State != reauth.Good {
-			was = "is in good standing again; it was " + stateOf(s, time.Now())
+			was = "is in good standing again; it was " + stateOf(s, "", time.Now())
 		}
 		a.printf("%s/%s %s\n", s.Provider, s.ID, was)
 	}

@@ -73,7 +73,7 @@ func TestSourceOfACommand(t *testing.T) {
 	assert.NoFileExists(t, s.store())
 	holdsNoToken(t, filepath.Dir(s.sourceFile()))
 
-	assert.Contains(t, s.run("", "status").ok(), "good, with the token of the command ")
+	assert.Contains(t, inLines(s.run("", "status").ok()), "good, with the token of the command "+script)
 	var doc struct{ Credentials []statusJSON }
 	require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json").ok()), &doc))
 	require.Len(t, doc.Credentials, 1)
@@ -173,10 +173,10 @@ func TestNamesOfSources(t *testing.T) {
 		[]string{"add", "groq", "--command", "key-of-them"},
 		[]string{"add", "groq", "--command", "key-of-them", "--id", "source"},
 		[]string{"add", "groq", "--command", "key-of-us", "--id", "spare"},
-		[]string{"add", "groq", "--file", "token", "--id", "file", "--priority", "1"},
 		[]string{"add", "groq", "--command", `["sh","-c","key-of-us | cat"]`, "--id", "shell"},
 		[]string{"add", "groq", "--command", "no-such-program", "--id", "later", "--no-check"},
 		[]string{"status"},
+		[]string{"add", "groq", "--file", "token", "--id", "file", "--priority", "1"},
 		[]string{"refresh", "groq", "file"},
 		[]string{"refresh", "groq", "later"},
 		[]string{"remove", "groq", "shell"},
@@ -351,7 +351,7 @@ func TestSourceBesideADatabase(t *testing.T) {
 	one, two := schemaOfOnesOwn(t), schemaOfOnesOwn(t)
 	script := s.printing(firstKey, 99, "")
 	s.run("", "add", "xai", "--command", script, "--store", one).ok()
-	assert.Contains(t, s.run("", "status", "--store", one).ok(), "with the token of the command")
+	assert.Contains(t, inLines(s.run("", "status", "--store", one).ok()), "with the token of the command")
 	assert.Equal(t, firstKey+"\n", s.secretly(s.command("token", "xai", "--store", one), "").ok())
 	assert.NotContains(t, s.run("", "status", "--store", two).ok(), "command")
 	assert.NotContains(t, s.run("", "status").ok(), "command")
@@ -382,7 +382,7 @@ func TestWatchOfASource(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	require.Eventually(t, func() bool {
 		b, err := os.ReadFile(out)
-		return err == nil && strings.Contains(string(b), "with the token of the command")
+		return err == nil && strings.Contains(inLines(string(b)), "with the token of the command")
 	}, patience, 10*time.Millisecond)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	var exit *exec.ExitError

@@ -48,7 +48,7 @@ func (c *statusCmd) Run(a *app) error {
 			ofProvider(c.Provider), a.storeName())
 		return nil
 	}
-	return writeStatus(a.stdout, v, time.Now())
+	return writeStatus(a.stdout, v, a.width(), time.Now())
 }
 
 // view is the status at one look.
@@ -57,6 +57,8 @@ type view struct {
 	recipes []recipe.Recipe
 	seal    sealing
 	closed  []sealedAs // records that do not open
+	// refreshable are the credentials with a refresh token, by provider and ID.
+	refreshable map[[2]string]bool
 }
 
 // view returns the status of a provider's credentials, or of all.
@@ -66,8 +68,31 @@ func (a *app) view(p *reauth.Pool, provider string) (v view, err error) {
 	if v.recipes, err = a.sources(); err != nil {
 		return v, err
 	}
+	if v.refreshable, err = a.refreshable(); err != nil {
+		return v, err
+	}
 	v.list, err = only(p.Status(), provider, "")
 	return v, err
+}
+
+// refreshable returns which credentials of the store have a refresh token that their provider exchanges.
+func (a *app) refreshable() (map[[2]string]bool, error) {
+	s, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	snap, err := s.Load(a.ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[[2]string]bool)
+	for _, e := range snap.Entries {
+		c := e.Credential
+		if pr, ok := reauth.LookupProvider(c.Provider); ok && pr.Refresher != nil && isLogin(e) {
+			found[[2]string{c.Provider, c.ID}] = true
+		}
+	}
+	return found, nil
 }
 
 func (v view) isEmpty() bool { return len(v.list)+len(v.closed) == 0 }

@@ -1,60 +1,62 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/reauth-go/reauth"
-	"github.com/reauth-go/reauth/internal/printable"
 )
 
 // writeStatus writes the list as a table, a row for each credential. Relative times, such as "5m
 // ago", count from now. Of closed records nothing is known but their names.
-func writeStatus(w io.Writer, v view, now time.Time) error {
-	row, flush := columns(w)
-	row("PROVIDER", "CREDENTIAL", "ACCOUNT", "TOKEN", "REFRESHED", "STATE")
+func writeStatus(w io.Writer, v view, width int, now time.Time) error {
+	row, flush := columns(w, width)
+	row("PROVIDER", "CREDENTIAL", "TOKEN", "REFRESHED", "STATE")
 	for _, s := range v.list {
-		account := s.AccountID
-		if account == s.ID {
-			// The ID is often made of the account. Saying it once is enough.
-			account = ""
-		}
-		state := stateOf(s, now)
-		if r, ok := v.recipe(s); ok {
-			state += ", with the token of the " + r.String()
-		}
-		if words := v.seal.words(s.Provider, s.ID); words != "" {
-			state += ", " + words
-		}
-		row(s.Provider, s.ID, account, s.Fingerprint, ago(s.LastRefresh, now), state)
+		row(s.Provider, s.ID, s.Fingerprint, ago(s.LastRefresh, now), v.state(s, now))
 	}
 	for _, r := range v.closed {
-		row(r.provider, r.id, "", "", "", "sealed with "+r.key+", does not open")
+		row(r.provider, r.id, "", "", "sealed with "+r.key+", does not open")
 	}
 	return flush()
 }
 
-// columns returns what writes the rows of a table, in columns of equal width, and what ends it.
-func columns(w io.Writer) (row func(cells ...string), flush func() error) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	return func(cells ...string) {
-		// An empty cell would be hard to see, and awk would miscount the columns.
-		for i := range cells {
-			cells[i] = cmp.Or(printable.Line(cells[i]), "-")
-		}
-		// The tabwriter only buffers here. Flush returns the errors of w.
-		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t"))
-	}, t.Flush
+// state describes in words how a credential stands, and what else is known of it.
+func (v view) state(s reauth.CredentialStatus, now time.Time) string {
+	parts := []string{stateOf(s, v.renewal(s), now)}
+	// The ID is often made of the account. Saying it once is enough.
+	if s.AccountID != "" && s.AccountID != s.ID {
+		parts = append(parts, "account "+s.AccountID)
+	}
+	if r, ok := v.recipe(s); ok {
+		parts = append(parts, "with the token of the "+r.String())
+	}
+	if words := v.seal.words(s.Provider, s.ID); words != "" && s.Source == "" { // a source is no record
+		parts = append(parts, words)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// renewal says what becomes of a token of the credential that has expired.
+func (v view) renewal(s reauth.CredentialStatus) string {
+	switch {
+	case s.Follows != "":
+		return "its program renews it"
+	case s.Source != "":
+		return "its source is asked on use"
+	case v.refreshable[[2]string{s.Provider, s.ID}]:
+		return "renewed on use"
+	}
+	return "nothing renews it"
 }
 
 // stateOf describes in words how a credential stands, such as "put aside until 15:04 (in 2h00m),
-// xai:spending-limit:billing, expires in 5d00h".
-func stateOf(s reauth.CredentialStatus, now time.Time) string {
+// xai:spending-limit:billing, expires in 5d00h". A token that has expired is no bad state when it is renewed;
+// renewal says that, or nothing.
+func stateOf(s reauth.CredentialStatus, renewal string, now time.Time) string {
 	var parts []string
 	switch s.State {
 	// The reason names the rule that decided: reauth classify explains it.
@@ -68,18 +70,22 @@ func stateOf(s reauth.CredentialStatus, now time.Time) string {
 	for _, m := range s.Models {
 		parts = append(parts, modelName(m)+" "+asideUntil(m.AsideUntil, now), m.Reason)
 	}
+	expired := ""
 	switch {
 	// An API key has no expiry, and of some tokens it is unknown.
 	case s.Expiry.IsZero():
 	case s.Expiry.After(now):
 		parts = append(parts, "expires "+in(s.Expiry, now))
 	default:
-		parts = append(parts, "expired "+ago(s.Expiry, now))
+		expired = "; token expired " + ago(s.Expiry, now)
+		if renewal != "" {
+			expired += ", " + renewal
+		}
 	}
 	if s.Follows != "" {
 		parts = append(parts, "follows "+s.Follows)
 	}
-	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ", ")
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ", ") + expired
 }
 
 // asideUntil says until when a credential, or a model of it, is put aside.

@@ -215,7 +215,7 @@ func (a *app) writeCheck(snap reauth.Snapshot, keys [][]byte) (shut int, err err
 	if err != nil {
 		return 0, err
 	}
-	row, flush := columns(a.stdout)
+	row, flush := columns(a.stdout, a.width())
 	row("PROVIDER", "CREDENTIAL", "SEALED", "OPENS")
 	for _, e := range snap.Entries {
 		id, key, opens := e.Credential.ID, e.SealedWith(), "yes"

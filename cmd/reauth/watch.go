@@ -86,7 +86,7 @@ type display interface {
 }
 
 // table formats the status, or the error of reading it, as lines without control characters.
-func table(v view, err error, now time.Time) []string {
+func table(v view, err error, width int, now time.Time) []string {
 	var b bytes.Buffer
 	switch {
 	case err != nil:
@@ -95,7 +95,7 @@ func table(v view, err error, now time.Time) []string {
 		b.WriteString("there is no credential")
 	default:
 		// Writes to a bytes.Buffer do not fail.
-		_ = writeStatus(&b, v, now)
+		_ = writeStatus(&b, v, width, now)
 	}
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
@@ -121,7 +121,7 @@ func (p *printer) show(v view, err error, now time.Time) {
 	}
 	p.last = b.String()
 	// A write fails when nobody reads any more. There is nobody to tell.
-	_, _ = fmt.Fprintf(p.out, "%s\n%s\n\n", now.Format(time.DateTime), strings.Join(table(v, err, now), "\n"))
+	_, _ = fmt.Fprintf(p.out, "%s\n%s\n\n", now.Format(time.DateTime), strings.Join(table(v, err, widthOf(p.out, usualWidth), now), "\n"))
 }
 
 // end implements display. There is nothing to restore.
@@ -168,7 +168,7 @@ func (s *screen) show(v view, err error, now time.Time) {
 	if bad != nil || width <= 0 || height <= 0 {
 		width, height = 80, 24
 	}
-	s.last = table(v, err, now)
+	s.last = table(v, err, width-1, now)
 	lines := append([]string{s.title + "  " + now.Format(time.TimeOnly), ""}, s.last...)
 	if len(lines) > height {
 		lines = append(lines[:height-1:height-1], fmt.Sprintf("… and %d more", len(lines)-height+1))
