@@ -221,6 +221,14 @@ func lookup(name string) (reauth.Provider, error) {
 	return pr, nil
 }
 
+// named returns the name of a provider, and beside it the one that the user has given, if that is another.
+func named(provider, given string) string {
+	if given == "" || given == provider {
+		return provider
+	}
+	return fmt.Sprintf("%s (%s)", provider, given)
+}
+
 // notRepeated stands for an argument that may be a secret.
 const notRepeated = "(not repeated, it may be a secret)"
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth"
 )
 
 // declared returns the command line as kong has parsed it from the tags.
@@ -76,6 +79,20 @@ func TestWrongUsage(t *testing.T) {
 		[]string{"status", "--store", "mysql://root@db/x"},
 		[]string{"store"},
 		[]string{"store", "new-identity"},
+		[]string{"store", "chek"},
+		[]string{"store", "nonsense"},
+		[]string{"providers", "--wid"},
+		[]string{"import", "codx"},
+		[]string{"add", "groq", "--priority", "high"},
+		[]string{"add", "groq", "--priority", "-1"},
+		[]string{"add", "groq", "--priority"},
+		[]string{"watch", "--interval", "5"},
+		[]string{"status", "--json=perhaps"},
+		[]string{"token", "groq", "--format", "yaml"},
+		[]string{"exec", "groq"},
+		[]string{"remove", "claude"},
+		[]string{"reset", "xai"},
+		[]string{"token", "grok"},
 	))
 }
 
@@ -121,6 +138,16 @@ func TestProvidersAndVersion(t *testing.T) {
 		[]string{"providers", "claude"}, []string{"providers", "azure"},
 		[]string{"providers", "xai"}, []string{"providers", "copilot-acp"}))
 	assert.Regexp(t, `^reauth \S+ go1\.\S+ \w+/\w+\n$`, s.run("", "version").ok())
+	assert.Equal(t, s.run("", "version").ok(), s.run("", "--version").ok())
+	s.golden("providers-wide", s.run("", "providers", "--wide").ok())
+	var doc struct{ Providers []providerJSON }
+	require.NoError(t, json.Unmarshal([]byte(s.run("", "providers", "--json").ok()), &doc))
+	assert.Len(t, doc.Providers, len(reauth.ProviderNames()))
+	require.NoError(t, json.Unmarshal([]byte(s.run("", "providers", "claude", "--json").ok()), &doc))
+	require.Len(t, doc.Providers, 1)
+	assert.Equal(t, "https://api.anthropic.com", doc.Providers[0].BaseURL)
+	assert.Equal(t, []string{"paste", "browser"}, doc.Providers[0].Logins)
+	assert.Contains(t, doc.Providers[0].Aliases, "claude")
 }
 
 func TestCompletion(t *testing.T) {

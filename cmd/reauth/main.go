@@ -13,16 +13,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 )
 
 // main runs the command under a context that ends with SIGINT (Ctrl-C) or SIGTERM.
@@ -39,8 +35,9 @@ func main() {
 // commands declares the command line, which kong reads from the tags. Each command is a struct with
 // a method Run(*app) error that does the work and a method Help that returns an example.
 type commands struct {
-	Store string   `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
-	Seal  []string `help:"Where the key is that seals the store: keyring, env:NAME, file:PATH or command:PROGRAM. Further ones only open. Default: the store is in the clear." env:"REAUTH_SEAL" sep:"none" placeholder:"KEY"`
+	Store       string           `help:"Where the credentials are: a file, or a postgres:// URL. Default: ${store}." env:"REAUTH_STORE" placeholder:"FILE|URL"`
+	Seal        []string         `help:"Where the key is that seals the store: keyring, env:NAME, file:PATH or command:PROGRAM. Further ones only open. Default: the store is in the clear." env:"REAUTH_SEAL" sep:"none" placeholder:"KEY"`
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Login      loginCmd      `cmd:"" help:"Log in at a provider: device flow, or a browser."`
 	Add        addCmd        `cmd:"" help:"Add an API key, a login that another tool obtained, or a command or file that gives the token."`
@@ -77,7 +74,7 @@ func newParser(cli *commands, stdout, stderr io.Writer, exit func(int)) *kong.Ko
 	parser, err := kong.New(cli,
 		kong.Name("reauth"),
 		kong.Description(description),
-		kong.Vars{"store": storeInWords, "programs": programKinds()},
+		kong.Vars{"store": storeInWords, "programs": programKinds(), "version": versionLine()},
 		kong.Writers(stdout, stderr),
 		kong.Exit(exit),
 		kong.Help(printHelp),
@@ -112,30 +109,4 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	code := a.exit(parsed.Run(a))
 	// A command that succeeded has still failed if its last writes are lost when the store closes.
 	return max(code, a.close())
-}
-
-// misspelt matches what may be a misspelt command: a short word, with what kong says behind it.
-var misspelt = pattern.Lazy(`^[A-Za-z-]{1,20}(?:$|,)`)
-
-// longValue matches a value in an error of kong that is longer than any of the command's own words.
-var longValue = pattern.Lazy(`"[^"]{25,}"`)
-
-// misused tells the user what is wrong with the command line. It leaves out every argument that may
-// be a key: the key is in the history of the shell already, and standard error may go to a log as
-// well.
-func (a *app) misused(err error) int {
-	text, try, named := err.Error(), "reauth --help", false
-	var wrong *kong.ParseError
-	if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Selected() != nil {
-		try, named = wrong.Context.Selected().FullPath()+" --help", true
-	}
-	// Behind the name of a command an unexpected argument is often a key. In front of one it is
-	// more likely a misspelt command, which is worth repeating if it is a word.
-	if arg, ok := strings.CutPrefix(text, "unexpected argument "); ok && (named || !misspelt().MatchString(arg)) {
-		text = "there is an argument too many, which is not repeated here: " +
-			"it may be a secret, and a key is never an argument"
-	}
-	text = longValue().ReplaceAllString(text, notRepeated)
-	a.notef("reauth: %s\nTry: %s\n", text, try)
-	return exitUsage
 }

@@ -52,7 +52,7 @@ func (c *probeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	list, err := a.chosen(p, pr.Name, c.ID, exitLogin)
+	list, err := a.chosen(p, c.Provider, c.ID, exitLogin)
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,12 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"math"
 	"net/http"
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/internal/vendors"
@@ -17,6 +18,8 @@ import (
 // providersCmd lists the built-in providers, or describes one.
 type providersCmd struct {
 	Name string `arg:"" optional:"" help:"Tell about this one; an alias does."`
+	Wide bool   `help:"List the probe of each too, in lines as long as it takes."`
+	JSON bool   `name:"json" help:"Print JSON, for programs."`
 }
 
 // Help implements kong.HelpProvider.
@@ -25,35 +28,94 @@ func (*providersCmd) Help() string {
 
     reauth providers
     reauth providers claude
+    reauth providers --json | jq -r '.providers[] | select(.logins) | .name'
 `
 }
 
 // Run prints the table of providers, or the description of the one that is named.
 func (c *providersCmd) Run(a *app) error {
-	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	names := reauth.ProviderNames()
 	if c.Name != "" {
 		pr, err := lookup(c.Name)
 		if err != nil {
 			return err
 		}
-		for _, row := range [][2]string{
-			{"name", pr.Name},
-			{"credential", credentialOf(pr.Name)},
-			{"refreshed", refreshable(pr)},
-			{"hosts", cmp.Or(strings.Join(pr.Hosts, " "), "none")},
-			{"probe", probeOf(vendors.Of(pr.Name))},
-			{"get one in", wayIn(pr.Name)},
-		} {
-			_, _ = fmt.Fprintf(t, "%s:\t%s\n", row[0], row[1]) // Flush returns the error
-		}
-		return t.Flush()
+		names = []string{pr.Name}
 	}
-	_, _ = fmt.Fprintln(t, "PROVIDER\tCREDENTIAL\tREFRESHED\tPROBE") // Flush returns the error
-	for _, name := range reauth.ProviderNames() {
+	switch {
+	case c.JSON:
+		return writeProvidersJSON(a.stdout, names)
+	case c.Name != "":
+		return c.describe(a, names[0])
+	}
+	return c.list(a, names)
+}
+
+// describe writes a line for each fact of a provider.
+func (c *providersCmd) describe(a *app, name string) error {
+	pr, _ := reauth.LookupProvider(name) // the name was looked up
+	row, flush := columns(a.stdout, a.width())
+	vendor := vendors.Of(name)
+	row("name:", named(name, c.Name))
+	if len(vendor.Aliases) > 0 {
+		row("also called:", strings.Join(vendor.Aliases, ", "))
+	}
+	row("credential:", credentialOf(name))
+	row("refreshed:", refreshable(pr))
+	row("hosts:", cmp.Or(strings.Join(pr.Hosts, " "), "none"))
+	row("probe:", probeOf(vendor))
+	row("get one in:", wayIn(name))
+	return flush()
+}
+
+// list writes a row for each provider.
+func (c *providersCmd) list(a *app, names []string) error {
+	width, header := a.width(), []string{"PROVIDER", "CREDENTIAL", "REFRESHED"}
+	if c.Wide {
+		width, header = math.MaxInt, append(header, "PROBE")
+	}
+	row, flush := columns(a.stdout, width)
+	row(header...)
+	for _, name := range names {
 		pr, _ := reauth.LookupProvider(name) // the name is from the list, so it is known
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", name, credentialOf(name), refreshable(pr), probeOf(vendors.Of(name)))
+		cells := []string{name, credentialOf(name), refreshable(pr)}
+		if c.Wide {
+			cells = append(cells, probeOf(vendors.Of(name)))
+		}
+		row(cells...)
 	}
-	return t.Flush()
+	return flush()
+}
+
+// providerJSON is a provider in the output of --json. Programs parse it: names and meanings stay.
+type providerJSON struct {
+	Name    string   `json:"name"`
+	Aliases []string `json:"aliases,omitempty"`
+	// Logins are the flows of a login, the default one first; absent: a key alone.
+	Logins    []string `json:"logins,omitempty"`
+	Refreshed bool     `json:"refreshed"`
+	Hosts     []string `json:"hosts,omitempty"`
+	// BaseURL is that of the API where all accounts have the same.
+	BaseURL string `json:"base_url,omitempty"`
+}
+
+// writeProvidersJSON writes the providers as JSON.
+func writeProvidersJSON(w io.Writer, names []string) error {
+	doc := struct {
+		Providers []providerJSON `json:"providers"`
+	}{Providers: []providerJSON{}}
+	for _, name := range names {
+		pr, _ := reauth.LookupProvider(name) // the names are known
+		vendor := vendors.Of(name)
+		one := providerJSON{
+			Name: name, Aliases: vendor.Aliases, Refreshed: pr.Refresher != nil, Hosts: pr.Hosts, BaseURL: vendor.API.BaseURL(),
+		}
+		for _, f := range login.Flows(name) {
+			one.Logins = append(one.Logins, string(f))
+		}
+		doc.Providers = append(doc.Providers, one)
+	}
+	return writeJSON(w, doc)
 }
 
 // credentialOf returns the column CREDENTIAL: a key, or also a login with the flows for it.
@@ -102,8 +164,13 @@ func (*versionCmd) Help() string {
 
 // Run prints the versions on one line.
 func (*versionCmd) Run(a *app) error {
-	a.printf("reauth %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	a.printf("%s\n", versionLine())
 	return nil
+}
+
+// versionLine has the versions of the command, of Go and of the platform.
+func versionLine() string {
+	return fmt.Sprintf("reauth %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version returns the module's version. For a build from a checkout without a version it returns

@@ -135,7 +135,7 @@ func only(list []reauth.CredentialStatus, provider, id string) ([]reauth.Credent
 }
 
 // chosen returns the credentials that a command names. If there is none, its error ends the command
-// with the given exit code and names the way to get one. If only the ID is wrong, the error lists
+// with the given exit code, and names the way to get one if a login is what helps. If only the ID is wrong, the error lists
 // the IDs that exist.
 func (a *app) chosen(p *reauth.Pool, provider, id string, code int) ([]reauth.CredentialStatus, error) {
 	all := p.Status()
@@ -146,13 +146,17 @@ func (a *app) chosen(p *reauth.Pool, provider, id string, code int) ([]reauth.Cr
 	}
 	if others, _ := only(all, provider, ""); len(others) > 0 {
 		return nil, fmt.Errorf("reauth: %s has no credential %q of %s; it has %s",
-			a.storeName(), id, others[0].Provider, idsOf(others))
+			a.storeName(), id, named(others[0].Provider, provider), idsOf(others))
 	}
 	name := provider
 	if pr, ok := reauth.LookupProvider(provider); ok {
 		name = pr.Name
 	}
-	return nil, &exitError{code, fmt.Errorf("reauth: %s has no credential of %s; %s", a.storeName(), name, wayIn(name))}
+	err = fmt.Errorf("reauth: %s has no credential of %s", a.storeName(), named(name, provider))
+	if code == exitLogin { // else there is nothing that one more credential would help
+		err = fmt.Errorf("%w; %s", err, wayIn(name))
+	}
+	return nil, &exitError{code, err}
 }
 
 // idsOf returns the quoted IDs of the list, separated by commas.

@@ -93,7 +93,7 @@ func (c *tokenCmd) lend(a *app, asked asked) (reauth.Credential, error) {
 	if !asked.isFor(p, pr.Name) {
 		return reauth.Credential{}, errForeign
 	}
-	list, err := a.chosen(p, pr.Name, c.ID, exitLogin)
+	list, err := a.chosen(p, c.Provider, c.ID, exitLogin)
 	if err != nil {
 		return reauth.Credential{}, err
 	}

@@ -22,14 +22,22 @@ func Unknown(name, wayOut string, more ...string) string {
 // mostLetters is more than the longest name has.
 const mostLetters = 24
 
-// near returns the known name, or alias, that differs least from one that is not known; empty: none
-// is near. Of equals it is the first by the alphabet.
-func near(name string, more []string) (best string) {
+// near is Nearest among the names and aliases of the table, and some more.
+func near(name string, more []string) string {
 	known := slices.Clone(more)
 	for v := range All() {
 		known = append(append(known, v.Name), v.Aliases...)
 	}
-	slices.Sort(known)
+	return Nearest(name, known)
+}
+
+// Nearest returns the known name that differs least from one that is not known; empty: none is near. Of
+// equals it is the first by the alphabet.
+func Nearest(name string, known []string) (best string) {
+	if len(name) > mostLetters {
+		return "" // it takes time, and no name is as long
+	}
+	known = slices.Sorted(slices.Values(known))
 	least := 2 * (1 + max(1, len(name)/4))
 	for _, k := range known {
 		d := 2 * distance(name, k)
