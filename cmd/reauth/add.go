@@ -53,9 +53,9 @@ Examples:
     pass show anthropic | reauth add anthropic --key-stdin --priority 1
     reauth add azure-foundry --key-stdin --hosts my-resource.openai.azure.com
     reauth add openai-codex --key-from-env CODEX_ACCESS_TOKEN
-    reauth add azure-foundry --command 'az account get-access-token' --hosts my-resource.openai.azure.com
+    reauth add vertex --command 'gcloud auth print-access-token'
     reauth add groq --command '["sh","-c","pass show groq | head -n 1"]'
-    reauth add vertex --file /var/run/secrets/token --id projected
+    reauth add nvidia --file /var/run/secrets/token --id projected
 `
 }
 

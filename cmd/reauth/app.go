@@ -61,16 +61,17 @@ func defaultStore() (string, error) {
 	return path, nil
 }
 
-// printf writes to standard output, and makes its arguments printable: see printable.Args. It ignores
+// printf writes to standard output, and makes its arguments printable: see printable.Args. At a terminal it
+// breaks lines between words. It ignores
 // errors: when the output cannot be written, for example to a closed pipe, nobody reads it any more.
 func (a *app) printf(format string, args ...any) {
-	_, _ = fmt.Fprintf(a.stdout, format, printable.Args(args)...)
+	_, _ = io.WriteString(a.stdout, fold(fmt.Sprintf(format, printable.Args(args)...), widthOf(a.stdout, 0)))
 }
 
 // notef writes to standard error what is for people and not for pipes: progress, advice and errors.
 // It makes its arguments printable, as printf does.
 func (a *app) notef(format string, args ...any) {
-	_, _ = fmt.Fprintf(a.stderr, format, printable.Args(args)...)
+	_, _ = io.WriteString(a.stderr, fold(fmt.Sprintf(format, printable.Args(args)...), widthOf(a.stderr, 0)))
 }
 
 // open opens the store, once, under its seal if there is one.

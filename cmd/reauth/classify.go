@@ -11,13 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/pattern"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
-	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/verdict"
 )
 
@@ -39,9 +37,10 @@ type classifyCmd struct {
 func (*classifyCmd) Help() string {
 	return `Examples:
 
-    curl -i https://api.x.ai/v1/models -H "Authorization: Bearer $TOKEN" | reauth classify -p xai
+    curl -i https://api.x.ai/v1/models -H "Authorization: Bearer $TOKEN" |
+        reauth classify -p xai
     reauth classify fixtures/rejected/xai-403-wke-bad-credentials.http
-    reauth classify --explain fixtures/exhausted/fireworks-412-account-suspended.http
+    reauth classify --explain fixtures/exhausted/groq-*.http
     reauth classify -p openai --fixture --name key-revoked answer.txt
 `
 }
@@ -65,7 +64,7 @@ func (c *classifyCmd) Run(a *app) error {
 	if c.JSON {
 		err = j.writeJSON(a.stdout)
 	} else {
-		err = j.write(a.stdout, c.Explain)
+		err = j.write(a.stdout, a.width(), c.Explain)
 	}
 	if err != nil || !c.Fixture {
 		return err
@@ -137,10 +136,8 @@ func (c *classifyCmd) guess(j *judged) {
 }
 
 // write prints the verdict for people, a line for each fact; with stages also how it came about.
-func (j *judged) write(w io.Writer, stages bool) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	// The tabwriter only buffers here. Flush returns the errors of w.
-	row := func(name, value string) { _, _ = fmt.Fprintf(t, "%s:\t%s\n", name, printable.Line(value)) }
+func (j *judged) write(w io.Writer, width int, stages bool) error {
+	row, flush := facts(w, width)
 	status := cmp.Or(http.StatusText(j.resp.Status), "(no standard status)")
 	row("answer", fmt.Sprintf("%d %s", j.resp.Status, status)+j.remarks())
 	row("provider", cmp.Or(j.provider, "not named: the generic rules alone"))
@@ -156,7 +153,7 @@ func (j *judged) write(w io.Writer, stages bool) error {
 	if stages {
 		writeStages(x, row)
 	}
-	return t.Flush()
+	return flush()
 }
 
 // remarks adds to the status line what the recording says about itself: other responses in front of

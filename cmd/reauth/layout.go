@@ -33,9 +33,52 @@ func widthOf(out io.Writer, otherwise int) int {
 // width is that of the standard output.
 func (a *app) width() int { return widthOf(a.stdout, usualWidth) }
 
+// fold breaks the lines of a text that are longer than width at blanks, and indents what goes on below. Such a
+// text is for people; width 0 leaves it as it is, for files and pipes.
+func fold(text string, width int) string {
+	if width <= 0 {
+		return text
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line, end := strings.TrimSuffix(line, "\n"), line[len(strings.TrimSuffix(line, "\n")):]
+		if utf8.RuneCountInString(line) > width {
+			line = folded(line, width)
+		}
+		b.WriteString(line + end)
+	}
+	return b.String()
+}
+
+// folded breaks one line. Its first word stays where it is.
+func folded(line string, width int) string {
+	body := strings.TrimLeft(line, " ")
+	indent := line[:len(line)-len(body)]
+	const more = "  "
+	lines := wrapped(body, width-len(indent))
+	if len(lines) == 1 {
+		return line
+	}
+	rest := wrapped(strings.TrimLeft(strings.TrimPrefix(body, lines[0]), " "), width-len(indent)-len(more))
+	return indent + lines[0] + "\n" + indent + more + strings.Join(rest, "\n"+indent+more)
+}
+
 // columns returns what takes the rows of a table, and what writes it in columns of equal width. The last cell
-// of a row goes on below itself where it would exceed the width: nothing is cut.
+// of a row is a list, which goes on below itself where it would exceed the width: nothing is cut.
 func columns(w io.Writer, width int) (row func(cells ...string), flush func() error) {
+	return inColumns(w, width, packed)
+}
+
+// facts is columns for names with sentences behind them.
+func facts(w io.Writer, width int) (row func(name, value string), flush func() error) {
+	add, flush := inColumns(w, width, wrapped)
+	return func(name, value string) { add(name+":", value) }, flush
+}
+
+// inColumns is columns with a way to break the last cell.
+func inColumns(
+	w io.Writer, width int, lines func(string, int) []string,
+) (row func(cells ...string), flush func() error) {
 	var rows [][]string
 	row = func(cells ...string) {
 		// An empty cell would be hard to see, and awk would miscount the columns.
@@ -48,7 +91,9 @@ func columns(w io.Writer, width int) (row func(cells ...string), flush func() er
 		var b strings.Builder
 		starts, longest := columnStarts(rows)
 		for _, cells := range rows {
-			writeRow(&b, cells, starts, width, longest)
+			last := len(cells) - 1
+			from, gap := writeCells(&b, cells[:last], starts, min(leastLast, longest), width)
+			b.WriteString(gap + strings.Join(lines(cells[last], width-from), "\n"+strings.Repeat(" ", from)) + "\n")
 		}
 		_, err := io.WriteString(w, b.String())
 		return err
@@ -84,25 +129,18 @@ const leastLast = 24
 // below is how far the last cell is indented that stands below the others.
 const below = 4
 
-// writeRow writes the cells of one row.
-func writeRow(b *strings.Builder, cells []string, starts []int, width, longest int) {
-	at, last := 0, len(cells)-1
-	for i, cell := range cells[:last] {
+// writeCells writes the cells in front of the last one. It returns where that begins, and what leads there.
+func writeCells(b *strings.Builder, cells []string, starts []int, least, width int) (from int, gap string) {
+	at := 0
+	for i, cell := range cells {
 		b.WriteString(strings.Repeat(" ", max(0, starts[i]-at)) + cell)
 		at = max(at, starts[i]) + utf8.RuneCountInString(cell)
 	}
-	from := starts[last]
-	gap := strings.Repeat(" ", max(0, from-at))
-	if from > 0 && width-from < min(leastLast, longest) {
-		from = below
-		gap = "\n" + strings.Repeat(" ", from)
+	from = starts[len(cells)]
+	if from > 0 && width-from < least {
+		return below, "\n" + strings.Repeat(" ", below)
 	}
-	for i, line := range packed(cells[last], width-from) {
-		if i > 0 {
-			gap = strings.Repeat(" ", from)
-		}
-		b.WriteString(gap + line + "\n")
-	}
+	return from, strings.Repeat(" ", max(0, from-at))
 }
 
 // packed returns a list in lines of at most width characters. It breaks between the items if it can.

@@ -65,3 +65,27 @@ long name  -
 		"what is short stays beside the others")
 	assert.Empty(t, show(80))
 }
+
+// At a terminal a long line is broken between words, and its parts belong together visibly.
+func TestFold(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                     "",
+		"short\n":                              "short\n",
+		"one two three four":                   "one two\n  three\n  four",
+		"  one two three four\n":               "  one two\n    three\n    four\n",
+		"a\none two three\nb\n":                "a\none two\n  three\nb\n",
+		"https://example.com/a-long-address\n": "https://example.com/a-long-address\n",
+	} {
+		assert.Equal(t, want, fold(text, 9), text)
+		assert.Equal(t, text, fold(text, 0), "for a pipe")
+	}
+	// The variable says how wide an output is that goes to no terminal.
+	s := newShell(t)
+	long := s.run("", "token", "grok").fails(exitLogin)
+	require.Equal(t, 1, strings.Count(long, "\n"), "a line for a message, in a pipe")
+	s.setenv("COLUMNS", "40")
+	narrow := s.run("", "token", "grok").fails(exitLogin)
+	assert.Greater(t, strings.Count(narrow, "\n"), 1)
+	assert.Equal(t, inLines(long), inLines(narrow))
+	assert.Contains(t, s.run("", "providers", "xai").ok(), "hosts:        api.x.ai *.api.x.ai\n              cli-chat-proxy.grok.com\n")
+}

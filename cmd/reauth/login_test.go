@@ -460,7 +460,7 @@ func loginEnded(t *testing.T, w *loginWorld) {
 	assert.Equal(t, 1, got.code)
 	assert.Regexp(t, `^reauth: login qwen-oauth: the vendor has ended these logins since 2026-04-15, see https://\S+; use a key of .*\n`+
 		`to try all the same: reauth login qwen --even-if-ended\n$`, got.stderr)
-	assert.Contains(t, w.run("", "providers", "openrouter").stdout,
+	assert.Contains(t, strings.Join(strings.Fields(w.run("", "providers", "openrouter").stdout), " "),
 		"log in with: reauth login openrouter, or add a key with: reauth add openrouter --key-stdin")
 	assert.Contains(t, w.run("", "providers", "qwen").stdout, "its vendor has ended these logins since 2026-04-15")
 	w.fake.ApproveAfter = time.Millisecond

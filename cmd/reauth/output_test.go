@@ -2,9 +2,11 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,6 +14,24 @@ import (
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/reauthtest"
 )
+
+// Everything that is for people fits a terminal of 80 columns.
+func TestGoldensFitATerminal(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*.golden"))
+	require.NoError(t, err)
+	require.Greater(t, len(files), 50)
+	for _, file := range files {
+		if verbatim[strings.TrimSuffix(filepath.Base(file), ".golden")] != "" {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(content)) {
+			line = strings.TrimSuffix(line, "\n")
+			assert.True(t, utf8.RuneCountInString(line) <= usualWidth || isOneLine(line), "%s: %s", file, line)
+		}
+	}
+}
 
 // hostile is the name of something of others: in a terminal its end shows in another order, and a
 // part of it does not show at all. A Store takes it, as it holds no control character.

@@ -54,17 +54,17 @@ func (c *providersCmd) Run(a *app) error {
 // describe writes a line for each fact of a provider.
 func (c *providersCmd) describe(a *app, name string) error {
 	pr, _ := reauth.LookupProvider(name) // the name was looked up
-	row, flush := columns(a.stdout, a.width())
+	row, flush := facts(a.stdout, a.width())
 	vendor := vendors.Of(name)
-	row("name:", named(name, c.Name))
+	row("name", named(name, c.Name))
 	if len(vendor.Aliases) > 0 {
-		row("also called:", strings.Join(vendor.Aliases, ", "))
+		row("also called", strings.Join(vendor.Aliases, ", "))
 	}
-	row("credential:", credentialOf(name))
-	row("refreshed:", refreshable(pr))
-	row("hosts:", cmp.Or(strings.Join(pr.Hosts, " "), "none"))
-	row("probe:", probeOf(vendor))
-	row("get one in:", wayIn(name))
+	row("credential", credentialOf(name))
+	row("refreshed", refreshable(pr))
+	row("hosts", cmp.Or(strings.Join(pr.Hosts, " "), "none"))
+	row("probe", probeOf(vendor))
+	row("get one in", wayIn(name))
 	return flush()
 }
 

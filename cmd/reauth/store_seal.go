@@ -21,10 +21,14 @@ key the logins are lost: keep it apart from the store. Programs that share the s
 
 The key is 32 random bytes, in Base64 or hexadecimal digits:
 
-    keyring             in the keyring of the operating system, which makes it on first use; keyring:NAME is another one
-    env:NAME            in a variable
-    file:PATH           in a file that nobody else may read: a mounted secret, or a credential of systemd (file:%d/NAME in a unit)
-    command:PROGRAM …   printed by a program; there is no shell, and an array of JSON may stand for the words
+    keyring            in the operating system's keyring, made on first use
+    keyring:NAME       in another entry of it
+    env:NAME           in a variable
+    file:PATH          in a file that nobody else may read
+    command:PROGRAM …  printed by a program
+
+A file may be a mounted secret, or a credential of systemd (file:%d/NAME in a unit). For a program there is no shell, and an array of
+JSON may stand for its words.
 
 Several keys are separated by commas, or given by several --seal: the first one seals, the others only open. With --seal or
 REAUTH_SEAL a command seals each record that it writes; this one seals the rest at once. What backups hold stays in the clear.
