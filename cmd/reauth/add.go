@@ -91,13 +91,13 @@ func (c *addCmd) Run(a *app) error {
 		return usagef("%s has a source; give another --id, or remove it first: reauth remove %s %s",
 			nameOf(s), s.Provider, printable.Line(s.ID))
 	}
-	// Add reports only the ID. outcome compares the status before and after.
+	// Add reports only the ID. doneBy compares the status before and after.
 	before := p.Status()
 	id, err := p.Add(a.ctx, cred)
 	if err != nil {
 		return err
 	}
-	a.printf("%s %s/%s\n", outcome(before, p.Status(), pr.Name, id), pr.Name, id)
+	a.printf("%s %s/%s\n", doneBy(before, p.Status(), pr.Name, id), pr.Name, id)
 	return nil
 }
 
@@ -130,8 +130,8 @@ func checkIssuer(row vendors.Vendor, issuer string) error {
 	return nil
 }
 
-// outcome says in words what Pool.Add did to the credential with this ID.
-func outcome(before, after []reauth.CredentialStatus, provider, id string) string {
+// doneBy says in words what Pool.Add did to the credential with this ID.
+func doneBy(before, after []reauth.CredentialStatus, provider, id string) string {
 	old, had := find(before, provider, id)
 	now, _ := find(after, provider, id)
 	switch {

@@ -16,6 +16,7 @@ import (
 type refreshCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; without it, all of the provider."`
+	outcomes
 	endpoints
 }
 
@@ -35,22 +36,16 @@ Examples:
 // Run implements the command. It refreshes every credential that the arguments name, even after one
 // has failed. Then it returns the error that matters most: see worse.
 func (c *refreshCmd) Run(a *app) error {
+	return c.report(a, func(tell tell) error { return c.run(a, tell) })
+}
+
+func (c *refreshCmd) run(a *app, tell tell) error {
 	p, err := a.pool()
 	if err != nil {
 		return err
 	}
-	// how maps "provider/id" to the type of the event that brought new tokens. The pool calls
-	// Observe from any goroutine.
-	var how sync.Map
-	p.Observe = func(_ context.Context, e reauth.Event) {
-		switch e.Type {
-		case reauth.Refreshed, reauth.Adopted:
-			how.Store(e.Provider+"/"+e.ID, e.Type)
-		case reauth.StoreFailed:
-			a.notef("reauth: the store failed (%s): %v\n", e.Reason, e.Err)
-		default:
-		}
-	}
+	r := &renewer{pool: p, app: a, tell: tell, named: c.ID != ""}
+	p.Observe = r.observe
 	// --base-url and --issuer replace the provider's own addresses.
 	if _, err := c.apply(p, c.Provider); err != nil {
 		return err
@@ -59,53 +54,82 @@ func (c *refreshCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	var worst error
-	renewed := 0
 	for _, s := range list {
-		// A followed login belongs to another program, which refreshes it. Without an ID it is
-		// passed over, as is an API key. With one, the user asked for it: Refresh takes newer
-		// tokens from that program, or says why it has none.
-		if s.Follows != "" && c.ID == "" {
-			a.printf("%s/%s: left alone, it is the login of %s, which refreshes it\n",
-				s.Provider, s.ID, programName(s.Follows))
-			continue
-		}
-		switch err := p.Refresh(a.ctx, s.Provider, s.ID); {
-		case err == nil:
-			// list is from before the refresh, so renewal reads the status again.
-			renewed++
-			by, _ := how.Load(s.Provider + "/" + s.ID)
-			a.printf("%s\n", renewal(s, p.Status(), by == reauth.Adopted))
-		case errors.Is(err, reauth.ErrNotRefreshable) && c.ID == "":
-			a.printf("%s/%s: left alone, it is a key\n", s.Provider, s.ID)
-		default:
-			worst = worse(a, worst, afterRefresh(s, err))
-		}
+		r.renew(s)
 	}
 	// A script that asked for a refresh must not take this for one.
-	if worst == nil && renewed == 0 && c.ID == "" {
+	if r.worst == nil && r.renewed == 0 && !r.named {
 		return fmt.Errorf("reauth: there was nothing to refresh of %s", list[0].Provider)
 	}
-	return worst
+	return r.worst
+}
+
+// renewer renews credentials one after the other.
+type renewer struct {
+	pool  *reauth.Pool
+	app   *app
+	tell  tell
+	named bool // the user has named the credential
+	// how maps "provider/id" to the type of the event that brought new tokens. The pool observes from any
+	// goroutine.
+	how     sync.Map
+	renewed int
+	worst   error
+}
+
+// observe is the observer of the pool.
+func (r *renewer) observe(_ context.Context, e reauth.Event) {
+	switch e.Type {
+	case reauth.Refreshed, reauth.Adopted:
+		r.how.Store(e.Provider+"/"+e.ID, e.Type)
+	case reauth.StoreFailed:
+		r.app.notef("reauth: the store failed (%s): %v\n", e.Reason, e.Err)
+	default:
+	}
+}
+
+// renew renews a credential, and tells what became of it.
+func (r *renewer) renew(s reauth.CredentialStatus) {
+	left := outcome{Result: resultLeftAlone}.of(s)
+	// A followed login belongs to another program, which refreshes it. Without an ID it is
+	// passed over, as is an API key. With one, the user asked for it: Refresh takes newer
+	// tokens from that program, or says why it has none.
+	if s.Follows != "" && !r.named {
+		r.tell(left, "%s/%s: left alone, it is the login of %s, which refreshes it\n", s.Provider, s.ID, programName(s.Follows))
+		return
+	}
+	switch err := r.pool.Refresh(r.app.ctx, s.Provider, s.ID); {
+	case err == nil:
+		// s is from before the refresh, so renewal reads the status again.
+		r.renewed++
+		by, _ := r.how.Load(s.Provider + "/" + s.ID)
+		one, text := renewal(s, r.pool.Status(), by == reauth.Adopted)
+		r.tell(one, "%s\n", text)
+	case errors.Is(err, reauth.ErrNotRefreshable) && !r.named:
+		r.tell(left, "%s/%s: left alone, it is a key\n", s.Provider, s.ID)
+	default:
+		r.tell(outcome{Result: resultFailed, Error: err.Error()}.of(s), "")
+		r.worst = worse(r.app, r.worst, afterRefresh(s, err))
+	}
 }
 
 // renewal describes the outcome of a refresh: the new token's fingerprint, when it expires, and
 // whether this process exchanged the refresh token or adopted tokens that another one had stored.
-func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adopted bool) string {
+func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adopted bool) (outcome, string) {
 	// The credential is still there: this process has just refreshed it.
 	now, _ := find(all, before.Provider, before.ID)
-	what := "refreshed"
+	result, what := resultRefreshed, "refreshed"
 	switch {
 	case before.Source != "":
-		what = "its source gives a token, which is kept nowhere"
+		result, what = resultAsked, "its source gives a token, which is kept nowhere"
 	case adopted:
-		what = "newer tokens found in the store"
+		result, what = resultAdopted, "newer tokens found in the store"
 	}
 	text := fmt.Sprintf("%s/%s: %s, token %s", before.Provider, before.ID, what, now.Fingerprint)
 	if !now.Expiry.IsZero() {
 		text += ", expires " + in(now.Expiry, time.Now())
 	}
-	return text
+	return outcome{Result: result, Fingerprint: now.Fingerprint, Expiry: instant(now.Expiry)}.of(before), text
 }
 
 // afterRefresh adds to the error of a refresh what the user can do about it. A refresh token that
@@ -155,6 +179,7 @@ func worse(a *app, one, other error) error {
 type resetCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; without it, all of the provider."`
+	outcomes
 }
 
 // Help implements kong.HelpProvider.
@@ -171,6 +196,10 @@ Examples:
 // Run implements the command. It resets also those in good standing, since their refresh may be
 // backing off.
 func (c *resetCmd) Run(a *app) error {
+	return c.report(a, func(tell tell) error { return c.run(a, tell) })
+}
+
+func (c *resetCmd) run(a *app, tell tell) error {
 	p, err := a.pool()
 	if err != nil {
 		return err
@@ -188,7 +217,7 @@ func (c *resetCmd) Run(a *app) error {
 		if s.State != reauth.Good {
 			was = "is in good standing again; it was " + stateOf(s, "", time.Now())
 		}
-		a.printf("%s/%s %s\n", s.Provider, s.ID, was)
+		tell(outcome{Result: resultReset}.of(s), "%s/%s %s\n", s.Provider, s.ID, was)
 	}
 	return nil
 }
@@ -199,6 +228,7 @@ type removeCmd struct {
 	Provider string `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string `arg:"" optional:"" help:"The credential; it may be left out when the provider has one only."`
 	LostKey  bool   `help:"Remove the record of a credential that is sealed with a key that nobody has any more."`
+	outcomes
 }
 
 // Help implements kong.HelpProvider.
@@ -216,8 +246,12 @@ Examples:
 
 // Run implements the command.
 func (c *removeCmd) Run(a *app) error {
+	return c.report(a, func(tell tell) error { return c.run(a, tell) })
+}
+
+func (c *removeCmd) run(a *app, tell tell) error {
 	if c.LostKey {
-		return a.removeSealed(c.Provider, c.ID)
+		return a.removeSealed(c.Provider, c.ID, tell)
 	}
 	p, err := a.pool()
 	if err != nil {
@@ -239,6 +273,6 @@ func (c *removeCmd) Run(a *app) error {
 	if err := p.Remove(a.ctx, list[0].Provider, list[0].ID); err != nil {
 		return err
 	}
-	a.printf("removed %s/%s\n", list[0].Provider, list[0].ID)
+	tell(outcome{Result: resultRemoved}.of(list[0]), "removed %s/%s\n", list[0].Provider, list[0].ID)
 	return nil
 }

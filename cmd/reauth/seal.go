@@ -148,7 +148,7 @@ func (a *app) asItIs() (reauth.Store, reauth.Snapshot, error) {
 }
 
 // removeSealed removes a record that does not open with the keys that are given.
-func (a *app) removeSealed(provider, id string) error {
+func (a *app) removeSealed(provider, id string, tell tell) error {
 	if pr, ok := reauth.LookupProvider(provider); ok { // else a provider of some other program
 		provider = pr.Name
 	}
@@ -184,6 +184,6 @@ func (a *app) removeSealed(provider, id string) error {
 	if err != nil {
 		return fmt.Errorf("reauth: remove %s/%s: %w", provider, id, err)
 	}
-	a.printf("removed %s/%s\n", provider, id)
+	tell(outcome{Provider: provider, ID: id, Result: resultRemoved}, "removed %s/%s\n", provider, id)
 	return nil
 }

@@ -66,25 +66,18 @@ func writeStatusJSON(w io.Writer, store string, v view) error {
 		Credentials []statusJSON `json:"credentials"`
 		Closed      []closedJSON `json:"closed,omitempty"`
 	}{Store: store, Credentials: []statusJSON{}}
-	stamp := func(t time.Time) *time.Time {
-		if t.IsZero() {
-			return nil
-		}
-		t = t.UTC().Truncate(time.Second)
-		return &t
-	}
 	for _, s := range v.list {
 		doc.Credentials = append(doc.Credentials, statusJSON{
 			Provider: s.Provider, ID: s.ID, Account: s.AccountID, Fingerprint: s.Fingerprint,
 			State: string(s.State), Reason: s.Reason, Follows: s.Follows, Sealed: v.seal.of(s.Provider, s.ID), Priority: s.Priority,
-			Expiry: stamp(s.Expiry), AsideUntil: stamp(s.AsideUntil), LastRefresh: stamp(s.LastRefresh),
+			Expiry: instant(s.Expiry), AsideUntil: instant(s.AsideUntil), LastRefresh: instant(s.LastRefresh),
 		})
 		last := &doc.Credentials[len(doc.Credentials)-1]
 		if r, ok := v.recipe(s); ok {
 			last.Source = &sourceJSON{r.Kind(), r.Of()}
 		}
 		for _, m := range s.Models {
-			last.Models = append(last.Models, modelJSON{m.Model, m.Host, string(m.State), m.Reason, stamp(m.AsideUntil)})
+			last.Models = append(last.Models, modelJSON{m.Model, m.Host, string(m.State), m.Reason, instant(m.AsideUntil)})
 		}
 	}
 	for _, r := range v.closed {

@@ -176,7 +176,9 @@ func rewriteOne(ctx context.Context, s reauth.Store, e reauth.Entry) error {
 }
 
 // checkCmd tells how the records are sealed.
-type checkCmd struct{}
+type checkCmd struct {
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
 
 // Help implements kong.HelpProvider.
 func (*checkCmd) Help() string {
@@ -190,7 +192,7 @@ Examples:
 }
 
 // Run implements the command.
-func (*checkCmd) Run(a *app) error {
+func (c *checkCmd) Run(a *app) error {
 	keys, err := a.keys()
 	if err != nil {
 		return err
@@ -202,7 +204,7 @@ func (*checkCmd) Run(a *app) error {
 	for _, broken := range snap.Broken {
 		a.notef("%s\n", broken)
 	}
-	shut, err := a.writeCheck(snap, keys)
+	shut, err := c.write(a, snap, keys)
 	if err != nil {
 		return err
 	}
@@ -213,28 +215,63 @@ func (*checkCmd) Run(a *app) error {
 	return nil
 }
 
-// writeCheck writes a row for each record, and returns how many do not open.
-func (a *app) writeCheck(snap reauth.Snapshot, keys [][]byte) (shut int, err error) {
+// checkedJSON is a record in the output of --json. Programs parse it: names and meanings stay.
+type checkedJSON struct {
+	Provider string `json:"provider"`
+	ID       string `json:"id"`
+	Removed  bool   `json:"removed,omitempty"`
+	// Sealed is the id of the key that seals it; absent: it is in the clear.
+	Sealed string `json:"sealed,omitempty"`
+	Opens  bool   `json:"opens"`
+	// Note says that the key which opens it is not the one that seals, or why it does not open.
+	Note string `json:"note,omitempty"`
+}
+
+// write writes a row for each record, and returns how many do not open.
+func (c *checkCmd) write(a *app, snap reauth.Snapshot, keys [][]byte) (shut int, err error) {
 	closed, err := a.closed(snap, keys)
 	if err != nil {
 		return 0, err
 	}
+	list := []checkedJSON{}
+	for _, e := range snap.Entries {
+		one := checkedJSON{
+			Provider: e.Credential.Provider, ID: e.Credential.ID, Removed: e.Removed, Sealed: e.SealedWith(), Opens: true,
+		}
+		if why := closed[[2]string{one.Provider, one.ID}]; why != nil {
+			shut++
+			one.Opens, one.Note = false, why.Error()
+		} else if one.Sealed != "" && one.Sealed != reauth.SealingKeyID(keys[0]) {
+			one.Note = "with a key that only opens"
+		}
+		list = append(list, one)
+	}
+	if c.JSON {
+		return shut, writeJSON(a.stdout, struct {
+			Records []checkedJSON `json:"records"`
+		}{list})
+	}
+	return shut, writeChecked(a, list)
+}
+
+// writeChecked writes a table.
+func writeChecked(a *app, list []checkedJSON) error {
 	row, flush := columns(a.stdout, a.width())
 	row("PROVIDER", "CREDENTIAL", "SEALED", "OPENS")
-	for _, e := range snap.Entries {
-		id, key, opens := e.Credential.ID, e.SealedWith(), "yes"
-		if e.Removed {
-			id += " (removed)"
+	for _, r := range list {
+		opens := "yes"
+		switch {
+		case !r.Opens:
+			opens = "no: " + r.Note
+		case r.Note != "":
+			opens = "yes, " + r.Note
 		}
-		if why := closed[[2]string{e.Credential.Provider, e.Credential.ID}]; why != nil {
-			shut++
-			opens = "no: " + why.Error()
-		} else if key != "" && key != reauth.SealingKeyID(keys[0]) {
-			opens = "yes, with a key that only opens"
+		if r.Removed {
+			r.ID += " (removed)"
 		}
-		row(e.Credential.Provider, id, cmp.Or(key, "in the clear"), opens)
+		row(r.Provider, r.ID, cmp.Or(r.Sealed, "in the clear"), opens)
 	}
-	return shut, flush()
+	return flush()
 }
 
 // errNoKey is why a sealed record does not open when its key is not given.
