@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,4 +53,39 @@ func TestOutcomesInJSON(t *testing.T) {
 	r = s.run("", "remove", "groq", "--json")
 	assert.Equal(t, exitFailed, r.code)
 	assert.Empty(t, r.results())
+}
+
+// A probe tells the limits that the answer's headers tell, and for a program all that it found.
+func TestProbeTellsLimits(t *testing.T) {
+	s := newShell(t)
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Ratelimit-Limit-Requests", "200")
+		w.Header().Set("X-Ratelimit-Remaining-Requests", "50")
+		w.Header().Set("X-Ratelimit-Reset-Requests", "2h0m30s")
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(server.Close)
+	s.run("gsk_"+marker, "add", "groq", "--key-stdin", "--id", "team").ok()
+	probe := []string{"probe", "groq", "--base-url", server.URL}
+	out := s.run("", probe...).ok()
+	assert.Contains(t, out, "groq accepts the credential\n")
+	assert.Regexp(t, `  limit requests: 25% left, all of it at \d\d:\d\d \(in 2h00m\)\n`, out)
+
+	var doc probeJSON
+	require.NoError(t, json.Unmarshal([]byte(s.run("", append(probe, "--json")...).ok()), &doc))
+	require.Len(t, doc.Limits, 1)
+	assert.InDelta(t, 0.25, doc.Limits[0].Left, 0.001)
+	require.NotNil(t, doc.Limits[0].Reset)
+	doc.Limits = nil
+	assert.Equal(t, probeJSON{Provider: "groq", ID: "team", Accepted: true, Status: 200, Verdict: "pass", Sent: 1}, doc)
+
+	status = http.StatusUnauthorized
+	r := s.run("", append(probe, "--json")...)
+	assert.Equal(t, exitLogin, r.code)
+	doc = probeJSON{}
+	require.NoError(t, json.Unmarshal([]byte(r.out), &doc))
+	assert.Equal(t, []any{false, 401, "rejected"}, []any{doc.Accepted, doc.Status, doc.Verdict})
+	assert.Contains(t, doc.Error, "401, rejected")
+	assert.Contains(t, r.errors, "401, rejected")
 }

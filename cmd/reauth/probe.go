@@ -25,13 +25,15 @@ type probeCmd struct {
 	Provider string        `arg:"" help:"The provider, such as xai-oauth."`
 	ID       string        `arg:"" optional:"" help:"The credential; without it, the one that any request would get."`
 	Timeout  time.Duration `help:"How long to wait for all of it." default:"1m"`
+	JSON     bool          `name:"json" help:"Print JSON, for programs, in place of the story."`
 	endpoints
 }
 
 // Help implements kong.HelpProvider.
 func (*probeCmd) Help() string {
 	return `The request asks who is there, or for the list of models, or for a completion of nothing: it spends nothing. It is sent through the
-transport as a program's would be, so a token that has expired is refreshed and stored.
+transport as a program's would be, so a token that has expired is refreshed and stored. The limits of the account that the answer tells
+in its headers are told too.
 
 Examples:
 
@@ -46,9 +48,9 @@ func (c *probeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	told := &probeStory{app: a}
+	told := &probeStory{app: a, mute: c.JSON}
 	p.Observe = told.tell
-	pr, err := c.apply(p, c.Provider)
+	pr, err := c.provider(p)
 	if err != nil {
 		return err
 	}
@@ -62,7 +64,7 @@ func (c *probeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.printf("%s %s\n", req.Method, req.URL.Redacted())
+	told.say("%s %s\n", req.Method, req.URL.Redacted())
 	told.begin = time.Now()
 	base := &witness{RoundTripper: http.DefaultTransport}
 	resp, err := reauth.NewRecoveringTransport(base, p).RoundTrip(req)
@@ -71,7 +73,23 @@ func (c *probeCmd) Run(a *app) error {
 	}
 	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // after an error the part that was read is enough
-	return c.conclude(a, p, pr, told, resp, base.remove(body))
+	err = c.conclude(p, pr, told, resp, base.remove(body))
+	left := limitsOf(p, pr.Name, told.last())
+	if c.JSON {
+		return writeProbeJSON(a.stdout, pr.Name, told, resp, body, left, err)
+	}
+	told.tellLimits(left, time.Now())
+	return err
+}
+
+// provider registers the provider, whose answers are read for limits too.
+func (c *probeCmd) provider(p *reauth.Pool) (reauth.Provider, error) {
+	pr, err := c.apply(p, c.Provider)
+	if err != nil {
+		return pr, err
+	}
+	pr.ReadLimits = true
+	return pr, p.Register(pr)
 }
 
 // request returns the provider's probe. If the arguments name a credential, the request uses that
@@ -181,7 +199,7 @@ func storedCredential(ctx context.Context, a *app, of reauth.CredentialStatus) (
 // conclude prints whether the provider accepted the credential. Its error decides the exit code:
 // exitLogin if only a new login helps.
 func (c *probeCmd) conclude(
-	a *app, p *reauth.Pool, pr reauth.Provider, told *probeStory, resp *http.Response, body []byte,
+	p *reauth.Pool, pr reauth.Provider, told *probeStory, resp *http.Response, body []byte,
 ) error {
 	if err := told.unsent(); err != nil {
 		return &exitError{exitLogin, fmt.Errorf("reauth: probe %s: there is no token to send: %w\n%s",
@@ -194,10 +212,10 @@ func (c *probeCmd) conclude(
 	v := reauth.Classify(pr.Name, resp, body)
 	switch {
 	case v.Kind == reauth.Pass && resp.StatusCode < 400:
-		a.printf("%s accepts the credential\n", pr.Name)
+		told.say("%s accepts the credential\n", pr.Name)
 		return nil
 	case v.Kind == reauth.Pass && resp.StatusCode < 500 && vendors.Of(pr.Name).Probe.Method == http.MethodPost:
-		a.printf("%s does not refuse the credential: it answers %d to a request that asks for nothing\n",
+		told.say("%s does not refuse the credential: it answers %d to a request that asks for nothing\n",
 			pr.Name, resp.StatusCode)
 		return nil
 	}
@@ -284,6 +302,7 @@ func noBody(err error) error {
 // probeStory prints the events of the pool, with the time since begin.
 type probeStory struct {
 	app   *app
+	mute  bool      // nothing is printed
 	begin time.Time // when the command sent the probe
 
 	mu     sync.Mutex
@@ -304,7 +323,14 @@ func (s *probeStory) tell(_ context.Context, e reauth.Event) {
 		s.failed, s.id = e.Err, e.ID
 	default:
 	}
-	s.app.printf("%s", printable.Prose(story.Line(time.Since(s.begin), story.Of(e))))
+	s.say("%s", printable.Prose(story.Line(time.Since(s.begin), story.Of(e))))
+}
+
+// say prints a line of the story.
+func (s *probeStory) say(format string, args ...any) {
+	if !s.mute {
+		s.app.printf(format, args...)
+	}
 }
 
 // sent reports whether a credential was sent.

@@ -19,8 +19,8 @@ type addresses struct {
 	Issuer  []string `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback. Of several providers NAME=URL." placeholder:"URL" sep:"none"`
 }
 
-// named matches the value of such a flag that names its provider.
-var named = pattern.Lazy(`^([A-Za-z0-9._-]+)=(.*)$`)
+// namedAddress matches the value of such a flag that names its provider.
+var namedAddress = pattern.Lazy(`^([A-Za-z0-9._-]+)=(.*)$`)
 
 // of returns the addresses of each of the providers, whose names are canonical.
 func (f addresses) of(names []string) (map[string]endpoints, error) {
@@ -51,7 +51,7 @@ func (f addresses) of(names []string) (map[string]endpoints, error) {
 
 // whose returns the provider that a value of such a flag is for, and the address.
 func whose(flag, value string, names []string) (name, at string, err error) {
-	m := named().FindStringSubmatch(value)
+	m := namedAddress().FindStringSubmatch(value)
 	switch {
 	case m != nil && slices.Contains(names, vendors.Canonical(m[1])):
 		return vendors.Canonical(m[1]), m[2], nil
