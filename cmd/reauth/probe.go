@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/build"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recording"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/story"
 	"github.com/reauth-go/reauth/internal/printable"
@@ -128,7 +129,7 @@ func (c *probeCmd) request(
 	if name, value, ok := strings.Cut(row.Probe.Header, ": "); ok {
 		req.Header.Set(name, value)
 	}
-	req.Header.Set("User-Agent", "reauth/"+version())
+	req.Header.Set("User-Agent", "reauth/"+build.Version())
 	return req, nil
 }
 

@@ -7,10 +7,10 @@ import (
 	"math"
 	"net/http"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/build"
 	"github.com/reauth-go/reauth/internal/vendors"
 	"github.com/reauth-go/reauth/login"
 )
@@ -170,21 +170,5 @@ func (*versionCmd) Run(a *app) error {
 
 // versionLine has the versions of the command, of Go and of the platform.
 func versionLine() string {
-	return fmt.Sprintf("reauth %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// version returns the module's version. For a build from a checkout without a version it returns
-// the commit.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && v == "(devel)" {
-			return "devel-" + s.Value[:min(len(s.Value), 12)]
-		}
-	}
-	return strings.Trim(cmp.Or(v, "unknown"), "()")
+	return fmt.Sprintf("reauth %s %s %s/%s", build.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

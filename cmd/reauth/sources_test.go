@@ -316,7 +316,7 @@ func TestPlantedSourcesAreRefused(t *testing.T) {
 			return os.Symlink(p+"2", p)
 		}, "it is a link"},
 		"owner":   {func(p string) error { return os.Chown(p, 65534, 65534) }, "it belongs to another user (uid 65534"},
-		"no JSON": {func(p string) error { return os.WriteFile(p, []byte("s3cr"+"3t"), 0o600) }, "it is no JSON (line 1)"},
+		"no JSON": {func(p string) error { return os.WriteFile(p, []byte("no JSON"), 0o600) }, "it is no JSON (line 1)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "owner" && os.Geteuid() != 0 {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/build"
 )
 
 // metrics are the Prometheus metrics of a provider. Every label has a bounded set of values: codes,
@@ -256,21 +256,12 @@ func modelsOf(s reauth.CredentialStatus) map[string]bool {
 	return names
 }
 
-// version returns the module version of the command, as the Go toolchain has recorded it in the
-// binary.
-func version() string {
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
-		return b.Main.Version
-	}
-	return "(devel)"
-}
-
 // buildInfo returns a gauge that is always 1 and whose labels name the build: the convention of
 // Prometheus for such facts.
 func buildInfo() prometheus.Collector {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "reauth", Name: "build_info", Help: "The build: always 1.",
 	}, []string{"version", "goversion"})
-	g.WithLabelValues(version(), runtime.Version()).Set(1)
+	g.WithLabelValues(build.Version(), runtime.Version()).Set(1)
 	return g
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/build"
 )
 
 // pageFiles has the templates, the style and the script.
@@ -84,7 +85,7 @@ type decision struct {
 
 // status collects what the page shows.
 func (p *Proxy) status() status {
-	s := status{Now: time.Now(), Started: p.started, Version: version(), Stopping: p.draining.Load()}
+	s := status{Now: time.Now(), Started: p.started, Version: build.Version(), Stopping: p.draining.Load()}
 	s.Providers = p.providers()
 	// The registry is the only place where numbers are kept: the page and /metrics agree.
 	for _, c := range []struct{ name, metric string }{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/build"
 )
 
 // The status as JSON, for programs: names and meanings stay. What a credential has in the output of
@@ -68,7 +69,7 @@ type limitJSON struct {
 
 // serveStatusJSON serves /-/status.json.
 func (p *Proxy) serveStatusJSON(w http.ResponseWriter, _ *http.Request) {
-	doc := statusJSON{Version: version(), Started: inUTC(p.started), Stopping: p.draining.Load()}
+	doc := statusJSON{Version: build.Version(), Started: inUTC(p.started), Stopping: p.draining.Load()}
 	for _, s := range p.providers() {
 		one := providerJSON{
 			Provider: s.Name, Upstream: s.Upstream, BaseURLs: []baseURLJSON{}, Credentials: []credentialJSON{},
