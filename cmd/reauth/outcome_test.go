@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -58,12 +59,13 @@ func TestOutcomesInJSON(t *testing.T) {
 // A probe tells the limits that the answer's headers tell, and for a program all that it found.
 func TestProbeTellsLimits(t *testing.T) {
 	s := newShell(t)
-	status := http.StatusOK
+	var status atomic.Int32
+	status.Store(http.StatusOK)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Ratelimit-Limit-Requests", "200")
 		w.Header().Set("X-Ratelimit-Remaining-Requests", "50")
 		w.Header().Set("X-Ratelimit-Reset-Requests", "2h0m30s")
-		w.WriteHeader(status)
+		w.WriteHeader(int(status.Load()))
 	}))
 	t.Cleanup(server.Close)
 	s.run("gsk_"+marker, "add", "groq", "--key-stdin", "--id", "team").ok()
@@ -80,7 +82,7 @@ func TestProbeTellsLimits(t *testing.T) {
 	doc.Limits = nil
 	assert.Equal(t, probeJSON{Provider: "groq", ID: "team", Accepted: true, Status: 200, Verdict: "pass", Sent: 1}, doc)
 
-	status = http.StatusUnauthorized
+	status.Store(http.StatusUnauthorized)
 	r := s.run("", append(probe, "--json")...)
 	assert.Equal(t, exitLogin, r.code)
 	doc = probeJSON{}
