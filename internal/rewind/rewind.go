@@ -1,11 +1,11 @@
 // Package rewind has the bodies that can be read a second time.
 //
 // To replay a request is to send it again; to rewind its body is to get the body ready for that. A
-// request with GetBody is rewound by GetBody: a first body in memory is sent as a MemoryCopy, SentBody
-// tells when the transport is done with any other, and ExactBody checks that the second body is as long
-// as the first. The body of a request
-// without GetBody is a KeptBody, which keeps the bytes while they are sent. A response that may be
-// a refusal is read through a Tape: whoever gets the response reads it from its beginning.
+// request with GetBody is rewound by GetBody: a first body in memory is sent as a MemoryCopy,
+// SentBody tells when the transport is done with any other, and ExactBody checks that the second
+// body is as long as the first. The body of a request without GetBody is a KeptBody, which keeps the
+// bytes while they are sent. A response that may be a refusal is read through a Tape: whoever gets
+// the response reads it from its beginning.
 package rewind
 
 import (
