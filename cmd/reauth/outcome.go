@@ -65,12 +65,3 @@ func (o outcomes) report(a *app, run func(tell) error) error {
 	}
 	return err
 }
-
-// instant is a time in JSON: in UTC and whole seconds, and absent when it is unknown.
-func instant(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
-}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 )
 
 // limitsOf returns what is left of the limits of a credential's account, as the answer has told it.
@@ -57,7 +58,7 @@ func writeProbeJSON(
 		Verdict: v.Kind.String(), Reason: v.Reason, Sent: s.count(),
 	}
 	for _, l := range limits {
-		doc.Limits = append(doc.Limits, limitJSON{l.Name, l.Left, instant(l.Reset)})
+		doc.Limits = append(doc.Limits, limitJSON{l.Name, l.Left, statusjson.Time(l.Reset)})
 	}
 	if err != nil {
 		doc.Error = err.Error()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 	"github.com/reauth-go/reauth/internal/printable"
 )
 
@@ -129,7 +130,7 @@ func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adop
 	if !now.Expiry.IsZero() {
 		text += ", expires " + in(now.Expiry, time.Now())
 	}
-	return outcome{Result: result, Fingerprint: now.Fingerprint, Expiry: instant(now.Expiry)}.of(before), text
+	return outcome{Result: result, Fingerprint: now.Fingerprint, Expiry: statusjson.Time(now.Expiry)}.of(before), text
 }
 
 // afterRefresh adds to the error of a refresh what the user can do about it. A refresh token that

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 	"github.com/reauth-go/reauth/internal/printable"
 )
 
@@ -33,22 +34,13 @@ type statusJSON struct {
 	AsideUntil  *time.Time `json:"aside_until,omitempty"`
 	LastRefresh *time.Time `json:"last_refresh,omitempty"`
 	// Models are those for which the credential is put aside. A name that ends in "*" is a family's.
-	Models []modelJSON `json:"models,omitempty"`
+	Models []statusjson.Model `json:"models,omitempty"`
 }
 
 // sourceJSON is what gives a token: the kind "command" with the program, or "file" with the path.
 type sourceJSON struct {
 	Kind string `json:"kind"`
 	Of   string `json:"of"`
-}
-
-// modelJSON is a model for which a credential is put aside. Without a host it is so everywhere.
-type modelJSON struct {
-	Model      string     `json:"model"`
-	Host       string     `json:"host,omitempty"`
-	State      string     `json:"state"`
-	Reason     string     `json:"reason"`
-	AsideUntil *time.Time `json:"aside_until"`
 }
 
 // closedJSON is a credential whose record does not open.
@@ -70,14 +62,12 @@ func writeStatusJSON(w io.Writer, store string, v view) error {
 		doc.Credentials = append(doc.Credentials, statusJSON{
 			Provider: s.Provider, ID: s.ID, Account: s.AccountID, Fingerprint: s.Fingerprint,
 			State: string(s.State), Reason: s.Reason, Follows: s.Follows, Sealed: v.seal.of(s.Provider, s.ID), Priority: s.Priority,
-			Expiry: instant(s.Expiry), AsideUntil: instant(s.AsideUntil), LastRefresh: instant(s.LastRefresh),
+			Expiry: statusjson.Time(s.Expiry), AsideUntil: statusjson.Time(s.AsideUntil), LastRefresh: statusjson.Time(s.LastRefresh),
+			Models: statusjson.Models(s),
 		})
 		last := &doc.Credentials[len(doc.Credentials)-1]
 		if r, ok := v.recipe(s); ok {
 			last.Source = &sourceJSON{r.Kind(), r.Of()}
-		}
-		for _, m := range s.Models {
-			last.Models = append(last.Models, modelJSON{m.Model, m.Host, string(m.State), m.Reason, instant(m.AsideUntil)})
 		}
 	}
 	for _, r := range v.closed {

@@ -7,11 +7,12 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/build"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 )
 
 // The status as JSON, for programs: names and meanings stay. What a credential has in the output of
-// "reauth status --json" has the same name here. Times are in UTC and whole seconds (RFC 3339); an
-// unknown time is absent.
+// "reauth status --json" has the same name here, and but for the source, which is a text, the same
+// form. Times are in UTC and whole seconds (RFC 3339); an unknown time is absent.
 type statusJSON struct {
 	Version   string         `json:"version"`
 	Started   *time.Time     `json:"started"`
@@ -33,29 +34,21 @@ type baseURLJSON struct {
 }
 
 type credentialJSON struct {
-	Provider    string      `json:"provider"`
-	ID          string      `json:"id"`
-	Account     string      `json:"account,omitempty"`
-	Fingerprint string      `json:"fingerprint"`
-	State       string      `json:"state"`
-	Reason      string      `json:"reason,omitempty"`
-	Follows     string      `json:"follows,omitempty"`
-	Source      string      `json:"source,omitempty"`
-	Priority    int         `json:"priority"`
-	InFlight    int         `json:"in_flight"`
-	Expiry      *time.Time  `json:"expiry,omitempty"`
-	AsideUntil  *time.Time  `json:"aside_until,omitempty"`
-	LastRefresh *time.Time  `json:"last_refresh,omitempty"`
-	Models      []modelJSON `json:"models,omitempty"`
-	Limits      []limitJSON `json:"limits,omitempty"`
-}
-
-type modelJSON struct {
-	Model      string     `json:"model"`
-	Host       string     `json:"host,omitempty"`
-	State      string     `json:"state"`
-	Reason     string     `json:"reason"`
-	AsideUntil *time.Time `json:"aside_until"`
+	Provider    string             `json:"provider"`
+	ID          string             `json:"id"`
+	Account     string             `json:"account,omitempty"`
+	Fingerprint string             `json:"fingerprint"`
+	State       string             `json:"state"`
+	Reason      string             `json:"reason,omitempty"`
+	Follows     string             `json:"follows,omitempty"`
+	Source      string             `json:"source,omitempty"`
+	Priority    int                `json:"priority"`
+	InFlight    int                `json:"in_flight"`
+	Expiry      *time.Time         `json:"expiry,omitempty"`
+	AsideUntil  *time.Time         `json:"aside_until,omitempty"`
+	LastRefresh *time.Time         `json:"last_refresh,omitempty"`
+	Models      []statusjson.Model `json:"models,omitempty"`
+	Limits      []limitJSON        `json:"limits,omitempty"`
 }
 
 // limitJSON is what is left of a limit of the account: Left is a share, 0 to 1, and Window has
@@ -69,7 +62,7 @@ type limitJSON struct {
 
 // serveStatusJSON serves /-/status.json.
 func (p *Proxy) serveStatusJSON(w http.ResponseWriter, _ *http.Request) {
-	doc := statusJSON{Version: build.Version(), Started: inUTC(p.started), Stopping: p.draining.Load()}
+	doc := statusJSON{Version: build.Version(), Started: statusjson.Time(p.started), Stopping: p.draining.Load()}
 	for _, s := range p.providers() {
 		one := providerJSON{
 			Provider: s.Name, Upstream: s.Upstream, BaseURLs: []baseURLJSON{}, Credentials: []credentialJSON{},
@@ -91,22 +84,10 @@ func asJSON(s reauth.CredentialStatus) credentialJSON {
 	c := credentialJSON{
 		Provider: s.Provider, ID: s.ID, Account: s.AccountID, Fingerprint: s.Fingerprint, State: string(s.State),
 		Reason: s.Reason, Follows: s.Follows, Source: s.Source, Priority: s.Priority, InFlight: s.InFlight,
-		Expiry: inUTC(s.Expiry), AsideUntil: inUTC(s.AsideUntil), LastRefresh: inUTC(s.LastRefresh),
-	}
-	for _, m := range s.Models {
-		c.Models = append(c.Models, modelJSON{m.Model, m.Host, string(m.State), m.Reason, inUTC(m.AsideUntil)})
+		Expiry: statusjson.Time(s.Expiry), AsideUntil: statusjson.Time(s.AsideUntil), LastRefresh: statusjson.Time(s.LastRefresh), Models: statusjson.Models(s),
 	}
 	for _, l := range s.Limits {
-		c.Limits = append(c.Limits, limitJSON{l.Name, l.Left, l.Window.Seconds(), inUTC(l.Reset)})
+		c.Limits = append(c.Limits, limitJSON{l.Name, l.Left, l.Window.Seconds(), statusjson.Time(l.Reset)})
 	}
 	return c
-}
-
-// inUTC returns a time as programs get it, or nil for an unknown one.
-func inUTC(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
 }
