@@ -57,7 +57,7 @@ func TestFleetSharesSQLite(t *testing.T) {
 func serve(t *testing.T, d database, workers int) {
 	t.Helper()
 	seconds := fleettest.Sized(3, 8, 21)
-	fleet(t, d, 0, 50*time.Millisecond).Serve(t, workers, time.Duration(seconds)*time.Second, fleettest.Sized(2, 6, 18))
+	fleet(t, d, 0, 50*time.Millisecond).Serve(t, workers, time.Duration(seconds)*time.Second, fleettest.Sized(1, 4, 14))
 }
 
 func TestFleetIsKilledOnPostgreSQL(t *testing.T) {

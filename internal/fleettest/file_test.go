@@ -23,7 +23,7 @@ func fileFleet(t *testing.T, latency time.Duration) *fleettest.Fleet {
 
 func TestFleetSharesAFile(t *testing.T) {
 	seconds := fleettest.Sized(2, 8, 21)
-	fileFleet(t, 50*time.Millisecond).Serve(t, 16, time.Duration(seconds)*time.Second, fleettest.Sized(1, 6, 18))
+	fileFleet(t, 50*time.Millisecond).Serve(t, 16, time.Duration(seconds)*time.Second, fleettest.Sized(1, 4, 14))
 }
 
 func TestFleetIsKilledOnAFile(t *testing.T) {
@@ -59,7 +59,7 @@ var oldKey, nextKey = bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 
 func TestFleetSharesASealedFile(t *testing.T) {
 	seconds := fleettest.Sized(2, 3, 21)
-	sealedFleet(t, 50*time.Millisecond).Serve(t, 8, time.Duration(seconds)*time.Second, fleettest.Sized(1, 1, 18))
+	sealedFleet(t, 50*time.Millisecond).Serve(t, 8, time.Duration(seconds)*time.Second, fleettest.Sized(1, 1, 14))
 }
 
 func TestFleetIsKilledOnASealedFile(t *testing.T) {

@@ -182,20 +182,18 @@ func (h *Hold) wait(ctx context.Context) bool {
 	}
 }
 
-// ExpireEvery makes all access tokens expire every d until ctx ends, and returns how often. Before
-// each expiry it waits until a request was served with a new token. Otherwise the number of
-// expiries that need an exchange would depend on how busy the machine is.
+// ExpireEvery makes all access tokens expire when d has passed since a request was first served with a
+// new one, until ctx ends, and returns how often. So each expiry needs an exchange, and a token lives
+// long enough for all who share it to learn of it, however busy the machine is.
 func (p *Provider) ExpireEvery(ctx context.Context, d time.Duration) (expiries int) {
-	ticker := time.NewTicker(d)
-	defer ticker.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-p.news:
 		case <-ctx.Done():
 			return expiries
 		}
 		select {
-		case <-p.news:
+		case <-time.After(d):
 		case <-ctx.Done():
 			return expiries
 		}
