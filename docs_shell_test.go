@@ -176,7 +176,8 @@ func (w *shellWorld) standIns(t *testing.T) {
 			esac
 		done
 		exec "$COMMAND" "$@"`,
-		"go": `case "$1 $2" in
+		"go": `cd -P . # in the clone, builds have the paths of this checkout, and find them in the cache
+			case "$1 $2" in
 			"run ./examples/fakeprovider")
 				cd "$CHECKOUT"; $REAL_GO build -o "$WORLD/fakeprovider" "$2"; shift 2
 				"$WORLD/fakeprovider" "$@" >"$WORLD/fake" 2>&1 </dev/null & echo $! >>"$WORLD/running"
