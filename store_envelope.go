@@ -207,19 +207,20 @@ func (e *Entry) translate(outer *Entry) {
 func (s *sealer) decrypt(
 	buffers *openBuffers, id, identity, rest string, outer *Entry,
 ) (record sealedRecord, err error) {
-	parts := strings.SplitN(rest, ".", 3)
-	if len(parts) != 3 {
+	_, rest, _ = strings.Cut(rest, ".") // the key's id
+	binding, text, whole := strings.Cut(rest, ".")
+	if !whole {
 		return record, errors.New("its envelope is damaged; put a backup of the store back, or log in again")
 	}
 	for _, k := range s.keys {
 		if k.id != id {
 			continue
 		}
-		buffers.sealed = slices.Grow(buffers.sealed[:0], base64.RawURLEncoding.DecodedLen(len(parts[2])))
-		size, err := base64.RawURLEncoding.Decode(buffers.sealed[:cap(buffers.sealed)], []byte(parts[2]))
+		buffers.sealed = slices.Grow(buffers.sealed[:0], base64.RawURLEncoding.DecodedLen(len(text)))
+		size, err := base64.RawURLEncoding.Decode(buffers.sealed[:cap(buffers.sealed)], []byte(text))
 		sealed := buffers.sealed[:size]
 		if n := k.aead.NonceSize(); err == nil && len(sealed) >= n {
-			buffers.bound = legible(buffers.bound[:0], parts[1], identity, outer)
+			buffers.bound = legible(buffers.bound[:0], binding, identity, outer)
 			b, err := k.aead.Open(sealed[n:n], sealed[:n], sealed[n:], buffers.bound)
 			if err == nil {
 				read := recordReader{b: b, scratch: buffers.text}

@@ -346,7 +346,7 @@ func (e *Entry) check() error {
 func checkMetadata(metadata map[string]string) error {
 	size := 0
 	for k, v := range metadata {
-		if size += len(k) + len(v); !utf8.ValidString(k) || !utf8.ValidString(v) || strings.ContainsRune(k+v, 0) {
+		if size += len(k) + len(v); !isText(k) || !isText(v) {
 			return errors.New("the metadata is no valid UTF-8 text")
 		}
 	}
@@ -355,6 +355,9 @@ func checkMetadata(metadata map[string]string) error {
 	}
 	return nil
 }
+
+// isText reports whether s is UTF-8 without a null, which a database does not keep.
+func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
 // checkNotSealed refuses metadata that make a credential look like a sealed record.
 func checkNotSealed(metadata map[string]string) error {
