@@ -402,9 +402,11 @@ func (m *member) status(now time.Time) CredentialStatus {
 	if m.source != nil {
 		s.Source = nameOf(m.source.refresher)
 	}
-	if p := m.group.provider.Load(); p != nil && p.readsLimits {
+	p := m.group.provider.Load()
+	if p != nil && p.readsLimits {
 		s.Limits = m.limits.Load().current(now)
 	}
+	s.Refreshable = s.Follows != "" || s.Source != "" || t.refreshable() && p != nil && p.Refresher != nil
 	if k := m.standing(now); k != nil {
 		s.State, s.Reason, s.AsideUntil = Aside, k.reason, k.until.Round(0)
 		if k.retired {

@@ -21,6 +21,7 @@ type CredentialStatus struct {
 	Follows                         string // whose login it is, when it is another program's: Follow's kind
 	Source                          string // what gives its tokens, when that is a source: see Pool.AddSource
 	State                           State  // Good, Aside or Retired
+	Refreshable                     bool   // a refresh token, a source or the program that it follows renews it
 	Expiry, AsideUntil, LastRefresh time.Time
 	InFlight, Priority              int
 	Models                          []ModelStatus // models for which the credential is put aside, sorted by name
