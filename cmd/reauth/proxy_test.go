@@ -155,7 +155,14 @@ func TestProxyEndsTheRequestOfAClientThatHasGone(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
+// It passes them at the root, and below the name of a provider.
 func TestProxyPassesWebSockets(t *testing.T) {
+	t.Run("at the root", func(t *testing.T) { passesWebSockets(t, (*rig).start, "") })
+	t.Run("below a name", func(t *testing.T) { passesWebSockets(t, (*rig).startBelow, "/xai-oauth") })
+	t.Run("below an alias", func(t *testing.T) { passesWebSockets(t, (*rig).startBelow, "/grok") })
+}
+
+func passesWebSockets(t *testing.T, start func(*rig, *testing.T, ...string) *running, prefix string) {
 	r := newRig(t)
 	tokens := make(chan string, 2)
 	r.on("/v1/realtime", func(w http.ResponseWriter, req *http.Request) {
@@ -172,8 +179,8 @@ func TestProxyPassesWebSockets(t *testing.T) {
 			_ = c.Write(req.Context(), kind, append([]byte("echo "), b...))
 		}
 	})
-	p := r.start(t, "--grace", "300ms")
-	address := "ws" + strings.TrimPrefix(p.url, "http") + "/v1/realtime?model=example"
+	p := start(r, t, "--grace", "300ms")
+	address := "ws" + strings.TrimPrefix(p.url, "http") + prefix + "/v1/realtime?model=example"
 	c, _, err := websocket.Dial(t.Context(), address, &websocket.DialOptions{
 		Subprotocols: []string{"realtime", "openai-insecure-api-key.client-secret"},
 		HTTPHeader:   http.Header{"Authorization": {"Bearer client-secret"}},

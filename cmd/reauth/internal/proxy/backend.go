@@ -75,7 +75,7 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request, prefix string) {
 	p := b.p
 	p.forwards.Add(1)
 	b.metrics.inFlight.Inc()
-	c := &call{backend: b, prefix: prefix, body: bodyOf(w, r), start: time.Now()}
+	c := &call{backend: b, prefix: prefix, at: originOf(r), body: bodyOf(w, r), start: time.Now()}
 	a := &answer{ResponseWriter: w, body: c.body}
 	defer func() {
 		// ReverseProxy panics with http.ErrAbortHandler when an answer breaks off in the middle.
@@ -95,6 +95,14 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request, prefix string) {
 		}
 	}()
 	b.forward.ServeHTTP(a, c.request(r))
+}
+
+// originOf returns the proxy's origin, as the client of a request has called it.
+func originOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // request returns what is forwarded of the client's request.

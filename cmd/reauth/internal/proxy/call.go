@@ -15,6 +15,8 @@ type call struct {
 	backend *backend
 	// prefix is what the path begins with that the provider does not know.
 	prefix string
+	// at is the proxy's origin, as the client has called it.
+	at string
 	// body is the body of the request; nil: it has none.
 	body  *body
 	start time.Time

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -49,44 +48,4 @@ func withoutPrefix(r *http.Request, prefix string) *http.Request {
 	at.RawPath = strings.TrimPrefix(at.RawPath, prefix)
 	out.URL = &at
 	return &out
-}
-
-// relocate makes the references of an answer that lead to the provider's origin lead through the
-// proxy, below the prefix of the request: Location (RFC 9110, section 10.2.2) and Content-Location
-// (section 8.7). Others, such as those of a login, are left to the client, and so is what is no
-// URL.
-func (b *backend) relocate(resp *http.Response) {
-	prefix := ""
-	if c := callFrom(resp.Request.Context()); c != nil {
-		prefix = c.prefix
-	}
-	for _, name := range []string{"Location", "Content-Location"} {
-		for i, value := range resp.Header[name] {
-			if ref, err := url.Parse(value); err == nil {
-				resp.Header[name][i] = through(resp.Request.URL.ResolveReference(ref), b.Upstream, prefix)
-			}
-		}
-	}
-}
-
-// through returns the reference of a client of the proxy to a URL.
-func through(to, upstream *url.URL, prefix string) string {
-	if !strings.EqualFold(to.Scheme, upstream.Scheme) || !strings.EqualFold(to.Host, upstream.Host) {
-		return to.String()
-	}
-	path := prefix + to.EscapedPath()
-	switch {
-	case path == "":
-		path = "/"
-	// Two slashes at the beginning would name a host (RFC 3986, section 4.2).
-	case strings.HasPrefix(path, "//"):
-		path = "/." + path
-	}
-	if to.RawQuery != "" || to.ForceQuery {
-		path += "?" + to.RawQuery
-	}
-	if to.Fragment != "" {
-		path += "#" + to.EscapedFragment()
-	}
-	return path
 }
