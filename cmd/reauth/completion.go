@@ -92,6 +92,9 @@ func (a *app) candidates(words []string) []string {
 	node, args, open := a.model.Node, []string{}, (*kong.Flag)(nil)
 	for _, word := range words {
 		switch {
+		// What is behind -- is another program's.
+		case word == "--" && open == nil:
+			return nil
 		// This word is the value of the flag before it. Later IDs must come from the store that it
 		// names.
 		case open != nil:
@@ -166,15 +169,16 @@ func (*app) flags(node *kong.Node) []string {
 }
 
 // values returns what the positional argument arg can be; before are the arguments in front of it.
-// It goes by the argument's enum, else by its name.
+// It goes by the argument's enum, else by its name, or by the tag complete where the name says something
+// else. A provider that is there already is not offered again.
 func (a *app) values(arg *kong.Positional, before []string) []string {
 	switch {
 	case arg.Enum != "":
 		return strings.Split(arg.Enum, ",")
 	case arg.Name == "id" && len(before) > 0:
 		return a.knownIDs(before[0])
-	case arg.Name == "provider" || arg.Name == "name":
-		return reauth.ProviderNames()
+	case arg.Name == "provider", arg.Name == "name", arg.Tag.Get("complete") == "provider":
+		return slices.DeleteFunc(reauth.ProviderNames(), func(name string) bool { return slices.Contains(before, name) })
 	}
 	return nil
 }

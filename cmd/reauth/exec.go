@@ -25,10 +25,11 @@ import (
 // exec_env.go makes its environment.
 type execCmd struct {
 	Provider string   `arg:"" help:"The provider, such as xai-oauth."`
-	Program  []string `arg:"" passthrough:"" help:"Further providers, then -- and the program with its arguments."`
+	Program  []string `arg:"" passthrough:"" complete:"provider" help:"Further providers, then -- and the program with its arguments."`
 	Env      []string `help:"Set one more variable, NAME=TEMPLATE; --help tells what may stand in it. An empty one is taken out." sep:"none" placeholder:"NAME=TEMPLATE"`
 	Log      string   `help:"Append the log of the proxy to this file; without it, nothing is logged." placeholder:"FILE"`
 	addresses
+	choosing
 
 	providers []string // all of them, as the user has typed them
 }
@@ -153,7 +154,7 @@ const execConnections = 4096
 func (c *execCmd) serve(a *app, token string, logger *slog.Logger) (list []*served, end func(), err error) {
 	one := &proxyCmd{
 		Provider: c.providers, addresses: c.addresses, Listen: []string{"127.0.0.1:0"},
-		choosing: choosing{ReadLimits: true}, MarkFinal: true,
+		choosing: c.choosing, MarkFinal: true,
 	}
 	config, list, err := one.config(a)
 	if err != nil {

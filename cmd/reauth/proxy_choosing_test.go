@@ -3,10 +3,12 @@ package main
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -142,4 +144,32 @@ func TestProxyFlagsAtWork(t *testing.T) {
 		assert.Equal(t, http.StatusForbidden, resp.StatusCode)
 		assert.Equal(t, c.want, resp.Header.Get("X-Should-Retry"), c.flag)
 	}
+}
+
+// exec has the same flags, from the same table, and its program's requests are sent by them.
+func TestExecHasTheFlagsOfChoosing(t *testing.T) {
+	flags := map[string]*kong.Node{}
+	for _, n := range visible(declared(t).Node) {
+		flags[n.Name] = n
+	}
+	has := func(command, flag string) bool {
+		return slices.ContainsFunc(flags[command].Flags, func(f *kong.Flag) bool { return f.Name == flag })
+	}
+	for _, flag := range []string{"strategy", "affinity", "affinity-header", "max-in-flight", "read-limits", "first-event"} {
+		assert.True(t, has("proxy", flag), flag)
+		assert.True(t, has("exec", flag), flag)
+	}
+
+	tool(t, "curl")
+	fake, server, s := expired(t)
+	fake.AddKey("xai-" + marker + "-second")
+	s.run("xai-"+marker+"-second", "add", "xai", "--key-stdin", "--id", "second").ok()
+	run := execArgs(at(server), request+"; "+request, "--strategy", "round-robin")
+	assert.Equal(t, "200\n200\n", s.run("", run...).ok())
+	used := map[string]bool{}
+	for _, q := range fake.Requests() {
+		used[q.Token] = true
+	}
+	assert.Contains(t, used, "xai-"+marker+"-second", "the requests take turns")
+	assert.Contains(t, s.run("", execArgs(at(server), "true", "--max-in-flight=-1")...).fails(exitUsage), "--max-in-flight")
 }
