@@ -35,6 +35,7 @@ type addCmd struct {
 	Issuer     string   `help:"The authorization server that the tokens are of, if that is not the provider's default one: https, or http on loopback." placeholder:"URL"`
 	Hosts      []string `help:"Use it on these of the provider's hosts only." placeholder:"HOST"`
 	Priority   int      `help:"Lower is preferred."`
+	outcomes
 }
 
 // Help implements kong.HelpProvider.
@@ -61,6 +62,10 @@ Examples:
 
 // Run implements the command.
 func (c *addCmd) Run(a *app) error {
+	return c.report(a, func(tell tell) error { return c.run(a, tell) })
+}
+
+func (c *addCmd) run(a *app, tell tell) error {
 	pr, err := lookup(c.Provider)
 	if err != nil {
 		return err
@@ -72,7 +77,7 @@ func (c *addCmd) Run(a *app) error {
 			"name its host, as in --hosts %s", pr.Name, row.Own.Host())
 	}
 	if c.Command != "" || c.File != "" {
-		return c.addSource(a, pr)
+		return c.addSource(a, pr, tell)
 	}
 	cred, err := c.credential(a)
 	if err != nil {
@@ -91,14 +96,27 @@ func (c *addCmd) Run(a *app) error {
 		return usagef("%s has a source; give another --id, or remove it first: reauth remove %s %s",
 			nameOf(s), s.Provider, printable.Line(s.ID))
 	}
+	return c.put(a, p, cred, tell)
+}
+
+// put adds the credential to the store, and tells what that changed.
+func (c *addCmd) put(a *app, p *reauth.Pool, cred reauth.Credential, tell tell) error {
 	// Add reports only the ID. doneBy compares the status before and after.
 	before := p.Status()
 	id, err := p.Add(a.ctx, cred)
 	if err != nil {
 		return err
 	}
-	a.printf("%s %s/%s\n", doneBy(before, p.Status(), pr.Name, id), pr.Name, id)
+	done := doneBy(before, p.Status(), cred.Provider, id)
+	tell(outcome{Provider: cred.Provider, ID: id, Result: done}, "%s %s\n",
+		doneInWords[done], called(cred.Provider, id, c.Provider))
 	return nil
+}
+
+// doneInWords says what adding a credential did.
+var doneInWords = map[string]string{ //nolint:gochecknoglobals // a table
+	resultAdded: "added", resultReplaced: "replaced the login of", resultPriority: "changed the priority of",
+	resultUnchanged: "nothing new: the store already has",
 }
 
 // complete returns the credential with its account, which is asked for if the provider has a way to tell
@@ -130,20 +148,20 @@ func checkIssuer(row vendors.Vendor, issuer string) error {
 	return nil
 }
 
-// doneBy says in words what Pool.Add did to the credential with this ID.
+// doneBy returns what Pool.Add did to the credential with this ID, as an outcome's result.
 func doneBy(before, after []reauth.CredentialStatus, provider, id string) string {
 	old, had := find(before, provider, id)
 	now, _ := find(after, provider, id)
 	switch {
 	case !had:
-		return "added"
+		return resultAdded
 	// Follows changes when the store begins to follow another program's login, or takes it over.
 	case old.Fingerprint != now.Fingerprint || old.Follows != now.Follows:
-		return "replaced the login of"
+		return resultReplaced
 	case old.Priority != now.Priority:
-		return "changed the priority of"
+		return resultPriority
 	}
-	return "nothing new: the store already has"
+	return resultUnchanged
 }
 
 // find returns the status of one credential, and whether the list has it.

@@ -16,7 +16,7 @@ import (
 
 // addSource keeps the command or the file that the flags name. It is tried first, unless the user does not
 // want that: one that gives nothing would be found out by the first request.
-func (c *addCmd) addSource(a *app, pr reauth.Provider) error {
+func (c *addCmd) addSource(a *app, pr reauth.Provider, tell tell) error {
 	r, err := c.recipe(pr.Name)
 	if err != nil {
 		return err
@@ -43,7 +43,11 @@ func (c *addCmd) addSource(a *app, pr reauth.Provider) error {
 	if err != nil {
 		return err
 	}
-	a.printf("%s %s, with the token of the %s\n", done, r.Name(), r)
+	words := map[string]string{
+		resultAdded: "added", resultReplaced: "replaced the source of", resultUnchanged: "nothing new: there is already",
+	}
+	tell(outcome{Provider: r.Provider, ID: r.ID, Result: done, Source: sourceOf(r)},
+		"%s %s, with the token of the %s\n", words[done], called(r.Provider, r.ID, c.Provider), r)
 	if doubt != nil {
 		a.notef("%s\n", doubt)
 	}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/recipe"
 	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -38,6 +40,8 @@ type app struct {
 	opened reauth.Store
 	// unsealed is opened as open returns it, with the keys of the seal.
 	unsealed reauth.Store
+	// recipes are the sources that addSources has put into the last pool.
+	recipes []recipe.Recipe
 	// toldSources: it was told which sources cannot be used.
 	toldSources bool
 	// model is the declared command line. The manual page and the completions are made from it.
@@ -224,10 +228,20 @@ func lookup(name string) (reauth.Provider, error) {
 
 // named returns the name of a provider, and beside it the one that the user has given, if that is another.
 func named(provider, given string) string {
-	if given == "" || given == provider {
+	if given = strings.TrimSpace(given); given == "" || strings.EqualFold(given, provider) {
 		return provider
 	}
 	return fmt.Sprintf("%s (%s)", provider, given)
+}
+
+// called returns the name of a credential, and beside it the name of its provider that the user has given, if
+// that is another.
+func called(provider, id, given string) string {
+	name := provider + "/" + id
+	if given = strings.TrimSpace(given); given == "" || strings.EqualFold(given, provider) {
+		return name
+	}
+	return fmt.Sprintf("%s (%s)", name, given)
 }
 
 // notRepeated stands for an argument that may be a secret.

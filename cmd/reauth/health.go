@@ -22,6 +22,15 @@ type healthCmd struct {
 	Address string        `arg:"" optional:"" help:"Where the proxy listens, as its --listen says it." default:"127.0.0.1:8787" env:"REAUTH_PROXY_LISTEN" placeholder:"HOST:PORT|unix:PATH"`
 	TLSCert string        `name:"tls-cert" help:"Ask by https, and trust the certificate of this PEM file: that of the proxy." env:"REAUTH_PROXY_TLS_CERT" placeholder:"FILE"`
 	Timeout time.Duration `help:"How long to wait for the answer." default:"2s"`
+	JSON    bool          `name:"json" help:"Print JSON, for programs."`
+}
+
+// healthJSON is how a proxy is, as --json prints it. Programs parse it: names and meanings stay.
+type healthJSON struct {
+	Address string `json:"address"`
+	Healthy bool   `json:"healthy"`
+	Status  int    `json:"status,omitempty"` // absent: there was no answer
+	Error   string `json:"error,omitempty"`
 }
 
 // Help implements kong.HelpProvider.
@@ -38,29 +47,47 @@ Examples:
 
 // Run implements the command.
 func (c *healthCmd) Run(a *app) error {
+	address, _, _ := strings.Cut(c.Address, ",")
+	status, body, err := c.ask(a, address)
+	if !c.JSON {
+		if err == nil {
+			_, err = a.stdout.Write(body)
+		}
+		return err
+	}
+	doc := healthJSON{Address: address, Healthy: err == nil, Status: status}
+	if err != nil {
+		doc.Error = err.Error()
+	}
+	if failed := writeJSON(a.stdout, doc); err == nil {
+		err = failed
+	}
+	return err
+}
+
+// ask asks the proxy at an address. Any answer but 200 is an error.
+func (c *healthCmd) ask(a *app, address string) (status int, body []byte, err error) {
 	ctx, stop := context.WithTimeout(a.ctx, c.Timeout)
 	defer stop()
-	address, _, _ := strings.Cut(c.Address, ",")
 	client, url, err := c.client(address)
 	if err != nil {
-		return err
+		return 0, nil, err
 	}
 	defer client.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return usagef("%q is no address of a proxy: HOST:PORT is one, or unix:PATH", address)
+		return 0, nil, usagef("%q is no address of a proxy: HOST:PORT is one, or unix:PATH", address)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("reauth: health: the proxy at %s does not answer: %w", address, errors.Unwrap(err))
+		return 0, nil, fmt.Errorf("reauth: health: the proxy at %s does not answer: %w", address, errors.Unwrap(err))
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	body, _ = io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what came is enough
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("reauth: health: the proxy at %s says %s", address, resp.Status)
+		err = fmt.Errorf("reauth: health: the proxy at %s says %s", address, resp.Status)
 	}
-	_, err = a.stdout.Write(body)
-	return err
+	return resp.StatusCode, body, err
 }
 
 // client returns a client that reaches the proxy, and the URL to ask for.

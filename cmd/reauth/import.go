@@ -18,6 +18,7 @@ type importCmd struct {
 	Program  string `arg:"" enum:"${programs}" help:"The program: ${enum}."`
 	Path     string `arg:"" optional:"" help:"Its file, or the folder that is in; by default where the program keeps it."`
 	TakeOver bool   `help:"Copy the tokens and refresh them here. The other program will be logged out at the next refresh."`
+	outcomes
 }
 
 // Help implements kong.HelpProvider.
@@ -39,6 +40,11 @@ Examples:
 
 // Run reads the program's file and puts each of its logins into the store.
 func (c *importCmd) Run(a *app) error {
+	var doc outcomesDoc
+	return c.reportIn(a, &doc, func(tell tell) error { return c.run(a, &doc, tell) })
+}
+
+func (c *importCmd) run(a *app, doc *outcomesDoc, tell tell) error {
 	program, _ := logins.Lookup(c.Program) // kong accepts no other name
 	path := program.Path(c.Path)
 	found, err := program.Read(path, knownProvider)
@@ -46,9 +52,10 @@ func (c *importCmd) Run(a *app) error {
 		return cannotRead(program, path, err)
 	}
 	where := program.Where(path)
-	a.printf("%s keeps its logins in %s\n", program.Name, where)
+	doc.Program, doc.From = program.Kind, where
+	c.sayf(a, "%s keeps its logins in %s\n", program.Name, where)
 	for _, s := range found.Skipped {
-		a.printf("  skipped  %s: %s\n", s.Name, s.Why)
+		tell(outcome{Result: resultSkipped, Name: s.Name, Note: s.Why}, "  skipped  %s: %s\n", s.Name, s.Why)
 	}
 	if len(found.Logins) == 0 {
 		return loginf("import: %s holds no login that could be used; log in there first", where)
@@ -61,20 +68,37 @@ func (c *importCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	im.tell = tell
 	for _, l := range found.Logins {
 		if err := im.put(l); err != nil {
 			return err
 		}
 	}
 	if im.taken {
-		a.printf("%s will be logged out at the next refresh here; log in there anew if you want to go on using it.\n",
-			program.Name)
-		if program.Kind == "codex" {
-			a.printf("Codex CLI revokes a login that it replaces: to log in there anew, first remove its file %s.\n",
-				path)
-		}
+		c.warnOfLogout(a, program, path)
 	}
 	return nil
+}
+
+// sayf prints for people what --json has elsewhere.
+func (c *importCmd) sayf(a *app, format string, args ...any) {
+	if !c.JSON {
+		a.printf(format, args...)
+	}
+}
+
+// warnOfLogout says what becomes of the program's own login, now that its refresh token was copied. With
+// --json it stands on standard error.
+func (c *importCmd) warnOfLogout(a *app, program logins.Program, path string) {
+	warnf := a.printf
+	if c.JSON {
+		warnf = a.notef
+	}
+	warnf("%s will be logged out at the next refresh here; log in there anew if you want to go on using it.\n",
+		program.Name)
+	if program.Kind == "codex" {
+		warnf("Codex CLI revokes a login that it replaces: to log in there anew, first remove its file %s.\n", path)
+	}
 }
 
 // importer returns the importer of the program's file at path.
@@ -129,6 +153,7 @@ func programName(kind string) string {
 // importer puts the logins of a program's file into the store.
 type importer struct {
 	app     *app
+	tell    tell
 	pool    *reauth.Pool
 	program logins.Program
 	path    string // of the file; empty: where the program keeps it by default
@@ -141,7 +166,7 @@ func (im *importer) put(l logins.Login) error {
 	own, status, err := im.prepared(l)
 	switch {
 	case err != nil:
-		im.say("skipped", l, strings.TrimPrefix(err.Error(), "reauth: "))
+		im.skip(l, strings.TrimPrefix(err.Error(), "reauth: "))
 		return nil
 	case im.copies:
 		return im.takeOver(l, own, status)
@@ -162,17 +187,17 @@ func (im *importer) follow(l logins.Login, own reauth.Credential) error {
 	switch {
 	case l.Followed:
 	case l.RefreshToken == "":
-		im.say("skipped", l, "it is a key; --take-over copies it")
+		im.skip(l, "it is a key; --take-over copies it")
 		return nil
 	default:
-		im.say("skipped", l, "only the first login of a provider is followed; --take-over copies the others")
+		im.skip(l, "only the first login of a provider is followed; --take-over copies the others")
 		return nil
 	}
 	c := im.follower(l)
 	before := im.pool.Status()
 	for _, id := range []string{c.ID, own.ID} {
 		if old, ok := find(before, c.Provider, id); ok && old.Follows == "" {
-			im.say("skipped", l, fmt.Sprintf("the store has a login of its own of that account, %[1]s/%[2]s, which is refreshed here; "+
+			im.skip(l, fmt.Sprintf("the store has a login of its own of that account, %[1]s/%[2]s, which is refreshed here; "+
 				"to follow instead: reauth remove %[1]s %[2]s", c.Provider, id))
 			return nil
 		}
@@ -181,7 +206,7 @@ func (im *importer) follow(l logins.Login, own reauth.Credential) error {
 	if err != nil {
 		return err
 	}
-	im.say(outcomeOf(before, im.pool.Status(), c.Provider, id, "follows"), l, "as "+c.Provider+"/"+id)
+	im.done(outcomeOf(before, im.pool.Status(), c.Provider, id, resultFollows), l, c.Provider, id)
 	return nil
 }
 
@@ -189,21 +214,21 @@ func (im *importer) follow(l logins.Login, own reauth.Credential) error {
 // credential that followed it.
 func (im *importer) takeOver(l logins.Login, c reauth.Credential, status reauth.CredentialStatus) error {
 	if l.FollowOnly {
-		im.say("skipped", l, "only "+im.program.Name+" can refresh it; without --take-over it is followed")
+		im.skip(l, "only "+im.program.Name+" can refresh it; without --take-over it is followed")
 		return nil
 	}
 	before := im.pool.Status()
 	old, had := find(before, c.Provider, c.ID)
 	if had && old.Follows == "" && old.Fingerprint != status.Fingerprint && isNewer(old, status) {
-		im.say("skipped", l, fmt.Sprintf("the store has a newer login, %s/%s", c.Provider, c.ID))
+		im.skip(l, fmt.Sprintf("the store has a newer login, %s/%s", c.Provider, c.ID))
 		return nil
 	}
 	if _, err := im.pool.Add(im.app.ctx, c); err != nil {
 		return err
 	}
-	what := outcomeOf(before, im.pool.Status(), c.Provider, c.ID, "copied")
-	im.say(what, l, "as "+c.Provider+"/"+c.ID)
-	im.taken = im.taken || c.RefreshToken != "" && what != unchanged
+	what := outcomeOf(before, im.pool.Status(), c.Provider, c.ID, resultCopied)
+	im.done(what, l, c.Provider, c.ID)
+	im.taken = im.taken || c.RefreshToken != "" && what != resultUnchanged
 	return im.endFollowing(l, c.ID, before)
 }
 
@@ -218,7 +243,7 @@ func (im *importer) endFollowing(l logins.Login, copied string, before []reauth.
 	if err := im.pool.Remove(im.app.ctx, f.Provider, f.ID); err != nil {
 		return err
 	}
-	im.app.printf("  removed  %s/%s, which followed it\n", f.Provider, f.ID)
+	im.tell(outcome{Provider: f.Provider, ID: f.ID, Result: resultRemoved}, "  removed  %s/%s, which followed it\n", f.Provider, f.ID)
 	return nil
 }
 
@@ -267,20 +292,26 @@ func isNewer(stored, found reauth.CredentialStatus) bool {
 	return stored.Expiry.After(found.Expiry)
 }
 
-// unchanged is the outcome of a login that the store already had.
-const unchanged = "nothing new"
-
-// outcomeOf returns done if adding a credential has changed the store, else unchanged.
+// outcomeOf returns done if adding a credential has changed the store, else resultUnchanged.
 func outcomeOf(before, after []reauth.CredentialStatus, provider, id, done string) string {
 	old, had := find(before, provider, id)
 	now, _ := find(after, provider, id)
 	if had && old.Fingerprint == now.Fingerprint && old.Follows == now.Follows {
-		return unchanged
+		return resultUnchanged
 	}
 	return done
 }
 
-// say prints a line about a login: the outcome, the login's name in the program's file, and more.
-func (im *importer) say(what string, l logins.Login, more string) {
-	im.app.printf("  %s  %s: %s\n", what, l.Name, more)
+// skip tells why a login was not taken.
+func (im *importer) skip(l logins.Login, why string) {
+	im.tell(outcome{Provider: l.Provider, Result: resultSkipped, Name: l.Name, Note: why}, "  skipped  %s: %s\n", l.Name, why)
+}
+
+// done tells what became of a login, which is the credential of that ID now.
+func (im *importer) done(result string, l logins.Login, provider, id string) {
+	words := result
+	if result == resultUnchanged {
+		words = "nothing new"
+	}
+	im.tell(outcome{Provider: provider, ID: id, Result: result, Name: l.Name}, "  %s  %s: as %s/%s\n", words, l.Name, provider, id)
 }

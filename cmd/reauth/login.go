@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/release"
 	"github.com/reauth-go/reauth/internal/vendors"
@@ -33,6 +34,7 @@ type loginCmd struct {
 	Ended    bool     `name:"even-if-ended" help:"Try a login that its vendor is known to have ended."`
 	ID       string   `name:"id" help:"The name of the credential; by default one made of the account." placeholder:"ID"`
 	Priority int      `help:"Lower is preferred."`
+	outcomes
 }
 
 // Help implements kong.HelpProvider.
@@ -61,6 +63,10 @@ Examples:
 
 // Run implements the command.
 func (c *loginCmd) Run(a *app) error {
+	return c.report(a, func(tell tell) error { return c.run(a, tell) })
+}
+
+func (c *loginCmd) run(a *app, tell tell) error {
 	header, err := readHeaders(c.Header)
 	if err != nil {
 		return err
@@ -87,7 +93,7 @@ func (c *loginCmd) Run(a *app) error {
 		return fmt.Errorf("%w\nnothing was stored", err)
 	}
 	got.ID, got.Priority = c.ID, c.Priority
-	return c.store(a, p, got)
+	return c.store(a, p, got, tell)
 }
 
 // keyInstead adds to the error of a provider without logins how to add a key.
@@ -130,23 +136,16 @@ func (c *loginCmd) login(a *app, person *terminal, header http.Header) (reauth.C
 // store adds the tokens to the pool and prints how long the access token is valid. It goes on after
 // Ctrl-C, for at most 20 s: nobody else has these tokens, and without them the person would have to
 // log in again.
-func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
+func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential, tell tell) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(a.ctx), 20*time.Second)
 	defer stop()
 	id, err := p.Add(ctx, got)
 	if err != nil {
 		return fmt.Errorf("the login succeeded and could not be stored: %w. Mend that, then log in again", err)
 	}
-	a.printf("logged in: %s/%s", got.Provider, id)
-	if left := time.Until(got.Expiry); !got.Expiry.IsZero() {
-		// A rounded minute says little about a token of a few minutes.
-		unit := time.Minute
-		if left < 10*unit {
-			unit = time.Second
-		}
-		a.printf(", the access token is good for %s and is refreshed when it is used", left.Round(unit))
-	}
-	a.printf("\n")
+	s, _ := find(p.Status(), got.Provider, id) // it was just added
+	tell(outcome{Result: resultLoggedIn, Fingerprint: s.Fingerprint, Expiry: statusjson.Time(got.Expiry)}.of(s),
+		"logged in: %s%s\n", called(got.Provider, id, c.Provider), goodFor(got.Expiry))
 	// The built-in refresher sends no token of this login to the vendor's own servers. The person
 	// learns it now, not when the access token expires.
 	if issuer := got.Metadata[vendors.IssuerNote]; issuer != "" {
@@ -156,6 +155,19 @@ func (c *loginCmd) store(a *app, p *reauth.Pool, got reauth.Credential) error {
 		}
 	}
 	return nil
+}
+
+// goodFor says how long the access token of a login is valid, if that is known.
+func goodFor(expiry time.Time) string {
+	if expiry.IsZero() {
+		return ""
+	}
+	// A rounded minute says little about a token of a few minutes.
+	left, unit := time.Until(expiry), time.Minute
+	if left < 10*unit {
+		unit = time.Second
+	}
+	return fmt.Sprintf(", the access token is good for %s and is refreshed when it is used", left.Round(unit))
 }
 
 // readHeaders parses the values of --header, each NAME:VALUE. It rejects line breaks, which would

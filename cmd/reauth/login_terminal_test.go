@@ -94,7 +94,9 @@ func TestLoginTellsWhichServerToName(t *testing.T) {
 			Provider: "kimi-coding", AccountID: "you", AccessToken: "at-EXAMPLE", RefreshToken: "rt-EXAMPLE",
 			Metadata: map[string]string{vendors.IssuerNote: issuer},
 		}
-		require.NoError(t, (&loginCmd{Issuer: issuer}).store(&app{ctx: t.Context(), stdout: &out, stderr: &notes}, pool, got))
+		a := &app{ctx: t.Context(), stdout: &out, stderr: &notes}
+		c := &loginCmd{Issuer: issuer}
+		require.NoError(t, c.report(a, func(tell tell) error { return c.store(a, pool, got, tell) }))
 		assert.Equal(t, "logged in: kimi-coding/you\n", out.String())
 		assert.Contains(t, notes.String(), want)
 		assert.Equal(t, want == "", notes.String() == "")

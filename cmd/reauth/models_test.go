@@ -21,7 +21,7 @@ func TestStatusOfExpiredTokens(t *testing.T) {
 	s.put(reauth.Credential{ID: "token", AccessToken: "at-" + marker + "2", Expiry: past})
 	out := inLines(s.run("", "status").ok())
 	assert.Regexp(t, `login [0-9a-f]{8} - good; token expired 1h30m ago, renewed on use`, out)
-	assert.Regexp(t, `token [0-9a-f]{8} - good; token expired 1h30m ago, nothing renews it`, out)
+	assert.Regexp(t, `token [0-9a-f]{8} - expired 1h30m ago, nothing renews it`, out)
 }
 
 // A credential that is put aside for a model stays good for others, and status says both.

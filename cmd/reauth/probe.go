@@ -213,11 +213,11 @@ func (c *probeCmd) conclude(
 	v := reauth.Classify(pr.Name, resp, body)
 	switch {
 	case v.Kind == reauth.Pass && resp.StatusCode < 400:
-		told.say("%s accepts the credential\n", pr.Name)
+		told.say("%s accepts the credential\n", named(pr.Name, c.Provider))
 		return nil
 	case v.Kind == reauth.Pass && resp.StatusCode < 500 && vendors.Of(pr.Name).Probe.Method == http.MethodPost:
 		told.say("%s does not refuse the credential: it answers %d to a request that asks for nothing\n",
-			pr.Name, resp.StatusCode)
+			named(pr.Name, c.Provider), resp.StatusCode)
 		return nil
 	}
 	said := excerpt(body)

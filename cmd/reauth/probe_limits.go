@@ -36,16 +36,9 @@ type probeJSON struct {
 	Verdict string `json:"verdict"`
 	Reason  string `json:"reason,omitempty"`
 	// Sent is how often a credential was sent.
-	Sent   int         `json:"sent"`
-	Limits []limitJSON `json:"limits,omitempty"`
-	Error  string      `json:"error,omitempty"`
-}
-
-// limitJSON is what is left of a limit: a share, 0 to 1.
-type limitJSON struct {
-	Name  string     `json:"name"`
-	Left  float64    `json:"left"`
-	Reset *time.Time `json:"reset,omitempty"`
+	Sent   int                `json:"sent"`
+	Limits []statusjson.Limit `json:"limits,omitempty"`
+	Error  string             `json:"error,omitempty"`
 }
 
 // writeProbeJSON writes what the probe found, and returns its error, which has the exit code.
@@ -55,10 +48,7 @@ func writeProbeJSON(
 	v := reauth.Classify(provider, resp, body)
 	doc := probeJSON{
 		Provider: provider, ID: s.last(), Accepted: err == nil, Status: resp.StatusCode,
-		Verdict: v.Kind.String(), Reason: v.Reason, Sent: s.count(),
-	}
-	for _, l := range limits {
-		doc.Limits = append(doc.Limits, limitJSON{l.Name, l.Left, statusjson.Time(l.Reset)})
+		Verdict: v.Kind.String(), Reason: v.Reason, Sent: s.count(), Limits: statusjson.Limits(limits),
 	}
 	if err != nil {
 		doc.Error = err.Error()

@@ -152,7 +152,18 @@ func probeOf(row vendors.Vendor) string {
 }
 
 // versionCmd prints the version of the command, of Go and of the platform.
-type versionCmd struct{}
+type versionCmd struct {
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+// versionJSON is the output of --json. Programs parse it: names and meanings stay. System and Arch are Go's
+// names.
+type versionJSON struct {
+	Version string `json:"version"`
+	Go      string `json:"go"`
+	System  string `json:"system"`
+	Arch    string `json:"arch"`
+}
 
 // Help implements kong.HelpProvider.
 func (*versionCmd) Help() string {
@@ -163,7 +174,10 @@ func (*versionCmd) Help() string {
 }
 
 // Run prints the versions on one line.
-func (*versionCmd) Run(a *app) error {
+func (c *versionCmd) Run(a *app) error {
+	if c.JSON {
+		return writeJSON(a.stdout, versionJSON{build.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH})
+	}
 	a.printf("%s\n", versionLine())
 	return nil
 }

@@ -40,6 +40,7 @@ type proxyCmd struct {
 	Verbose   bool   `help:"Tell the story of each request on standard error, as probe does." env:"REAUTH_PROXY_VERBOSE"`
 	LogLevel  string `help:"What is logged to standard error, from this level on: ${enum}." enum:"debug,info,warn,error" default:"info" env:"REAUTH_PROXY_LOG_LEVEL"`
 	LogJSON   bool   `name:"log-json" help:"Log JSON, one object a line." env:"REAUTH_PROXY_LOG_JSON"`
+	JSON      bool   `name:"json" help:"Print where it listens and the base URLs as a line of JSON, for programs." env:"REAUTH_PROXY_JSON"`
 }
 
 // Help implements kong.HelpProvider.
@@ -98,7 +99,9 @@ func (c *proxyCmd) serve(a *app, listeners []net.Listener, config proxy.Config) 
 		config.Story = a.stderr
 	}
 	p := proxy.New(config)
-	c.announce(a, listeners, config)
+	if err := c.announce(a, listeners, config); err != nil {
+		return err
+	}
 	if c.AllowRemote && config.TLS == nil {
 		logger.Warn("other machines may reach this proxy, and the client token travels in the clear: " +
 			"use --tls-cert and --tls-key, or put TLS in front of it")

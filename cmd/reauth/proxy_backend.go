@@ -124,7 +124,11 @@ func (c *proxyCmd) config(a *app) (config proxy.Config, list []*served, err erro
 			return config, nil, err
 		}
 	}
-	return proxy.Config{Pool: pool, MarkFinal: c.MarkFinal, Affinity: c.affinity()}, list, nil
+	recipes := a.recipes // those that the pool has: a proxy that runs does not look for new ones
+	return proxy.Config{
+		Pool: pool, MarkFinal: c.MarkFinal, Affinity: c.affinity(),
+		Source: view{recipes: recipes}.source,
+	}, list, nil
 }
 
 // register registers the provider with the addresses and the flags.

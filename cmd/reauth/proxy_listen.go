@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -164,10 +165,17 @@ func (c *proxyCmd) shown(ln net.Listener) string {
 
 // announce prints on standard output what to set in a client: its base URL and its API key. A
 // script can read it from there, since the log goes to standard error.
-func (c *proxyCmd) announce(a *app, listeners []net.Listener, config proxy.Config) {
+func (c *proxyCmd) announce(a *app, listeners []net.Listener, config proxy.Config) error {
+	if c.JSON {
+		line, err := jsonLine(c.announced(listeners, config))
+		if err == nil {
+			_, err = io.WriteString(a.stdout, line)
+		}
+		return err
+	}
 	names := make([]string, 0, len(config.Backends))
 	for _, b := range config.Backends {
-		names = append(names, b.Provider.Name)
+		names = append(names, named(b.Provider.Name, b.Names[len(b.Names)-1])) // as the user has typed it
 	}
 	a.printf("%s by way of %s\n", strings.Join(names, ", "), c.address(listeners))
 	for _, b := range config.Backends {
@@ -190,6 +198,37 @@ func (c *proxyCmd) announce(a *app, listeners []net.Listener, config proxy.Confi
 			a.printf("  %-20s%s\n", "socket", ln.Addr())
 		}
 	}
+	return nil
+}
+
+// announcedJSON is where a proxy listens, as --json prints it. Programs parse it: names and meanings stay.
+type announcedJSON struct {
+	// Listeners are addresses such as http://127.0.0.1:8787 and unix:/run/reauth.sock, in the order of --listen.
+	Listeners []string        `json:"listeners"`
+	Providers []announcedBase `json:"providers"`
+	// ClientToken is the variable whose value clients send as their API key; absent: any key will do.
+	ClientToken string `json:"client_token_env,omitempty"`
+}
+
+type announcedBase struct {
+	Provider string          `json:"provider"`
+	BaseURLs []proxy.BaseURL `json:"base_urls"`
+}
+
+// announced is what announce says, for programs.
+func (c *proxyCmd) announced(listeners []net.Listener, config proxy.Config) announcedJSON {
+	doc := announcedJSON{ClientToken: c.ClientTokenEnv}
+	for _, ln := range listeners {
+		if ln.Addr().Network() == "unix" {
+			doc.Listeners = append(doc.Listeners, socketScheme+ln.Addr().String())
+			continue
+		}
+		doc.Listeners = append(doc.Listeners, c.addressOf(ln))
+	}
+	for _, b := range config.Backends {
+		doc.Providers = append(doc.Providers, announcedBase{b.Provider.Name, b.BaseURLs})
+	}
+	return doc
 }
 
 // announceBases prints the base URLs of a provider: of several providers, a line names it.

@@ -17,7 +17,7 @@ func TestProxyServesSeveralProviders(t *testing.T) {
 	r := newRig(t)
 	r.Expire(r.access)
 	p := r.startBelow(t)
-	assert.Contains(t, p.output(), "xai-oauth, groq by way of "+p.url+"\n")
+	assert.Contains(t, p.output(), "xai-oauth (grok), groq by way of "+p.url+"\n")
 	require.Eventually(t, func() bool { return strings.Contains(p.output(), "status page") }, patience, time.Millisecond)
 	assert.Contains(t, p.output(), "  xai-oauth           "+p.url+"/xai-oauth/v1\n")
 	assert.Contains(t, p.output(), "  groq                OPENAI_BASE_URL="+p.url+"/groq/openai/v1\n")

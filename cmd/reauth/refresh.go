@@ -45,7 +45,7 @@ func (c *refreshCmd) run(a *app, tell tell) error {
 	if err != nil {
 		return err
 	}
-	r := &renewer{pool: p, app: a, tell: tell, named: c.ID != ""}
+	r := &renewer{pool: p, app: a, tell: tell, named: c.ID != "", given: c.Provider}
 	p.Observe = r.observe
 	// --base-url and --issuer replace the provider's own addresses.
 	if _, err := c.apply(p, c.Provider); err != nil {
@@ -70,7 +70,8 @@ type renewer struct {
 	pool  *reauth.Pool
 	app   *app
 	tell  tell
-	named bool // the user has named the credential
+	named bool   // the user has named the credential
+	given string // the provider, as the user has called it
 	// how maps "provider/id" to the type of the event that brought new tokens. The pool observes from any
 	// goroutine.
 	how     sync.Map
@@ -91,12 +92,12 @@ func (r *renewer) observe(_ context.Context, e reauth.Event) {
 
 // renew renews a credential, and tells what became of it.
 func (r *renewer) renew(s reauth.CredentialStatus) {
-	left := outcome{Result: resultLeftAlone}.of(s)
+	left, name := outcome{Result: resultLeftAlone}.of(s), called(s.Provider, s.ID, r.given)
 	// A followed login belongs to another program, which refreshes it. Without an ID it is
 	// passed over, as is an API key. With one, the user asked for it: Refresh takes newer
 	// tokens from that program, or says why it has none.
 	if s.Follows != "" && !r.named {
-		r.tell(left, "%s/%s: left alone, it is the login of %s, which refreshes it\n", s.Provider, s.ID, programName(s.Follows))
+		r.tell(left, "%s: left alone, it is the login of %s, which refreshes it\n", name, programName(s.Follows))
 		return
 	}
 	switch err := r.pool.Refresh(r.app.ctx, s.Provider, s.ID); {
@@ -105,9 +106,9 @@ func (r *renewer) renew(s reauth.CredentialStatus) {
 		r.renewed++
 		by, _ := r.how.Load(s.Provider + "/" + s.ID)
 		one, text := renewal(s, r.pool.Status(), by == reauth.Adopted)
-		r.tell(one, "%s\n", text)
+		r.tell(one, "%s: %s\n", name, text)
 	case errors.Is(err, reauth.ErrNotRefreshable) && !r.named:
-		r.tell(left, "%s/%s: left alone, it is a key\n", s.Provider, s.ID)
+		r.tell(left, "%s: left alone, it is a key\n", name)
 	default:
 		r.tell(outcome{Result: resultFailed, Error: err.Error()}.of(s), "")
 		r.worst = worse(r.app, r.worst, afterRefresh(s, err))
@@ -126,7 +127,7 @@ func renewal(before reauth.CredentialStatus, all []reauth.CredentialStatus, adop
 	case adopted:
 		result, what = resultAdopted, "newer tokens found in the store"
 	}
-	text := fmt.Sprintf("%s/%s: %s, token %s", before.Provider, before.ID, what, now.Fingerprint)
+	text := fmt.Sprintf("%s, token %s", what, now.Fingerprint)
 	if !now.Expiry.IsZero() {
 		text += ", expires " + in(now.Expiry, time.Now())
 	}
@@ -216,9 +217,9 @@ func (c *resetCmd) run(a *app, tell tell) error {
 		// s is from before the reset.
 		was := "was in good standing already"
 		if s.State != reauth.Good {
-			was = "is in good standing again; it was " + stateOf(s, "", time.Now())
+			was = "is in good standing again; it was " + stateOf(s, time.Now())
 		}
-		tell(outcome{Result: resultReset}.of(s), "%s/%s %s\n", s.Provider, s.ID, was)
+		tell(outcome{Result: resultReset}.of(s), "%s %s\n", called(s.Provider, s.ID, c.Provider), was)
 	}
 	return nil
 }
@@ -274,6 +275,6 @@ func (c *removeCmd) run(a *app, tell tell) error {
 	if err := p.Remove(a.ctx, list[0].Provider, list[0].ID); err != nil {
 		return err
 	}
-	tell(outcome{Result: resultRemoved}.of(list[0]), "removed %s/%s\n", list[0].Provider, list[0].ID)
+	tell(outcome{Result: resultRemoved}.of(list[0]), "removed %s\n", called(list[0].Provider, list[0].ID, c.Provider))
 	return nil
 }

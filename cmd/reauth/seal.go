@@ -149,6 +149,7 @@ func (a *app) asItIs() (reauth.Store, reauth.Snapshot, error) {
 
 // removeSealed removes a record that does not open with the keys that are given.
 func (a *app) removeSealed(provider, id string, tell tell) error {
+	given := provider
 	if pr, ok := reauth.LookupProvider(provider); ok { // else a provider of some other program
 		provider = pr.Name
 	}
@@ -184,6 +185,6 @@ func (a *app) removeSealed(provider, id string, tell tell) error {
 	if err != nil {
 		return fmt.Errorf("reauth: remove %s/%s: %w", provider, id, err)
 	}
-	tell(outcome{Provider: provider, ID: id, Result: resultRemoved}, "removed %s/%s\n", provider, id)
+	tell(outcome{Provider: provider, ID: id, Result: resultRemoved}, "removed %s\n", called(provider, id, given))
 	return nil
 }

@@ -57,6 +57,7 @@ func (a *app) addSources(p *reauth.Pool) error {
 	if err != nil {
 		return err
 	}
+	a.recipes = list
 	for _, r := range list {
 		if _, err := p.AddSource(a.ctx, r.Credential(), r.Source()); err != nil && !a.toldSources {
 			a.notef("reauth: the source of %s is not used: %v\n", r.Name(), a.unusable(p, r, err))
@@ -77,14 +78,12 @@ func (a *app) unusable(p *reauth.Pool, r recipe.Recipe, err error) error {
 
 // recipeOf returns the recipe of a credential that a pool has, if that is from a source.
 func (a *app) recipeOf(s reauth.CredentialStatus) (recipe.Recipe, bool) {
-	if s.Source == "" {
-		return recipe.Recipe{}, false
-	}
-	list, err := a.sources()
-	if err != nil {
-		return recipe.Recipe{}, false // it was told when the pool was opened
-	}
-	i := slices.IndexFunc(list, func(r recipe.Recipe) bool { return r.Is(s.Provider, s.ID) })
+	return recipeIn(a.recipes, s)
+}
+
+// recipeIn is recipeOf for a list of recipes.
+func recipeIn(list []recipe.Recipe, s reauth.CredentialStatus) (recipe.Recipe, bool) {
+	i := slices.IndexFunc(list, func(r recipe.Recipe) bool { return s.Source != "" && r.Is(s.Provider, s.ID) })
 	if i < 0 {
 		return recipe.Recipe{}, false
 	}
@@ -102,8 +101,8 @@ func (a *app) removeSource(s reauth.CredentialStatus) error {
 	})
 }
 
-// keepSource adds a recipe to those of the store, and says in a word what that changed. One of the same
-// name is replaced when the user has given that name.
+// keepSource adds a recipe to those of the store, and returns what that changed, as an outcome's result. One
+// of the same name is replaced when the user has given that name.
 func (a *app) keepSource(r recipe.Recipe, named bool) (done string, err error) {
 	file, err := a.sourceFile()
 	if err != nil {
@@ -113,16 +112,16 @@ func (a *app) keepSource(r recipe.Recipe, named bool) (done string, err error) {
 		i := slices.IndexFunc(list, func(o recipe.Recipe) bool { return o.Is(r.Provider, r.ID) })
 		switch {
 		case i < 0:
-			done = "added"
+			done = resultAdded
 			return append(list, r), nil
 		case list[i].Equal(r):
-			done = "nothing new: there is already"
+			done = resultUnchanged
 			return list, nil
 		case !named:
 			return nil, usagef("%s has the source %s already; --id %s replaces it, and another --id keeps both",
 				printable.Line(r.Name()), printable.Line(list[i].String()), r.ID)
 		}
-		done, list[i] = "replaced the source of", r
+		done, list[i] = resultReplaced, r
 		return list, nil
 	})
 	return done, err

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 	"github.com/reauth-go/reauth/internal/scantest"
 	"github.com/reauth-go/reauth/reauthtest"
 )
@@ -67,7 +68,7 @@ func TestSourceOfACommand(t *testing.T) {
 	server := serveFake(t, fake)
 	fake.AddKey(firstKey)
 	script := s.printing(firstKey, 99, "")
-	assert.Equal(t, "added xai-oauth/source, with the token of the command "+script+"\n",
+	assert.Equal(t, "added xai-oauth/source (xai), with the token of the command "+script+"\n",
 		s.run("", "add", "xai", "--command", script).ok())
 	assert.Equal(t, 1, s.runs(), "it is tried")
 	assert.NoFileExists(t, s.store())
@@ -77,7 +78,7 @@ func TestSourceOfACommand(t *testing.T) {
 	var doc struct{ Credentials []statusJSON }
 	require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json").ok()), &doc))
 	require.Len(t, doc.Credentials, 1)
-	assert.Equal(t, &sourceJSON{"command", script}, doc.Credentials[0].Source)
+	assert.Equal(t, &statusjson.Source{Kind: "command", Of: script}, doc.Credentials[0].Source)
 	assert.Contains(t, s.run("", "__complete", "remove", "xai", "").ok(), "source\t")
 	assert.Contains(t, s.run("", "reset", "xai").ok(), "good standing")
 	assert.Equal(t, 1, s.runs(), "looking runs nothing")
@@ -92,7 +93,7 @@ func TestSourceOfACommand(t *testing.T) {
 	assert.Contains(t, text, "only its source renews it")
 	holdsNoToken(t, filepath.Dir(s.sourceFile()))
 
-	assert.Equal(t, "removed xai-oauth/source\n", s.run("", "remove", "xai").ok())
+	assert.Equal(t, "removed xai-oauth/source (xai)\n", s.run("", "remove", "xai").ok())
 	assert.Empty(t, s.run("", "status").ok())
 	assert.Contains(t, s.run("", "token", "xai").fails(exitLogin), "no credential of xai-oauth")
 	assert.Equal(t, 5, s.runs())

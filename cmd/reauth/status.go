@@ -30,6 +30,9 @@ Examples:
 
 // Run implements the command.
 func (c *statusCmd) Run(a *app) error {
+	if _, err := a.readOnce(); err != nil {
+		return err
+	}
 	p, err := a.pool()
 	if err != nil {
 		return err
@@ -40,7 +43,7 @@ func (c *statusCmd) Run(a *app) error {
 	}
 	// JSON is written for an empty store too: a program can rely on its form.
 	if c.JSON {
-		return writeStatusJSON(a.stdout, a.storeName(), v)
+		return writeJSON(a.stdout, v.doc(a.storeName()))
 	}
 	// An empty store is no failure. The advice is for people and not for a pipe.
 	if v.isEmpty() {
@@ -57,54 +60,20 @@ type view struct {
 	recipes []recipe.Recipe
 	seal    sealing
 	closed  []sealedAs // records that do not open
-	// refreshable are the credentials with a refresh token, by provider and ID.
-	refreshable map[[2]string]bool
 }
 
 // view returns the status of a provider's credentials, or of all.
 func (a *app) view(p *reauth.Pool, provider string) (v view, err error) {
-	v.seal = a.sealing()
+	v.seal, v.recipes = a.sealing(), a.recipes
 	v.closed = v.seal.unopened(p.Status(), provider)
-	if v.recipes, err = a.sources(); err != nil {
-		return v, err
-	}
-	if v.refreshable, err = a.refreshable(); err != nil {
-		return v, err
-	}
 	v.list, err = only(p.Status(), provider, "")
 	return v, err
-}
-
-// refreshable returns which credentials of the store have a refresh token that their provider exchanges.
-func (a *app) refreshable() (map[[2]string]bool, error) {
-	s, err := a.open()
-	if err != nil {
-		return nil, err
-	}
-	snap, err := s.Load(a.ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[[2]string]bool)
-	for _, e := range snap.Entries {
-		c := e.Credential
-		if pr, ok := reauth.LookupProvider(c.Provider); ok && pr.Refresher != nil && isLogin(e) {
-			found[[2]string{c.Provider, c.ID}] = true
-		}
-	}
-	return found, nil
 }
 
 func (v view) isEmpty() bool { return len(v.list)+len(v.closed) == 0 }
 
 // recipe returns how the tokens of a credential are got, if it is from a source.
-func (v view) recipe(s reauth.CredentialStatus) (recipe.Recipe, bool) {
-	i := slices.IndexFunc(v.recipes, func(r recipe.Recipe) bool { return s.Source != "" && r.Is(s.Provider, s.ID) })
-	if i < 0 {
-		return recipe.Recipe{}, false
-	}
-	return v.recipes[i], true
-}
+func (v view) recipe(s reauth.CredentialStatus) (recipe.Recipe, bool) { return recipeIn(v.recipes, s) }
 
 // ofProvider returns " of name", or nothing without a name.
 func ofProvider(name string) string {

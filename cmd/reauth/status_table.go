@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/story"
 )
 
 // writeStatus writes the list as a table, a row for each credential. Relative times, such as "5m
@@ -26,7 +27,7 @@ func writeStatus(w io.Writer, v view, width int, now time.Time) error {
 
 // state describes in words how a credential stands, and what else is known of it.
 func (v view) state(s reauth.CredentialStatus, now time.Time) string {
-	parts := []string{stateOf(s, v.renewal(s), now)}
+	parts := []string{stateOf(s, now)}
 	// The ID is often made of the account. Saying it once is enough.
 	if s.AccountID != "" && s.AccountID != s.ID {
 		parts = append(parts, "account "+s.AccountID)
@@ -40,23 +41,14 @@ func (v view) state(s reauth.CredentialStatus, now time.Time) string {
 	return strings.Join(parts, ", ")
 }
 
-// renewal says what becomes of a token of the credential that has expired.
-func (v view) renewal(s reauth.CredentialStatus) string {
-	switch {
-	case s.Follows != "":
-		return "its program renews it"
-	case s.Source != "":
-		return "its source is asked on use"
-	case v.refreshable[[2]string{s.Provider, s.ID}]:
-		return "renewed on use"
-	}
-	return "nothing renews it"
-}
-
 // stateOf describes in words how a credential stands, such as "put aside until 15:04 (in 2h00m),
-// xai:spending-limit:billing, expires in 5d00h". A token that has expired is no bad state when it is renewed;
-// renewal says that, or nothing.
-func stateOf(s reauth.CredentialStatus, renewal string, now time.Time) string {
+// xai:spending-limit:billing, expires in 5d00h". A token that has expired is no bad state when it is
+// renewed. One that nothing renews is never called good.
+func stateOf(s reauth.CredentialStatus, now time.Time) string {
+	expired := ""
+	if story.HasExpired(s, now) {
+		expired = "; token expired " + ago(s.Expiry, now) + ", " + story.Renewal(s)
+	}
 	var parts []string
 	switch s.State {
 	// The reason names the rule that decided: reauth classify explains it.
@@ -65,22 +57,17 @@ func stateOf(s reauth.CredentialStatus, renewal string, now time.Time) string {
 	case reauth.Retired:
 		parts = append(parts, "retired", s.Reason)
 	default:
+		if story.HasEnded(s, now) {
+			parts, expired = append(parts, strings.TrimPrefix(expired, "; token ")), ""
+			break
+		}
 		parts = append(parts, "good", s.Reason)
 	}
 	for _, m := range s.Models {
 		parts = append(parts, modelName(m)+" "+asideUntil(m.AsideUntil, now), m.Reason)
 	}
-	expired := ""
-	switch {
-	// An API key has no expiry, and of some tokens it is unknown.
-	case s.Expiry.IsZero():
-	case s.Expiry.After(now):
+	if s.Expiry.After(now) { // an API key has no expiry, and of some tokens it is unknown
 		parts = append(parts, "expires "+in(s.Expiry, now))
-	default:
-		expired = "; token expired " + ago(s.Expiry, now)
-		if renewal != "" {
-			expired += ", " + renewal
-		}
 	}
 	if s.Follows != "" {
 		parts = append(parts, "follows "+s.Follows)

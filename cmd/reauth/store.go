@@ -37,7 +37,21 @@ func (*storeCmd) Help() string {
 
 // newIdentityCmd gives the store another identity.
 type newIdentityCmd struct {
-	Yes bool `help:"Do not ask."`
+	Yes  bool `help:"Do not ask."`
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+// identityJSON is another identity of a store, as --json prints it, with the logins that still spend the same
+// refresh tokens as those of the original. Programs parse it: names and meanings stay.
+type identityJSON struct {
+	Store    string      `json:"store"`
+	Identity string      `json:"identity"`
+	Logins   []loginJSON `json:"logins"`
+}
+
+type loginJSON struct {
+	Provider string `json:"provider"`
+	ID       string `json:"id"`
 }
 
 // Help implements kong.HelpProvider.
@@ -88,12 +102,19 @@ func (c *newIdentityCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	a.printf("%s is another store now, %s\n", a.storeName(), identity)
+	doc := identityJSON{a.storeName(), identity, []loginJSON{}}
 	for _, e := range snap.Entries {
 		if isLogin(e) {
-			a.printf("  %s/%s still spends the same refresh token as the original; in a copy, %s\n",
-				e.Credential.Provider, e.Credential.ID, wayIn(e.Credential.Provider))
+			doc.Logins = append(doc.Logins, loginJSON{e.Credential.Provider, e.Credential.ID})
 		}
+	}
+	if c.JSON {
+		return writeJSON(a.stdout, doc)
+	}
+	a.printf("%s is another store now, %s\n", doc.Store, doc.Identity)
+	for _, l := range doc.Logins {
+		a.printf("  %s/%s still spends the same refresh token as the original; in a copy, %s\n",
+			l.Provider, l.ID, wayIn(l.Provider))
 	}
 	return nil
 }

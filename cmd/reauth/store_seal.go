@@ -12,7 +12,21 @@ import (
 )
 
 // sealCmd seals what is in the clear.
-type sealCmd struct{}
+type sealCmd struct{ rewritten }
+
+// rewritten is the flag of the commands that write all records anew.
+type rewritten struct {
+	JSON bool `name:"json" help:"Print JSON, for programs."`
+}
+
+// rewrittenJSON is what such a command did, as --json prints it. Programs parse it: names and meanings stay.
+type rewrittenJSON struct {
+	Store string `json:"store"`
+	// Records is how many were written.
+	Records int `json:"records"`
+	// Sealed is the id of the key that seals them now; absent: they are in the clear.
+	Sealed string `json:"sealed,omitempty"`
+}
 
 // Help implements kong.HelpProvider.
 func (*sealCmd) Help() string {
@@ -41,17 +55,18 @@ Examples:
 }
 
 // Run implements the command.
-func (*sealCmd) Run(a *app) error {
+func (c *sealCmd) Run(a *app) error {
 	keys, err := a.mustHaveKeys()
 	if err != nil {
 		return err
 	}
 	n, err := a.rewrite(keys[0], keys[1:], func(e reauth.Entry) bool { return e.SealedWith() == "" })
-	return a.wrote(n, err, "sealed %s of %s with the key %s\n", records(n), a.storeName(), reauth.SealingKeyID(keys[0]))
+	id := reauth.SealingKeyID(keys[0])
+	return c.wrote(a, rewrittenJSON{a.storeName(), n, id}, err, "sealed %s of %s with the key %s\n", records(n), a.storeName(), id)
 }
 
 // rekeyCmd seals everything anew.
-type rekeyCmd struct{}
+type rekeyCmd struct{ rewritten }
 
 // Help implements kong.HelpProvider.
 func (*rekeyCmd) Help() string {
@@ -66,19 +81,21 @@ Example:
 }
 
 // Run implements the command.
-func (*rekeyCmd) Run(a *app) error {
+func (c *rekeyCmd) Run(a *app) error {
 	keys, err := a.mustHaveKeys()
 	if err != nil {
 		return err
 	}
 	n, err := a.rewrite(keys[0], keys[1:], func(reauth.Entry) bool { return true })
 	id := reauth.SealingKeyID(keys[0])
-	return a.wrote(n, err, "sealed %s of %s anew with the key %s\n", records(n), a.storeName(), id)
+	return c.wrote(a, rewrittenJSON{a.storeName(), n, id}, err,
+		"sealed %s of %s anew with the key %s\n", records(n), a.storeName(), id)
 }
 
 // unsealCmd is the way back.
 type unsealCmd struct {
 	Yes bool `help:"Do not ask."`
+	rewritten
 }
 
 // Help implements kong.HelpProvider.
@@ -105,13 +122,18 @@ func (c *unsealCmd) Run(a *app) error {
 		}
 	}
 	n, err := a.rewrite(nil, keys, func(e reauth.Entry) bool { return e.SealedWith() != "" })
-	return a.wrote(n, err, "put %s of %s in the clear\n", records(n), a.storeName())
+	return c.wrote(a, rewrittenJSON{a.storeName(), n, ""}, err, "put %s of %s in the clear\n", records(n), a.storeName())
 }
 
-// wrote prints what became of n records, unless an error has left all as they were. It returns the
-// error.
-func (a *app) wrote(n int, err error, format string, args ...any) error {
-	if err == nil || n > 0 {
+// wrote prints what became of the records: for people unless an error has left all as they were, for programs
+// in any case. It returns the error.
+func (f rewritten) wrote(a *app, doc rewrittenJSON, err error, format string, args ...any) error {
+	switch {
+	case f.JSON:
+		if failed := writeJSON(a.stdout, doc); err == nil {
+			err = failed
+		}
+	case err == nil || doc.Records > 0:
 		a.printf(format, args...)
 	}
 	return err
@@ -308,7 +330,15 @@ func (a *app) closed(snap reauth.Snapshot, keys [][]byte) (map[[2]string]error, 
 }
 
 // keyCmd prints a key.
-type keyCmd struct{}
+type keyCmd struct {
+	JSON bool `name:"json" help:"Print JSON, for programs: the key, and the id by which it is named."`
+}
+
+// keyJSON is a fresh key, as --json prints it. Programs parse it: names and meanings stay.
+type keyJSON struct {
+	Key string `json:"key"` // a secret
+	ID  string `json:"id"`  // that of "reauth store check": no secret
+}
 
 // Help implements kong.HelpProvider.
 func (*keyCmd) Help() string {
@@ -321,7 +351,15 @@ Example:
 }
 
 // Run implements the command.
-func (*keyCmd) Run(a *app) error {
-	_, err := io.WriteString(a.stdout, sealkey.New()+"\n")
+func (c *keyCmd) Run(a *app) error {
+	text := sealkey.New()
+	if c.JSON {
+		key, err := sealkey.Decode(text)
+		if err != nil {
+			return err
+		}
+		return writeJSON(a.stdout, keyJSON{text, reauth.SealingKeyID(key)})
+	}
+	_, err := io.WriteString(a.stdout, text+"\n")
 	return err
 }

@@ -19,6 +19,7 @@ import (
 type watchCmd struct {
 	Provider string        `arg:"" optional:"" help:"Only this provider's credentials."`
 	Interval time.Duration `help:"How often to look." default:"1s"`
+	JSON     bool          `name:"json" help:"Print JSON, for programs: a line whenever something has changed, in the form of status --json."`
 }
 
 // Help implements kong.HelpProvider.
@@ -39,11 +40,52 @@ func (c *watchCmd) Run(a *app) error {
 	if c.Interval < 100*time.Millisecond {
 		return usagef("--interval is at least 100ms")
 	}
-	s, err := a.open()
+	read, err := c.looks(a)
 	if err != nil {
 		return err
 	}
-	read := func() (v view, err error) {
+	v, err := read()
+	if err != nil {
+		return err
+	}
+	show := c.display(a)
+	defer show.end()
+	tick := time.NewTicker(c.Interval)
+	defer tick.Stop()
+	for a.ctx.Err() == nil {
+		show.show(v, err, time.Now())
+		select {
+		case <-a.ctx.Done():
+		case <-tick.C:
+			v, err = read()
+		}
+	}
+	return nil
+}
+
+// display returns what shows the status.
+func (c *watchCmd) display(a *app) display {
+	if c.JSON {
+		return &printer{out: a.stdout, store: a.storeName(), json: true}
+	}
+	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return &screen{out: a.stdout, fd: int(f.Fd()), title: "reauth watch  " + printable.Line(a.storeName())}
+	}
+	return &printer{out: a.stdout, store: a.storeName()}
+}
+
+// looks returns what looks at the store.
+func (c *watchCmd) looks(a *app) (func() (view, error), error) {
+	over, err := a.readOnce()
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	return func() (v view, err error) {
+		over()
 		// A pool re-reads its store only when it is asked for tokens, so each look opens a new one.
 		p, err := reauth.OpenPool(a.ctx, s)
 		if err != nil {
@@ -54,29 +96,7 @@ func (c *watchCmd) Run(a *app) error {
 			return v, err
 		}
 		return a.view(p, c.Provider)
-	}
-	if _, err := read(); err != nil {
-		return err
-	}
-	var show display = &printer{out: a.stdout}
-	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		show = &screen{out: a.stdout, fd: int(f.Fd()), title: "reauth watch  " + printable.Line(a.storeName())}
-	}
-	defer show.end()
-	tick := time.NewTicker(c.Interval)
-	defer tick.Stop()
-	for {
-		v, err := read()
-		if a.ctx.Err() != nil {
-			return nil
-		}
-		show.show(v, err, time.Now())
-		select {
-		case <-a.ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
+	}, nil
 }
 
 // display shows one status after another. end restores what show has changed, and is called once.
@@ -100,28 +120,34 @@ func table(v view, err error, width int, now time.Time) []string {
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
 
-// printer is the display for files and pipes. It appends the table whenever that has changed.
+// printer is the display for files, pipes and programs. It appends the table, or a line of JSON, whenever
+// that has changed.
 type printer struct {
-	out io.Writer
+	out   io.Writer
+	store string // its name
+	json  bool
 	// last is the JSON of the status printed last, with its error.
 	last string
 }
 
 // show implements display.
 func (p *printer) show(v view, err error, now time.Time) {
-	var b bytes.Buffer
 	// The table says "5s ago" and would differ at every tick. JSON has absolute times, and differs
 	// only when a credential does.
-	_ = writeStatusJSON(&b, "", v)
+	doc := v.doc(p.store)
 	if err != nil {
-		b.WriteString(err.Error())
+		doc.Error = err.Error()
 	}
-	if p.last == b.String() {
+	line, bad := jsonLine(doc)
+	if bad != nil || p.last == line {
 		return
 	}
-	p.last = b.String()
-	// A write fails when nobody reads any more. There is nobody to tell.
-	_, _ = fmt.Fprintf(p.out, "%s\n%s\n\n", now.Format(time.DateTime), strings.Join(table(v, err, widthOf(p.out, usualWidth), now), "\n"))
+	p.last = line
+	if !p.json {
+		text := strings.Join(table(v, err, widthOf(p.out, usualWidth), now), "\n")
+		line = now.Format(time.DateTime) + "\n" + text + "\n\n"
+	}
+	_, _ = io.WriteString(p.out, line) // a write fails when nobody reads any more
 }
 
 // end implements display. There is nothing to restore.

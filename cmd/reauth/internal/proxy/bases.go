@@ -4,8 +4,8 @@ import "github.com/reauth-go/reauth/internal/vendors"
 
 // BaseURL is what a program sets as its base URL to reach the provider through the proxy.
 type BaseURL struct {
-	For string // which clients: "OpenAI", "Anthropic", or "" for any
-	URL string
+	For string `json:"for,omitempty"` // which clients: "OpenAI", "Anthropic", or "" for any
+	URL string `json:"url"`
 }
 
 // BaseURLs returns the base URLs of an API behind a proxy at the address given, such as

@@ -13,6 +13,8 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/build"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/story"
 )
 
 // pageFiles has the templates, the style and the script.
@@ -68,7 +70,29 @@ type providerStatus struct {
 	Upstream string // its origin
 	BaseURLs []BaseURL
 	// Credentials are in the order in which they want attention.
-	Credentials []reauth.CredentialStatus
+	Credentials []credentialStatus
+}
+
+// credentialStatus is what the page shows of a credential.
+type credentialStatus struct {
+	reauth.CredentialStatus
+	From *statusjson.Source // what gives its token; nil: no command and no file
+	// Ended: the token has expired, and nothing renews it.
+	Ended bool
+	// Renewal says what becomes of a token that has expired. It is empty for another one.
+	Renewal string
+}
+
+// standing returns what the page shows of a credential.
+func (p *Proxy) standing(s reauth.CredentialStatus, now time.Time) credentialStatus {
+	c := credentialStatus{CredentialStatus: s, Ended: story.HasEnded(s, now)}
+	if s.Source != "" && p.source != nil {
+		c.From = p.source(s)
+	}
+	if story.HasExpired(s, now) {
+		c.Renewal = story.Renewal(s)
+	}
+	return c
 }
 
 // counter is the sum of a metric since the start of the proxy.
@@ -105,7 +129,7 @@ func (p *Proxy) status() status {
 
 // providers returns how the providers stand.
 func (p *Proxy) providers() []providerStatus {
-	all := p.pool.Status()
+	all, now := p.pool.Status(), time.Now()
 	list := make([]providerStatus, 0, len(p.backends))
 	for _, b := range p.backends {
 		s := providerStatus{
@@ -113,10 +137,10 @@ func (p *Proxy) providers() []providerStatus {
 		}
 		for _, c := range all {
 			if c.Provider == s.Name {
-				s.Credentials = append(s.Credentials, c)
+				s.Credentials = append(s.Credentials, p.standing(c, now))
 			}
 		}
-		slices.SortStableFunc(s.Credentials, func(a, b reauth.CredentialStatus) int {
+		slices.SortStableFunc(s.Credentials, func(a, b credentialStatus) int {
 			return cmp.Compare(attention(b), attention(a))
 		})
 		list = append(list, s)
@@ -125,11 +149,11 @@ func (p *Proxy) providers() []providerStatus {
 }
 
 // attention says how much of it a credential wants.
-func attention(s reauth.CredentialStatus) int {
+func attention(s credentialStatus) int {
 	switch {
 	case s.State == reauth.Retired:
 		return 3
-	case s.State == reauth.Aside:
+	case s.State == reauth.Aside, s.Ended:
 		return 2
 	case len(s.Models) > 0:
 		return 1

@@ -31,6 +31,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 )
 
 // Config is what New needs. Pool, Backends and Addrs are required.
@@ -40,6 +41,8 @@ type Config struct {
 	Base     http.RoundTripper // nil: NewTransport()
 	Logger   *slog.Logger      // nil: silent
 	Story    io.Writer         // gets the story of each request; nil: nobody does
+	// Source returns what gives the token of a credential, for the status; nil: nobody knows.
+	Source func(reauth.CredentialStatus) *statusjson.Source
 
 	// BodyMemory is how many bytes of bodies are kept to be sent again, of all requests together; see
 	// MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none.
@@ -61,6 +64,7 @@ type Proxy struct {
 	byName   map[string]*backend // by each of their names
 	log      *slog.Logger
 	story    io.Writer // nil: nobody reads the stories
+	source   func(reauth.CredentialStatus) *statusjson.Source
 
 	secure    *tls.Config // nil: http
 	guard     *guard
@@ -89,7 +93,7 @@ type Proxy struct {
 // use the pool before.
 func New(c Config) *Proxy {
 	p := &Proxy{
-		pool: c.Pool, byName: make(map[string]*backend), log: c.Logger, story: c.Story, page: newPage(),
+		pool: c.Pool, byName: make(map[string]*backend), log: c.Logger, story: c.Story, source: c.Source, page: newPage(),
 		guard: newGuard(c.Addrs, c.Names, c.ClientToken), started: time.Now(), secure: c.TLS,
 	}
 	if p.log == nil {
