@@ -3,9 +3,7 @@ package reauth
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/reauth-go/reauth/internal/jwt"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -198,15 +197,7 @@ func sameTokens(a, b Credential) bool {
 
 // jwtClaims are the claims of an access token that matter. The signature is the provider's
 // business.
-type jwtClaims struct {
-	Subject  string  `json:"sub"`
-	Expires  float64 `json:"exp"`
-	IssuedAt float64 `json:"iat"`
-	OpenAI   struct {
-		AccountID string `json:"chatgpt_account_id"`
-		FedRAMP   bool   `json:"chatgpt_account_is_fedramp"`
-	} `json:"https://api.openai.com/auth"`
-}
+type jwtClaims struct{ jwt.Claims }
 
 // notes returns what metadata keeps of the claims; nil: nothing.
 func (c jwtClaims) notes() map[string]string {
@@ -218,27 +209,8 @@ func (c jwtClaims) notes() map[string]string {
 
 // readJWT decodes the claims of a token that looks like a JWT (RFC 7519).
 func readJWT(token string) (c jwtClaims, ok bool) {
-	payload := payloadOf(token)
-	if payload == nil || json.Unmarshal(payload, &c) != nil {
-		return jwtClaims{}, false
-	}
-	return c, true
-}
-
-// payloadOf returns the claims of a token that looks like a JWT as they are written; nil: it is none.
-func payloadOf(token string) []byte {
-	if !isJWT(token) {
-		return nil
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.SplitN(token, ".", 3)[1], "="))
-	if err != nil {
-		return nil
-	}
-	return payload
-}
-
-func isJWT(token string) bool {
-	return strings.HasPrefix(token, "eyJ") && strings.Count(token, ".") == 2
+	c.Claims, ok = jwt.Read(token)
+	return c, ok
 }
 
 func (c jwtClaims) expiry() time.Time { return unixSeconds(c.Expires) }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/reauth-go/reauth/internal/jwt"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -88,7 +89,7 @@ func isAnthropicOAuth(c Credential) bool {
 	switch {
 	case strings.HasPrefix(t, "sk-ant-api"), strings.HasPrefix(t, "sk-ant-admin"):
 		return false
-	case strings.HasPrefix(t, "sk-ant-"), isJWT(t), strings.HasPrefix(t, "cc-"):
+	case strings.HasPrefix(t, "sk-ant-"), jwt.Is(t), strings.HasPrefix(t, "cc-"):
 		return true
 	}
 	return c.RefreshToken != ""
@@ -99,7 +100,7 @@ func isAnthropicOAuth(c Credential) bool {
 // client has put its placeholder there, and none into api-key, the key goes there.
 func authorizeAzure(h http.Header, c Credential) {
 	switch {
-	case isJWT(c.AccessToken) || c.RefreshToken != "":
+	case jwt.Is(c.AccessToken) || c.RefreshToken != "":
 		authorizeBearer(h, c)
 	case isAsked(h, "X-Api-Key") && !isAsked(h, "Api-Key"):
 		authorizeWith(h, "X-Api-Key", c.AccessToken)
@@ -121,7 +122,7 @@ func isAsked(h http.Header, name string) bool {
 // authorizeGoogle sends an API key as x-goog-api-key, which Google takes at every endpoint, and an
 // OAuth token as Bearer. Google refuses a request with both.
 func authorizeGoogle(h http.Header, c Credential) {
-	if t := c.AccessToken; strings.HasPrefix(t, "ya29.") || isJWT(t) || c.RefreshToken != "" {
+	if t := c.AccessToken; strings.HasPrefix(t, "ya29.") || jwt.Is(t) || c.RefreshToken != "" {
 		authorizeBearer(h, c)
 		return
 	}

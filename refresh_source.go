@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/jwt"
 	"github.com/reauth-go/reauth/internal/loosejson"
 )
 
@@ -259,7 +260,7 @@ func tellSubject(c Credential) string {
 		Issuer   json.RawMessage `json:"iss"`
 		Audience json.RawMessage `json:"aud"` // a text or a list of them
 	}
-	if json.Unmarshal(payloadOf(c.AccessToken), &claims) != nil {
+	if json.Unmarshal(jwt.Payload(c.AccessToken), &claims) != nil {
 		return ""
 	}
 	var list []string

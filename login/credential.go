@@ -1,14 +1,11 @@
 package login
 
 import (
-	"cmp"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/jwt"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -26,7 +23,7 @@ func (s *Session) credential(a *answer) (reauth.Credential, error) {
 		return c, errors.New(
 			"the server gave no refresh token: the login could not be renewed. Ask for one in the scope, often by offline_access")
 	}
-	access, identity := readClaims(c.AccessToken), readClaims(a.text("id_token"))
+	access, _ := jwt.Read(c.AccessToken) // no JWT: no claims
 	switch in := seconds(a.number("expires_in")); {
 	case in > 0:
 		c.Expiry = time.Now().Add(in)
@@ -35,11 +32,8 @@ func (s *Session) credential(a *answer) (reauth.Credential, error) {
 	case access.Expires > 0 && access.Expires < 1e11: // 1e11 s is the year 5138
 		c.Expiry = byOurClock(a, time.Unix(int64(access.Expires), 0))
 	}
-	c.AccountID = cmp.Or(access.OpenAI.AccountID, identity.OpenAI.AccountID, a.object("account").text("uuid"))
-	if c.AccountID == "" && access.Subject == "" {
-		// The library then derives the same ID for the credential at the next login.
-		c.AccountID = identity.Subject
-	}
+	// The library then derives the same ID for the credential at the next login.
+	c.AccountID = jwt.Account(c.AccessToken, a.text("id_token"), a.object("account").text("uuid"))
 	s.note(&c, "resource_url", a.text("resource_url"))
 	if base := a.text("inference_base_url"); s.auth.BaseNote != "" && s.row.HasAPIAt(base) {
 		s.note(&c, s.auth.BaseNote, base)
@@ -66,27 +60,4 @@ func (s *Session) note(c *reauth.Credential, name, value string) {
 		c.Metadata = make(map[string]string)
 	}
 	c.Metadata[name] = value
-}
-
-// claims are the claims of a JWT that tell its account and its expiry. reauth does not verify the
-// signature: only the provider relies on the token.
-type claims struct {
-	Subject string  `json:"sub"`
-	Expires float64 `json:"exp"` // seconds since 1970
-	OpenAI  struct {
-		AccountID string `json:"chatgpt_account_id"`
-	} `json:"https://api.openai.com/auth"`
-}
-
-// readClaims decodes the claims of a JWT (RFC 7519 §3). A token that is not a JWT has none.
-func readClaims(token string) (c claims) {
-	part := strings.Split(token, ".")
-	if len(part) != 3 {
-		return c
-	}
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(part[1], "="))
-	if err != nil || json.Unmarshal(b, &c) != nil {
-		return claims{}
-	}
-	return c
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/jwt"
 	"github.com/reauth-go/reauth/internal/printable"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -128,7 +129,8 @@ func (c *addCmd) complete(a *app, cred reauth.Credential) (reauth.Credential, er
 		}
 		cred.Metadata = map[string]string{vendors.IssuerNote: c.Issuer}
 	}
-	if cred.AccountID = c.Account; c.Account != "" {
+	if c.Account != "" {
+		cred.AccountID = c.Account
 		return cred, nil
 	}
 	return reauth.FillAccount(a.ctx, cred, nil)
@@ -253,6 +255,10 @@ func readTokenAnswer(r io.Reader) (reauth.Credential, error) {
 		RefreshToken string `json:"refresh_token"`
 		// RFC 8259 allows 3600.0 and 3.6e3 for a whole number, which an int would reject.
 		ExpiresIn float64 `json:"expires_in"`
+		// The account, which names the credential: in the ID token, or as Anthropic tells it. Any may be of
+		// another type, which says nothing.
+		IDToken any `json:"id_token"`
+		Account any `json:"account"`
 	}
 	b, err := io.ReadAll(io.LimitReader(r, 1<<20))
 	if err != nil {
@@ -263,6 +269,10 @@ func readTokenAnswer(r io.Reader) (reauth.Credential, error) {
 			`a JSON object with "access_token" or "refresh_token" is wanted`)
 	}
 	c := reauth.Credential{AccessToken: answer.AccessToken, RefreshToken: answer.RefreshToken}
+	identity, _ := answer.IDToken.(string)
+	account, _ := answer.Account.(map[string]any)
+	told, _ := account["uuid"].(string)
+	c.AccountID = jwt.Account(c.AccessToken, identity, told)
 	// expires_in counts from the moment of the answer, which is not recorded. The time until now
 	// makes the stored expiry too late by that much; the provider's refusal then leads to the
 	// refresh.

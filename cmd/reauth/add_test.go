@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -66,7 +67,7 @@ func TestAddAsksForTheAccount(t *testing.T) {
 		[]string{sent[0].Header.Get("Chatgpt-Account-Id"), sent[0].Header.Get("X-Openai-Fedramp")})
 
 	named := []string{"add", "codex", "--key-stdin", "--account", "acct-2", "--issuer", "http://127.0.0.1:1"}
-	assert.Equal(t, "added openai-codex/acct-2\n", s.run(token+"2", named...).ok())
+	assert.Equal(t, "added openai-codex/acct-2 (codex)\n", s.run(token+"2", named...).ok())
 	for issuer, want := range map[string]string{
 		"http://auth.example": "must be https", "ftp://auth.example": "wants a URL", "https://u:p@auth.example": "without user",
 	} {
@@ -81,4 +82,22 @@ func TestAddNamesTheServer(t *testing.T) {
 	s.run(`{"access_token":"at-`+marker+`","refresh_token":"rt-`+marker+`"}`,
 		"add", "kimi", "--token-stdin", "--id", "you", "--issuer", "https://auth.kimi.ai").ok()
 	assert.Equal(t, "https://auth.kimi.ai", s.stored("kimi-coding", "you").Metadata[vendors.IssuerNote])
+}
+
+// A login whose access token tells no account is named by the one that its ID token tells, or the answer.
+func TestAddNamesALoginByItsAccount(t *testing.T) {
+	encode := base64.RawURLEncoding.EncodeToString
+	identity := encode([]byte(`{"alg":"none"}`)) + "." + encode([]byte(`{"sub":"user-7"}`)) + ".sig"
+	s := newShell(t)
+	pair := `"access_token":"at-` + marker + `","refresh_token":"rt-` + marker + `"`
+	for _, c := range []struct{ provider, more, want string }{
+		{"xai", `,"id_token":"` + identity + `"`, "added xai-oauth/user-7 (xai)\n"},
+		{"claude", `,"account":{"uuid":"acct-9","email_address":"jane@example.com"}`, "added anthropic/acct-9 (claude)\n"},
+	} {
+		assert.Equal(t, c.want, s.run("{"+pair+c.more+"}", "add", c.provider, "--token-stdin").ok())
+	}
+	out := s.run(`{`+pair+`,"id_token":7,"account":"none"}`, "add", "minimax-oauth", "--token-stdin").ok()
+	assert.Regexp(t, `^added minimax-oauth/key-[0-9a-f]{12}\n$`, out)
+	assert.Equal(t, "added minimax-oauth/mine\n",
+		s.run(`{`+pair+`,"id_token":"`+identity+`"}`, "add", "minimax-oauth", "--token-stdin", "--id", "mine").ok())
 }

@@ -18,6 +18,7 @@ type codexFile struct {
 		AccessToken  string `json:"access_token"`
 		RefreshToken string `json:"refresh_token"`
 		AccountID    string `json:"account_id"`
+		IDToken      text   `json:"id_token"`
 	} `json:"tokens"`
 }
 
@@ -67,7 +68,7 @@ func addCodexLogin(found *Found, file codexFile) {
 	found.addFollowed(Login{
 		Provider: codexProvider, Name: name,
 		AccessToken: access, RefreshToken: token(file.Tokens.RefreshToken),
-		AccountID: sendable(file.Tokens.AccountID),
+		AccountID: accountOf(access, file.Tokens.IDToken, file.Tokens.AccountID),
 	})
 }
 

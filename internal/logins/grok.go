@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/reauth-go/reauth/internal/jwt"
 	"github.com/reauth-go/reauth/internal/vendors"
 )
 
@@ -18,6 +19,7 @@ type grokEntry struct {
 	RefreshToken string `json:"refresh_token"`
 	ExpiresAt    stamp  `json:"expires_at"`
 	ClientID     string `json:"oidc_client_id"`
+	UserID       text   `json:"user_id"`
 	name         string
 }
 
@@ -49,9 +51,17 @@ func readGrok(content []byte, _ Canonical) (found Found, err error) {
 	found.addFollowed(Login{
 		Provider: "xai-oauth", Name: best.name,
 		AccessToken: best.Key, RefreshToken: best.RefreshToken, Expiry: best.ExpiresAt.Time,
-		ClientID: sendable(best.ClientID), Metadata: best.issuerNote(),
+		ClientID: sendable(best.ClientID), AccountID: best.account(), Metadata: best.issuerNote(),
 	})
 	return found, nil
+}
+
+// account is that of the login, where the access token does not tell it.
+func (e grokEntry) account() string {
+	if access, _ := jwt.Read(e.Key); access.Subject != "" {
+		return ""
+	}
+	return sendable(string(e.UserID))
 }
 
 // issuerNote returns the metadata of a login at another authorization server than xAI's: its tokens

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/reauth-go/reauth/internal/jwt"
 )
 
 // hermesFile is Hermes's auth.json. Hermes prefers its pool to what a provider keeps for itself.
@@ -29,6 +31,7 @@ type hermesEntry struct {
 	ExpiresAtMS    stamp        `json:"expires_at_ms"`
 	ClientID       string       `json:"client_id"`
 	AccountID      string       `json:"account_id"`
+	IDToken        text         `json:"id_token"`
 	ChatGPTAccount string       `json:"chatgpt_account_id"`
 	LastStatus     string       `json:"last_status"`
 	Priority       int          `json:"priority"`
@@ -135,12 +138,13 @@ func (e hermesEntry) login() Login {
 	}
 	l := Login{
 		AccessToken: token(e.AccessToken), RefreshToken: token(e.RefreshToken), Expiry: e.ExpiresAt.Time,
-		ClientID: sendable(e.ClientID), AccountID: sendable(cmp.Or(e.AccountID, e.ChatGPTAccount)),
+		ClientID: sendable(e.ClientID),
 	}
+	l.AccountID = accountOf(l.AccessToken, e.IDToken, cmp.Or(e.AccountID, e.ChatGPTAccount))
 	if !e.ExpiresAtMS.IsZero() {
 		l.Expiry = e.ExpiresAtMS.Time
 	}
-	if key := token(e.AgentKey); isJWT(key) {
+	if key := token(e.AgentKey); jwt.Is(key) {
 		l.AccessToken, l.Expiry = key, e.AgentKeyEnd.Time
 	}
 	return l
@@ -154,5 +158,3 @@ func (e hermesEntry) keptElsewhere() bool {
 	}
 	return e.Fingerprint != "" || strings.HasPrefix(e.AccessToken, digestPrefix)
 }
-
-func isJWT(s string) bool { return strings.HasPrefix(s, "eyJ") && strings.Count(s, ".") == 2 }

@@ -46,6 +46,7 @@ func readQwen(content []byte, _ Canonical) (found Found, err error) {
 		RefreshToken string `json:"refresh_token"`
 		ResourceURL  string `json:"resource_url"`
 		ExpiryDate   stamp  `json:"expiry_date"`
+		IDToken      text   `json:"id_token"`
 	}
 	if err := decode(content, &file); err != nil {
 		return found, err
@@ -57,6 +58,7 @@ func readQwen(content []byte, _ Canonical) (found Found, err error) {
 	l := Login{
 		Provider: "qwen-oauth", Name: "Qwen login",
 		AccessToken: access, RefreshToken: token(file.RefreshToken), Expiry: file.ExpiryDate.Time,
+		AccountID: accountOf(access, file.IDToken, ""),
 	}
 	if file.ResourceURL != "" {
 		l.Metadata = map[string]string{"resource_url": file.ResourceURL}

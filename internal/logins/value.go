@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/reauth-go/reauth/internal/jwt"
 )
 
 // stamp is a time that may be text or a number, in seconds or milliseconds. Anything else is
@@ -46,6 +48,25 @@ func longest(a, b time.Time) int {
 		return -1
 	}
 	return a.Compare(b)
+}
+
+// text is a member that is of use only as a text. Anything else is as good as none.
+type text string
+
+// UnmarshalJSON never fails: one odd member must not hide the login.
+func (t *text) UnmarshalJSON(b []byte) error {
+	var s string
+	if json.Unmarshal(b, &s) != nil {
+		s = ""
+	}
+	*t = text(s)
+	return nil
+}
+
+// accountOf returns the account of a login: the one that the file names, or that its ID token tells where its
+// access token does not.
+func accountOf(access string, identity text, named string) string {
+	return sendable(jwt.Account(access, string(identity), sendable(named)))
 }
 
 // digestPrefix begins the digest that Hermes writes in place of a secret that it keeps elsewhere.
