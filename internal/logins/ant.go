@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/reauth-go/reauth/internal/vendors"
@@ -65,8 +64,8 @@ func antFolder() string {
 	if folder := os.Getenv("ANTHROPIC_CONFIG_DIR"); folder != "" {
 		return folder
 	}
-	if settings := os.Getenv("APPDATA"); runtime.GOOS == "windows" && settings != "" {
-		return filepath.Join(settings, "Anthropic")
+	if own := (onWindows{"APPDATA", "Anthropic"}).folder(); system == windows && own != "" {
+		return own
 	}
 	return filepath.Join(folderOf("XDG_CONFIG_HOME", ".config"), "anthropic")
 }

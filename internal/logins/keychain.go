@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"runtime"
 	"time"
 
 	"github.com/reauth-go/reauth/internal/process"
@@ -22,10 +21,10 @@ import (
 // the programs that its owner trusts, and that is the one which Claude Code writes its item with.
 
 // security is the path of that program. It is empty where the system has no keychain.
-var security = securityOn(runtime.GOOS) //nolint:gochecknoglobals // tests put a stand-in in its place
+var security = securityOn(system) //nolint:gochecknoglobals // tests put a stand-in in its place
 
 func securityOn(system string) string {
-	if system == "darwin" {
+	if system == macOS {
 		return "/usr/bin/security"
 	}
 	return ""

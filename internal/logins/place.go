@@ -13,6 +13,7 @@ type place struct {
 	variable string // the environment variable that names the folder
 	home     string // the folder without that variable, below the user's home
 	below    string // the program's own folder in that folder; empty: it is that one
+	windows  onWindows
 	file     string // the name of the file
 	// locate does Path instead, for a program that chooses its file by more than that.
 	locate func(named string) string
@@ -25,8 +26,7 @@ func (p Program) Path(named string) string {
 		return p.place.locate(named)
 	}
 	if named == "" {
-		folder := folderOf(p.place.variable, p.place.home)
-		return filepath.Join(folder, p.place.below, p.place.file)
+		return filepath.Join(p.place.folder(), p.place.below, p.place.file)
 	}
 	if isFolder(named) {
 		return filepath.Join(named, p.place.file)
@@ -34,11 +34,37 @@ func (p Program) Path(named string) string {
 	return named
 }
 
+// onWindows is where a program that has its folder elsewhere on Windows has it: below the folder that a
+// variable of the system names. Empty: it has it below the user's home there too.
+type onWindows struct{ variable, below string }
+
+// folder returns the folder of the program. On Windows that of the home serves as long as the program has no
+// other one: an older version of it made that.
+func (p place) folder() string {
+	usual := folderOf(p.variable, p.home)
+	if system != windows || os.Getenv(p.variable) != "" {
+		return usual
+	}
+	own := p.windows.folder()
+	if own == "" || !isFolder(own) && isFolder(usual) {
+		return usual
+	}
+	return own
+}
+
+// folder returns the folder, or nothing where there is none.
+func (w onWindows) folder() string {
+	base := os.Getenv(w.variable)
+	if w.below == "" || base == "" {
+		return ""
+	}
+	return filepath.Join(base, w.below)
+}
+
 // folderOf returns the folder that an environment variable names, or else the one below the user's
 // home. A user without a home gets a relative path, which the error of reading it shows.
 func folderOf(variable, belowHome string) string {
-	home, _ := os.UserHomeDir()
-	return cmp.Or(os.Getenv(variable), filepath.Join(home, filepath.FromSlash(belowHome)))
+	return cmp.Or(os.Getenv(variable), filepath.Join(home(), filepath.FromSlash(belowHome)))
 }
 
 func isFolder(path string) bool {

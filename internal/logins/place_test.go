@@ -21,7 +21,7 @@ func home(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
 	for _, variable := range []string{
-		"ANTHROPIC_CONFIG_DIR", "ANTHROPIC_PROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA",
+		"ANTHROPIC_CONFIG_DIR", "ANTHROPIC_PROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA", "LOCALAPPDATA",
 		"KIMI_CODE_HOME", "KIMI_SHARE_DIR", "CLAUDE_CONFIG_DIR",
 	} {
 		t.Setenv(variable, "")

@@ -44,7 +44,9 @@ type Canonical func(provider string) (name string, known bool)
 var programs = []Program{ //nolint:gochecknoglobals // a table
 	{
 		Kind: "hermes", Name: "Hermes", read: readHermes,
-		place: place{variable: "HERMES_HOME", home: ".hermes", file: "auth.json"},
+		place: place{
+			variable: "HERMES_HOME", home: ".hermes", file: "auth.json", windows: onWindows{"LOCALAPPDATA", "hermes"},
+		},
 	},
 	{
 		Kind: "codex", Name: "Codex CLI", Provider: "openai-codex", read: readCodex,
