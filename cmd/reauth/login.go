@@ -26,6 +26,7 @@ import (
 type loginCmd struct {
 	Provider string   `arg:"" help:"The provider: anthropic, copilot, kimi-coding, minimax-oauth, minimax-cn, nous, openai-codex, openrouter, qwen-oauth or xai-oauth."`
 	Flow     string   `help:"How: device (a code to type on any device), browser (on this host, which comes back by itself) or paste (a browser anywhere; you paste what it shows). Default: the first that the provider has." enum:",device,browser,paste" default:"" placeholder:"device|browser|paste"`
+	Open     *bool    `help:"Open the address in this machine's browser. Default: at a terminal, with --flow browser." negatable:""`
 	ClientID string   `name:"client-id" help:"Your own OAuth client instead of the public one of the vendor's program." placeholder:"ID"`
 	Scope    string   `help:"Ask for this, space-separated, instead of the provider's default." placeholder:"SCOPES"`
 	Issuer   string   `help:"Use this authorization server instead of the provider's own, with the same paths: https, or http on loopback." placeholder:"URL"`
@@ -80,7 +81,7 @@ func (c *loginCmd) run(a *app, tell tell) error {
 	person := newTerminal(a)
 	got, err := c.login(a, person, header)
 	// The countdown must be gone before anything else is printed.
-	person.done()
+	person.leave()
 	switch {
 	// A provider without logins, or a flow that it does not have, is wrong usage.
 	case errors.Is(err, login.ErrUnsupported):
@@ -115,6 +116,11 @@ func (c *loginCmd) login(a *app, person *terminal, header http.Header) (reauth.C
 	}
 	defer s.Close()
 	person.show(s.Prompt())
+	if c.isToBeOpened(person) {
+		openInBrowser(s.Prompt().URL, func(err error) {
+			person.say("The browser could not be opened (" + err.Error() + "); open the address yourself.")
+		})
+	}
 	if !s.Prompt().Paste {
 		return s.Wait(a.ctx)
 	}
@@ -202,9 +208,11 @@ type terminal struct {
 	shown int
 	// announced: standard error is no terminal, and the one line about the waiting is out.
 	announced bool
+	// left: the login is over, and nothing more is said here.
+	left bool
 }
 
-// newTerminal returns the terminal of a command. Its caller must call done at the end, so that no
+// newTerminal returns the terminal of a command. Its caller must call leave at the end, so that no
 // half line stays on the screen.
 func newTerminal(a *app) *terminal {
 	t := &terminal{app: a, in: bufio.NewReader(a.stdin)}
@@ -232,7 +240,7 @@ func (t *terminal) waiting(left time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.typing:
+	case t.typing, t.left:
 	// The countdown has minutes and seconds, as 4:07.
 	case t.live:
 		t.draw(fmt.Sprintf("Waiting for your consent, %d:%02d left (Ctrl-C ends it) ",
@@ -255,17 +263,28 @@ func (t *terminal) draw(text string) {
 
 // say removes the countdown and prints text. The next Waiting draws the countdown below it.
 func (t *terminal) say(text string) {
-	t.done()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.left {
+		return
+	}
+	t.clear()
 	t.app.notef("%s\n", printable.Prose(text))
 }
 
-// done removes the countdown. It may be called more than once.
-func (t *terminal) done() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// clear removes the countdown. The caller holds t.mu.
+func (t *terminal) clear() {
 	if t.shown > 0 {
 		t.draw("")
 	}
+}
+
+// leave removes the countdown for good. What a browser that was opened says afterwards is no news.
+func (t *terminal) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clear()
+	t.left = true
 }
 
 // maxTries is how many lines a person may paste before the login ends.

@@ -51,8 +51,8 @@ func TestLoginLineOnATerminal(t *testing.T) {
 		"%q", onScreen(out.String()))
 	person.say("The server answers again.")
 	person.waiting(time.Minute)
-	person.done()
-	person.done()
+	person.leave()
+	person.leave()
 	assert.Equal(t, "Open this address and log in:\n\n  https://example.com/\n\n"+
 		"The code there is\n\n  CODE\n\n"+
 		"The server answers again.\n",
