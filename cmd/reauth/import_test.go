@@ -18,7 +18,7 @@ import (
 )
 
 // jwt returns an unsigned JWT with a subject, an expiry and the marker.
-func jwt(subject string, lives time.Duration) string {
+func tokenFor(subject string, lives time.Duration) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	claims := fmt.Sprintf(`{"sub":%q,"exp":%d,"note":%q}`, subject, time.Now().Add(lives).Unix(), marker)
 	return enc([]byte(`{"alg":"none"}`)) + "." + enc([]byte(claims)) + ".EXAMPLE"
@@ -45,7 +45,7 @@ func programFiles() map[string]string {
 		"codex": fmt.Sprintf(`{"auth_mode":"chatgpt","OPENAI_API_KEY":"sk-%[1]s",`+
 			`"tokens":{"id_token":"x","access_token":%[2]q,"refresh_token":"rt-%[1]s","account_id":"acct-7"},`+
 			`"last_refresh":"2026-01-01T00:00:00Z","agent_identity":{"a":1},"personal_access_token":"at-%[1]s"}`,
-			marker, jwt("user-7", soon)),
+			marker, tokenFor("user-7", soon)),
 		"claude-code": fmt.Sprintf(`{"claudeAiOauth":{`+
 			`"accessToken":"sk-ant-oat01-%[1]s","refreshToken":"sk-ant-ort01-%[1]s","expiresAt":%[2]d,`+
 			`"scopes":["user:inference","user:profile"],"subscriptionType":"max"},`+
@@ -55,7 +55,7 @@ func programFiles() map[string]string {
 		"grok": fmt.Sprintf(`{"https://auth.x.ai::client-1":{"key":%[2]q,"refresh_token":"rt-%[1]s",`+
 			`"expires_at":%[3]q,"oidc_client_id":"client-1","email":"jane@example.com"},`+
 			`"https://accounts.x.ai/key":{"key":"xai-%[1]s"},"https://auth.x.ai::old":{"refresh_token":"x"}}`,
-			marker, jwt("user-9", soon), iso),
+			marker, tokenFor("user-9", soon), iso),
 		"hermes": fmt.Sprintf(`{"version":1,"active_provider":"xai-oauth",
 			"providers":{"nous":{"access_token":"na-%[1]s","refresh_token":"nr-%[1]s","expires_at":%[3]q},
 				"spotify":{"access_token":"sp-%[1]s"},"qwen-oauth":{}},
@@ -69,12 +69,12 @@ func programFiles() map[string]string {
 				"secret_fingerprint":"sha256:0123456789abcdef"}],
 			"custom:litellm":[{"access_token":"%[1]s"}],
 			"groq":[{"source":"manual","auth_type":"api_key","access_token":"gsk-%[1]s"}],"zai":"broken"}}`,
-			marker, jwt("user-a", soon), iso, jwt("user-b", soon)),
+			marker, tokenFor("user-a", soon), iso, tokenFor("user-b", soon)),
 		"ant": fmt.Sprintf(`{"version":"1.0","authentication":{"type":"user_oauth","client_id":"c"},
 			"organization_id":"org-%s"}`, marker),
 		"kimi": fmt.Sprintf(`{"access_token":%[2]q,"refresh_token":"rt-%[1]s","expires_at":%[3]d.5,
 			"scope":"kimi-code","token_type":"Bearer","expires_in":900}`,
-			marker, jwt("user-k", soon), ms/1000),
+			marker, tokenFor("user-k", soon), ms/1000),
 		"opencode": fmt.Sprintf(`{"anthropic":{"type":"oauth","access":"sk-ant-oat01-%[1]s","refresh":"sk-ant-ort01-%[1]s","expires":%[2]d},
 			"openai":{"type":"oauth","access":%[3]q,"refresh":"rt-%[1]s","expires":%[2]d,"accountId":"acct-7"},
 			"openrouter":{"type":"api","key":"sk-or-v1-%[1]s"},"zai-coding-plan":{"type":"api","key":"z-%[1]s"},
@@ -82,7 +82,7 @@ func programFiles() map[string]string {
 			"github-copilot-enterprise":{"type":"oauth","access":"gho_e%[1]s","refresh":"gho_e%[1]s","expires":0,"enterpriseUrl":"acme.ghe.com"},
 			"azure":{"type":"api","key":"az-%[1]s"},"nous":{"type":"oauth","access":"na-%[1]s","refresh":"nr-%[1]s","expires":%[2]d},
 			"https://corp.example":{"type":"wellknown","key":"TOKEN","token":"%[1]s"},"my-gateway":{"type":"api","key":"%[1]s"}}`,
-			marker, ms, jwt("user-7", soon)),
+			marker, ms, tokenFor("user-7", soon)),
 	}
 }
 
@@ -286,7 +286,7 @@ func TestImportOfAPersonalAccessToken(t *testing.T) {
 // With --take-over import copies a login over that of the same account only if it is newer.
 func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	s := newShell(t)
-	older, newer := jwt("user-9", time.Hour), jwt("user-9", 3*time.Hour)
+	older, newer := tokenFor("user-9", time.Hour), tokenFor("user-9", 3*time.Hour)
 	grok := func(token string) {
 		s.write(fmt.Sprintf(`{"https://auth.x.ai::c":{"key":%q,"refresh_token":"rt-%s"}}`,
 			token, token[len(token)-60:]),
@@ -299,7 +299,7 @@ func TestImportNeverOverwritesANewerLogin(t *testing.T) {
 	assert.Contains(t, out, "the store has a newer login, xai-oauth/user-9")
 	assert.NotContains(t, out, "logged out")
 	assert.Equal(t, newer, s.stored("xai-oauth", "user-9").AccessToken)
-	grok(jwt("user-9", 5*time.Hour))
+	grok(tokenFor("user-9", 5*time.Hour))
 	assert.Contains(t, s.run("", "import", "grok", "--take-over").ok(), "copied")
 	assert.NotEqual(t, newer, s.stored("xai-oauth", "user-9").AccessToken)
 }
