@@ -120,8 +120,8 @@ var doneInWords = map[string]string{ //nolint:gochecknoglobals // a table
 	resultUnchanged: "nothing new: the store already has",
 }
 
-// complete returns the credential with its account, which is asked for if the provider has a way to tell
-// it and the user has not named one, and with the server that its tokens are of.
+// complete returns the credential with its account, which is asked for if the provider has a way to
+// tell it and the user has not named one, and with the server that its tokens are of.
 func (c *addCmd) complete(a *app, cred reauth.Credential) (reauth.Credential, error) {
 	if c.Issuer != "" {
 		if err := checkIssuer(vendors.Of(cred.Provider), c.Issuer); err != nil {
@@ -136,7 +136,8 @@ func (c *addCmd) complete(a *app, cred reauth.Credential) (reauth.Credential, er
 	return reauth.FillAccount(a.ctx, cred, nil)
 }
 
-// checkIssuer makes sure that tokens of the provider can be of an authorization server, and travel to it.
+// checkIssuer makes sure that tokens of the provider can be of an authorization server, and travel
+// to it.
 func checkIssuer(row vendors.Vendor, issuer string) error {
 	if row.Auth == nil {
 		return usagef("--issuer: %s has no logins, and its keys are of no authorization server", row.Name)
@@ -255,8 +256,8 @@ func readTokenAnswer(r io.Reader) (reauth.Credential, error) {
 		RefreshToken string `json:"refresh_token"`
 		// RFC 8259 allows 3600.0 and 3.6e3 for a whole number, which an int would reject.
 		ExpiresIn float64 `json:"expires_in"`
-		// The account, which names the credential: in the ID token, or as Anthropic tells it. Any may be of
-		// another type, which says nothing.
+		// The account, which names the credential: in the ID token, or as Anthropic tells it. Any
+		// may be of another type, which says nothing.
 		IDToken any `json:"id_token"`
 		Account any `json:"account"`
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/recipe"
 )
 
-// addSource keeps the command or the file that the flags name. It is tried first, unless the user does not
-// want that: one that gives nothing would be found out by the first request.
+// addSource keeps the command or the file that the flags name. It is tried first, unless the user
+// does not want that: one that gives nothing would be found out by the first request.
 func (c *addCmd) addSource(a *app, pr reauth.Provider, tell tell) error {
 	r, err := c.recipe(pr.Name)
 	if err != nil {
@@ -73,8 +73,8 @@ func (c *addCmd) recipe(provider string) (recipe.Recipe, error) {
 	return r, err
 }
 
-// programOf returns the words of --command. A program that is named by a path is kept by its whole path: the
-// next command may be called in another folder.
+// programOf returns the words of --command. A program that is named by a path is kept by its whole
+// path: the next command may be called in another folder.
 func programOf(text string) ([]string, error) {
 	words, err := cmdline.Split(text)
 	if err != nil {
@@ -89,8 +89,8 @@ func programOf(text string) ([]string, error) {
 // tryFor is how long a source may take when it is tried: as long as a pool waits for it.
 const tryFor = 30 * time.Second
 
-// try asks the source once. It returns the token, and the recipe with the account of the token where the
-// provider has to be asked for it.
+// try asks the source once. It returns the token, and the recipe with the account of the token
+// where the provider has to be asked for it.
 func (c *addCmd) try(a *app, r recipe.Recipe) (token string, _ recipe.Recipe, err error) {
 	ctx, stop := context.WithTimeout(a.ctx, tryFor)
 	defer stop()
@@ -118,8 +118,8 @@ func (c *addCmd) try(a *app, r recipe.Recipe) (token string, _ recipe.Recipe, er
 	return got.AccessToken, r, nil
 }
 
-// accepts returns the ID of the recipe's credential, or why no pool takes that. doubt says that the token
-// which the source gave looks like another vendor's.
+// accepts returns the ID of the recipe's credential, or why no pool takes that. doubt says that the
+// token which the source gave looks like another vendor's.
 func accepts(ctx context.Context, r recipe.Recipe, token string) (id string, doubt, err error) {
 	p := reauth.NewPool()
 	defer p.Close()

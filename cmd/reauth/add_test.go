@@ -43,8 +43,8 @@ func TestAddDoubtsAForeignKey(t *testing.T) {
 	assert.NotContains(t, r.errors, marker)
 }
 
-// Whose a personal access token of Codex is, the command asks at the provider's server, before it stores
-// anything. Whoever names the account is not asked about.
+// Whose a personal access token of Codex is, the command asks at the provider's server, before it
+// stores anything. Whoever names the account is not asked about.
 func TestAddAsksForTheAccount(t *testing.T) {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	server := serveFake(t, fake)
@@ -56,7 +56,7 @@ func TestAddAsksForTheAccount(t *testing.T) {
 	assert.NoFileExists(t, s.store())
 
 	fake.AddPersonalToken(token, "acct-1", true)
-	assert.Equal(t, "added openai-codex/acct-1\n", s.run(token, add...).ok())
+	assert.Equal(t, "added openai-codex/acct-1 (codex)\n", s.run(token, add...).ok())
 	c := s.stored("openai-codex", "acct-1")
 	assert.Equal(t, "acct-1", c.AccountID)
 	assert.Equal(t, map[string]string{vendors.FedRAMPNote: "true", vendors.IssuerNote: server.URL}, c.Metadata)
@@ -84,7 +84,8 @@ func TestAddNamesTheServer(t *testing.T) {
 	assert.Equal(t, "https://auth.kimi.ai", s.stored("kimi-coding", "you").Metadata[vendors.IssuerNote])
 }
 
-// A login whose access token tells no account is named by the one that its ID token tells, or the answer.
+// A login whose access token tells no account is named by the one that its ID token tells, or the
+// answer.
 func TestAddNamesALoginByItsAccount(t *testing.T) {
 	encode := base64.RawURLEncoding.EncodeToString
 	identity := encode([]byte(`{"alg":"none"}`)) + "." + encode([]byte(`{"sub":"user-7"}`)) + ".sig"

@@ -32,7 +32,8 @@ type app struct {
 	// store is the value of --store or REAUTH_STORE, which may hold a password. It is empty for the
 	// default file. See location.
 	store string
-	// seal has the values of --seal or REAUTH_SEAL. None: what is written is in the clear. See keys.
+	// seal has the values of --seal or REAUTH_SEAL. None: what is written is in the clear. See
+	// keys.
 	seal           []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -65,9 +66,9 @@ func defaultStore() (string, error) {
 	return path, nil
 }
 
-// printf writes to standard output, and makes its arguments printable: see printable.Args. At a terminal it
-// breaks lines between words. It ignores
-// errors: when the output cannot be written, for example to a closed pipe, nobody reads it any more.
+// printf writes to standard output, and makes its arguments printable: see printable.Args. At a
+// terminal it breaks lines between words. It ignores errors: when the output cannot be written, for
+// example to a closed pipe, nobody reads it any more.
 func (a *app) printf(format string, args ...any) {
 	_, _ = io.WriteString(a.stdout, fold(fmt.Sprintf(format, printable.Args(args)...), widthOf(a.stdout, 0)))
 }
@@ -98,9 +99,9 @@ func (a *app) open() (reauth.Store, error) {
 	return s, nil
 }
 
-// bare opens the store, once, as it is: with sealed records as they are. A file need not exist yet: the first
-// credential that is added creates it. A database must be reachable now, as NewSQLStore creates its
-// tables.
+// bare opens the store, once, as it is: with sealed records as they are. A file need not exist yet:
+// the first credential that is added creates it. A database must be reachable now, as NewSQLStore
+// creates its tables.
 func (a *app) bare() (reauth.Store, error) {
 	if a.opened != nil {
 		return a.opened, nil
@@ -124,8 +125,8 @@ func (a *app) bare() (reauth.Store, error) {
 	return s, nil
 }
 
-// pool opens the store and reads it into a pool, with the credentials that a source gives. It tells of records that cannot be read: they would
-// look like logins that are gone. close closes both.
+// pool opens the store and reads it into a pool, with the credentials that a source gives. It tells
+// of records that cannot be read: they would look like logins that are gone. close closes both.
 func (a *app) pool() (*reauth.Pool, error) {
 	s, err := a.open()
 	if err != nil {
@@ -165,8 +166,8 @@ func (a *app) close() int {
 	return code
 }
 
-// exitError is an error that ends the command with an exit code other than exitFailed. Without an err
-// there is nothing to tell: a program that the command has run told it.
+// exitError is an error that ends the command with an exit code other than exitFailed. Without an
+// err there is nothing to tell: a program that the command has run told it.
 type exitError struct {
 	code int
 	err  error
@@ -226,7 +227,8 @@ func lookup(name string) (reauth.Provider, error) {
 	return pr, nil
 }
 
-// named returns the name of a provider, and beside it the one that the user has given, if that is another.
+// named returns the name of a provider, and beside it the one that the user has given, if that is
+// another.
 func named(provider, given string) string {
 	if given = strings.TrimSpace(given); given == "" || strings.EqualFold(given, provider) {
 		return provider
@@ -234,8 +236,8 @@ func named(provider, given string) string {
 	return fmt.Sprintf("%s (%s)", provider, given)
 }
 
-// called returns the name of a credential, and beside it the name of its provider that the user has given, if
-// that is another.
+// called returns the name of a credential, and beside it the name of its provider that the user has
+// given, if that is another.
 func called(provider, id, given string) string {
 	name := provider + "/" + id
 	if given = strings.TrimSpace(given); given == "" || strings.EqualFold(given, provider) {

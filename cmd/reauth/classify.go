@@ -322,8 +322,8 @@ func (c *classifyCmd) writeFixture(a *app, j *judged) error {
 }
 
 // create writes a new file and the folders above it. O_EXCL makes an existing file an error, also
-// when another process has created it just now. Until a person has read it, the file may hold what is
-// nobody else's to know, hence the modes.
+// when another process has created it just now. Until a person has read it, the file may hold what
+// is nobody else's to know, hence the modes.
 func create(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("reauth: classify: %w", err)

@@ -104,7 +104,8 @@ func (a *app) candidates(words []string) []string {
 			open = nil
 		case strings.HasPrefix(word, "-"):
 			open = valued(node, word)
-		// The first words that are no flags name the command. Behind an unknown one nothing is known.
+		// The first words that are no flags name the command. Behind an unknown one nothing is
+		// known.
 		case len(node.Children) > 0:
 			i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == word })
 			if i < 0 {
@@ -169,8 +170,8 @@ func (*app) flags(node *kong.Node) []string {
 }
 
 // values returns what the positional argument arg can be; before are the arguments in front of it.
-// It goes by the argument's enum, else by its name, or by the tag complete where the name says something
-// else. A provider that is there already is not offered again.
+// It goes by the argument's enum, else by its name, or by the tag complete where the name says
+// something else. A provider that is there already is not offered again.
 func (a *app) values(arg *kong.Positional, before []string) []string {
 	switch {
 	case arg.Enum != "":

@@ -195,8 +195,8 @@ func serveUntilEnd(p *proxy.Proxy, listeners []net.Listener, logger *slog.Logger
 // runProgram runs the program until it ends, and passes signals on to it. The error has its exit
 // code.
 func runProgram(cmd *exec.Cmd) error {
-	// Before the start: a signal that comes in between would end this process alone. The buffer keeps
-	// signals that come at once.
+	// Before the start: a signal that comes in between would end this process alone. The buffer
+	// keeps signals that come at once.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, passedSignals()...)
 	defer signal.Stop(signals)
@@ -209,7 +209,8 @@ func runProgram(cmd *exec.Cmd) error {
 	for {
 		select {
 		case s := <-signals:
-			// The terminal sends what a person types to the program too, which must not get it twice.
+			// The terminal sends what a person types to the program too, which must not get it
+			// twice.
 			if !typed || s != os.Interrupt && s != syscall.SIGQUIT {
 				_ = cmd.Process.Signal(s) // it has ended meanwhile, or the system has no such signal
 			}

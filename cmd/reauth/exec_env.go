@@ -41,8 +41,9 @@ func environment(base []string, token string, list []*served, templates []string
 	return env, nil
 }
 
-// lead returns the variables that lead SDKs to the proxies. A provider gets those of its own kind of
-// client first, and then those that no other provider has. An empty value is a variable to take out.
+// lead returns the variables that lead SDKs to the proxies. A provider gets those of its own kind
+// of client first, and then those that no other provider has. An empty value is a variable to take
+// out.
 func lead(token string, list []*served) settings {
 	set := make(settings)
 	for _, foremost := range []bool{true, false} {

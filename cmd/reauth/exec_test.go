@@ -40,8 +40,8 @@ func closedAfter(t testing.TB, baseURL string) {
 	require.ErrorIs(t, err, syscall.ECONNREFUSED, "no listener is left")
 }
 
-// A program's request gets its answer through a token that has expired. The program has a key of its
-// own, which is not the credential, and which the proxy requires.
+// A program's request gets its answer through a token that has expired. The program has a key of
+// its own, which is not the credential, and which the proxy requires.
 func TestExecRecovers(t *testing.T) {
 	tool(t, "curl")
 	fake, server, s := expired(t)

@@ -134,8 +134,8 @@ func TestExecOfAProgramThatForks(t *testing.T) {
 	closedAfter(t, strings.SplitN(p.text(), "\n", 2)[0])
 }
 
-// What a person types at the terminal reaches the program once, from the terminal itself: reauth does
-// not pass it on a second time.
+// What a person types at the terminal reaches the program once, from the terminal itself: reauth
+// does not pass it on a second time.
 func TestExecDoesNotRepeatWhatIsTyped(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)

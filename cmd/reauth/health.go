@@ -128,8 +128,8 @@ func reachable(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// trusted returns the settings by which the certificate in file is trusted, and no other. The name is
-// one of its own, because the proxy is asked by its address.
+// trusted returns the settings by which the certificate in file is trusted, and no other. The name
+// is one of its own, because the proxy is asked by its address.
 func trusted(file string) (*tls.Config, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

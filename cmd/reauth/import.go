@@ -87,8 +87,8 @@ func (c *importCmd) sayf(a *app, format string, args ...any) {
 	}
 }
 
-// warnOfLogout says what becomes of the program's own login, now that its refresh token was copied. With
-// --json it stands on standard error.
+// warnOfLogout says what becomes of the program's own login, now that its refresh token was copied.
+// With --json it stands on standard error.
 func (c *importCmd) warnOfLogout(a *app, program logins.Program, path string) {
 	warnf := a.printf
 	if c.JSON {
@@ -115,8 +115,8 @@ func (c *importCmd) importer(a *app, program logins.Program, path string) (*impo
 	return im, err
 }
 
-// cannotRead returns the error for a program's file that cannot be read, with the way out if the file
-// does not exist.
+// cannotRead returns the error for a program's file that cannot be read, with the way out if the
+// file does not exist.
 func cannotRead(program logins.Program, path string, err error) error {
 	where := program.Where(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -181,8 +181,9 @@ func (im *importer) follower(l logins.Login) reauth.Credential {
 	return c
 }
 
-// follow adds the credential that follows a login, which would be own if it was copied. A login of the
-// same account that the store refreshes itself stays: its tokens may be newer than the program's.
+// follow adds the credential that follows a login, which would be own if it was copied. A login of
+// the same account that the store refreshes itself stays: its tokens may be newer than the
+// program's.
 func (im *importer) follow(l logins.Login, own reauth.Credential) error {
 	switch {
 	case l.Followed:

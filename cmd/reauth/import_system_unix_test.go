@@ -14,8 +14,8 @@ import (
 	"github.com/reauth-go/reauth/internal/testrig"
 )
 
-// On macOS and on Windows each program's login is found where that program keeps it there, and is followed, and
-// copied with --take-over. Claude Code has its own in the keychain on macOS.
+// On macOS and on Windows each program's login is found where that program keeps it there, and is
+// followed, and copied with --take-over. Claude Code has its own in the keychain on macOS.
 func TestImportOnOtherSystems(t *testing.T) {
 	other := map[string]string{"ant": "AppData/Roaming/Anthropic", "hermes": "AppData/Local/hermes"}
 	for _, system := range []string{"darwin", "windows"} {

@@ -237,7 +237,8 @@ func TestImportOfBadFiles(t *testing.T) {
 			`{}`:                         exitLogin,
 		} {
 			if content == "{}" && (kind == "hermes" || kind == "ant") {
-				// A file of Hermes always has a pool or providers, and one of ant a way to authenticate.
+				// A file of Hermes always has a pool or providers, and one of ant a way to
+				// authenticate.
 				code = exitFailed
 			}
 			s := newShell(t)

@@ -107,8 +107,9 @@ func (w *jsonWorld) call(args []string) string {
 	return w.run("", args...).ok()
 }
 
-// Every command tells programs what it did, in a form that is theirs to rely on: the golden file has the names
-// and the kinds of the values. No form has a secret but those of token and store key, whose output is one.
+// Every command tells programs what it did, in a form that is theirs to rely on: the golden file
+// has the names and the kinds of the values. No form has a secret but those of token and store key,
+// whose output is one.
 func TestEveryCommandHasJSON(t *testing.T) {
 	w := newJSONWorld(t)
 	w.setenv("GROQ_KEY", "gsk_"+marker)
@@ -154,7 +155,8 @@ func shapeOf(t *testing.T, text string) string {
 	return string(shape)
 }
 
-// kindOf returns the kind of a value. Of a list all elements are shown as one, which has the members of each.
+// kindOf returns the kind of a value. Of a list all elements are shown as one, which has the
+// members of each.
 func kindOf(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -185,8 +187,8 @@ func kindOf(v any) any {
 	return "true or false"
 }
 
-// A command that fails says so to programs as to people: by its exit code and on standard error. What it prints
-// is a document all the same, if it has begun.
+// A command that fails says so to programs as to people: by its exit code and on standard error.
+// What it prints is a document all the same, if it has begun.
 func TestJSONOfFailures(t *testing.T) {
 	s := newClearShell(t)
 	r := s.run("", "login", "groq", "--json")

@@ -16,8 +16,8 @@ import (
 // usualWidth is how wide an output is that goes to no terminal.
 const usualWidth = 80
 
-// widthOf returns how many characters a line of the output may have: as many as the terminal has, or as the
-// variable COLUMNS says. Elsewhere it is otherwise.
+// widthOf returns how many characters a line of the output may have: as many as the terminal has,
+// or as the variable COLUMNS says. Elsewhere it is otherwise.
 func widthOf(out io.Writer, otherwise int) int {
 	if f, ok := out.(*os.File); ok {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
@@ -33,8 +33,8 @@ func widthOf(out io.Writer, otherwise int) int {
 // width is that of the standard output.
 func (a *app) width() int { return widthOf(a.stdout, usualWidth) }
 
-// fold breaks the lines of a text that are longer than width at blanks, and indents what goes on below. Such a
-// text is for people; width 0 leaves it as it is, for files and pipes.
+// fold breaks the lines of a text that are longer than width at blanks, and indents what goes on
+// below. Such a text is for people; width 0 leaves it as it is, for files and pipes.
 func fold(text string, width int) string {
 	if width <= 0 {
 		return text
@@ -63,8 +63,9 @@ func folded(line string, width int) string {
 	return indent + lines[0] + "\n" + indent + more + strings.Join(rest, "\n"+indent+more)
 }
 
-// columns returns what takes the rows of a table, and what writes it in columns of equal width. The last cell
-// of a row is a list, which goes on below itself where it would exceed the width: nothing is cut.
+// columns returns what takes the rows of a table, and what writes it in columns of equal width. The
+// last cell of a row is a list, which goes on below itself where it would exceed the width: nothing
+// is cut.
 func columns(w io.Writer, width int) (row func(cells ...string), flush func() error) {
 	return inColumns(w, width, packed)
 }
@@ -122,14 +123,15 @@ func columnStarts(rows [][]string) (starts []int, longest int) {
 	return starts, longest
 }
 
-// leastLast is the width from which on the last column of a table is legible. Where less is left for it, it
-// stands below the others.
+// leastLast is the width from which on the last column of a table is legible. Where less is left
+// for it, it stands below the others.
 const leastLast = 24
 
 // below is how far the last cell is indented that stands below the others.
 const below = 4
 
-// writeCells writes the cells in front of the last one. It returns where that begins, and what leads there.
+// writeCells writes the cells in front of the last one. It returns where that begins, and what
+// leads there.
 func writeCells(b *strings.Builder, cells []string, starts []int, least, width int) (from int, gap string) {
 	at := 0
 	for i, cell := range cells {
@@ -143,7 +145,8 @@ func writeCells(b *strings.Builder, cells []string, starts []int, least, width i
 	return from, strings.Repeat(" ", max(0, from-at))
 }
 
-// packed returns a list in lines of at most width characters. It breaks between the items if it can.
+// packed returns a list in lines of at most width characters. It breaks between the items if it
+// can.
 func packed(list string, width int) (lines []string) {
 	line := ""
 	for item := range strings.SplitAfterSeq(list, ", ") {
@@ -156,8 +159,8 @@ func packed(list string, width int) (lines []string) {
 	return append(lines, wrapped(line, width)...)
 }
 
-// wrapped returns a text in lines of at most width characters. It breaks at blanks alone: a word that is
-// longer stays whole, because it is to be copied.
+// wrapped returns a text in lines of at most width characters. It breaks at blanks alone: a word
+// that is longer stays whole, because it is to be copied.
 func wrapped(text string, width int) (lines []string) {
 	rest := text
 	for utf8.RuneCountInString(rest) > width {

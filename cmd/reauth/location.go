@@ -24,23 +24,23 @@ type location struct {
 var (
 	// postgresURL matches the two schemes that PostgreSQL knows.
 	postgresURL = pattern.Lazy(`(?i)^postgres(?:ql)?://`)
-	// keywords matches the keyword form, as in "host=localhost password=…". The keywords are those of
-	// libpq that a connection string is likely to begin with.
+	// keywords matches the keyword form, as in "host=localhost password=…". The keywords are those
+	// of libpq that a connection string is likely to begin with.
 	keywords = pattern.Lazy(`(?i)^\s*(?:host|hostaddr|port|dbname|database|user|password|passfile|service|` +
 		`servicefile|ssl[a-z]+|connect_timeout|application_name|options|target_session_attrs|search_path)\s*=`)
 	// scheme matches a URL's scheme, so that nothing else of the text is repeated with it.
 	scheme = pattern.Lazy(`^([a-zA-Z][a-zA-Z0-9+.-]{0,19})://`)
 	// sure matches a path that cannot be meant otherwise.
 	sure = pattern.Lazy(`^(?:/[^/]|\.{1,2}[/\\]|~|[A-Za-z]:[/\\][^/\\]|\\\\)`)
-	// secretive matches what holds a password, as likely as not: a name of one with a value, or a user
-	// with a password in front of a host.
+	// secretive matches what holds a password, as likely as not: a name of one with a value, or a
+	// user with a password in front of a host.
 	secretive = pattern.Lazy(`(?i)(?:pass[a-z]*|pwd|secret|token)["']?\s*[=:]|:.*@|^//|^[a-z0-9+]+:/`)
 	// userValue matches a value in a URL's query in which an @ may stand.
 	userValue = pattern.Lazy(`(?i)(?:user|password|sslpassword|application_name)=[^&]*`)
 )
 
-// where returns the location that --store or REAUTH_STORE names. What is neither a path nor known to
-// lead to a PostgreSQL database is a usage error, which repeats nothing that may be a password.
+// where returns the location that --store or REAUTH_STORE names. What is neither a path nor known
+// to lead to a PostgreSQL database is a usage error, which repeats nothing that may be a password.
 func (a *app) where() (location, error) {
 	switch text := a.store; {
 	case text == "":

@@ -17,9 +17,9 @@ var hostSystem = runtime.GOOS //nolint:gochecknoglobals // tests put another one
 // errNoScreen says that there is nowhere to show a browser.
 var errNoScreen = errors.New("this machine has no screen: neither DISPLAY nor WAYLAND_DISPLAY is set")
 
-// opener returns the program that opens an address in the browser, with the address among its arguments as one
-// word: no shell reads it. On Windows that is the handler of the protocol, because start is a command of cmd.exe,
-// which would take & in an address for its own.
+// opener returns the program that opens an address in the browser, with the address among its
+// arguments as one word: no shell reads it. On Windows that is the handler of the protocol, because
+// start is a command of cmd.exe, which would take & in an address for its own.
 func opener(address string) (words []string, err error) {
 	switch hostSystem {
 	case "darwin":
@@ -33,8 +33,8 @@ func opener(address string) (words []string, err error) {
 	return []string{"xdg-open", address}, nil
 }
 
-// isToBeOpened reports whether the address of a login is opened here: as the flag says; without it, when the
-// browser has to be on this host, and a person is at its terminal.
+// isToBeOpened reports whether the address of a login is opened here: as the flag says; without it,
+// when the browser has to be on this host, and a person is at its terminal.
 func (c *loginCmd) isToBeOpened(person *terminal) bool {
 	if c.Open != nil {
 		return *c.Open
@@ -46,8 +46,9 @@ func (c *loginCmd) isToBeOpened(person *terminal) bool {
 	return flow == login.Browser && person.live && os.Getenv("SSH_CONNECTION") == ""
 }
 
-// openInBrowser opens an address in the browser. It does not wait for the browser: some programs that open one go
-// on until it is closed. When that fails, the person is told, who sees the address in any case.
+// openInBrowser opens an address in the browser. It does not wait for the browser: some programs
+// that open one go on until it is closed. When that fails, the person is told, who sees the address
+// in any case.
 func openInBrowser(address string, told func(error)) {
 	words, err := opener(address)
 	if err != nil {

@@ -21,8 +21,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// standIn puts a program on PATH that writes down how it was called, one word on a line, and then does what the
-// text says. It returns the file.
+// standIn puts a program on PATH that writes down how it was called, one word on a line, and then
+// does what the text says. It returns the file.
 func standIn(t *testing.T, name, text string) (called string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -60,8 +60,8 @@ func consentAt(t *testing.T, server, address string) {
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
 }
 
-// A login opens the browser by the program of the system, with the whole address as one word, and is done when
-// the person has consented there.
+// A login opens the browser by the program of the system, with the whole address as one word, and
+// is done when the person has consented there.
 func TestLoginOpensTheBrowserOnEachSystem(t *testing.T) {
 	for system, c := range map[string]struct {
 		program string
@@ -132,7 +132,8 @@ func TestBrowserThatCannotBeOpened(t *testing.T) {
 	assert.Equal(t, errNoScreen.Error(), failed())
 }
 
-// Without the flag a browser is opened only for a person at this machine, and only where it must be on it.
+// Without the flag a browser is opened only for a person at this machine, and only where it must be
+// on it.
 func TestWhenABrowserIsOpened(t *testing.T) {
 	yes, no := true, false
 	for _, c := range []struct {

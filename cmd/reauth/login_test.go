@@ -205,7 +205,8 @@ func loginByBrowser(t *testing.T, w *loginWorld, provider, tokenPath string) {
 	w.scan(got)
 }
 
-// A login whose GitHub token ends after eight hours is renewed at GitHub by the tokens that it keeps.
+// A login whose GitHub token ends after eight hours is renewed at GitHub by the tokens that it
+// keeps.
 func loginThatExpires(t *testing.T, w *loginWorld) {
 	w.fake.ApproveAfter, w.fake.GitHubLifetime = time.Millisecond, 8*time.Hour
 	got := w.run("", "login", "copilot", "--issuer", w.server.URL)
@@ -432,8 +433,8 @@ func loginAgain(t *testing.T, w *loginWorld) {
 	assert.NotEqual(t, first, token())
 }
 
-// loginRemembersTheIssuer refreshes a login without and with the flag that names its server. Without
-// it, nothing is sent to the provider's own server.
+// loginRemembersTheIssuer refreshes a login without and with the flag that names its server.
+// Without it, nothing is sent to the provider's own server.
 func loginRemembersTheIssuer(t *testing.T, w *loginWorld) {
 	w.fake.ApproveAfter = time.Millisecond
 	require.Zero(t, w.run("", "login", "nous", "--issuer", w.server.URL).code)

@@ -8,8 +8,9 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// lookedAt is a store at one look: whoever asks for everything gets what the first one read, until the look
-// is over. The pool, the seal and the table then tell of the same moment, and a database is asked once.
+// lookedAt is a store at one look: whoever asks for everything gets what the first one read, until
+// the look is over. The pool, the seal and the table then tell of the same moment, and a database
+// is asked once.
 type lookedAt struct {
 	reauth.Store
 	mu   sync.Mutex
@@ -42,8 +43,8 @@ func (l *lookedAt) over() {
 	l.snap = nil
 }
 
-// readOnce makes a command that only looks read the store once for each look. over ends one. It comes before
-// everything else that opens the store.
+// readOnce makes a command that only looks read the store once for each look. over ends one. It
+// comes before everything else that opens the store.
 func (a *app) readOnce() (over func(), err error) {
 	s, err := a.bare()
 	if err != nil {

@@ -213,8 +213,8 @@ func serveFake(t testing.TB, fake *reauthtest.Provider) *httptest.Server {
 	return server
 }
 
-// expired returns a fake provider, its server, and a shell whose store has a login there with a token
-// that has expired.
+// expired returns a fake provider, its server, and a shell whose store has a login there with a
+// token that has expired.
 func expired(t testing.TB) (*reauthtest.Provider, *httptest.Server, *shell) {
 	t.Helper()
 	fake := reauthtest.New(reauthtest.XAI)
@@ -248,8 +248,9 @@ var scrubs = []struct {
 	{regexp.MustCompile(`(?m) +$`), ""},
 }
 
-// golden compares a text with testdata/<name>.golden. It applies scrubs to the text first, and then breaks lines
-// as a terminal of 80 columns would have them: what was replaced has another length in each run.
+// golden compares a text with testdata/<name>.golden. It applies scrubs to the text first, and then
+// breaks lines as a terminal of 80 columns would have them: what was replaced has another length in
+// each run.
 func (s *shell) golden(name, text string) {
 	s.t.Helper()
 	text = strings.ReplaceAll(text, s.home, "$HOME")
@@ -269,8 +270,8 @@ func (s *shell) golden(name, text string) {
 // verbatim are the goldens of what is no text for people.
 var verbatim = map[string]string{"completion": "scripts of shells", "fixture-http": "a recorded answer"}
 
-// isOneLine reports whether a line of a golden stays as long as it is: a command as it was typed, a member of
-// JSON, and a word that is to be copied.
+// isOneLine reports whether a line of a golden stays as long as it is: a command as it was typed, a
+// member of JSON, and a word that is to be copied.
 func isOneLine(line string) bool {
 	body := strings.TrimLeft(line, " ")
 	return strings.HasPrefix(line, "$ ") || strings.HasPrefix(body, `"`) || !strings.Contains(body, " ")

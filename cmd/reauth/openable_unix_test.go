@@ -4,8 +4,8 @@ package main
 
 import "syscall"
 
-// openable is how many connections this process may open beside what it has open. Go raises the soft
-// limit to the hard one.
+// openable is how many connections this process may open beside what it has open. Go raises the
+// soft limit to the hard one.
 func openable() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

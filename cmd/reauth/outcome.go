@@ -7,12 +7,14 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 )
 
-// outcomes is the flag of the commands that do something to credentials, and tell of each what became of it.
+// outcomes is the flag of the commands that do something to credentials, and tell of each what
+// became of it.
 type outcomes struct {
 	JSON bool `name:"json" help:"Print JSON, for programs."`
 }
 
-// outcome is what became of a credential, as --json prints it. Programs parse it: names and meanings stay.
+// outcome is what became of a credential, as --json prints it. Programs parse it: names and
+// meanings stay.
 type outcome struct {
 	// Provider and ID are absent of what a file holds and is no credential.
 	Provider string `json:"provider,omitempty"`
@@ -49,8 +51,8 @@ const (
 	resultSkipped   = "skipped"
 )
 
-// outcomesDoc is the output of such a command. Program and From are the program whose logins were imported,
-// by its kind, and where it keeps them.
+// outcomesDoc is the output of such a command. Program and From are the program whose logins were
+// imported, by its kind, and where it keeps them.
 type outcomesDoc struct {
 	Program     string    `json:"program,omitempty"`
 	From        string    `json:"from,omitempty"`
@@ -66,8 +68,8 @@ func (o outcome) of(s reauth.CredentialStatus) outcome {
 // tell tells an outcome: to a person by the words, to a program by the values.
 type tell func(one outcome, format string, args ...any)
 
-// report runs a command that tells outcomes. With --json they are written at its end, also when it fails.
-// Errors go to standard error, and to the exit code, in either case.
+// report runs a command that tells outcomes. With --json they are written at its end, also when it
+// fails. Errors go to standard error, and to the exit code, in either case.
 func (o outcomes) report(a *app, run func(tell) error) error {
 	return o.reportIn(a, &outcomesDoc{}, run)
 }

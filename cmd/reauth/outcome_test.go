@@ -22,7 +22,8 @@ func (r *ended) results() (found []outcome) {
 	return doc.Credentials
 }
 
-// Programs read what became of each credential; the exit code and standard error are those of a person.
+// Programs read what became of each credential; the exit code and standard error are those of a
+// person.
 func TestOutcomesInJSON(t *testing.T) {
 	fake, server, s := expired(t)
 	s.put(reauth.Credential{ID: "key", AccessToken: "xai-" + marker})

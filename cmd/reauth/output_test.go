@@ -56,8 +56,8 @@ func (s *shell) storeHostile(access, refresh string) {
 	require.NoError(s.t, err)
 }
 
-// checkPrintable fails the test if an output has a character that a terminal does not just show, or a
-// line that a text of others has begun.
+// checkPrintable fails the test if an output has a character that a terminal does not just show, or
+// a line that a text of others has begun.
 func checkPrintable(t *testing.T, what string, r *ended) {
 	t.Helper()
 	require.NotEmpty(t, r.out+r.errors, what)
@@ -70,8 +70,8 @@ func checkPrintable(t *testing.T, what string, r *ended) {
 	assert.NotContains(t, "\n"+r.out+r.errors, "\nreauth: all is well", what)
 }
 
-// Whatever a provider, a store or a file of another program calls itself, a terminal shows it as one
-// line of text. JSON, for programs, has every character.
+// Whatever a provider, a store or a file of another program calls itself, a terminal shows it as
+// one line of text. JSON, for programs, has every character.
 func TestNamesOfOthersInATerminal(t *testing.T) {
 	s := newShell(t)
 	fake := reauthtest.New(reauthtest.XAI)

@@ -150,8 +150,8 @@ func ownBase(ctx context.Context, a *app, row vendors.Vendor, list []reauth.Cred
 	return url.Parse("https://" + c.Hosts[0] + example.Path)
 }
 
-// hostFor returns the host to which the first credential of the list may be sent: usual, or the first
-// of the provider's hosts that does not refuse its login.
+// hostFor returns the host to which the first credential of the list may be sent: usual, or the
+// first of the provider's hosts that does not refuse its login.
 func hostFor(
 	ctx context.Context, a *app, row vendors.Vendor, list []reauth.CredentialStatus, usual string,
 ) (string, error) {
@@ -175,8 +175,8 @@ func hostFor(
 	return usual, nil
 }
 
-// storedCredential returns a credential as the store, or its recipe, has it. It is empty when there is none
-// any more.
+// storedCredential returns a credential as the store, or its recipe, has it. It is empty when there
+// is none any more.
 func storedCredential(ctx context.Context, a *app, of reauth.CredentialStatus) (reauth.Credential, error) {
 	if r, ok := a.recipeOf(of); ok {
 		return r.Credential(), nil

@@ -32,7 +32,8 @@ type probeJSON struct {
 	ID       string `json:"id,omitempty"` // absent: no credential was sent
 	Accepted bool   `json:"accepted"`
 	Status   int    `json:"status"`
-	// Verdict is the kind, "pass" for an answer that is not about the credential; Reason is the rule.
+	// Verdict is the kind, "pass" for an answer that is not about the credential; Reason is the
+	// rule.
 	Verdict string `json:"verdict"`
 	Reason  string `json:"reason,omitempty"`
 	// Sent is how often a credential was sent.

@@ -156,8 +156,8 @@ type versionCmd struct {
 	JSON bool `name:"json" help:"Print JSON, for programs."`
 }
 
-// versionJSON is the output of --json. Programs parse it: names and meanings stay. System and Arch are Go's
-// names.
+// versionJSON is the output of --json. Programs parse it: names and meanings stay. System and Arch
+// are Go's names.
 type versionJSON struct {
 	Version string `json:"version"`
 	Go      string `json:"go"`

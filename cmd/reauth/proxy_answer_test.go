@@ -57,8 +57,8 @@ func TestProxyKeepsNothingForItsOrigin(t *testing.T) {
 	}
 }
 
-// A page of the provider's that a browser opens by way of the proxy is not of the proxy's origin: it
-// can neither read the status page nor spend the account.
+// A page of the provider's that a browser opens by way of the proxy is not of the proxy's origin:
+// it can neither read the status page nor spend the account.
 func TestProxySandboxesWhatABrowserRenders(t *testing.T) {
 	r := newRig(t)
 	r.on("/v1/page", func(w http.ResponseWriter, req *http.Request) {

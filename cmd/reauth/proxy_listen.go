@@ -201,12 +201,15 @@ func (c *proxyCmd) announce(a *app, listeners []net.Listener, config proxy.Confi
 	return nil
 }
 
-// announcedJSON is where a proxy listens, as --json prints it. Programs parse it: names and meanings stay.
+// announcedJSON is where a proxy listens, as --json prints it. Programs parse it: names and
+// meanings stay.
 type announcedJSON struct {
-	// Listeners are addresses such as http://127.0.0.1:8787 and unix:/run/reauth.sock, in the order of --listen.
+	// Listeners are addresses such as http://127.0.0.1:8787 and unix:/run/reauth.sock, in the order
+	// of --listen.
 	Listeners []string        `json:"listeners"`
 	Providers []announcedBase `json:"providers"`
-	// ClientToken is the variable whose value clients send as their API key; absent: any key will do.
+	// ClientToken is the variable whose value clients send as their API key; absent: any key will
+	// do.
 	ClientToken string `json:"client_token_env,omitempty"`
 }
 

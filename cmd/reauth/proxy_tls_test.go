@@ -43,8 +43,8 @@ func certify(t *testing.T, certFile, keyFile string, serial int64) *x509.Certifi
 	return cert
 }
 
-// The proxy serves https with the certificate of the files, and with the next one once they change. A
-// pair that does not fit leaves the one before in use.
+// The proxy serves https with the certificate of the files, and with the next one once they change.
+// A pair that does not fit leaves the one before in use.
 func TestProxyServesTLS(t *testing.T) {
 	r := newRig(t)
 	certFile, keyFile := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")

@@ -72,8 +72,8 @@ type renewer struct {
 	tell  tell
 	named bool   // the user has named the credential
 	given string // the provider, as the user has called it
-	// how maps "provider/id" to the type of the event that brought new tokens. The pool observes from any
-	// goroutine.
+	// how maps "provider/id" to the type of the event that brought new tokens. The pool observes
+	// from any goroutine.
 	how     sync.Map
 	renewed int
 	worst   error

@@ -12,8 +12,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// The command refreshes a login in each dialect, at a server that speaks it, and stores the pair that
-// is good then. A login that is revoked asks for a new one.
+// The command refreshes a login in each dialect, at a server that speaks it, and stores the pair
+// that is good then. A login that is revoked asks for a new one.
 func TestRefreshInEachDialect(t *testing.T) {
 	for row := range vendors.All() {
 		if row.Auth == nil || row.Auth.Mints {
@@ -39,8 +39,8 @@ func TestRefreshInEachDialect(t *testing.T) {
 	}
 }
 
-// GitHub's answer with a token that expires is added as it is. The command renews that token when GitHub
-// refuses it, and mints one of Copilot's.
+// GitHub's answer with a token that expires is added as it is. The command renews that token when
+// GitHub refuses it, and mints one of Copilot's.
 func TestRefreshOfCopilotRenewsGitHubsToken(t *testing.T) {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	fake.GitHubLifetime = time.Hour

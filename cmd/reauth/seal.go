@@ -9,8 +9,8 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/sealkey"
 )
 
-// keys gets the keys that --seal or REAUTH_SEAL names. The first seals, and all open; none: nothing is
-// sealed.
+// keys gets the keys that --seal or REAUTH_SEAL names. The first seals, and all open; none: nothing
+// is sealed.
 func (a *app) keys() ([][]byte, error) {
 	sources, err := sealkey.Parse(a.seal)
 	if err != nil {
@@ -40,8 +40,8 @@ func (a *app) mustHaveKeys() ([][]byte, error) {
 // giveKeys is the way out for records whose key is missing.
 const giveKeys = "give the key of each sealed record with --seal or REAUTH_SEAL; reauth store check tells of each"
 
-// tellBroken tells of the records that cannot be read, and reports whether there are sealed ones among
-// them.
+// tellBroken tells of the records that cannot be read, and reports whether there are sealed ones
+// among them.
 func (a *app) tellBroken(snap reauth.Snapshot) (sealed bool) {
 	for _, broken := range snap.Broken {
 		a.notef("%s\n", broken)
@@ -110,8 +110,8 @@ func (f sealing) of(provider, id string) string {
 	return ""
 }
 
-// unopened returns the sealed credentials that are not in the list, which is of the given provider, or
-// of all: they did not open.
+// unopened returns the sealed credentials that are not in the list, which is of the given provider,
+// or of all: they did not open.
 func (f sealing) unopened(list []reauth.CredentialStatus, provider string) []sealedAs {
 	if pr, ok := reauth.LookupProvider(provider); ok {
 		provider = pr.Name

@@ -44,8 +44,8 @@ func (s *shell) newKeys(names ...string) {
 	}
 }
 
-// The life of a sealed store, with everything that the commands print on the way: sealed, used, sealed
-// with another key, and put in the clear.
+// The life of a sealed store, with everything that the commands print on the way: sealed, used,
+// sealed with another key, and put in the clear.
 func TestLifeOfASealedStore(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
 	server := serveFake(t, fake)
@@ -129,7 +129,8 @@ func TestSealedStoreWithoutItsKey(t *testing.T) {
 	assert.Regexp(t, `openrouter b .* good, sealed with [0-9a-f]{12} `, inLines(out))
 }
 
-// Who has lost the key removes what does not open, and nothing else, and logs in again under the ID.
+// Who has lost the key removes what does not open, and nothing else, and logs in again under the
+// ID.
 func TestLostKey(t *testing.T) {
 	s := newClearShell(t)
 	s.newKeys("KEY", "OTHER_KEY")

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A service that is not root reads its credential of systemd: a file of root that is legible for the
-// service alone, which shows as a bit for the group.
+// A service that is not root reads its credential of systemd: a file of root that is legible for
+// the service alone, which shows as a bit for the group.
 func TestCredentialOfSystemd(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // only root can give a file away

@@ -11,11 +11,11 @@ import (
 	"github.com/reauth-go/reauth/internal/printable"
 )
 
-// The sources of the store: commands and files that give the tokens of credentials. The package recipe
-// keeps them in a file of the user's; here they are put into the pools of the commands.
+// The sources of the store: commands and files that give the tokens of credentials. The package
+// recipe keeps them in a file of the user's; here they are put into the pools of the commands.
 
-// sourceFile returns the file with the recipes of the store. That of a database is in the folder of the
-// default store.
+// sourceFile returns the file with the recipes of the store. That of a database is in the folder of
+// the default store.
 func (a *app) sourceFile() (recipe.File, error) {
 	at, err := a.where()
 	if err != nil {
@@ -50,8 +50,8 @@ func (a *app) sources() ([]recipe.Recipe, error) {
 	return nil, err
 }
 
-// addSources puts the credentials of the recipes into a pool. It tells, once, of one that cannot be used.
-// Nothing is run: a source is asked when a token is needed.
+// addSources puts the credentials of the recipes into a pool. It tells, once, of one that cannot be
+// used. Nothing is run: a source is asked when a token is needed.
 func (a *app) addSources(p *reauth.Pool) error {
 	list, err := a.sources()
 	if err != nil {
@@ -101,8 +101,8 @@ func (a *app) removeSource(s reauth.CredentialStatus) error {
 	})
 }
 
-// keepSource adds a recipe to those of the store, and returns what that changed, as an outcome's result. One
-// of the same name is replaced when the user has given that name.
+// keepSource adds a recipe to those of the store, and returns what that changed, as an outcome's
+// result. One of the same name is replaced when the user has given that name.
 func (a *app) keepSource(r recipe.Recipe, named bool) (done string, err error) {
 	file, err := a.sourceFile()
 	if err != nil {

@@ -23,7 +23,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// Keys that the scripts of sources print. They hold the marker: no output of the command may have it.
+// Keys that the scripts of sources print. They hold the marker: no output of the command may have
+// it.
 const (
 	firstKey  = "xai-" + marker + "-first-0123456789"
 	secondKey = "xai-" + marker + "-second-0123456789"
@@ -60,8 +61,8 @@ func (s *shell) printing(key string, from int, other string) string {
 	return s.script(fmt.Sprintf(`if [ "$(wc -l <%q)" -lt %d ]; then echo %s; else echo %s; fi`, s.runsFile(), from, key, other))
 }
 
-// The recipe is kept and no token: not in the store, not beside it, and in no output. Each command that
-// needs a token asks for one; those that need none do not.
+// The recipe is kept and no token: not in the store, not beside it, and in no output. Each command
+// that needs a token asks for one; those that need none do not.
 func TestSourceOfACommand(t *testing.T) {
 	s := newShell(t)
 	fake := reauthtest.New(reauthtest.XAI)
@@ -99,7 +100,8 @@ func TestSourceOfACommand(t *testing.T) {
 	assert.Equal(t, 5, s.runs())
 }
 
-// A key that the provider refuses from some request on is asked for anew, and the program sees its answer.
+// A key that the provider refuses from some request on is asked for anew, and the program sees its
+// answer.
 func TestExecRecoversByASource(t *testing.T) {
 	tool(t, "curl")
 	s := newShell(t)
@@ -123,8 +125,8 @@ func TestExecRecoversByASource(t *testing.T) {
 	assert.Empty(t, r.errors)
 }
 
-// The proxy does so too. It serves a file that another program rotates, and reads it anew when the provider
-// refuses what it had.
+// The proxy does so too. It serves a file that another program rotates, and reads it anew when the
+// provider refuses what it had.
 func TestProxyRecoversBySources(t *testing.T) {
 	for _, kind := range []string{"--command", "--file"} {
 		t.Run(kind, func(t *testing.T) {
@@ -159,7 +161,8 @@ func TestProxyRecoversBySources(t *testing.T) {
 	}
 }
 
-// Two commands of one provider have two names. What has that name already is not overwritten by surprise.
+// Two commands of one provider have two names. What has that name already is not overwritten by
+// surprise.
 func TestNamesOfSources(t *testing.T) {
 	s := newShell(t)
 	s.setenv("PATH", filepath.Join(s.home, "bin")+":"+os.Getenv("PATH"))
@@ -187,7 +190,8 @@ func TestNamesOfSources(t *testing.T) {
 	assert.Contains(t, text, "groq/file has a source; give another --id, or remove it first: reauth remove groq file")
 }
 
-// What gives no token is told when it is added, and is not kept. Nothing that it printed is repeated.
+// What gives no token is told when it is added, and is not kept. Nothing that it printed is
+// repeated.
 func TestSourcesThatGiveNothing(t *testing.T) {
 	s := newShell(t)
 	secret := "gsk_" + marker + "-0123456789"
@@ -302,7 +306,8 @@ func TestKilledAddLeavesAWholeFile(t *testing.T) {
 	}
 }
 
-// A file that others could have written is refused by each command that would use it, and nothing in it is run.
+// A file that others could have written is refused by each command that would use it, and nothing
+// in it is run.
 func TestPlantedSourcesAreRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(path string) error
@@ -346,7 +351,8 @@ func TestPlantedSourcesAreRefused(t *testing.T) {
 	}
 }
 
-// The recipes for a database are in a file of the user's, one for each database, and not in the database.
+// The recipes for a database are in a file of the user's, one for each database, and not in the
+// database.
 func TestSourceBesideADatabase(t *testing.T) {
 	s := newShell(t)
 	one, two := schemaOfOnesOwn(t), schemaOfOnesOwn(t)

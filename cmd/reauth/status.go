@@ -104,8 +104,8 @@ func only(list []reauth.CredentialStatus, provider, id string) ([]reauth.Credent
 }
 
 // chosen returns the credentials that a command names. If there is none, its error ends the command
-// with the given exit code, and names the way to get one if a login is what helps. If only the ID is wrong, the error lists
-// the IDs that exist.
+// with the given exit code, and names the way to get one if a login is what helps. If only the ID
+// is wrong, the error lists the IDs that exist.
 func (a *app) chosen(p *reauth.Pool, provider, id string, code int) ([]reauth.CredentialStatus, error) {
 	all := p.Status()
 	// only overwrites its list, and the error below needs all of it.

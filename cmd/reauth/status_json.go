@@ -34,8 +34,8 @@ type statusDoc struct {
 	Error string `json:"error,omitempty"`
 }
 
-// doc returns the view for programs. An empty list is [], not null, so that "jq .credentials[]" works.
-// Closed is absent when every record opens.
+// doc returns the view for programs. An empty list is [], not null, so that "jq .credentials[]"
+// works. Closed is absent when every record opens.
 func (v view) doc(store string) statusDoc {
 	doc := statusDoc{Store: store, Credentials: []statusJSON{}}
 	for _, s := range v.list {

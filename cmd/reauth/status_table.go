@@ -42,8 +42,8 @@ func (v view) state(s reauth.CredentialStatus, now time.Time) string {
 }
 
 // stateOf describes in words how a credential stands, such as "put aside until 15:04 (in 2h00m),
-// xai:spending-limit:billing, expires in 5d00h". A token that has expired is no bad state when it is
-// renewed. One that nothing renews is never called good.
+// xai:spending-limit:billing, expires in 5d00h". A token that has expired is no bad state when it
+// is renewed. One that nothing renews is never called good.
 func stateOf(s reauth.CredentialStatus, now time.Time) string {
 	expired := ""
 	if story.HasExpired(s, now) {

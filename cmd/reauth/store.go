@@ -41,8 +41,9 @@ type newIdentityCmd struct {
 	JSON bool `name:"json" help:"Print JSON, for programs."`
 }
 
-// identityJSON is another identity of a store, as --json prints it, with the logins that still spend the same
-// refresh tokens as those of the original. Programs parse it: names and meanings stay.
+// identityJSON is another identity of a store, as --json prints it, with the logins that still
+// spend the same refresh tokens as those of the original. Programs parse it: names and meanings
+// stay.
 type identityJSON struct {
 	Store    string      `json:"store"`
 	Identity string      `json:"identity"`

@@ -19,7 +19,8 @@ type rewritten struct {
 	JSON bool `name:"json" help:"Print JSON, for programs."`
 }
 
-// rewrittenJSON is what such a command did, as --json prints it. Programs parse it: names and meanings stay.
+// rewrittenJSON is what such a command did, as --json prints it. Programs parse it: names and
+// meanings stay.
 type rewrittenJSON struct {
 	Store string `json:"store"`
 	// Records is how many were written.
@@ -125,8 +126,8 @@ func (c *unsealCmd) Run(a *app) error {
 	return c.wrote(a, rewrittenJSON{a.storeName(), n, ""}, err, "put %s of %s in the clear\n", records(n), a.storeName())
 }
 
-// wrote prints what became of the records: for people unless an error has left all as they were, for programs
-// in any case. It returns the error.
+// wrote prints what became of the records: for people unless an error has left all as they were,
+// for programs in any case. It returns the error.
 func (f rewritten) wrote(a *app, doc rewrittenJSON, err error, format string, args ...any) error {
 	switch {
 	case f.JSON:

@@ -171,7 +171,7 @@ func TestRefreshOfSeveral(t *testing.T) {
 	s.addLogin("xai", "b", access, refresh)
 	r := s.run("", append([]string{"refresh", "xai"}, at(server)...)...)
 	assert.Contains(t, r.fails(exitLogin), "xai-oauth/a: log in with: reauth login xai-oauth")
-	assert.Contains(t, r.out, "xai-oauth/b: refreshed")
+	assert.Contains(t, r.out, "xai-oauth/b (xai): refreshed")
 	assert.NotEqual(t, refresh, s.stored("xai-oauth", "b").RefreshToken)
 }
 
@@ -206,12 +206,12 @@ func TestPairsAlreadySpentChangeNothing(t *testing.T) {
 	s.run("", append([]string{"refresh", "xai"}, at(server)...)...).ok()
 	out := s.run(`{"access_token":"`+access+`","refresh_token":"`+refresh+`"}`,
 		"add", "xai", "--token-stdin", "--id", "you").ok()
-	assert.Equal(t, "nothing new: the store already has xai-oauth/you\n", out)
+	assert.Equal(t, "nothing new: the store already has xai-oauth/you (xai)\n", out)
 	assert.True(t, fake.Current(s.stored("xai-oauth", "you").RefreshToken))
 	other, next := fake.Login()
 	out = s.run(`{"access_token":"`+other+`","refresh_token":"`+next+`"}`,
 		"add", "xai", "--token-stdin", "--id", "you").ok()
-	assert.Equal(t, "replaced the login of xai-oauth/you\n", out)
+	assert.Equal(t, "replaced the login of xai-oauth/you (xai)\n", out)
 }
 
 func TestRefreshAdoptsWhatAnotherProcessHasStored(t *testing.T) {

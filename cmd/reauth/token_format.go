@@ -45,8 +45,8 @@ func (q asked) isFor(p *reauth.Pool, provider string) bool {
 	return ok && owner.Name == provider
 }
 
-// isAmong reports whether a credential that is limited to some hosts may go to the one that is asked
-// for. A pattern of several hosts does not count: git and Docker name one.
+// isAmong reports whether a credential that is limited to some hosts may go to the one that is
+// asked for. A pattern of several hosts does not count: git and Docker name one.
 func (q asked) isAmong(hosts []string) bool {
 	for _, h := range hosts {
 		h, _, _ = strings.Cut(h, "/")
@@ -144,7 +144,8 @@ func writeKubernetes(c reauth.Credential, _ asked, _ time.Time) (string, error) 
 	var info struct {
 		APIVersion string `json:"apiVersion"`
 	}
-	// Without the variable, or when it holds something else, the client reads the version of the answer.
+	// Without the variable, or when it holds something else, the client reads the version of the
+	// answer.
 	if json.Unmarshal([]byte(os.Getenv("KUBERNETES_EXEC_INFO")), &info) == nil &&
 		info.APIVersion != "" && info.APIVersion != kubernetesVersion {
 		return "", usagef("the client asks for an ExecCredential of %.60s; set apiVersion: %s in its configuration",
@@ -211,8 +212,8 @@ func writeDocker(c reauth.Credential, q asked, _ time.Time) (string, error) {
 	return indented(struct{ ServerURL, Username, Secret string }{q.server, user(c), c.AccessToken})
 }
 
-// foreignDocker answers in docker's own words, by which it tells a server without credentials from a
-// failure.
+// foreignDocker answers in docker's own words, by which it tells a server without credentials from
+// a failure.
 func foreignDocker(a *app, provider string) error {
 	if _, err := io.WriteString(a.stdout, "credentials not found in native keychain\n"); err != nil {
 		return err
@@ -261,9 +262,9 @@ func readGit(a *app, c *tokenCmd) (asked, error) {
 	return q, nil
 }
 
-// writeGit writes what git reads from a credential helper. A git that can (2.46) sends the token as a
-// bearer token; an older one sends it as a password. It keeps the token nowhere: the next one may be
-// another.
+// writeGit writes what git reads from a credential helper. A git that can (2.46) sends the token as
+// a bearer token; an older one sends it as a password. It keeps the token nowhere: the next one may
+// be another.
 func writeGit(c reauth.Credential, q asked, _ time.Time) (string, error) {
 	text := "username=" + strings.Join(strings.Fields(user(c)), "-") + "\npassword=" + c.AccessToken + "\n"
 	if q.bearer {

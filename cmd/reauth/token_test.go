@@ -212,9 +212,9 @@ func TestTokenForManyProcesses(t *testing.T) {
 	}
 }
 
-// agent is a program with the contract of an apiKeyHelper: it runs a command for its key, keeps that,
-// and runs the command again only when the provider answers 401. command gets the refused key, or
-// none, on standard input.
+// agent is a program with the contract of an apiKeyHelper: it runs a command for its key, keeps
+// that, and runs the command again only when the provider answers 401. command gets the refused
+// key, or none, on standard input.
 type agent struct {
 	t       testing.TB
 	shell   *shell
@@ -223,8 +223,8 @@ type agent struct {
 	runs    int
 }
 
-// ask sends a request, and once more with another key when the first was refused. It returns the last
-// status.
+// ask sends a request, and once more with another key when the first was refused. It returns the
+// last status.
 func (a *agent) ask(url string) (status int) {
 	a.t.Helper()
 	for range 2 {
@@ -253,7 +253,8 @@ func (a *agent) ask(url string) (status int) {
 }
 
 // An agent with a helper gets its answer over a token that has expired by the clock, and, when it
-// hands over the refused token, over one that the provider refuses although the clock says it lives.
+// hands over the refused token, over one that the provider refuses although the clock says it
+// lives.
 func TestTokenForAnAPIKeyHelper(t *testing.T) {
 	fake := reauthtest.New(reauthtest.OpenAI)
 	server := serveFake(t, fake)

@@ -40,9 +40,9 @@ func (a *app) misused(err error) int {
 	return exitUsage
 }
 
-// unexpected tells of an argument too many. Behind the name of a command it is often a key. In front of one,
-// and where another one is wanted, it is more likely a misspelt command, which is worth repeating if it is a
-// word.
+// unexpected tells of an argument too many. Behind the name of a command it is often a key. In
+// front of one, and where another one is wanted, it is more likely a misspelt command, which is
+// worth repeating if it is a word.
 func unexpected(at *kong.Node, arg string) string {
 	m := misspelt().FindStringSubmatch(arg)
 	if m == nil || at.Type == kong.CommandNode && len(at.Children) == 0 {

@@ -120,8 +120,8 @@ func table(v view, err error, width int, now time.Time) []string {
 	return strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 }
 
-// printer is the display for files, pipes and programs. It appends the table, or a line of JSON, whenever
-// that has changed.
+// printer is the display for files, pipes and programs. It appends the table, or a line of JSON,
+// whenever that has changed.
 type printer struct {
 	out   io.Writer
 	store string // its name

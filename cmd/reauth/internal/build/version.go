@@ -11,8 +11,8 @@ import (
 // neither a version nor a commit.
 var release string //nolint:gochecknoglobals // never changed
 
-// Version returns the version of the module, as "go install" records it or the release was built. For a
-// build from a checkout it is the commit, as far as it is known.
+// Version returns the version of the module, as "go install" records it or the release was built.
+// For a build from a checkout it is the commit, as far as it is known.
 func Version() string {
 	if release != "" {
 		return release

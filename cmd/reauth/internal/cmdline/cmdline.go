@@ -1,5 +1,5 @@
-// Package cmdline reads a program with its arguments from one text, for a command that is run without a
-// shell.
+// Package cmdline reads a program with its arguments from one text, for a command that is run
+// without a shell.
 package cmdline
 
 import (
@@ -17,9 +17,9 @@ var (
 	ErrNoProgram = errors.New("it wants a program, as in pass show reauth")
 )
 
-// Split returns a program and its arguments: the words of a text with white space in between, or the texts
-// of an array of JSON. A quote or another sign that means something to a shell is an error in plain words,
-// because no shell would take it away.
+// Split returns a program and its arguments: the words of a text with white space in between, or
+// the texts of an array of JSON. A quote or another sign that means something to a shell is an
+// error in plain words, because no shell would take it away.
 func Split(text string) (words []string, err error) {
 	switch text = strings.TrimSpace(text); {
 	case strings.HasPrefix(text, "["):

@@ -25,8 +25,8 @@ func (a *answer) WriteHeader(status int) {
 		// ModifyResponse of the ReverseProxy sees the final answer only.
 		withoutOriginsOwn(a.Header())
 	} else if a.body.unfinished() {
-		// The provider answers before it has all of the body. The rest may come during the answer, or
-		// never, and what is left of it must not be taken for the next request.
+		// The provider answers before it has all of the body. The rest may come during the answer,
+		// or never, and what is left of it must not be taken for the next request.
 		a.Header().Set("Connection", "close")
 	}
 	if a.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
@@ -57,18 +57,18 @@ func withoutOriginsOwn(h http.Header) {
 	}
 }
 
-// sandboxed gives an answer that a browser may render an origin of its own, by the directive sandbox
-// of Content-Security-Policy (level 3, section 6.3.2). A page of the provider's, or one that somebody
-// has put there, would otherwise be of the proxy's origin: its script could read the status page and
-// spend the account. Policies of several headers hold together.
+// sandboxed gives an answer that a browser may render an origin of its own, by the directive
+// sandbox of Content-Security-Policy (level 3, section 6.3.2). A page of the provider's, or one
+// that somebody has put there, would otherwise be of the proxy's origin: its script could read the
+// status page and spend the account. Policies of several headers hold together.
 func sandboxed(h http.Header) {
 	if !isData(h["Content-Type"]) {
 		h.Add("Content-Security-Policy", "sandbox")
 	}
 }
 
-// isData reports whether an answer is of a type that APIs answer with and no browser renders. A type
-// that is missing, invalid or there twice may become any type.
+// isData reports whether an answer is of a type that APIs answer with and no browser renders. A
+// type that is missing, invalid or there twice may become any type.
 func isData(types []string) bool {
 	if len(types) != 1 {
 		return false

@@ -21,8 +21,8 @@ func leave(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// unread leaves the rest of a body unread. The connection must be one that net/http closes after the
-// answer: it would take the rest for the next request.
+// unread leaves the rest of a body unread. The connection must be one that net/http closes after
+// the answer: it would take the rest for the next request.
 func unread(control *http.ResponseController, c *conn) {
 	// Only the recorder of a test has no deadlines, and it has no body to wait for either.
 	_ = control.SetReadDeadline(longAgo())
@@ -61,8 +61,8 @@ func (b *body) renew() {
 	}
 }
 
-// Read implements io.Reader. The deadline of the last read ends with the body: net/http clears it when
-// it begins to watch the connection for the end of the client.
+// Read implements io.Reader. The deadline of the last read ends with the body: net/http clears it
+// when it begins to watch the connection for the end of the client.
 func (b *body) Read(p []byte) (int, error) {
 	b.renew()
 	n, err := b.ReadCloser.Read(p)
@@ -98,8 +98,8 @@ func (b *body) hasStalled() bool {
 	return b.stalled
 }
 
-// leave ends the use of the body with its handler. What has not been read of it never is: see answer.
-// It does nothing to a nil body.
+// leave ends the use of the body with its handler. What has not been read of it never is: see
+// answer. It does nothing to a nil body.
 func (b *body) leave(c *conn) {
 	if b == nil {
 		return

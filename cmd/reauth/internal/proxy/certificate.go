@@ -16,13 +16,14 @@ type Certificate struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	// cert and key are the files as they were when they were last read, if known is set; nil: there was
-	// none.
+	// cert and key are the files as they were when they were last read, if known is set; nil: there
+	// was none.
 	cert, key os.FileInfo
 	known     bool
 }
 
-// OpenCertificate reads a certificate and its key. logger is told of later ones that cannot be read.
+// OpenCertificate reads a certificate and its key. logger is told of later ones that cannot be
+// read.
 func OpenCertificate(certFile, keyFile string, logger *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: logger}
 	return c, c.reload()
@@ -39,8 +40,8 @@ func (c *Certificate) Config() *tls.Config {
 	}
 }
 
-// latest returns the certificate of the files. While they cannot be read, as in the moment between the
-// renewal of one and of the other, that is the last one that could.
+// latest returns the certificate of the files. While they cannot be read, as in the moment between
+// the renewal of one and of the other, that is the last one that could.
 func (c *Certificate) latest() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,8 +51,8 @@ func (c *Certificate) latest() *tls.Certificate {
 	return c.current
 }
 
-// reload reads the files if one of them has changed since it was last read. It returns an error once
-// for each change.
+// reload reads the files if one of them has changed since it was last read. It returns an error
+// once for each change.
 func (c *Certificate) reload() error {
 	cert, _ := os.Stat(c.certFile) // LoadX509KeyPair tells why there is none
 	key, _ := os.Stat(c.keyFile)

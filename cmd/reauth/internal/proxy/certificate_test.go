@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// While the files of a certificate are gone, the last one stays in use, and the log says so once and not
-// for each client.
+// While the files of a certificate are gone, the last one stays in use, and the log says so once
+// and not for each client.
 func TestCertificateThatIsGone(t *testing.T) {
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS()

@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// lingering is how long a connection stays open after an answer for which its request was not read to
-// the end. A close with unread bytes resets the connection, and the client might lose the answer.
+// lingering is how long a connection stays open after an answer for which its request was not read
+// to the end. A close with unread bytes resets the connection, and the client might lose the
+// answer.
 const lingering = 500 * time.Millisecond
 
-// conn is a connection of a client. Its writes have a deadline that each byte renews which the client
-// takes, and its close lingers if linger is set.
+// conn is a connection of a client. Its writes have a deadline that each byte renews which the
+// client takes, and its close lingers if linger is set.
 type conn struct {
 	net.Conn
 	// stall is how long the client may take no byte; 0: as long as it likes.
@@ -31,8 +32,8 @@ type conn struct {
 
 	// client is whose connection it is: see clientOf.
 	client string
-	// spare: it is beyond the limits. place is its place in a list of the gate, or nil. The gate guards
-	// both; spare does not change once the connection is accepted.
+	// spare: it is beyond the limits. place is its place in a list of the gate, or nil. The gate
+	// guards both; spare does not change once the connection is accepted.
 	spare bool
 	place *list.Element
 
@@ -72,8 +73,8 @@ func (c *conn) expired() bool {
 	return !c.deadline.IsZero() && !c.deadline.After(time.Now())
 }
 
-// Write implements net.Conn. A client that takes some of b within the time has as long again for the
-// rest: it is slow, but it lives.
+// Write implements net.Conn. A client that takes some of b within the time has as long again for
+// the rest: it is slow, but it lives.
 func (c *conn) Write(b []byte) (int, error) {
 	if c.stall <= 0 {
 		return c.Conn.Write(b)

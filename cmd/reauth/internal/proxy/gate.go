@@ -25,8 +25,8 @@ type gate struct {
 	// held counts the open connections of each client, without the spare ones.
 	held  map[string]int
 	taken int
-	// waiting has the connections without a request, and spares those beyond the limits, as *conn, the
-	// one that came first in front.
+	// waiting has the connections without a request, and spares those beyond the limits, as *conn,
+	// the one that came first in front.
 	waiting, spares list.List
 }
 
@@ -111,8 +111,8 @@ func (g *gate) longest(client string, own bool) *conn {
 	return nil
 }
 
-// admitSpare counts a connection beyond the limits. Each of them is answered in a moment, so the first
-// makes room for the last. The caller holds the lock.
+// admitSpare counts a connection beyond the limits. Each of them is answered in a moment, so the
+// first makes room for the last. The caller holds the lock.
 func (g *gate) admitSpare(c *conn) (out *conn) {
 	if g.spares.Len() >= spare {
 		if out, _ = g.spares.Front().Value.(*conn); out != nil {

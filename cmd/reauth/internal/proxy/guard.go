@@ -94,8 +94,8 @@ func isMadeUp(host string) bool {
 	return host != "" && !strings.ContainsAny(host, ".:")
 }
 
-// allow adds a host with a port. Clients leave out port 80 and 443, the defaults of http and https, so
-// the bare host is then allowed too. An IPv6 address stands in brackets.
+// allow adds a host with a port. Clients leave out port 80 and 443, the defaults of http and https,
+// so the bare host is then allowed too. An IPv6 address stands in brackets.
 func (g *guard) allow(host, port string) {
 	bare := host
 	if strings.Contains(host, ":") {
@@ -177,8 +177,8 @@ func (g *guard) check(r *http.Request) *denial {
 }
 
 // owns reports whether an Origin header names the proxy itself, as its status page does. An origin
-// is a scheme, a host and a port (RFC 6454, section 6.2): what has anything else, such as a user, was
-// made up by nobody who means well.
+// is a scheme, a host and a port (RFC 6454, section 6.2): what has anything else, such as a user,
+// was made up by nobody who means well.
 func (g *guard) owns(origin string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && origin == u.Scheme+"://"+u.Host &&

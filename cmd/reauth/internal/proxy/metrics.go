@@ -176,9 +176,9 @@ type credentials struct {
 	provider string
 }
 
-// leftDesc and resetDesc describe what is left of the limits of accounts. Their labels are the IDs of
-// credentials, of which the pool has no more than its owner adds, and the at most 16 names of limits that
-// the pool keeps of each.
+// leftDesc and resetDesc describe what is left of the limits of accounts. Their labels are the IDs
+// of credentials, of which the pool has no more than its owner adds, and the at most 16 names of
+// limits that the pool keeps of each.
 //
 //nolint:gochecknoglobals // never changed
 var (

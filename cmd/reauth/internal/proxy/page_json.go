@@ -10,8 +10,8 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 )
 
-// The status as JSON, for programs: names and meanings stay. A credential has the form that it has in the
-// output of "reauth status --json".
+// The status as JSON, for programs: names and meanings stay. A credential has the form that it has
+// in the output of "reauth status --json".
 type statusJSON struct {
 	Version   string         `json:"version"`
 	Started   *time.Time     `json:"started"`

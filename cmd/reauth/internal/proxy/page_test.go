@@ -14,8 +14,8 @@ import (
 	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 )
 
-// The page calls no credential good whose token has expired with nothing to renew it, and says of every expired
-// one what becomes of it. It puts the former where it wants attention.
+// The page calls no credential good whose token has expired with nothing to renew it, and says of
+// every expired one what becomes of it. It puts the former where it wants attention.
 func TestPageOfExpiredTokens(t *testing.T) {
 	past := time.Now().Add(-2 * time.Hour)
 	p := newProxyOf(t, Config{Base: &echo{}}, "xai-oauth")

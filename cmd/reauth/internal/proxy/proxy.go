@@ -2,8 +2,8 @@
 // over reauth.RecoveringTransport, with a status page and metrics.
 //
 // It serves a provider's origin path for path: /v1/models of the proxy is /v1/models of the
-// provider. Of several providers, each is below its name: /anthropic/v1/models. The proxy's own paths
-// are "/", "/healthz", "/metrics" and everything below "/-/"; no API of a provider has these.
+// provider. Of several providers, each is below its name: /anthropic/v1/models. The proxy's own
+// paths are "/", "/healthz", "/metrics" and everything below "/-/"; no API of a provider has these.
 //
 // A request passes through these steps:
 //
@@ -44,8 +44,8 @@ type Config struct {
 	// Source returns what gives the token of a credential, for the status; nil: nobody knows.
 	Source func(reauth.CredentialStatus) *statusjson.Source
 
-	// BodyMemory is how many bytes of bodies are kept to be sent again, of all requests together; see
-	// MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none.
+	// BodyMemory is how many bytes of bodies are kept to be sent again, of all requests together;
+	// see MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none.
 	BodyMemory int64
 	// MarkFinal keeps SDKs from repeating what no retry can help; see reauth.RecoveringTransport.
 	MarkFinal bool

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// references are the headers of an answer that refer to somewhere else: Location (RFC 9110, section 10.2.2),
-// Content-Location (section 8.7), and where Azure tells of the state of an operation, by an absolute URL
-// (github.com/microsoft/api-guidelines, azure/Guidelines.md, "Long-Running Operations").
+// references are the headers of an answer that refer to somewhere else: Location (RFC 9110, section
+// 10.2.2), Content-Location (section 8.7), and where Azure tells of the state of an operation, by
+// an absolute URL (github.com/microsoft/api-guidelines, azure/Guidelines.md, "Long-Running
+// Operations").
 func references() map[string]form {
 	return map[string]form{
 		"Location": relative, "Content-Location": relative, "Operation-Location": absolute, "Azure-Asyncoperation": absolute,
@@ -23,9 +24,10 @@ const (
 	absolute
 )
 
-// relocate makes the references of an answer that lead to the provider's origin lead through the proxy, below
-// the prefix of the request. Others, such as those of a login, are left to the client, and so is what is no
-// URL. Cookies, whose Path would have to follow too, never come down: see withoutOriginsOwn.
+// relocate makes the references of an answer that lead to the provider's origin lead through the
+// proxy, below the prefix of the request. Others, such as those of a login, are left to the client,
+// and so is what is no URL. Cookies, whose Path would have to follow too, never come down: see
+// withoutOriginsOwn.
 func (b *backend) relocate(resp *http.Response) {
 	c := callFrom(resp.Request.Context())
 	if c == nil {
@@ -83,8 +85,8 @@ func through(to *url.URL, prefix string) string {
 	return path
 }
 
-// withTargets returns a value of Link (RFC 8288, section 3) with each target replaced. A target stands between
-// angle brackets; in a quoted parameter they are text.
+// withTargets returns a value of Link (RFC 8288, section 3) with each target replaced. A target
+// stands between angle brackets; in a quoted parameter they are text.
 func withTargets(link string, replace func(string) string) string {
 	var b strings.Builder
 	for quoted := false; link != ""; {

@@ -20,7 +20,8 @@ func (h headed) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// The targets of Link lead through the proxy as a Location does, and what is a parameter stays as it is.
+// The targets of Link lead through the proxy as a Location does, and what is a parameter stays as
+// it is.
 func TestLinksLeadThroughTheProxy(t *testing.T) {
 	for link, want := range map[string]string{
 		`<https://openrouter.ai/api/v1/models?page=2>; rel="next"`: `<$/api/v1/models?page=2>; rel="next"`,
@@ -43,7 +44,8 @@ func TestLinksLeadThroughTheProxy(t *testing.T) {
 	}
 }
 
-// Azure's clients want the whole URL of an operation. It is that of the proxy, as the client has called it.
+// Azure's clients want the whole URL of an operation. It is that of the proxy, as the client has
+// called it.
 func TestOperationsLeadThroughTheProxy(t *testing.T) {
 	for _, name := range []string{"Operation-Location", "Azure-Asyncoperation"} {
 		for value, want := range map[string]string{

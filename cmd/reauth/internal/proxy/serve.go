@@ -12,11 +12,11 @@ import (
 
 // Limits are the limits of Serve. With a zero Drain or Grace, Serve does not wait.
 type Limits struct {
-	// Connections is how many connections there may be at the same time, and PerClient how many of one
-	// client: see gate. 0: no limit.
+	// Connections is how many connections there may be at the same time, and PerClient how many of
+	// one client: see gate. 0: no limit.
 	Connections, PerClient int
-	// Stall is how long a client may send nothing of a body that it has announced, and take nothing of
-	// an answer. Each byte renews it, so that a slow stream goes on. 0: as long as it likes.
+	// Stall is how long a client may send nothing of a body that it has announced, and take nothing
+	// of an answer. Each byte renews it, so that a slow stream goes on. 0: as long as it likes.
 	Stall time.Duration
 	// Drain is how long Serve still takes requests after ctx has ended, while /healthz answers 503.
 	// A load balancer uses this time to send its requests elsewhere.
@@ -32,13 +32,13 @@ type Limits struct {
 //   - What still runs is cut.
 //
 // The end of now cuts everything at once. Serve closes the listeners and returns nil after such a
-// stop, even if it had to cut requests. When a listener fails, it cuts everything and returns the error.
-// The caller closes the pool.
+// stop, even if it had to cut requests. When a listener fails, it cuts everything and returns the
+// error. The caller closes the pool.
 func (p *Proxy) Serve(ctx, now context.Context, listeners []net.Listener, l Limits) error {
 	defer p.stop()
 	defer closeIdle(p.transport)
-	// ReadTimeout and WriteTimeout stay 0: an upload and a stream may take as long as they take while
-	// they move. The other limits end connections that only occupy memory.
+	// ReadTimeout and WriteTimeout stay 0: an upload and a stream may take as long as they take
+	// while they move. The other limits end connections that only occupy memory.
 	server := &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: 10 * time.Second,

@@ -40,7 +40,8 @@ func reading(after time.Duration) provider {
 	}
 }
 
-// A body of which nothing comes for the time of Stall is answered with 408, and its connection ends.
+// A body of which nothing comes for the time of Stall is answered with 408, and its connection
+// ends.
 func TestStalledBodyIsCut(t *testing.T) {
 	for name, request := range map[string]string{
 		"none of it":      head("POST", "/openai/v1/x", "Content-Length: 10", ""),
@@ -67,7 +68,8 @@ func TestStalledBodyIsCut(t *testing.T) {
 	}
 }
 
-// An upload may take hours, and so may the provider after it, as long as bytes come while they are due.
+// An upload may take hours, and so may the provider after it, as long as bytes come while they are
+// due.
 func TestSlowBodyLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serveStrangers(t, Limits{Stall: time.Minute}, reading(5*time.Hour))

@@ -66,8 +66,8 @@ type strangers struct {
 	p *Proxy
 }
 
-// serveStrangers starts a proxy in the bubble of t. base stands for the provider. The proxy ends with
-// the test.
+// serveStrangers starts a proxy in the bubble of t. base stands for the provider. The proxy ends
+// with the test.
 func serveStrangers(t *testing.T, l Limits, base http.RoundTripper) *strangers {
 	t.Helper()
 	return serveProxy(t, l, newProxy(t, "groq", reauth.Credential{AccessToken: "theirs"}, base))
@@ -120,8 +120,8 @@ func (s *strangers) ended(c net.Conn) {
 	require.ErrorIs(s.t, err, io.EOF)
 }
 
-// A request that the proxy refuses or answers itself is answered at once, whatever body it announces
-// and never sends, and its connection is closed.
+// A request that the proxy refuses or answers itself is answered at once, whatever body it
+// announces and never sends, and its connection is closed.
 func TestRefusedRequestsAreNotReadOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		status  int

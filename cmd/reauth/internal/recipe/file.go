@@ -22,12 +22,12 @@ type File struct {
 	store string // the database; empty for a file, which the name of File tells
 }
 
-// prefix begins the name of each file of recipes. It stands in front of the store's name, because what
-// begins with that name belongs to the store.
+// prefix begins the name of each file of recipes. It stands in front of the store's name, because
+// what begins with that name belongs to the store.
 const prefix = "sources-"
 
-// Beside returns the file of recipes of a store that is a file: in the folder of what the path leads to, so
-// that a link and its target have the same.
+// Beside returns the file of recipes of a store that is a file: in the folder of what the path
+// leads to, so that a link and its target have the same.
 func Beside(store string) (File, error) {
 	store, err := filepath.Abs(store)
 	if err == nil {
@@ -40,8 +40,8 @@ func Beside(store string) (File, error) {
 	return File{Path: filepath.Join(dir, prefix+base)}, nil
 }
 
-// ForDatabase returns the file of recipes of a store that is a database, in a folder of the user's. name
-// tells the database, without a password.
+// ForDatabase returns the file of recipes of a store that is a database, in a folder of the user's.
+// name tells the database, without a password.
 func ForDatabase(folder, name string) (File, error) {
 	folder, err := filepath.Abs(folder)
 	if err == nil {
@@ -63,8 +63,8 @@ type content struct {
 	Sources []Recipe `json:"sources"`
 }
 
-// Load reads the recipes. There are none without a file. A file that another user could have written is an
-// error, as is one that is not in order: nothing of it may be used then.
+// Load reads the recipes. There are none without a file. A file that another user could have
+// written is an error, as is one that is not in order: nothing of it may be used then.
 func (f File) Load() ([]Recipe, error) {
 	text, err := privatefile.ReadTrusted(f.Path, maxSize)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -80,8 +80,8 @@ func (f File) Load() ([]Recipe, error) {
 	return list, nil
 }
 
-// Change replaces the recipes by those that fn returns for them, whole, and one process at a time. When fn
-// fails nothing is changed.
+// Change replaces the recipes by those that fn returns for them, whole, and one process at a time.
+// When fn fails nothing is changed.
 func (f File) Change(ctx context.Context, fn func([]Recipe) ([]Recipe, error)) error {
 	dir := filepath.Dir(f.Path)
 	err := privatefile.MakeFolder(dir)

@@ -1,6 +1,6 @@
-// Package recipe keeps how the tokens of a credential are got: by a command, or from a file. Recipes are in
-// a file of the user's beside the store. They are never in the store itself: whoever may write there could
-// have any program run.
+// Package recipe keeps how the tokens of a credential are got: by a command, or from a file.
+// Recipes are in a file of the user's beside the store. They are never in the store itself: whoever
+// may write there could have any program run.
 package recipe
 
 import (

@@ -126,7 +126,8 @@ func TestFilesThatAreRefused(t *testing.T) {
 	}
 }
 
-// Both names of a store that is reached by a link have the same recipes, and two stores have their own.
+// Both names of a store that is reached by a link have the same recipes, and two stores have their
+// own.
 func TestWhereRecipesAre(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)

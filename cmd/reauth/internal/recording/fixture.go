@@ -21,8 +21,8 @@ type Fixture struct {
 	// Reset is the reset time that the rules must find: "after 42s" or "at " with a Unix time in
 	// seconds. It is empty if the response names none.
 	Reset string
-	// Scope is "model", or "model " with a family of models, if the answer states that its limit, or
-	// its lack, is one of a model. Cause is "entitlement" or "anyone" for what is forbidden and
+	// Scope is "model", or "model " with a family of models, if the answer states that its limit,
+	// or its lack, is one of a model. Cause is "entitlement" or "anyone" for what is forbidden and
 	// understood. Both may be empty.
 	Scope, Cause string
 }

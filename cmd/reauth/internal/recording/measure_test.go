@@ -62,8 +62,8 @@ func (s source) uuid() string {
 }
 
 // shapes are the forms in which secrets reach an answer: how one is drawn, and texts in which %s is
-// the secret. Those of the last group are short, and letters alone: only what stands in front of one
-// tells that it is a secret.
+// the secret. Those of the last group are short, and letters alone: only what stands in front of
+// one tells that it is a secret.
 var shapes = []struct {
 	name string
 	draw func(s source) string
@@ -130,8 +130,8 @@ var shapes = []struct {
 	}},
 }
 
-// survives returns a part of a secret that stands in a text, and "" if there is none. Six characters
-// are more than chance leaves, and so is a group of four.
+// survives returns a part of a secret that stands in a text, and "" if there is none. Six
+// characters are more than chance leaves, and so is a group of four.
 func survives(secret, text string) string {
 	for _, part := range parts(secret) {
 		n := min(6, max(4, len(part)))

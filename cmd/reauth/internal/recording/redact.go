@@ -14,8 +14,9 @@ import (
 // not real: EXAMPLE, example.com (RFC 2606), 192.0.2.1 (RFC 5737), 2001:db8::1 (RFC 3849).
 //
 // What follows the name of a secret, a scheme of authorization or the prefix of a key is replaced
-// whatever it looks like, and so is what is long. The vocabulary stays, because the rules read words.
-// The redaction does not recognize a name inside a sentence, so a person must read the result.
+// whatever it looks like, and so is what is long. The vocabulary stays, because the rules read
+// words. The redaction does not recognize a name inside a sentence, so a person must read the
+// result.
 
 // replacement replaces one kind of text. find matches it, and with returns what to write for a
 // match; that can be the match itself.
@@ -27,8 +28,8 @@ type replacement struct {
 // with returns a function that replaces every match by s.
 func with(s string) func(string) string { return func(string) string { return s } }
 
-// keyed replaces what follows the prefix of a key, such as "sk-", which tells people what it was. It
-// keeps words, as in "xai-oauth".
+// keyed replaces what follows the prefix of a key, such as "sk-", which tells people what it was.
+// It keeps words, as in "xai-oauth".
 func keyed(match string) string {
 	i := strings.IndexAny(match, "-_") + 1
 	return match[:i] + unlessWords(match[i:], 0)
@@ -91,8 +92,8 @@ func random(s string) bool {
 	return false
 }
 
-// long replaces what is random in a long run of characters, and in one of 20 and more everything but
-// words, numbers and dates. Model names and paths stay.
+// long replaces what is random in a long run of characters, and in one of 20 and more everything
+// but words, numbers and dates. Model names and paths stay.
 func long(match string) string {
 	if duration().MatchString(match) {
 		return match
@@ -115,8 +116,8 @@ func address(match string) string {
 	return mask(path, isNoSecretIn(true)) + mask(match[len(path):len(match)-len(query)]+query, isNoSecretIn(false))
 }
 
-// isNoSecretIn returns a function that reports whether a part of a long text is no part of a secret.
-// Its second argument says whether the part before is a word.
+// isNoSecretIn returns a function that reports whether a part of a long text is no part of a
+// secret. Its second argument says whether the part before is a word.
 func isNoSecretIn(path bool) func(part string, behindWord bool) bool {
 	return func(part string, behindWord bool) bool {
 		return isWord(part) || date().MatchString(part) ||
@@ -244,8 +245,8 @@ var general = []replacement{ //nolint:gochecknoglobals // a table
 }
 
 // unescaped writes the characters plain that some servers escape in JSON without need: a slash, and
-// letters and signs as \u002b. An escape in the middle of a secret would hide its halves, and one in
-// the middle of a word would look like a secret.
+// letters and signs as \u002b. An escape in the middle of a secret would hide its halves, and one
+// in the middle of a word would look like a secret.
 func unescaped(text string) string {
 	if !strings.Contains(text, `\`) {
 		return text

@@ -25,7 +25,8 @@ var (
 	duration = pattern.Lazy(`^(?:[0-9.]+(?:ns|us|µs|ms|s|m|h|d))+$`)
 )
 
-// isSecretName reports whether a member, a parameter or a header of that folded name holds a secret.
+// isSecretName reports whether a member, a parameter or a header of that folded name holds a
+// secret.
 func isSecretName(folded string) bool {
 	if folded == "tokens" || folded == "sig" {
 		return true
@@ -46,9 +47,9 @@ func fold(name string) string {
 	}, name)
 }
 
-// hide returns a value as a fixture may tell it, by the name that stands in front of it. Of an error
-// code the words and a number of at most five digits stay. "code" may be an error's or that of an
-// authorization, so the same goes for it; a sentence is neither.
+// hide returns a value as a fixture may tell it, by the name that stands in front of it. Of an
+// error code the words and a number of at most five digits stay. "code" may be an error's or that
+// of an authorization, so the same goes for it; a sentence is neither.
 func hide(name, value string) string {
 	switch folded := fold(name); {
 	case errorCode().MatchString(folded) && strings.Contains(value, " "):
@@ -71,8 +72,8 @@ func unlessWords(value string, digits int) string {
 	return "EXAMPLE" + dots
 }
 
-// What stands in front of a secret in a sentence and in a header with cookies. Each has three groups:
-// the name, what stands between, and the secret.
+// What stands in front of a secret in a sentence and in a header with cookies. Each has three
+// groups: the name, what stands between, and the secret.
 var (
 	// cookie matches a header with cookies, up to the end of the line.
 	cookie = pattern.Lazy(`(?i)\b((?:set-)?cookies?)(\s*[:=]\s*)([^\r\n"'\x{F0000}-\x{FFFFD}]+)`)
@@ -82,8 +83,8 @@ var (
 		"(\\s+(?:(?:is|was|of|provided|given|with|id):?\\s+)?[\"'`(]?)" + `([!#$%*+./0-9:=?@A-Z^_a-z|~\pL-]+)`)
 )
 
-// submatches returns a function that gives the second and the third group of a match to replace, and
-// puts its result in place of the third.
+// submatches returns a function that gives the second and the third group of a match to replace,
+// and puts its result in place of the third.
 func submatches(find func() *regexp.Regexp, replace func(name, value string) string) func(match string) string {
 	return func(match string) string {
 		m := find().FindStringSubmatch(match)
@@ -116,8 +117,8 @@ func members(text string) string {
 	}
 }
 
-// assignment matches the name in name=value, name: value and <name>value, as in a query, a header and
-// XML, with what stands between name and value.
+// assignment matches the name in name=value, name: value and <name>value, as in a query, a header
+// and XML, with what stands between name and value.
 var assignment = pattern.Lazy("([A-Za-z0-9_.-]+)[\"'`]?\\s*[=:>]{1,2}\\s*[\\[(\"'`]*")
 
 // assignments hides the values that stand behind the name of a secret.

@@ -10,8 +10,8 @@ import (
 	"github.com/reauth-go/reauth/internal/verdict"
 )
 
-// words.txt holds the words of APIs and of English that occur in what providers answer, beside those
-// that the rules look for.
+// words.txt holds the words of APIs and of English that occur in what providers answer, beside
+// those that the rules look for.
 //
 //go:embed words.txt
 var words string
@@ -75,8 +75,8 @@ func camelPieces(name string) (pieces []string) {
 	return append(pieces, name[begin:])
 }
 
-// areWords reports whether a text has nothing but words of the vocabulary, and numbers of at most so
-// many digits.
+// areWords reports whether a text has nothing but words of the vocabulary, and numbers of at most
+// so many digits.
 func areWords(text string, digits int) bool {
 	for _, r := range text {
 		if r > unicode.MaxASCII {

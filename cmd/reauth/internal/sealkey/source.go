@@ -1,5 +1,5 @@
-// Package sealkey finds the keys that seal a store: in the operating system's keyring, in a variable,
-// in a file, or from a command. No error repeats a key, nor what may be one.
+// Package sealkey finds the keys that seal a store: in the operating system's keyring, in a
+// variable, in a file, or from a command. No error repeats a key, nor what may be one.
 package sealkey
 
 import (
@@ -113,7 +113,8 @@ var (
 		"there; put it into a variable (env:NAME) or into a file with mode 0600 (file:PATH)")
 )
 
-// Parse returns the sources that the texts name. Each text may name several, with commas in between.
+// Parse returns the sources that the texts name. Each text may name several, with commas in
+// between.
 func Parse(texts []string) ([]Source, error) {
 	var list []Source
 	for _, text := range texts {
@@ -133,8 +134,8 @@ func Parse(texts []string) ([]Source, error) {
 // beginning matches a comma with the beginning of another source behind it.
 var beginning = pattern.Lazy(`,\s*(?:keyring\s*(?:[:,]|$)|env:|file:|command:)`)
 
-// cut returns the first source of a list, and the rest of the list. A comma belongs to the source in
-// front of it unless another source begins behind it; an array of JSON ends where it ends.
+// cut returns the first source of a list, and the rest of the list. A comma belongs to the source
+// in front of it unless another source begins behind it; an array of JSON ends where it ends.
 func cut(list string) (first, rest string) {
 	from := 0
 	if array, ok := strings.CutPrefix(list, string(fromCommand)+":"); ok && strings.HasPrefix(array, "[") {
@@ -170,7 +171,8 @@ func parse(text string) (Source, error) {
 	return Source{}, errNoSource
 }
 
-// command reads a program with its arguments: words with white space in between, or an array of JSON.
+// command reads a program with its arguments: words with white space in between, or an array of
+// JSON.
 func command(text string) (Source, error) {
 	words, err := cmdline.Split(text)
 	if err != nil {

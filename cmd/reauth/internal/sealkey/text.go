@@ -24,9 +24,9 @@ func IsKey(text string) bool {
 	return err == nil
 }
 
-// Decode returns the key that a text is: 32 bytes in Base64, of the standard's or of URLs' alphabet and
-// with padding or without (RFC 4648 §4, §5), or in hexadecimal digits. White space around it is left
-// out. The error repeats nothing of the text.
+// Decode returns the key that a text is: 32 bytes in Base64, of the standard's or of URLs' alphabet
+// and with padding or without (RFC 4648 §4, §5), or in hexadecimal digits. White space around it is
+// left out. The error repeats nothing of the text.
 func Decode(text string) ([]byte, error) {
 	trimmed := strings.TrimSpace(text)
 	found, encoding := -1, ""

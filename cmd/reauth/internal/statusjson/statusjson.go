@@ -1,6 +1,6 @@
-// Package statusjson is how a credential stands as JSON: in "reauth status --json", in "reauth watch --json"
-// and in the proxy's /-/status.json alike. Programs parse it: names and meanings stay. Times are in UTC and
-// whole seconds (RFC 3339); an unknown time is absent.
+// Package statusjson is how a credential stands as JSON: in "reauth status --json", in "reauth
+// watch --json" and in the proxy's /-/status.json alike. Programs parse it: names and meanings
+// stay. Times are in UTC and whole seconds (RFC 3339); an unknown time is absent.
 package statusjson
 
 import (
@@ -34,8 +34,8 @@ type Credential struct {
 	Models []Model `json:"models,omitempty"`
 }
 
-// Source is what gives the token: the kind "command" with the program, without its arguments, or "file"
-// with the path.
+// Source is what gives the token: the kind "command" with the program, without its arguments, or
+// "file" with the path.
 type Source struct {
 	Kind string `json:"kind"`
 	Of   string `json:"of"`
@@ -44,8 +44,8 @@ type Source struct {
 // String names the source, as in "command gh".
 func (s Source) String() string { return s.Kind + " " + s.Of }
 
-// Model is a model for which a credential is put aside. A name that ends in "*" is a family's. Without
-// a host it is so everywhere.
+// Model is a model for which a credential is put aside. A name that ends in "*" is a family's.
+// Without a host it is so everywhere.
 type Model struct {
 	Model      string     `json:"model"`
 	Host       string     `json:"host,omitempty"`

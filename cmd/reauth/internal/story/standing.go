@@ -24,8 +24,8 @@ func HasExpired(s reauth.CredentialStatus, now time.Time) bool {
 	return !s.Expiry.IsZero() && !s.Expiry.After(now)
 }
 
-// HasEnded reports whether it has, and nothing renews it: whatever the pool's state of it is, nobody should
-// read that it is good.
+// HasEnded reports whether it has, and nothing renews it: whatever the pool's state of it is,
+// nobody should read that it is good.
 func HasEnded(s reauth.CredentialStatus, now time.Time) bool {
 	return HasExpired(s, now) && !s.Refreshable
 }
