@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 )
 
 // A token that has expired is no trouble while something renews it. The state says which it is.
@@ -44,7 +45,7 @@ func TestStatusTellsModels(t *testing.T) {
 	assert.Contains(t, row, "good, claude-sonnet-4-5 at api.anthropic.com put aside until ")
 	assert.Regexp(t, `opus\* put aside until [0-9-]+ [0-9:]+ \(in 2d01h\), usage`, row)
 
-	var doc struct{ Credentials []statusJSON }
+	var doc struct{ Credentials []statusjson.Credential }
 	require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json").ok()), &doc))
 	require.Len(t, doc.Credentials[0].Models, 2)
 	assert.Equal(t, "api.anthropic.com", doc.Credentials[0].Models[0].Host)

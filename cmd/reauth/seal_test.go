@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 	"github.com/reauth-go/reauth/internal/scantest"
 	"github.com/reauth-go/reauth/reauthtest"
 )
@@ -167,7 +168,7 @@ func TestStoreThatIsSealedInPart(t *testing.T) {
 	out := s.run("", "status", "--seal", "env:KEY").ok()
 	assert.Regexp(t, `groq +a .* good, in the clear\n`, out)
 	assert.Regexp(t, `groq +b .* good, sealed with [0-9a-f]{12}\n`, out)
-	var doc struct{ Credentials []statusJSON }
+	var doc struct{ Credentials []statusjson.Credential }
 	require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json", "--seal", "env:KEY").ok()), &doc))
 	require.Len(t, doc.Credentials, 2)
 	assert.Empty(t, doc.Credentials[0].Sealed)

@@ -76,7 +76,7 @@ func TestSourceOfACommand(t *testing.T) {
 	holdsNoToken(t, filepath.Dir(s.sourceFile()))
 
 	assert.Contains(t, inLines(s.run("", "status").ok()), "good, with the token of the command "+script)
-	var doc struct{ Credentials []statusJSON }
+	var doc struct{ Credentials []statusjson.Credential }
 	require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json").ok()), &doc))
 	require.Len(t, doc.Credentials, 1)
 	assert.Equal(t, &statusjson.Source{Kind: "command", Of: script}, doc.Credentials[0].Source)
@@ -259,7 +259,7 @@ func TestConcurrentAddsOfSources(t *testing.T) {
 		})
 	}
 	all.Wait()
-	var doc struct{ Credentials []statusJSON }
+	var doc struct{ Credentials []statusjson.Credential }
 	require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json").ok()), &doc))
 	assert.Len(t, doc.Credentials, 12)
 }
@@ -296,7 +296,7 @@ func TestKilledAddLeavesAWholeFile(t *testing.T) {
 	s.run("", "add", "groq", "--command", "key", "--no-check", "--id", "last").ok()
 	close(stop)
 	reader.Wait()
-	var doc struct{ Credentials []statusJSON }
+	var doc struct{ Credentials []statusjson.Credential }
 	require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json").ok()), &doc))
 	assert.GreaterOrEqual(t, len(doc.Credentials), kept+1, "what was said to be added is there")
 	entries, err := os.ReadDir(filepath.Dir(s.sourceFile()))

@@ -11,13 +11,6 @@ import (
 	"github.com/reauth-go/reauth/internal/printable"
 )
 
-// statusJSON is a credential in the output of "reauth status --json".
-type statusJSON struct {
-	statusjson.Credential
-	// Sealed is the id of the key that seals the record; absent: it is in the clear.
-	Sealed string `json:"sealed,omitempty"`
-}
-
 // closedJSON is a credential whose record does not open.
 type closedJSON struct {
 	Provider string `json:"provider"`
@@ -27,9 +20,9 @@ type closedJSON struct {
 
 // statusDoc is the output of "reauth status --json".
 type statusDoc struct {
-	Store       string       `json:"store"`
-	Credentials []statusJSON `json:"credentials"`
-	Closed      []closedJSON `json:"closed,omitempty"`
+	Store       string                  `json:"store"`
+	Credentials []statusjson.Credential `json:"credentials"`
+	Closed      []closedJSON            `json:"closed,omitempty"`
 	// Error is why the store could not be read at a look of "reauth watch --json".
 	Error string `json:"error,omitempty"`
 }
@@ -37,9 +30,11 @@ type statusDoc struct {
 // doc returns the view for programs. An empty list is [], not null, so that "jq .credentials[]"
 // works. Closed is absent when every record opens.
 func (v view) doc(store string) statusDoc {
-	doc := statusDoc{Store: store, Credentials: []statusJSON{}}
+	doc := statusDoc{Store: store, Credentials: []statusjson.Credential{}}
 	for _, s := range v.list {
-		doc.Credentials = append(doc.Credentials, statusJSON{statusjson.Of(s, v.source(s)), v.seal.of(s.Provider, s.ID)})
+		c := statusjson.Of(s, v.source(s))
+		c.Sealed = v.seal.of(s.Provider, s.ID)
+		doc.Credentials = append(doc.Credentials, c)
 	}
 	for _, r := range v.closed {
 		doc.Closed = append(doc.Closed, closedJSON{r.provider, r.id, r.key})

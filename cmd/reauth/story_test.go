@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -187,7 +188,7 @@ func TestStampsTwoHoursOff(t *testing.T) {
 		s.run(`{"refresh_token":"`+refresh+`"}`, "add", "xai", "--token-stdin", "--id", "you").ok()
 		assert.Contains(t, s.run("", append([]string{"refresh", "xai"}, at(server)...)...).ok(),
 			"expires in", "skew %v", skew)
-		var doc struct{ Credentials []statusJSON }
+		var doc struct{ Credentials []statusjson.Credential }
 		require.NoError(t, json.Unmarshal([]byte(s.run("", "status", "--json").ok()), &doc))
 		require.Len(t, doc.Credentials, 1)
 		require.NotNil(t, doc.Credentials[0].Expiry)

@@ -23,6 +23,9 @@ type Credential struct {
 	// Follows is the kind of program whose login it is, as "reauth import" names it.
 	Follows string  `json:"follows,omitempty"`
 	Source  *Source `json:"source,omitempty"`
+	// Sealed is the id of the key that seals its record; absent: it is in the clear, or the proxy
+	// tells, which does not look.
+	Sealed string `json:"sealed,omitempty"`
 	// Refreshable: something renews the token. Another one is of no use after its expiry.
 	Refreshable bool `json:"refreshable"`
 	// Priority: lower is preferred.
