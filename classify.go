@@ -101,5 +101,5 @@ func publicVerdict(v verdict.Verdict) Verdict {
 // verdictProvider returns what the classifier must know about the provider of that canonical name.
 func verdictProvider(name string) verdict.Provider {
 	row := vendors.Of(name) // empty for a provider that is not built in
-	return verdict.Provider{Name: name, Hides: row.Hides, Zone: row.Zone}
+	return verdict.Provider{Name: name, Hides: row.Hides, Zone: row.Zone()}
 }

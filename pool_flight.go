@@ -20,13 +20,20 @@ var (
 	errNothingNewer = errors.New("reauth: the store holds nothing newer")
 	errUnproven     = errors.New("reauth: the tokens of the last refresh were refused as well")
 
-	errNoRefreshToken = fmt.Errorf("%w: the credential is a static key, without a refresh token; "+
-		"one that a command, a file or a service renews is added by Pool.AddSource", ErrNotRefreshable)
-	errNoRefresher = fmt.Errorf("%w: the provider has no Refresher; Register it with one", ErrNotRefreshable)
+	errNoRefreshToken error = notRefreshableError("the credential is a static key, without a refresh token; " +
+		"one that a command, a file or a service renews is added by Pool.AddSource")
+	errNoRefresher error = notRefreshableError("the provider has no Refresher; Register it with one")
 
 	// errNotReplayed is why a request gets its refusal although its credential may be good by now.
 	errNotReplayed = errors.New("reauth: the request was not sent again")
 )
+
+// notRefreshableError says why it is ErrNotRefreshable. Such a value costs nothing when the package is
+// imported, and one of fmt.Errorf does.
+type notRefreshableError string
+
+func (e notRefreshableError) Error() string { return ErrNotRefreshable.Error() + ": " + string(e) }
+func (e notRefreshableError) Unwrap() error { return ErrNotRefreshable }
 
 // staticError is errNoRefreshToken for those tokens, with what a person can do where that is known.
 func staticError(t *tokens) error {

@@ -3,6 +3,7 @@ package reauth
 import (
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -29,20 +30,22 @@ func ProviderNames() []string {
 
 // authorizers implement the ways that rows name to put a credential on a request. nil is the
 // Provider's default.
-var authorizers = map[vendors.Header]func(http.Header, Credential){
-	vendors.HeaderBearer:    nil,
-	vendors.HeaderAnthropic: authorizeAnthropic,
-	vendors.HeaderAzure:     authorizeAzure,
-	vendors.HeaderGoogle:    authorizeGoogle,
-	vendors.HeaderCodex:     authorizeCodex,
-	vendors.HeaderAsAsked:   authorizeAsAsked,
-}
+var authorizers = sync.OnceValue(func() map[vendors.Header]func(http.Header, Credential) {
+	return map[vendors.Header]func(http.Header, Credential){
+		vendors.HeaderBearer:    nil,
+		vendors.HeaderAnthropic: authorizeAnthropic,
+		vendors.HeaderAzure:     authorizeAzure,
+		vendors.HeaderGoogle:    authorizeGoogle,
+		vendors.HeaderCodex:     authorizeCodex,
+		vendors.HeaderAsAsked:   authorizeAsAsked,
+	}
+})
 
 // builtinProvider makes a Provider of a row of the built-in table.
 func builtinProvider(row vendors.Vendor) Provider {
 	name := row.Name // the function below keeps the name alone
 	p := Provider{
-		Name: name, Hosts: slices.Clone(row.Hosts), BaseURL: row.API.BaseURL(), Authorize: authorizers[row.Header],
+		Name: name, Hosts: slices.Clone(row.Hosts), BaseURL: row.API.BaseURL(), Authorize: authorizers()[row.Header],
 		Classify:   func(resp *http.Response, body []byte) (Verdict, bool) { return classify(name, resp, body), true },
 		BoundPaths: slices.Clone(row.Objects),
 	}

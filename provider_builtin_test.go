@@ -17,7 +17,7 @@ func TestEveryRowIsJoined(t *testing.T) {
 	var names []string
 	for row := range vendors.All() {
 		names = append(names, row.Name)
-		assert.Contains(t, authorizers, row.Header, row.Name)
+		assert.Contains(t, authorizers(), row.Header, row.Name)
 		for _, name := range append([]string{row.Name}, row.Aliases...) {
 			p, ok := LookupProvider(name)
 			require.True(t, ok, name)
@@ -28,7 +28,7 @@ func TestEveryRowIsJoined(t *testing.T) {
 			assert.Equal(t, row.Hides != "", p.MayRefuse != nil, row.Name)
 		}
 		if row.Auth != nil {
-			assert.Contains(t, quirks, row.Auth.Dialect, row.Name)
+			assert.Contains(t, quirks(), row.Auth.Dialect, row.Name)
 		}
 	}
 	assert.Equal(t, names, ProviderNames())

@@ -45,16 +45,18 @@ func BuiltinRefresher(name string, cfg OAuth2Config) (Refresher, error) {
 }
 
 // quirks adapt a grant to what an authorization server does in its own way.
-var quirks = map[vendors.Dialect]func(g *grant, row vendors.Vendor){
-	vendors.Anthropic: anthropicQuirks,
-	vendors.Codex:     codexQuirks,
-	vendors.Copilot:   copilotQuirks,
-	vendors.Kimi:      kimiQuirks,
-	vendors.MiniMax:   minimaxQuirks,
-	vendors.Nous:      nousQuirks,
-	vendors.Qwen:      qwenQuirks,
-	vendors.XAI:       xaiQuirks,
-}
+var quirks = sync.OnceValue(func() map[vendors.Dialect]func(g *grant, row vendors.Vendor) {
+	return map[vendors.Dialect]func(g *grant, row vendors.Vendor){
+		vendors.Anthropic: anthropicQuirks,
+		vendors.Codex:     codexQuirks,
+		vendors.Copilot:   copilotQuirks,
+		vendors.Kimi:      kimiQuirks,
+		vendors.MiniMax:   minimaxQuirks,
+		vendors.Nous:      nousQuirks,
+		vendors.Qwen:      qwenQuirks,
+		vendors.XAI:       xaiQuirks,
+	}
+})
 
 // builtinRefresher makes the refresher of a row that has an authorization server, with the row's
 // settings where cfg has none.
@@ -73,7 +75,7 @@ func builtinRefresher(row vendors.Vendor, cfg OAuth2Config) Refresher {
 	cfg.JSON = cfg.JSON || row.Auth.JSON
 	cfg.Reusable = cfg.Reusable || row.Auth.Mints
 	g.cfg = &cfg
-	quirks[row.Auth.Dialect](g, row)
+	quirks()[row.Auth.Dialect](g, row)
 	if row.Auth.Mints {
 		return newMintingGrant(g, row)
 	}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/reauth-go/reauth/internal/jwt"
@@ -231,16 +232,18 @@ func (g *grant) explained(err error, subject string) error {
 
 // sourceHints say what to look at when a token endpoint refuses a source: the codes of RFC 6749 §5.2
 // and RFC 8693 §2.2.2, which has invalid_request also of a bad subject token; and OpenAI's of that.
-var sourceHints = map[string]string{
-	"invalid_client":         "look at ClientID and ClientSecret",
-	"unauthorized_client":    "the server does not allow this grant to the client",
-	"unsupported_grant_type": "the server does not know this grant; look at TokenURL",
-	"invalid_scope":          "look at Scopes",
-	"invalid_target":         "look at Audience and Resource",
-	"invalid_grant":          "the server does not take what it was given; look at the trust that is set up there",
-	"invalid_subject_token":  "the server does not take the subject token; look at the trust that is set up there",
-	"invalid_request":        "the server wants another subject token, or other parameters",
-}
+var sourceHints = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"invalid_client":         "look at ClientID and ClientSecret",
+		"unauthorized_client":    "the server does not allow this grant to the client",
+		"unsupported_grant_type": "the server does not know this grant; look at TokenURL",
+		"invalid_scope":          "look at Scopes",
+		"invalid_target":         "look at Audience and Resource",
+		"invalid_grant":          "the server does not take what it was given; look at the trust that is set up there",
+		"invalid_subject_token":  "the server does not take the subject token; look at the trust that is set up there",
+		"invalid_request":        "the server wants another subject token, or other parameters",
+	}
+})
 
 // sourceHint says what to look at after an answer with that status and code.
 func sourceHint(status int, code string) string {
@@ -250,7 +253,7 @@ func sourceHint(status int, code string) string {
 	case status == http.StatusNotFound:
 		return "there is no token endpoint; look at TokenURL"
 	}
-	return sourceHints[code]
+	return sourceHints()[code]
 }
 
 // tellSubject tells what a subject token that is a JWT says of itself (RFC 7519 §4.1), without the

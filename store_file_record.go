@@ -82,9 +82,9 @@ func keyOf(raw []byte) (e Entry) {
 }
 
 // withoutTypes takes the names of our types out of the path of a member.
-//
-//nolint:gochecknoglobals // never changed
-var withoutTypes = strings.NewReplacer("storedRecord.", "", "storedCredential.", "")
+func withoutTypes(path string) string {
+	return strings.NewReplacer("storedRecord.", "", "storedCredential.", "").Replace(path)
+}
 
 // wrongKind says which member has a value of a wrong kind. Its words hold nothing of the content,
 // which is full of secrets. Other errors are returned as they are if they are about the syntax.
@@ -95,7 +95,7 @@ func wrongKind(err error) error {
 	case errors.As(err, &syntax):
 		return err
 	case errors.As(err, &kind) && kind.Field != "":
-		return fmt.Errorf("%s cannot be a JSON %s", withoutTypes.Replace(kind.Field), kind.Value)
+		return fmt.Errorf("%s cannot be a JSON %s", withoutTypes(kind.Field), kind.Value)
 	case errors.As(err, &kind):
 		return fmt.Errorf("it is a JSON %s and no object", kind.Value)
 	}

@@ -14,7 +14,7 @@ type sqlDialect struct {
 	now      string // the database's clock, in ms since 1970
 	started  string // when the server was started, on that clock: while it was down no claim could be renewed
 	random   string // a random text
-	triggers []string
+	triggers func() []string
 	// Of the upgrade: lock keeps all other writers out until the transaction ends, and drop removes
 	// what the tables of format 1 leave behind.
 	lock, drop string
@@ -27,7 +27,7 @@ var (
 		now:      `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)`,
 		started:  `CAST(extract(epoch FROM pg_postmaster_start_time()) * 1000 AS bigint)`,
 		random:   randomOfPostgreSQL,
-		triggers: triggersOfPostgreSQL(),
+		triggers: triggersOfPostgreSQL,
 		lock:     `LOCK TABLE reauth_credentials, reauth_standings, reauth_meta IN ACCESS EXCLUSIVE MODE`,
 		drop:     `DROP FUNCTION reauth_count()`,
 	}
@@ -37,7 +37,7 @@ var (
 		now:      `CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)`,
 		started:  `0`,
 		random:   randomOfSQLite,
-		triggers: triggersOfSQLite(),
+		triggers: triggersOfSQLite,
 		lock:     `UPDATE reauth_meta SET format = format`, // a transaction that writes is the only one
 	}
 )
@@ -77,7 +77,7 @@ func (d sqlDialect) newTables() []string {
 	list = append(list, sqlTables...)
 	list = append(list, fmt.Sprintf(`INSERT INTO reauth_meta (one, format, version, nonce, identity)
 		VALUES (1, %d, 1, %s, %s)`, sqlFormat, d.random, d.random), sqlFirstLog)
-	return append(list, d.triggers...)
+	return append(list, d.triggers()...)
 }
 
 // sqlFirstLog makes the version of new tables one from which a delta is served.

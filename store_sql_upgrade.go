@@ -86,7 +86,7 @@ func upgrade(ctx context.Context, tx *sql.Tx, d sqlDialect) error {
 	if err := writeUpgraded(ctx, tx, rows); err != nil {
 		return err
 	}
-	list = append([]string{`DROP TABLE reauth_credentials`, `DROP TABLE reauth_standings`}, d.triggers...)
+	list = append([]string{`DROP TABLE reauth_credentials`, `DROP TABLE reauth_standings`}, d.triggers()...)
 	if d.drop != "" {
 		list = append(list, d.drop)
 	}

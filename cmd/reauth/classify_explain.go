@@ -13,7 +13,7 @@ import (
 // explanation tells why the response got its verdict.
 func (j *judged) explanation() verdict.Explanation {
 	row, resp := vendors.Of(j.provider), j.resp.HTTP()
-	return verdict.Explain(verdict.Provider{Name: j.provider, Hides: row.Hides, Zone: row.Zone}, &resp, j.resp.Body)
+	return verdict.Explain(verdict.Provider{Name: j.provider, Hides: row.Hides, Zone: row.Zone()}, &resp, j.resp.Body)
 }
 
 // writeReading adds what the words of the answer say: what counted most, and what the verdict would

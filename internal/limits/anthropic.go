@@ -64,11 +64,21 @@ func windowOf(name string) (time.Duration, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(size[:len(size)-1], 10, 16)
-	unit := units[size[len(size)-1]]
+	unit := unitOf(size[len(size)-1])
 	return time.Duration(n) * unit, err == nil && n > 0 && unit > 0
 }
 
-//nolint:gochecknoglobals // a table
-var units = map[byte]time.Duration{
-	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour,
+// unitOf returns the unit of time that a letter stands for, or 0.
+func unitOf(letter byte) time.Duration {
+	switch letter {
+	case 's':
+		return time.Second
+	case 'm':
+		return time.Minute
+	case 'h':
+		return time.Hour
+	case 'd':
+		return 24 * time.Hour
+	}
+	return 0
 }

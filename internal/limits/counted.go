@@ -36,7 +36,7 @@ func (r *reader) count(name, remaining, limit, reset string) (Limit, bool) {
 func (r *reader) window(name string) time.Duration {
 	name = strings.ToLower(name)
 	last := name[strings.LastIndexByte(name, '-')+1:]
-	if d, ok := periods[last]; ok {
+	if d := periodOf(last); d > 0 {
 		return d
 	}
 	if d, ok := windowOf(last); ok {
@@ -51,7 +51,19 @@ func (r *reader) window(name string) time.Duration {
 	return 0
 }
 
-//nolint:gochecknoglobals // a table
-var periods = map[string]time.Duration{
-	"second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour, "month": 30 * 24 * time.Hour,
+// periodOf returns the length of the period of that name, or 0.
+func periodOf(name string) time.Duration {
+	switch name {
+	case "second":
+		return time.Second
+	case "minute":
+		return time.Minute
+	case "hour":
+		return time.Hour
+	case "day":
+		return 24 * time.Hour
+	case "month":
+		return 30 * 24 * time.Hour
+	}
+	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/reauth-go/reauth/internal/vendors"
@@ -25,10 +26,12 @@ const kimiProvider = "kimi-coding"
 type kimiRegion struct{ host, issuer string }
 
 //nolint:gochecknoglobals // a table
-var kimiRegions = map[string]kimiRegion{
-	"kimi-code.json":                      {host: "api.kimi.com/coding", issuer: "https://auth.kimi.com"},
-	"kimi-code-env-0e4f99c69cc27850.json": {host: "api.kimi.ai/coding", issuer: "https://auth.kimi.ai"},
-}
+var kimiRegions = sync.OnceValue(func() map[string]kimiRegion {
+	return map[string]kimiRegion{
+		"kimi-code.json":                      {host: "api.kimi.com/coding", issuer: "https://auth.kimi.com"},
+		"kimi-code-env-0e4f99c69cc27850.json": {host: "api.kimi.ai/coding", issuer: "https://auth.kimi.ai"},
+	}
+})
 
 // kimiIssuer is the authorization server of a login that names no other.
 const kimiIssuer = "https://auth.kimi.com"
@@ -114,7 +117,7 @@ func readKimi(found *Found, path string, open opener) (l Login, err error) {
 		return l, err
 	}
 	name := filepath.Base(path)
-	region, known := kimiRegions[name]
+	region, known := kimiRegions()[name]
 	switch {
 	case token(file.AccessToken) == "":
 		found.skip(name, "it holds no token")
@@ -122,7 +125,7 @@ func readKimi(found *Found, path string, open opener) (l Login, err error) {
 	case !known:
 		found.skip(name, "its name does not tell which host takes its token")
 		found.advise(kimiProvider, "its name does not tell which host takes its token; name the folder, or one of "+
-			strings.Join(slices.Sorted(maps.Keys(kimiRegions)), ", "))
+			strings.Join(slices.Sorted(maps.Keys(kimiRegions())), ", "))
 		return l, nil
 	}
 	return region.login(token(file.AccessToken), token(file.RefreshToken), file.ExpiresAt.Time), nil

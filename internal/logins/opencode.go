@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/reauth-go/reauth/internal/vendors"
 )
@@ -38,29 +39,31 @@ type openCodeID struct {
 // openCodeIDs has the ids of models.dev, with the hosts that it names.
 //
 //nolint:gochecknoglobals // a table
-var openCodeIDs = map[string]openCodeID{
-	"alibaba":                   {"alibaba", "dashscope-intl.aliyuncs.com"},
-	"alibaba-cn":                {"alibaba", "dashscope.aliyuncs.com"},
-	"azure-cognitive-services":  {"azure-foundry", ""},
-	"fireworks-ai":              {"fireworks", ""},
-	"github-copilot-enterprise": {"copilot", ""},
-	"google-vertex":             {"vertex", ""},
-	"kilo":                      {"kilocode", ""},
-	"kimi-for-coding":           {kimiProvider, "api.kimi.com/coding"},
-	"minimax-cn-coding-plan":    {"minimax-cn", ""},
-	"minimax-coding-plan":       {"minimax-oauth", ""},
-	"moonshotai":                {"moonshot", ""},
-	"moonshotai-cn":             {"moonshot-cn", ""},
-	"novita-ai":                 {"novita", ""},
-	"opencode":                  {"opencode-zen", ""},
-	"stepfun":                   {"stepfun", "api.stepfun.com"},
-	"togetherai":                {"together", ""},
-	"vercel":                    {"ai-gateway", ""},
-	"zai":                       {"zai", "api.z.ai"},
-	"zai-coding-plan":           {"zai", "api.z.ai"},
-	"zhipuai":                   {"zai", "open.bigmodel.cn"},
-	"zhipuai-coding-plan":       {"zai", "open.bigmodel.cn"},
-}
+var openCodeIDs = sync.OnceValue(func() map[string]openCodeID {
+	return map[string]openCodeID{
+		"alibaba":                   {"alibaba", "dashscope-intl.aliyuncs.com"},
+		"alibaba-cn":                {"alibaba", "dashscope.aliyuncs.com"},
+		"azure-cognitive-services":  {"azure-foundry", ""},
+		"fireworks-ai":              {"fireworks", ""},
+		"github-copilot-enterprise": {"copilot", ""},
+		"google-vertex":             {"vertex", ""},
+		"kilo":                      {"kilocode", ""},
+		"kimi-for-coding":           {kimiProvider, "api.kimi.com/coding"},
+		"minimax-cn-coding-plan":    {"minimax-cn", ""},
+		"minimax-coding-plan":       {"minimax-oauth", ""},
+		"moonshotai":                {"moonshot", ""},
+		"moonshotai-cn":             {"moonshot-cn", ""},
+		"novita-ai":                 {"novita", ""},
+		"opencode":                  {"opencode-zen", ""},
+		"stepfun":                   {"stepfun", "api.stepfun.com"},
+		"togetherai":                {"together", ""},
+		"vercel":                    {"ai-gateway", ""},
+		"zai":                       {"zai", "api.z.ai"},
+		"zai-coding-plan":           {"zai", "api.z.ai"},
+		"zhipuai":                   {"zai", "open.bigmodel.cn"},
+		"zhipuai-coding-plan":       {"zai", "open.bigmodel.cn"},
+	}
+})
 
 // openCodeClients are the providers with which OpenCode logs in as the client of the provider's own
 // program, as reauth does. Another client's login nobody else can refresh.
@@ -132,7 +135,7 @@ func (e openCodeEntry) id(name string) openCodeID {
 	if name == "openai" && e.Type == "oauth" {
 		return openCodeID{provider: codexProvider}
 	}
-	if id, ok := openCodeIDs[name]; ok {
+	if id, ok := openCodeIDs()[name]; ok {
 		return id
 	}
 	return openCodeID{provider: name}

@@ -46,7 +46,7 @@ func (c *MemoryCopy) Of(req *http.Request) io.ReadCloser {
 
 // readerOf returns the reader that io.NopCloser was given; nil: it did not make the body.
 func readerOf(body io.ReadCloser) any {
-	if t := reflect.TypeOf(body); t != nopCloser && t != nopCloserWriterTo {
+	if !slices.Contains(nopClosers(), reflect.TypeOf(body)) {
 		return nil
 	}
 	return reflect.ValueOf(body).Field(0).Interface()
@@ -61,11 +61,15 @@ func isOwnGetBody(req *http.Request) bool {
 //
 //nolint:gochecknoglobals // never changed
 var (
-	nopCloser         = opened(io.NopCloser(nil))
-	nopCloserWriterTo = opened(io.NopCloser(struct {
-		io.Reader
-		io.WriterTo
-	}{}))
+	nopClosers = sync.OnceValue(func() []reflect.Type {
+		return []reflect.Type{
+			opened(io.NopCloser(nil)),
+			opened(io.NopCloser(struct {
+				io.Reader
+				io.WriterTo
+			}{})),
+		}
+	})
 
 	ownGetBodies = sync.OnceValue(func() []uintptr {
 		return []uintptr{

@@ -8,38 +8,35 @@ import (
 )
 
 // Probes that several providers share.
-//
-//nolint:gochecknoglobals // cells of the table
-var (
-	models = Probe{Method: "GET", Path: "/models"}
-	empty  = Probe{Method: "POST", Path: "/chat/completions"}
-)
+func models() Probe { return Probe{Method: "GET", Path: "/models"} }
+func empty() Probe  { return Probe{Method: "POST", Path: "/chat/completions"} }
 
 // Objects of one account, in the APIs of several providers. What is generated and stored at once
 // ("responses/*") is bound to the account only once it exists.
-//
-//nolint:gochecknoglobals // cells of the table
-var (
-	openAIObjects = []string{
+func openAIObjects() []string {
+	return []string{
 		"files", "uploads", "batches", "containers", "vector_stores", "assistants", "threads", "conversations",
 		"fine_tuning", "evals", "skills", "responses/*", "videos/*",
 	}
-	hostedObjects = []string{"files", "batches", "fine_tuning", "fine-tunes", "responses/*"}
-)
+}
+
+func hostedObjects() []string {
+	return []string{"files", "batches", "fine_tuning", "fine-tunes", "responses/*"}
+}
 
 // bedrockHosts are those of Amazon's partitions, as openai-go has them (bedrock/auth.go): the standard
 // endpoints, those for IPv6 too, and those that keep to FIPS 140.
-//
-//nolint:gochecknoglobals // cells of the table
-var bedrockHosts = []string{
-	"bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com",
-	"bedrock-runtime.*.api.aws", "bedrock-runtime-fips.*.api.aws", "bedrock-mantle.*.api.aws",
-	"bedrock-runtime.*.amazonaws.com.cn", "bedrock-runtime.*.api.amazonwebservices.com.cn",
-	"bedrock-runtime.*.amazonaws.eu", "bedrock-runtime.*.api.amazonwebservices.eu",
-	"bedrock-runtime.*.c2s.ic.gov", "bedrock-runtime.*.api.aws.ic.gov",
-	"bedrock-runtime.*.sc2s.sgov.gov", "bedrock-runtime.*.api.aws.scloud",
-	"bedrock-runtime.*.csp.hci.ic.gov", "bedrock-runtime.*.api.aws.hci.ic.gov",
-	"bedrock-runtime.*.cloud.adc-e.uk", "bedrock-runtime.*.api.cloud-aws.adc-e.uk",
+func bedrockHosts() []string {
+	return []string{
+		"bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com",
+		"bedrock-runtime.*.api.aws", "bedrock-runtime-fips.*.api.aws", "bedrock-mantle.*.api.aws",
+		"bedrock-runtime.*.amazonaws.com.cn", "bedrock-runtime.*.api.amazonwebservices.com.cn",
+		"bedrock-runtime.*.amazonaws.eu", "bedrock-runtime.*.api.amazonwebservices.eu",
+		"bedrock-runtime.*.c2s.ic.gov", "bedrock-runtime.*.api.aws.ic.gov",
+		"bedrock-runtime.*.sc2s.sgov.gov", "bedrock-runtime.*.api.aws.scloud",
+		"bedrock-runtime.*.csp.hci.ic.gov", "bedrock-runtime.*.api.aws.hci.ic.gov",
+		"bedrock-runtime.*.cloud.adc-e.uk", "bedrock-runtime.*.api.cloud-aws.adc-e.uk",
+	}
 }
 
 // table returns one row for each provider, sorted by name: those below, and keyRows.
@@ -71,19 +68,19 @@ var rows = []Vendor{
 			"dashscope-intl.aliyuncs.com", "dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com",
 			"cn-hongkong.dashscope.aliyuncs.com", "*.*.maas.aliyuncs.com",
 		},
-		Objects: hostedObjects, Hides: HidesInCode,
+		Objects: hostedObjects(), Hides: HidesInCode,
 		API: API{
 			Origin: "https://dashscope-intl.aliyuncs.com",
 			OpenAI: "/compatible-mode/v1", Claude: "/apps/anthropic", Native: "/api/v1",
 		},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name:  "alibaba-coding-plan",
 		Hosts: []string{"coding-intl.dashscope.aliyuncs.com", "coding.dashscope.aliyuncs.com"},
 		Hides: HidesInCode,
 		API:   API{Origin: "https://coding-intl.dashscope.aliyuncs.com", OpenAI: "/v1", Claude: "/apps/anthropic"},
-		Probe: empty, Prefixes: []string{"sk-sp-"},
+		Probe: empty(), Prefixes: []string{"sk-sp-"},
 	},
 	{
 		Name: "anthropic", Aliases: []string{"claude", "claude-code"}, Hosts: []string{"api.anthropic.com"},
@@ -113,19 +110,19 @@ var rows = []Vendor{
 	{
 		Name: "arcee", Hosts: []string{"api.arcee.ai"},
 		API:   API{Origin: "https://api.arcee.ai", OpenAI: "/api/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "azure-foundry", Aliases: []string{"azure", "azure-openai", "openai-azure-aad"},
 		Hosts:   []string{"*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"},
-		OwnHost: true, Header: HeaderAzure, Objects: openAIObjects, ModelPaths: []string{"deployments"},
+		OwnHost: true, Header: HeaderAzure, Objects: openAIObjects(), ModelPaths: []string{"deployments"},
 		Own: Own{What: "the resource", Example: "https://my-resource.openai.azure.com/openai/v1"},
 		// learn.microsoft.com/azure/ai-foundry/openai/how-to/quota: both count by the minute.
 		Limits: Limits{LimitsCounted, time.Minute, time.Minute},
-		Probe:  models,
+		Probe:  models(),
 	},
 	{
-		Name: "bedrock", Aliases: []string{"aws-bedrock", "amazon-bedrock"}, Hosts: bedrockHosts,
+		Name: "bedrock", Aliases: []string{"aws-bedrock", "amazon-bedrock"}, Hosts: bedrockHosts(),
 		ModelPaths: []string{"model"},
 		// The origin is for the probe; it has no dialect, because customers have other regions.
 		API:   API{Origin: "https://bedrock-runtime.us-east-1.amazonaws.com"},
@@ -135,12 +132,12 @@ var rows = []Vendor{
 		Name: "cerebras", Hosts: []string{"api.cerebras.ai"},
 		Limits: Limits{Dialect: LimitsCounted}, // each name tells its window
 		API:    API{Origin: "https://api.cerebras.ai", OpenAI: "/v1"},
-		Probe:  models, Prefixes: []string{"csk-"},
+		Probe:  models(), Prefixes: []string{"csk-"},
 	},
 	{
 		Name: "cloudflare", Aliases: []string{"cloudflare-ai-gateway"}, Hosts: []string{"gateway.ai.cloudflare.com"},
 		Own:   Own{What: "the gateway", Example: "https://gateway.ai.cloudflare.com/v1/ACCOUNT/GATEWAY/compat"},
-		Probe: empty, AnyKey: true,
+		Probe: empty(), AnyKey: true,
 	},
 	{
 		Name: "cohere", Hosts: []string{"api.cohere.com", "api.cohere.ai"},
@@ -151,7 +148,7 @@ var rows = []Vendor{
 		Name: "copilot", Aliases: []string{"github", "github-copilot", "github-model"},
 		Hosts: []string{"*.githubcopilot.com", "api.*.githubcopilot.com", "copilot-api.*.ghe.com"},
 		API:   API{Origin: "https://api.githubcopilot.com", OpenAI: "/"},
-		Probe: models, KeyPrefix: "gho_", // a token of an OAuth app
+		Probe: models(), KeyPrefix: "gho_", // a token of an OAuth app
 		Prefixes: []string{"gho_", "ghu_", "ghp_", "github_pat_", "tid="},
 		Auth: &Auth{
 			Dialect: Copilot, Issuer: "https://github.com", Scopes: "read:user", Flows: []Flow{{Name: FlowDevice}},
@@ -165,9 +162,9 @@ var rows = []Vendor{
 		Name: "copilot-acp", Aliases: []string{"github-copilot-acp", "copilot-acp-agent"}, Instead: "copilot",
 	},
 	{
-		Name: "deepinfra", Hosts: []string{"api.deepinfra.com"}, Objects: hostedObjects,
+		Name: "deepinfra", Hosts: []string{"api.deepinfra.com"}, Objects: hostedObjects(),
 		API:   API{Origin: "https://api.deepinfra.com", OpenAI: "/v1/openai"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "deepseek", Hosts: []string{"api.deepseek.com"},
@@ -175,9 +172,9 @@ var rows = []Vendor{
 		Probe: Probe{Method: "GET", Path: "/user/balance", Root: "/"},
 	},
 	{
-		Name: "fireworks", Hosts: []string{"api.fireworks.ai"}, Objects: hostedObjects,
+		Name: "fireworks", Hosts: []string{"api.fireworks.ai"}, Objects: hostedObjects(),
 		API:   API{Origin: "https://api.fireworks.ai", OpenAI: "/inference/v1"},
-		Probe: models, Prefixes: []string{"fw_"},
+		Probe: models(), Prefixes: []string{"fw_"},
 	},
 	{
 		Name: "gemini", Aliases: []string{"google", "google-gemini", "google-ai-studio"}, ModelPaths: []string{"models"},
@@ -198,24 +195,24 @@ var rows = []Vendor{
 	{
 		Name: "gmi", Aliases: []string{"gmi-cloud", "gmicloud"}, Hosts: []string{"api.gmi-serving.com"},
 		API:   API{Origin: "https://api.gmi-serving.com", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
-		Name: "groq", Hosts: []string{"api.groq.com"}, Objects: hostedObjects,
+		Name: "groq", Hosts: []string{"api.groq.com"}, Objects: hostedObjects(),
 		// console.groq.com/docs/rate-limits: the headers of requests are of a day, those of tokens of a minute.
 		Limits: Limits{LimitsCounted, 24 * time.Hour, time.Minute},
 		API:    API{Origin: "https://api.groq.com", OpenAI: "/openai/v1"},
-		Probe:  models, Prefixes: []string{"gsk_"},
+		Probe:  models(), Prefixes: []string{"gsk_"},
 	},
 	{
 		Name: "huggingface", Hosts: []string{"router.huggingface.co", "api-inference.huggingface.co"},
 		API:   API{Origin: "https://router.huggingface.co", OpenAI: "/v1"},
-		Probe: empty, Prefixes: []string{"hf_"},
+		Probe: empty(), Prefixes: []string{"hf_"},
 	},
 	{
 		Name: "kilocode", Hosts: []string{"api.kilo.ai/api/gateway", "kilocode.ai/api/openrouter"},
 		API:   API{Origin: "https://api.kilo.ai", OpenAI: "/api/gateway"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		// A key or a login of Kimi Code is refused by Moonshot's platform, and the reverse: see
@@ -223,7 +220,7 @@ var rows = []Vendor{
 		// MoonshotAI/kimi-code, packages/oauth/src: constants.ts and region-profiles.ts.
 		Name: "kimi-coding", Aliases: []string{"kimi", "kimi-code"},
 		Hosts:   []string{"api.kimi.com/coding", "api.kimi.ai/coding"},
-		Objects: hostedObjects,
+		Objects: hostedObjects(),
 		API:     API{Origin: "https://api.kimi.com", OpenAI: "/coding/v1", Claude: "/coding"},
 		Probe:   Probe{Method: "GET", Path: "/usages"}, Prefixes: []string{"sk-kimi-"},
 		Auth: &Auth{
@@ -240,13 +237,13 @@ var rows = []Vendor{
 	{
 		Name: "lmstudio", Hosts: []string{"127.0.0.1:1234", "localhost:1234", "[::1]:1234"},
 		API:   API{Origin: "http://127.0.0.1:1234", OpenAI: "/v1"},
-		Probe: models,
+		Probe: models(),
 	},
 	{
 		Name: "minimax-cn", Aliases: []string{"minimax-china", "minimax_cn"}, Hosts: []string{"api.minimaxi.com"},
-		Objects: hostedObjects, Hides: HidesInBaseResp,
+		Objects: hostedObjects(), Hides: HidesInBaseResp,
 		API:   API{Origin: "https://api.minimaxi.com", OpenAI: "/v1", Claude: "/anthropic"},
-		Probe: empty,
+		Probe: empty(),
 		Auth: &Auth{
 			Dialect: MiniMax, Issuer: "https://account.minimaxi.com", Flows: []Flow{{Name: FlowDevice}},
 			ClientID: "78257093-7e40-4613-99e0-527b14b39113", Scopes: "group_id profile model.completion",
@@ -257,9 +254,9 @@ var rows = []Vendor{
 	},
 	{
 		Name: "minimax-oauth", Aliases: []string{"minimax"}, Hosts: []string{"api.minimax.io"},
-		Objects: hostedObjects, Hides: HidesInBaseResp,
+		Objects: hostedObjects(), Hides: HidesInBaseResp,
 		API:   API{Origin: "https://api.minimax.io", OpenAI: "/v1", Claude: "/anthropic"},
-		Probe: empty,
+		Probe: empty(),
 		Auth: &Auth{
 			Dialect: MiniMax, Issuer: "https://account.minimax.io", Flows: []Flow{{Name: FlowDevice}},
 			ClientID: "78257093-7e40-4613-99e0-527b14b39113", Scopes: "group_id profile model.completion",
@@ -272,16 +269,16 @@ var rows = []Vendor{
 		Objects: []string{"files", "batch", "fine_tuning", "libraries", "conversations/*", "agents/*"},
 		Limits:  Limits{Dialect: LimitsCounted}, // each name tells its window
 		API:     API{Origin: "https://api.mistral.ai", OpenAI: "/v1"},
-		Probe:   models,
+		Probe:   models(),
 	},
 	{
-		Name: "moonshot", Hosts: []string{"api.moonshot.ai"}, Objects: hostedObjects,
+		Name: "moonshot", Hosts: []string{"api.moonshot.ai"}, Objects: hostedObjects(),
 		API:   API{Origin: "https://api.moonshot.ai", OpenAI: "/v1", Claude: "/anthropic"},
 		Probe: Probe{Method: "GET", Path: "/users/me/balance"},
 	},
 	{
 		Name: "moonshot-cn", Aliases: []string{"kimi-cn", "kimi-coding-cn"}, Hosts: []string{"api.moonshot.cn"},
-		Objects: hostedObjects,
+		Objects: hostedObjects(),
 		API:     API{Origin: "https://api.moonshot.cn", OpenAI: "/v1", Claude: "/anthropic"},
 		Probe:   Probe{Method: "GET", Path: "/users/me/balance"},
 	},
@@ -290,7 +287,7 @@ var rows = []Vendor{
 		// hermes-agent, hermes_cli/auth_constants.py. The answers name the host in inference_base_url.
 		Name: "nous", Hosts: []string{"inference-api.nousresearch.com", "welcome-api.nousresearch.com"},
 		API:   API{Origin: "https://inference-api.nousresearch.com", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty(),
 		Auth: &Auth{
 			Dialect: Nous, Issuer: "https://portal.nousresearch.com", Flows: []Flow{{Name: FlowDevice}},
 			BaseNote: "base_url",
@@ -302,28 +299,28 @@ var rows = []Vendor{
 	{
 		Name: "novita", Hosts: []string{"api.novita.ai"},
 		API:   API{Origin: "https://api.novita.ai", OpenAI: "/openai/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "nvidia", Aliases: []string{"nvidia-nim"}, Hosts: []string{"integrate.api.nvidia.com"},
 		API:   API{Origin: "https://integrate.api.nvidia.com", OpenAI: "/v1"},
-		Probe: empty, Prefixes: []string{"nvapi-"},
+		Probe: empty(), Prefixes: []string{"nvapi-"},
 	},
 	{
 		Name: "ollama-cloud", Hosts: []string{"ollama.com/v1", "ollama.com/api"},
 		API:   API{Origin: "https://ollama.com", OpenAI: "/v1", Native: "/"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "openai-api", Aliases: []string{"openai"}, Hosts: []string{"api.openai.com", "*.api.openai.com"},
-		Objects: openAIObjects,
+		Objects: openAIObjects(),
 		Limits:  Limits{Dialect: LimitsCounted}, // requests are of a minute or a day, by model and tier
 		API:     API{Origin: "https://api.openai.com", OpenAI: "/v1"},
-		Probe:   models, Prefixes: []string{"sk-proj-", "sk-svcacct-", "sk-admin-"},
+		Probe:   models(), Prefixes: []string{"sk-proj-", "sk-svcacct-", "sk-admin-"},
 	},
 	{
 		Name: "openai-codex", Aliases: []string{"codex", "openai-chatgpt"}, Hosts: []string{"chatgpt.com/backend-api"},
-		Header: HeaderCodex, Objects: openAIObjects,
+		Header: HeaderCodex, Objects: openAIObjects(),
 		Limits: Limits{Dialect: LimitsCodex},
 		API:    API{Origin: "https://chatgpt.com", OpenAI: "/backend-api/codex"},
 		Probe:  Probe{Method: "GET", Path: "/wham/usage", Root: "/backend-api"},
@@ -341,12 +338,12 @@ var rows = []Vendor{
 	{
 		Name: "opencode-go", Hosts: []string{"opencode.ai/zen/go"}, Header: HeaderAsAsked,
 		API:   API{Origin: "https://opencode.ai", OpenAI: "/zen/go/v1", Claude: "/zen/go"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "opencode-zen", Hosts: []string{"opencode.ai/zen"}, Header: HeaderAsAsked,
 		API:   API{Origin: "https://opencode.ai", OpenAI: "/zen/v1", Claude: "/zen"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "openrouter", Hosts: []string{"openrouter.ai/api"},
@@ -365,12 +362,12 @@ var rows = []Vendor{
 	{
 		Name: "perplexity", Hosts: []string{"api.perplexity.ai"},
 		API:   API{Origin: "https://api.perplexity.ai", OpenAI: "/"},
-		Probe: empty, Prefixes: []string{"pplx-"},
+		Probe: empty(), Prefixes: []string{"pplx-"},
 	},
 	{
 		Name: "qwen-oauth", Aliases: []string{"qwen"}, Hosts: []string{"portal.qwen.ai"}, Hides: HidesInCode,
 		API:   API{Origin: "https://portal.qwen.ai", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty(),
 		Auth: &Auth{
 			Dialect: Qwen, Issuer: "https://chat.qwen.ai", Flows: []Flow{{Name: FlowDevice}},
 			Ended: "since 2026-04-15, see https://github.com/QwenLM/qwen-code/pull/3291; " +
@@ -383,23 +380,23 @@ var rows = []Vendor{
 	{
 		Name: "stepfun", Hosts: []string{"api.stepfun.ai", "api.stepfun.com"},
 		API:   API{Origin: "https://api.stepfun.ai", OpenAI: "/step_plan/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "tencent-tokenhub", Aliases: []string{"tencent", "tokenhub", "tencent-cloud", "tencentmaas"},
 		Hosts: []string{"tokenhub.tencentmaas.com"},
 		API:   API{Origin: "https://tokenhub.tencentmaas.com", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
-		Name: "together", Hosts: []string{"api.together.xyz", "api.together.ai"}, Objects: hostedObjects,
+		Name: "together", Hosts: []string{"api.together.xyz", "api.together.ai"}, Objects: hostedObjects(),
 		API:   API{Origin: "https://api.together.xyz", OpenAI: "/v1"},
-		Probe: models, Prefixes: []string{"tgp_v1_"},
+		Probe: models(), Prefixes: []string{"tgp_v1_"},
 	},
 	{
 		Name: "upstage", Hosts: []string{"api.upstage.ai"},
 		API:   API{Origin: "https://api.upstage.ai", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "vertex", ModelPaths: []string{"models"},
@@ -414,7 +411,7 @@ var rows = []Vendor{
 			What:    "project and region",
 			Example: "https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/endpoints/openapi",
 		},
-		Probe: empty, Prefixes: []string{"AIza", "ya29."},
+		Probe: empty(), Prefixes: []string{"AIza", "ya29."},
 	},
 	{
 		Name:    "xai-oauth",
@@ -426,7 +423,7 @@ var rows = []Vendor{
 		API:    API{Origin: "https://api.x.ai", OpenAI: "/v1"},
 		// docs.x.ai/docs/tutorial has the key; agents that take another base URL have the other.
 		Client: Client{BaseURL: []string{"XAI_BASE_URL"}, Key: []string{"XAI_API_KEY"}},
-		Probe:  models, Prefixes: []string{"xai-"},
+		Probe:  models(), Prefixes: []string{"xai-"},
 		Auth: &Auth{
 			Dialect: XAI, Issuer: "https://auth.x.ai", Domain: "x.ai",
 			// There is no flow with a code: the first refresh of such logins is refused.
@@ -440,13 +437,13 @@ var rows = []Vendor{
 	{
 		Name: "xiaomi", Hosts: []string{"api.xiaomimimo.com"},
 		API:   API{Origin: "https://api.xiaomimimo.com", OpenAI: "/v1", Claude: "/anthropic"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		Name: "zai", Aliases: []string{"glm", "z-ai", "z.ai", "zhipu"}, Hosts: []string{"api.z.ai", "open.bigmodel.cn"},
-		Objects: hostedObjects, Hides: HidesInSuccess,
-		Zone:  time.FixedZone("UTC+8", 8*60*60), // Beijing time, without saying so
-		API:   API{Origin: "https://api.z.ai", OpenAI: "/api/paas/v4", Claude: "/api/anthropic"},
-		Probe: empty,
+		Objects: hostedObjects(), Hides: HidesInSuccess,
+		UTCOffset: 8 * time.Hour, // Beijing time, without saying so
+		API:       API{Origin: "https://api.z.ai", OpenAI: "/api/paas/v4", Claude: "/api/anthropic"},
+		Probe:     empty(),
 	},
 }

@@ -9,7 +9,7 @@ var keyRows = []Vendor{
 		// docs.aihubmix.com/en/api/Aihubmix-Integration; one host speaks the dialects of all vendors.
 		Name: "aihubmix", Hosts: []string{"aihubmix.com/v1", "aihubmix.com/gemini"}, Header: HeaderAsAsked,
 		API:   API{Origin: "https://aihubmix.com", OpenAI: "/v1", Claude: "/"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		// www.alibabacloud.com/help/en/model-studio/base-url: a key of the plan is refused by the hosts of
@@ -19,7 +19,7 @@ var keyRows = []Vendor{
 			Origin: "https://token-plan.ap-southeast-1.maas.aliyuncs.com",
 			OpenAI: "/compatible-mode/v1", Claude: "/apps/anthropic",
 		},
-		Probe: empty, Prefixes: []string{"sk-sp-"},
+		Probe: empty(), Prefixes: []string{"sk-sp-"},
 	},
 	{
 		// platform.claude.com/docs/en/build-with-claude/claude-platform-on-aws, and aws/aws.go of
@@ -36,13 +36,13 @@ var keyRows = []Vendor{
 		// docs.baseten.co/inference/calling-your-model: its Model APIs, and deployments of one's own.
 		Name: "baseten", Hosts: []string{"inference.baseten.co", "model-*.api.baseten.co", "chain-*.api.baseten.co"},
 		API:   API{Origin: "https://inference.baseten.co", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		// chutes.ai/agents/connect: "Authorization: Bearer", never X-Api-Key; the list of models is public.
 		Name: "chutes", Hosts: []string{"llm.chutes.ai"},
 		API:   API{Origin: "https://llm.chutes.ai", OpenAI: "/v1"},
-		Probe: empty, Prefixes: []string{"cpk_"},
+		Probe: empty(), Prefixes: []string{"cpk_"},
 	},
 	{
 		// docs.databricks.com/aws/en/machine-learning/model-serving/score-foundation-models: each workspace
@@ -54,50 +54,50 @@ var keyRows = []Vendor{
 		},
 		OwnHost: true,
 		Own:     Own{What: "the workspace", Example: "https://my-workspace.cloud.databricks.com/serving-endpoints"},
-		Probe:   empty, Prefixes: []string{"dapi"},
+		Probe:   empty(), Prefixes: []string{"dapi"},
 	},
 	{
 		// docs.hyperbolic.xyz/docs/rest-api
 		Name: "hyperbolic", Hosts: []string{"api.hyperbolic.xyz"},
 		API:   API{Origin: "https://api.hyperbolic.xyz", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		// docs.tokenfactory.nebius.com/api-reference/introduction; the older host is that of AI Studio. The
 		// list of models wants a key.
-		Name: "nebius", Hosts: []string{"api.tokenfactory.nebius.com", "api.studio.nebius.com"}, Objects: hostedObjects,
+		Name: "nebius", Hosts: []string{"api.tokenfactory.nebius.com", "api.studio.nebius.com"}, Objects: hostedObjects(),
 		API:   API{Origin: "https://api.tokenfactory.nebius.com", OpenAI: "/v1"},
-		Probe: models,
+		Probe: models(),
 	},
 	{
 		// creator.poe.com/docs/external-applications/openai-compatible-api
 		Name: "poe", Hosts: []string{"api.poe.com"}, Header: HeaderAsAsked,
 		API:   API{Origin: "https://api.poe.com", OpenAI: "/v1", Claude: "/"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		// docs.sambanova.ai/docs/en/api-reference/overview
 		Name: "sambanova", Hosts: []string{"api.sambanova.ai"},
 		API:   API{Origin: "https://api.sambanova.ai", OpenAI: "/v1"},
-		Probe: empty,
+		Probe: empty(),
 	},
 	{
 		// www.scaleway.com/en/docs/generative-apis/api-cli/using-generative-apis: the key is the secret key
 		// of an IAM key.
-		Name: "scaleway", Hosts: []string{"api.scaleway.ai"}, Objects: hostedObjects,
+		Name: "scaleway", Hosts: []string{"api.scaleway.ai"}, Objects: hostedObjects(),
 		API:   API{Origin: "https://api.scaleway.ai", OpenAI: "/v1"},
-		Probe: models,
+		Probe: models(),
 	},
 	{
 		// www.siliconflow.com/blog/openai-sdk-siliconflow-compatibility-checks; accounts and keys are other
 		// ones than in China.
-		Name: "siliconflow", Hosts: []string{"api.siliconflow.com"}, Objects: hostedObjects,
+		Name: "siliconflow", Hosts: []string{"api.siliconflow.com"}, Objects: hostedObjects(),
 		API:   API{Origin: "https://api.siliconflow.com", OpenAI: "/v1", Claude: "/"},
 		Probe: Probe{Method: "GET", Path: "/user/info"},
 	},
 	{
 		// docs.siliconflow.cn/docs/userguide/quickstart
-		Name: "siliconflow-cn", Hosts: []string{"api.siliconflow.cn"}, Objects: hostedObjects,
+		Name: "siliconflow-cn", Hosts: []string{"api.siliconflow.cn"}, Objects: hostedObjects(),
 		API:   API{Origin: "https://api.siliconflow.cn", OpenAI: "/v1", Claude: "/"},
 		Probe: Probe{Method: "GET", Path: "/user/info"},
 	},
@@ -112,7 +112,7 @@ var keyRows = []Vendor{
 		},
 		OwnHost: true,
 		Own:     Own{What: "the account", Example: "https://my-account.snowflakecomputing.com/api/v2/cortex/v1"},
-		Probe:   empty,
+		Probe:   empty(),
 	},
 	{
 		// docs.venice.ai/api-reference/api-spec: the list of models is public; any key may ask for its limits.
@@ -127,7 +127,7 @@ var keyRows = []Vendor{
 		Hosts:   []string{"ark.cn-beijing.volces.com/api"},
 		Objects: []string{"files", "responses/*"},
 		API:     API{Origin: "https://ark.cn-beijing.volces.com", OpenAI: "/api/v3", Claude: "/api/coding"},
-		Probe:   empty,
+		Probe:   empty(),
 	},
 	{
 		// mimo.mi.com/docs/en-US/quick-start/faq/api-integration: keys of the plan (tp-) and of pay-as-you-go
@@ -137,6 +137,6 @@ var keyRows = []Vendor{
 			"token-plan-sgp.xiaomimimo.com", "token-plan-ams.xiaomimimo.com", "token-plan-cn.xiaomimimo.com",
 		},
 		API:   API{Origin: "https://token-plan-sgp.xiaomimimo.com", OpenAI: "/v1", Claude: "/anthropic"},
-		Probe: empty, Prefixes: []string{"tp-"},
+		Probe: empty(), Prefixes: []string{"tp-"},
 	},
 }

@@ -31,8 +31,9 @@ type Vendor struct {
 	ModelPaths []string
 	Objects    []string // segments of paths below which objects of one account live (Provider.BoundPaths)
 
-	Hides Hides          // how a refusal in a 200 is told; empty: the provider refuses by status
-	Zone  *time.Location // of reset times that name no zone; nil: UTC
+	Hides Hides // how a refusal in a 200 is told; empty: the provider refuses by status
+	// UTCOffset is how far the zone of reset times that name none is ahead of UTC.
+	UTCOffset time.Duration
 
 	Limits Limits // how headers tell what is left of the account's limits
 
@@ -49,6 +50,14 @@ type Vendor struct {
 	Remade   []Remade // static tokens of which a person makes a new one; none: nothing is known
 	Prefixes []string // how keys begin that only this provider has, or the few that name the same prefix
 	AnyKey   bool     // its API takes keys of other providers, which it passes on
+}
+
+// Zone returns the zone of reset times that name none; nil: UTC.
+func (v Vendor) Zone() *time.Location {
+	if v.UTCOffset == 0 {
+		return nil
+	}
+	return time.FixedZone("", int(v.UTCOffset/time.Second)) // without a name it is made once for each hour
 }
 
 // IsKey reports whether a refresh token cannot be exchanged because the API takes it as it is.

@@ -57,7 +57,7 @@ var person = regexp.MustCompile(`\b(?:org|user|proj|team)-[0-9A-Za-z]{4,}\b`)
 
 func judged(provider string, resp *http.Response, body []byte) verdict.Verdict {
 	row := vendors.Of(canonical(provider))
-	return verdict.Of(verdict.Provider{Name: canonical(provider), Hides: row.Hides, Zone: row.Zone}, resp, body)
+	return verdict.Of(verdict.Provider{Name: canonical(provider), Hides: row.Hides, Zone: row.Zone()}, resp, body)
 }
 
 // changed returns a document whose sentences for people are changed. A sentence has a space, and stands
