@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"io"
 	"io/fs"
 	"net/http"
@@ -68,6 +69,22 @@ func recordings(t testing.TB) (list []recording) {
 		t.Fatalf("only %d fixtures were found", len(list))
 	}
 	return list
+}
+
+// BenchmarkUnmarshal measures what json.Unmarshal takes for the body of each recorded answer that is JSON.
+func BenchmarkUnmarshal(b *testing.B) {
+	for _, r := range recordings(b) {
+		if !json.Valid(r.body) {
+			continue
+		}
+		b.Run("fixture="+r.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				var v any
+				_ = json.Unmarshal(r.body, &v) // it is valid
+			}
+		})
+	}
 }
 
 // BenchmarkClassify measures the judging of one answer, for each recorded answer.

@@ -8,6 +8,9 @@ import (
 	"go.uber.org/goleak"
 )
 
+// atEnd is called when all tests and benchmarks have ended.
+var atEnd []func()
+
 // TestMain removes the credentials of this machine from the environment, where the SDKs look for
 // them. It fails when a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
@@ -19,5 +22,11 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) // some packages start a goroutine in init
+	cleanup := goleak.Cleanup(func(code int) {
+		for _, f := range atEnd {
+			f()
+		}
+		os.Exit(code)
+	})
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent(), cleanup) // some packages start a goroutine in init
 }

@@ -22,6 +22,7 @@ var (
 	paler  = color.RGBA{R: 0x8c, G: 0xc6, B: 0xa4, A: 0xff} //nolint:gochecknoglobals // as above
 	grey   = color.RGBA{R: 0x8a, G: 0x93, B: 0x9c, A: 0xff} //nolint:gochecknoglobals // as above
 	dark   = color.RGBA{R: 0x4d, G: 0x58, B: 0x66, A: 0xff} //nolint:gochecknoglobals // as above
+	red    = color.RGBA{R: 0xb2, G: 0x43, B: 0x3a, A: 0xff} //nolint:gochecknoglobals // as above
 )
 
 // newPlot makes an empty plot in the style of the report.
@@ -192,7 +193,10 @@ func (s swatch) Thumbnail(c *draw.Canvas) {
 // charts returns the files of the charts by name.
 func (r *results) charts() (map[string][]byte, error) {
 	files := make(map[string][]byte)
-	drawings := map[string]func() ([]byte, error){"overhead.svg": r.overheadChart, "storm.svg": r.stormChart}
+	drawings := map[string]func() ([]byte, error){
+		"overhead.svg": r.overheadChart, "storm.svg": r.stormChart,
+		"choose.svg": r.chooseChart, "store.svg": r.storeChart, "proxy.svg": r.proxyChart,
+	}
 	for name, drawn := range drawings {
 		content, err := drawn()
 		if err != nil {

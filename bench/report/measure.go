@@ -11,23 +11,35 @@ import (
 	"time"
 )
 
-// group is a set of benchmarks and the time of one sample, in the form of -bench and -benchtime.
-type group struct{ bench, time string }
+// group is a set of benchmarks and the time of one sample, in the form of -bench and -benchtime. Passes is in
+// how many passes it runs; 0: in all.
+type group struct {
+	bench, time string
+	passes      int
+}
 
 // groups returns all benchmarks. A benchmark that takes at least a fifth of a second runs once per
 // sample.
 func groups(quick bool) []group {
 	list := []group{
-		{"^BenchmarkOverhead$/^base=memory$", "300ms"},
-		{"^BenchmarkOverhead$/^base=http", "200ms"},
-		{"^BenchmarkParallel$", "300ms"},
-		{"^BenchmarkFirstByte$", "200ms"},
-		{"^BenchmarkThroughput$", "300ms"},
-		{"^BenchmarkChoose$", "50ms"},
-		{"^BenchmarkPool$", "200ms"},
-		{"^BenchmarkClassify$", "3ms"},
-		{"^BenchmarkStorm$", "1x"},
-		{"^BenchmarkMemory$", "1x"},
+		{"^BenchmarkOverhead$/^base=memory$", "200ms", 0},
+		{"^BenchmarkOverhead$/^base=http", "150ms", 0},
+		{"^BenchmarkSDK$", "200ms", 0},
+		{"^BenchmarkParallel$", "200ms", 0},
+		{"^BenchmarkFirstByte$", "200ms", 0},
+		{"^BenchmarkThroughput$", "200ms", 0},
+		{"^BenchmarkChoose$", "30ms", 0},
+		{"^BenchmarkPool$", "150ms", 0},
+		{"^BenchmarkGrowth$", "50ms", leastPasses},
+		{"^BenchmarkFileStore$", "10ms", leastPasses},
+		{"^BenchmarkClassify$", "3ms", 0},
+		{"^BenchmarkUnmarshal$", "2ms", leastPasses},
+		{"^BenchmarkStorm$", "1x", 0},
+		{"^BenchmarkLimitStorm$", "1x", 0},
+		{"^BenchmarkMemory$", "1x", leastPasses},
+		{"^BenchmarkProxy$", "1x", 0},
+		{"^BenchmarkStart$", "5x", 0},
+		{"^BenchmarkInit$", "1x", 0},
 	}
 	if quick {
 		for i := range list {
@@ -60,7 +72,13 @@ func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 	start := time.Now()
 	for i := range n {
 		for _, g := range groups(quick) {
+			if g.passes > 0 && i >= g.passes {
+				continue
+			}
 			args := []string{"-test.run", "^$", "-test.bench", g.bench, "-test.benchtime", g.time}
+			if quick {
+				args = append(args, "-test.short")
+			}
 			run := exec.CommandContext(ctx, binary, args...) //nolint:gosec // constants, and the path above
 			out, err := run.CombinedOutput()
 			if err != nil {

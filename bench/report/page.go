@@ -19,6 +19,8 @@ type figures struct {
 	Samples int
 
 	Targets, Overhead, HTTP1, HTTP2, Parallel, Streams, Choose, Pool, Classify, Storm, Memory, Simulation string
+
+	SDK, LimitStorm, Proxy, Absent, Store, Init, Start, Unmarshal string
 }
 
 // render returns the files of the report by name. It fails if the output lacks a figure.
@@ -30,6 +32,9 @@ func render(r *results, env environment) (map[string][]byte, error) {
 		Parallel: r.parallelTable(), Streams: r.streamTable(), Choose: r.chooseTable(), Pool: r.poolTable(),
 		Classify: r.classifyTable(), Storm: r.stormTable(), Memory: r.memoryTable(),
 		Simulation: r.simulationTables(),
+
+		SDK: r.sdkTable(), LimitStorm: r.limitStormTable(), Proxy: r.proxyTable(), Absent: r.absent(),
+		Store: r.storeTable(), Init: r.initTable(), Start: r.startTable(), Unmarshal: r.unmarshalText(),
 	}
 	files, err := r.charts()
 	if err != nil {

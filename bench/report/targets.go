@@ -30,11 +30,20 @@ func (r *results) overhead(unit, body, getBody, by string) series {
 // targets returns all targets in the order of the report.
 func (r *results) targets() []target {
 	list := []target{r.time(), r.allocations(), r.copies("yes", 0.01, "none"), r.copies("no", 1.05, "one")}
-	list = append(list, r.crowds(), r.locks(), r.throughput(), r.firstByte())
+	list = append(list, r.clear("a POST of 2 KiB with GetBody", "Overhead/base=http1/body=2KiB/getbody=yes"))
+	for _, sdk := range sdks() {
+		list = append(list, r.clear("a call of "+sdk, "SDK/sdk="+sdk))
+	}
+	list = append(list, r.crowds(), r.large(), r.affinity(), r.locks(), r.throughput(), r.firstByte())
 	for _, s := range storms() {
 		list = append(list, r.storm(s))
 	}
-	return append(list, r.memory())
+	for _, s := range limitStorms() {
+		list = append(list, r.limitStorm(s))
+	}
+	list = append(list, r.memory())
+	list = append(list, r.proxies()...)
+	return append(list, r.init(), r.initAllocations(), r.start("help"), r.start("proxy"))
 }
 
 // atMost returns a target that is met if the median of the ratio is at most limit.
@@ -44,12 +53,8 @@ func atMost(what string, ratio series, limit float64) target {
 
 func (r *results) time() target {
 	ratio := r.overhead("sec/op", "2KiB", "yes", "reauth").over(r.overhead("sec/op", "2KiB", "yes", "oauth2"))
-	t := atMost("overhead of a request, as a multiple of x/oauth2's (in memory, POST of 2 KiB, 13 headers, GetBody)",
-		ratio, 0.9)
-	if ratio.median() <= 0.8 {
-		t.note = ", and the aim of 0.80"
-	}
-	return t
+	return atMost("overhead of a request, as a multiple of x/oauth2's (in memory, POST of 2 KiB, 13 headers, GetBody)",
+		ratio, 0.65)
 }
 
 func (r *results) allocations() target {
@@ -145,6 +150,9 @@ func (r *results) firstByte() target {
 	return t
 }
 
+// stormLimit is how long a storm may take, as a multiple of the ideal.
+const stormLimit = 1.05
+
 const stormName = "Storm/base=%s/calls=%d/by=%s"
 
 // ideals returns the time of a library in a storm as a multiple of the ideal.
@@ -154,7 +162,7 @@ func (r *results) ideals(s storm, by string) series {
 
 func (r *results) storm(s storm) target {
 	t := atMost("storm of "+s.title()+": time until all have recovered, as a multiple of the ideal",
-		r.ideals(s, "reauth"), 1.1)
+		r.ideals(s, "reauth"), stormLimit)
 	exchanges := r.of("exchanges/op", stormName, s.base, s.calls, "reauth")
 	failed := r.of("failed/op", stormName, s.base, s.calls, "reauth")
 	for i := range exchanges {
