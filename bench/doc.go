@@ -3,8 +3,8 @@
 // and writes README.md from their output.
 //
 //	go test -run '^$' -bench . -benchtime 1x ./...   # every benchmark once
-//	go run ./report                                  # the report, in about ten minutes
-//	go run ./report -quick -o folder                 # the same from one short sample each
+//	go run ./report                                  # the report, in less than twenty minutes
+//	go run ./report                                  # the report, in less than twenty minutes
 //
 // The names of the benchmarks have the form that benchstat reads:
 // BenchmarkOverhead/base=memory/body=2KiB/getbody=yes/by=reauth. "by" is the library that is

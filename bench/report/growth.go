@@ -49,7 +49,11 @@ func growthChart(title, x string, curves []curve) ([]byte, error) {
 	p.X.Label.Text = x
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	low, high := math.Inf(1), 0.0
+	p.X.Min, p.X.Max = 1, 10
 	for i, c := range curves {
+		if len(c.points) == 0 {
+			continue // the report fails
+		}
 		line, points, err := plotter.NewLinePoints(c.points)
 		if err != nil {
 			return nil, err
@@ -67,6 +71,9 @@ func growthChart(title, x string, curves []curve) ([]byte, error) {
 		for _, at := range c.points {
 			low, high = min(low, at.Y), max(high, at.Y)
 		}
+	}
+	if high == 0 {
+		low, high = 1, 1
 	}
 	p.Y.Min, p.Y.Max = math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high))+1)
 	p.Y.Tick.Marker, p.X.Tick.Marker = logTicks{seconds}, logTicks{thousands}
@@ -107,7 +114,7 @@ func (r *results) storeChart() ([]byte, error) {
 			return "FileStore/records=" + strconv.Itoa(n) + "/op=" + o.op + "/by=" + o.by
 		}))
 	}
-	return growthChart("A store in a file, by the number of its logins", "logins", curves)
+	return growthChart("The store of reauth in a file, by the number of its logins", "logins", curves)
 }
 
 func (r *results) proxyChart() ([]byte, error) {

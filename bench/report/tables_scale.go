@@ -39,8 +39,12 @@ func (r *results) proxyTable() string {
 				continue
 			}
 			of := func(unit string) float64 { return r.of(unit, proxyName, w.kind, w.conns, c.name).median() }
-			cells = append(cells, fmt.Sprintf("%s CPU, %s, %s, %s", seconds(1000*of("cpu-sec/op")),
-				seconds(of("p50-sec/op")), seconds(of("p99-sec/op")), size(of("rss-bytes"))))
+			cell := fmt.Sprintf("%s CPU, %s, %s, %s", seconds(1000*of("cpu-sec/op")),
+				seconds(of("p50-sec/op")), seconds(of("p99-sec/op")), size(of("rss-bytes")))
+			if failed := of("failed/1000"); failed > 0 {
+				cell += ", " + digits(failed) + " ‰ failed"
+			}
+			cells = append(cells, cell)
 		}
 		t.row(cells...)
 	}
