@@ -40,11 +40,12 @@ func days(accounts int) int {
 	return testrig.Sized(size, 1, 1, max(1, 60/accounts))
 }
 
-// whole is the part of a service's span that the full size plays: all, and a sixth of an hour of limits
-// per minute with hundreds of accounts, of which each minute is like the other.
+// whole is the part of a service's span that the full size plays: all, and four minutes of an hour of
+// limits per minute with hundreds of accounts, of which each minute is like the other. A contestant that
+// sends a request 24 times takes a minute for ten of them.
 func whole(s Service, accounts int) time.Duration {
 	if s.Span <= time.Hour && accounts > 100 {
-		return 6
+		return 15
 	}
 	return 1
 }
