@@ -145,7 +145,7 @@ func TestProxyPageIsForEverybody(t *testing.T) {
 	b := openBrowser(t)
 	b.open(p.url + "/")
 	for _, scheme := range []string{"light", "dark"} {
-		for _, width := range []int{1280, 400, 320} {
+		for _, width := range []int{1280, 900, 400, 320} {
 			b.screen(width, scheme)
 			what := fmt.Sprintf("%s, %d px", scheme, width)
 			assert.Empty(t, b.violations(), what)
