@@ -36,8 +36,8 @@ func (p *Proxy) add(of Backend) {
 	b.forward = &httputil.ReverseProxy{
 		Rewrite:   b.rewrite,
 		Transport: p.transport,
-		// Flush each write at once: events of a stream must not wait in a buffer.
-		FlushInterval:  -1,
+		// FlushInterval is 0: ReverseProxy flushes each write of an event stream, and of any answer whose
+		// length is not known. What has a length is no stream, and goes out with its header in one write.
 		ErrorHandler:   b.failed,
 		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BufferPool:     &buffers{},
