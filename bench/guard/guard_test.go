@@ -184,4 +184,9 @@ func BenchmarkWork(b *testing.B) {
 	r.write("work.go", "package work\n\nfunc Work() {")
 	_, err = r.guard()
 	require.ErrorContains(t, err, "building the benchmarks")
+	r.commit("work: break")
+	r.write("work.go", work(90_000, 1))
+	out, err = r.guard()
+	require.NoError(t, err)
+	assert.Contains(t, out, "there is nothing to compare with")
 }

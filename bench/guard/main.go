@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -59,7 +60,11 @@ func (g *guard) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	programs, remove, err := build(ctx, g.root, base)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoBase):
+		_, _ = fmt.Fprintln(out, err)
+		return nil
+	case err != nil:
 		return err
 	}
 	defer remove()

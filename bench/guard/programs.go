@@ -29,8 +29,14 @@ func build(ctx context.Context, root, commit string) (p programs, remove func(),
 		before: program{filepath.Join(dir, "before.test"), filepath.Join(dir, "before")},
 		after:  program{filepath.Join(dir, "after.test"), root},
 	}
-	if err = checkOut(ctx, root, commit, p.before.folder); err == nil {
-		err = errors.Join(p.before.build(ctx), p.after.build(ctx))
+	err = checkOut(ctx, root, commit, p.before.folder)
+	if err == nil {
+		err = p.after.build(ctx)
+	}
+	if err == nil {
+		if failed := p.before.build(ctx); failed != nil {
+			err = fmt.Errorf("%w: %w", errNoBase, failed)
+		}
 	}
 	if err != nil {
 		remove()
@@ -38,6 +44,9 @@ func build(ctx context.Context, root, commit string) (p programs, remove func(),
 	}
 	return p, remove, nil
 }
+
+// errNoBase says that the commit before does not build, which is no fault of this one.
+var errNoBase = errors.New("there is nothing to compare with")
 
 // checkOut writes the files of the commit to a folder. The repository stays as it is.
 func checkOut(ctx context.Context, root, commit, folder string) error {

@@ -128,8 +128,10 @@ func (r *results) proxyChart() ([]byte, error) {
 		if optional(c.name) && !r.has("%s", name(1)) {
 			continue
 		}
-		title := map[string]string{"reverseproxy": "bare ReverseProxy", "reverseproxy-flush": "the same, FlushInterval -1",
-			"reauth": "reauth proxy", "nginx": "nginx", "cliproxyapi": "CLIProxyAPI"}[c.name]
+		title := map[string]string{
+			"reverseproxy": "bare ReverseProxy", "reverseproxy-flush": "the same, FlushInterval -1",
+			"reauth": "reauth proxy", "nginx": "nginx", "cliproxyapi": "CLIProxyAPI",
+		}[c.name]
 		curves = append(curves, r.curve(title, colors[c.name], optional(c.name), "cpu-sec/op", conns, name))
 	}
 	return growthChart("A proxy's time on the processor for a plain request, by connections", "connections", curves)
