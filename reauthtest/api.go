@@ -263,56 +263,6 @@ func (p *Provider) farewell() *Answer {
 	return &Answer{Status: 403, Body: `{"code":"unauthorized:blocked-user"}`}
 }
 
-// words are what the fake model says, one per event of a stream.
-var words = []string{"Hello", " from", " the", " fake", " provider", "."}
-
-// succeed answers as a model would: with a completion, with a stream if the request asks for one,
-// with the receipt of a file, or with an echo of the request.
-func (p *Provider) succeed(w http.ResponseWriter, r *http.Request, content []byte, size int64) {
-	var asked struct {
-		Stream bool   `json:"stream"`
-		Model  string `json:"model"`
-	}
-	_ = json.Unmarshal(content, &asked) // without JSON the request asks for nothing
-	switch path := r.URL.Path; {
-	case isUpgrade(r):
-		realtime(w, r)
-	case p.Dialect == Gemini:
-		succeedAsGoogle(w, r, size)
-	case asked.Stream:
-		p.stream(w, path)
-	case strings.HasSuffix(path, "/chat/completions"):
-		reply(w,
-			`{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":%q,"choices":[{"index":0,`+
-				`"finish_reason":"stop","message":{"role":"assistant","content":%q}}],"usage":{"prompt_tokens":1,`+
-				`"completion_tokens":6,"total_tokens":7}}`,
-			asked.Model, strings.Join(words, ""))
-	case strings.HasSuffix(path, "/responses"):
-		reply(w,
-			`{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":%q,`+
-				`"output":[{"type":"message","id":"msg_1","status":"completed","role":"assistant",`+
-				`"content":[{"type":"output_text","text":%q,"annotations":[]}]}]}`,
-			asked.Model, strings.Join(words, ""))
-	case strings.HasSuffix(path, "/messages"):
-		reply(w,
-			`{"id":"msg_1","type":"message","role":"assistant","model":%q,"content":[{"type":"text","text":%q}],`+
-				`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":6}}`,
-			asked.Model, strings.Join(words, ""))
-	case strings.HasSuffix(path, "/models"):
-		reply(w, `{"object":"list","data":[{"id":"example","object":"model","created":1,"owned_by":"reauthtest"}]}`)
-	case strings.HasSuffix(path, "/files") && p.Dialect == Anthropic:
-		reply(w,
-			`{"id":"file_1","type":"file","filename":"upload","mime_type":"text/plain","size_bytes":%d,`+
-				`"created_at":"2026-01-01T00:00:00Z","downloadable":false}`,
-			size)
-	case strings.HasSuffix(path, "/files"):
-		reply(w, `{"id":"file-1","object":"file","bytes":%d,"created_at":1,"filename":"upload","purpose":"assistants"}`,
-			size)
-	default:
-		reply(w, `{"ok":true,"method":%q,"path":%q,"bytes":%d}`, r.Method, path, size)
-	}
-}
-
 // reply sends JSON with the status 200.
 func reply(w http.ResponseWriter, format string, args ...any) {
 	w.Header().Set("Content-Type", "application/json")

@@ -81,31 +81,6 @@ func TestUploadToGemini(t *testing.T) {
 	assert.Contains(t, body, `"sizeBytes":"9"`)
 }
 
-func TestStreamsOfEachAPI(t *testing.T) {
-	for _, c := range []struct {
-		dialect     reauthtest.Dialect
-		path, first string
-		last        string
-	}{
-		{reauthtest.OpenAI, "/v1/chat/completions", `data: {"id":"chatcmpl-1"`, "data: [DONE]"},
-		{
-			reauthtest.OpenAI, "/v1/responses", "event: response.created",
-			`data: {"type":"response.completed","sequence_number":7,`,
-		},
-		{reauthtest.Anthropic, "/v1/messages", "event: message_start", `data: {"type":"message_stop"}`},
-		{reauthtest.Gemini, "/v1beta/models/m:streamGenerateContent", `data: {"candidates"`, `data: {"candidates"`},
-	} {
-		p := reauthtest.New(c.dialect)
-		p.AddKey("key-EXAMPLE")
-		resp, body := call(t, p.Transport(), "https://api.example.com"+c.path, `{"stream":true}`,
-			"Authorization: Bearer key-EXAMPLE")
-		assert.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
-		lines := strings.Split(strings.TrimSpace(body), "\n")
-		assert.True(t, strings.HasPrefix(lines[0], c.first), "%s begins with %s", c.path, lines[0])
-		assert.True(t, strings.HasPrefix(lines[len(lines)-1], c.last), "%s ends with %s", c.path, lines[len(lines)-1])
-	}
-}
-
 // socket is the client's end of a WebSocket.
 type socket struct {
 	t *testing.T
@@ -175,12 +150,9 @@ func TestRealtime(t *testing.T) {
 	assert.EqualValues(t, 0xA, kind)
 	assert.Equal(t, "are you there?", pong)
 	s.send(0x1, `{"type":"response.create"}`)
-	for range 6 {
-		_, delta := s.receive()
-		assert.Contains(t, delta, `"type":"response.output_text.delta"`)
+	for message := ""; !strings.Contains(message, `"type":"response.done"`); {
+		_, message = s.receive()
 	}
-	_, done := s.receive()
-	assert.Contains(t, done, `"type":"response.done"`)
 	s.send(0x8, "\x03\xe8")
 	kind, _ = s.receive()
 	assert.EqualValues(t, 0x8, kind)

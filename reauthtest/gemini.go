@@ -76,31 +76,54 @@ func farewellOfGoogle() *Answer {
 	}
 }
 
-// succeedAsGoogle answers generateContent, streamGenerateContent and the two steps of a resumable
-// upload.
+// succeedAsGoogle answers generateContent, streamGenerateContent, countTokens, the list of models and the
+// two steps of a resumable upload.
 func succeedAsGoogle(w http.ResponseWriter, r *http.Request, size int64) {
-	switch path := r.URL.Path; {
-	case strings.HasSuffix(path, ":streamGenerateContent"):
-		send := events(w)
-		for i, word := range words {
-			finish := ""
-			if i == len(words)-1 {
-				finish = `"finishReason":"STOP",`
-			}
-			send("data: {\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":%q}]},%s\"index\":0}],"+
-				"\"modelVersion\":\"example\"}\n\n", word, finish)
-		}
-	case strings.HasSuffix(path, ":generateContent"):
-		reply(w,
-			`{"candidates":[{"content":{"role":"model","parts":[{"text":%q}]},"finishReason":"STOP","index":0}],`+
-				`"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":6,"totalTokenCount":7},`+
-				`"modelVersion":"example"}`,
-			strings.Join(words, ""))
+	path := r.URL.Path
+	model, method, _ := strings.Cut(path[strings.LastIndexByte(path, '/')+1:], ":")
+	switch {
+	case method == "streamGenerateContent":
+		streamContent(w, r, model)
+	case method == "generateContent":
+		reply(w, "%s", content(strings.Join(words, ""), true, model))
+	case method == "countTokens":
+		reply(w, `{"totalTokens":1}`)
 	case strings.HasPrefix(path, "/upload/"):
 		resumableUpload(w, r, size)
+	case strings.HasSuffix(path, "/models"):
+		reply(w, `{"models":[{"name":"models/example","version":"1","displayName":"Example",`+
+			`"supportedGenerationMethods":["generateContent","countTokens"]}]}`)
 	default:
 		reply(w, `{"ok":true,"method":%q,"path":%q,"bytes":%d}`, r.Method, path, size)
 	}
+}
+
+// streamContent sends the words one by one: with alt=sse as an event stream, which ends without a mark, else
+// as a list in JSON (https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent).
+func streamContent(w http.ResponseWriter, r *http.Request, model string) {
+	var chunks []string
+	for i, word := range words {
+		chunks = append(chunks, content(word, i == len(words)-1, model))
+	}
+	if r.URL.Query().Get("alt") != "sse" {
+		reply(w, "[%s]", strings.Join(chunks, ",\r\n"))
+		return
+	}
+	send := events(w)
+	for _, chunk := range chunks {
+		send("data: %s\r\n\r\n", chunk)
+	}
+}
+
+// content returns a response with one candidate. The last one of a stream says why it ends, and how many
+// tokens there were.
+func content(text string, last bool, model string) string {
+	finish, usage := "", `{"promptTokenCount":1,"totalTokenCount":1}`
+	if last {
+		finish, usage = `"finishReason":"STOP",`, `{"promptTokenCount":1,"candidatesTokenCount":6,"totalTokenCount":7}`
+	}
+	return fmt.Sprintf(`{"candidates":[{"content":{"parts":[{"text":%q}],"role":"model"},%s"index":0}],`+
+		`"usageMetadata":%s,"modelVersion":%s,"responseId":"response-1"}`, text, finish, usage, quote(model))
 }
 
 // resumableUpload answers the steps of a resumable upload. With "start" the client asks where to

@@ -31,10 +31,10 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // maxFrame is the longest frame that a client may send, in bytes.
 const maxFrame = 1 << 20
 
-// realtime upgrades the connection to a WebSocket and talks on it until the client leaves. It sends
-// a greeting, and answers each message with the words of the model, one event each. It needs a real
-// connection.
-func realtime(w http.ResponseWriter, r *http.Request) {
+// talk upgrades the connection to a WebSocket, and answers each message of the client with the words of the
+// model until the client leaves: with the events of the Responses API on its path, else with those of the
+// Realtime API, which greets. It needs a real connection.
+func talk(w http.ResponseWriter, r *http.Request) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		http.Error(w, "reauthtest: a WebSocket needs a real connection: serve the provider with Start",
@@ -47,8 +47,16 @@ func realtime(w http.ResponseWriter, r *http.Request) {
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 			"Sec-WebSocket-Accept: %s\r\n\r\n",
 		base64.StdEncoding.EncodeToString(sum[:]))
-	tell(rw.Writer,
-		`{"type":"session.created","event_id":"event_1","session":{"type":"realtime","id":"sess_1","model":"example"}}`)
+	if strings.HasSuffix(r.URL.Path, "/responses") {
+		converse(rw, responsesAPI(rw.Writer))
+		return
+	}
+	converse(rw, realtimeAPI(rw.Writer))
+}
+
+// converse answers each message of a client until the client leaves.
+func converse(rw *bufio.ReadWriter, answer func(message []byte)) {
+	_ = rw.Flush() // if the client has left, the next read fails
 	for {
 		kind, message, err := readFrame(rw.Reader)
 		switch {
@@ -60,22 +68,55 @@ func realtime(w http.ResponseWriter, r *http.Request) {
 		case kind == framePing:
 			writeFrame(rw.Writer, framePong, message)
 		case kind != framePong:
-			for _, word := range words {
-				tell(rw.Writer,
-					`{"type":"response.output_text.delta","event_id":"event_2","response_id":"resp_1",`+
-						`"item_id":"msg_1","output_index":0,"content_index":0,"delta":%q}`,
-					word)
-			}
-			tell(rw.Writer,
-				`{"type":"response.done","event_id":"event_3","response":{"id":"resp_1","object":"realtime.response",`+
-					`"status":"completed","output":[]}}`)
+			answer(message)
 		}
 	}
 }
 
-// tell sends one text message.
-func tell(w *bufio.Writer, format string, args ...any) {
-	writeFrame(w, frameText, fmt.Appendf(nil, format, args...))
+// responsesAPI answers a message of the Responses API's socket, which is a request
+// (https://developers.openai.com/api/docs/guides/websocket-mode).
+func responsesAPI(w *bufio.Writer) func(message []byte) {
+	return func(message []byte) {
+		for _, e := range responseEvents(readAsked(message).Model) {
+			writeFrame(w, frameText, []byte(e.data))
+		}
+	}
+}
+
+// realtimeAPI greets, and answers a message of the Realtime API, in the order of
+// https://developers.openai.com/api/docs/guides/realtime-conversations.
+func realtimeAPI(w *bufio.Writer) func(message []byte) {
+	const (
+		response = `"response":{"object":"realtime.response","id":"resp_1","status":%q,"output":[%s]}`
+		in       = `"response_id":"resp_1",`
+		item     = `"item":{"id":"msg_1","object":"realtime.item","type":"message","status":%q,"role":"assistant",` +
+			`"content":[%s]}`
+		part = in + `"item_id":"msg_1","output_index":0,"content_index":0,`
+	)
+	told := 0
+	tell := func(kind, format string, args ...any) {
+		told++
+		writeFrame(w, frameText, fmt.Appendf(nil, `{"type":%q,"event_id":"event_%d",%s}`,
+			kind, told, fmt.Sprintf(format, args...)))
+	}
+	all := strings.Join(words, "")
+	said := fmt.Sprintf(`{"type":"output_text","text":%q}`, all)
+	_, whole, _ := strings.Cut(fmt.Sprintf(item, completed, said), ":")
+	tell("session.created", `"session":{"type":"realtime","id":"sess_1","model":"example"}`)
+	return func([]byte) {
+		tell("response.created", response, inProgress, "")
+		tell("response.output_item.added", in+`"output_index":0,`+item, inProgress, "")
+		tell("conversation.item.added", `"previous_item_id":null,`+item, inProgress, "")
+		tell("response.content_part.added", part+`"part":{"type":"output_text","text":""}`)
+		for _, word := range words {
+			tell("response.output_text.delta", part+`"delta":%q`, word)
+		}
+		tell("response.output_text.done", part+`"text":%q`, all)
+		tell("response.content_part.done", part+`"part":%s`, said)
+		tell("conversation.item.done", `"previous_item_id":null,`+item, completed, said)
+		tell("response.output_item.done", in+`"output_index":0,`+item, completed, said)
+		tell("response.done", response, completed, whole)
+	}
 }
 
 // writeFrame sends one frame of at most 64 KiB, unmasked as RFC 6455 §5.1 requires of a server. It

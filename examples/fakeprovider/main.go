@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -37,7 +38,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("fakeprovider", flag.ContinueOnError)
 	listen := flags.String("listen", "127.0.0.1:8650", "serve on this `address`")
 	lifetime := flags.Duration("lifetime", time.Minute, "how long an access token is accepted")
-	dialect := flags.String("dialect", "xai", "how the API refuses: xai, openai or anthropic")
+	dialect := flags.String("dialect", "xai", "how the API speaks and refuses: xai, openai, anthropic or gemini")
 	approve := flags.Duration("approve-after", 0,
 		"consent to logins by itself after this time; 0: you do, on the page that is shown")
 	if err := flags.Parse(args); err != nil {
@@ -56,7 +57,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	server := &http.Server{Handler: logged(p, out), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // so that Serve returns
 	access, refresh := p.Login()
-	tell(out, "http://"+l.Addr().String(), name, *lifetime, access, refresh)
+	key := "AIza" + rand.Text()
+	p.AddKey(key)
+	if address := "http://" + l.Addr().String(); *dialect == "gemini" {
+		tellKey(out, address, key)
+	} else {
+		tell(out, address, name, *lifetime, access, refresh)
+	}
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -72,14 +79,32 @@ func provider(dialect string) (p *reauthtest.Provider, name string, err error) {
 		return reauthtest.New(reauthtest.OpenAI), "openai-codex", nil
 	case "anthropic":
 		return reauthtest.New(reauthtest.Anthropic), "anthropic", nil
+	case "gemini":
+		return reauthtest.New(reauthtest.Gemini), "gemini", nil
 	}
-	return nil, "", fmt.Errorf("-dialect %q is none of xai, openai, anthropic", dialect)
+	return nil, "", fmt.Errorf("-dialect %q is none of xai, openai, anthropic, gemini", dialect)
+}
+
+// tryStore is the store of the commands that are printed.
+func tryStore() string { return filepath.Join(os.TempDir(), "reauth-try.json") }
+
+// tellKey prints what you can try at Google's API, which issues keys and no logins.
+func tellKey(out io.Writer, address, key string) {
+	fmt.Fprintf(out, `A fake provider is at %[1]s. It accepts a key.
+In another terminal, add the key, and use it:
+
+  echo %[3]s | go run ./cmd/reauth --store %[2]s add gemini --key-stdin
+  go run ./cmd/reauth --store %[2]s probe gemini --base-url %[1]s/v1beta
+  go run ./cmd/reauth --store %[2]s proxy gemini --base-url %[1]s
+
+What it is asked:
+
+`, address, tryStore(), key)
 }
 
 // tell prints what you can try. You can log in as at any of the providers, whatever the dialect of
 // the API.
 func tell(out io.Writer, address, name string, lifetime time.Duration, access, refresh string) {
-	store := filepath.Join(os.TempDir(), "reauth-try.json")
 	fmt.Fprintf(out, `A fake provider is at %[1]s. An access token is accepted for %[4]s.
 In another terminal, log in; or take a login that is there already:
 
@@ -95,7 +120,7 @@ Other providers log in here in their own way: anthropic, copilot, minimax-oauth,
 openai-codex, qwen-oauth, xai-oauth.
 What it is asked:
 
-`, address, name, store, lifetime, access, refresh)
+`, address, name, tryStore(), lifetime, access, refresh)
 }
 
 // logged prints a line for each request that h serves. The line holds no secret.

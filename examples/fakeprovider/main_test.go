@@ -100,6 +100,29 @@ func TestTokensExpireAndAreRefreshed(t *testing.T) {
 	}
 }
 
+// The Gemini dialect has a key, which goes into a header of Google's, and streams as Google does.
+func TestGeminiTakesTheKeyThatIsPrinted(t *testing.T) {
+	said, end := started(t, "-dialect", "gemini")
+	key := regexp.MustCompile(`AIza[A-Z2-7]+`).FindString(said)
+	assert.Contains(t, said, "echo "+key+" | go run ./cmd/reauth")
+	for _, c := range []struct{ key, method, want string }{
+		{"AIza-unknown", "generateContent", "API_KEY_INVALID"},
+		{key, "generateContent", `"text":"Hello from the fake provider."`},
+		{key, "streamGenerateContent?alt=sse", `"finishReason":"STOP"`},
+	} {
+		req, err := http.NewRequest(http.MethodPost, addressIn(said)+"/v1beta/models/m:"+c.method, strings.NewReader("{}"))
+		require.NoError(t, err)
+		req.Header.Set("X-Goog-Api-Key", c.key)
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Contains(t, string(body), c.want)
+	}
+	assert.Contains(t, end(), "POST /v1beta/models/m:streamGenerateContent 200")
+}
+
 // get returns the status of the answer to a request with that token.
 func get(t *testing.T, base, token string) int {
 	t.Helper()
