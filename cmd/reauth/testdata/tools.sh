@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what the tests of the command need beside Go: curl, git, script, tmux, Node.js with npm,
-# Chromium and systemd-analyze from Debian's packages, and the npm packages at the versions in
-# npm/package-lock.json. Only root can install the packages; other users get a list of those that are
+# Chromium and systemd-analyze from Debian's packages, and npm packages at the versions in
+# npm/package-lock.json and in agents/: opencode and Codex, and with the argument "agents" Claude Code and
+# Gemini CLI too. Only root can install the packages; other users get a list of those that are
 # missing.
 #
-#	cmd/reauth/testdata/tools.sh
+#	cmd/reauth/testdata/tools.sh [agents]
 set -euo pipefail
 
 die() { printf 'tools.sh: %s\n' "$*" >&2; exit 1; }
@@ -25,6 +26,13 @@ fi
 major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
 [ "$major" -ge 20 ] || die "Node.js $(node --version) is too old; the npm package openai wants 20 or newer"
 
-# npm ci installs exactly what the lock file says. Without scripts, a package runs nothing here.
-cd "$(dirname "$0")/npm"
-npm ci --ignore-scripts --no-audit --no-fund >&2 || die "npm ci failed"
+# npm ci installs exactly what the lock file says. Without scripts, a package runs nothing here. A folder
+# that is up to date is left alone: the agents are large.
+cd "$(dirname "$0")"
+folders=(npm agents/opencode agents/codex)
+[ "${1:-}" != agents ] || folders+=(agents/claude agents/gemini)
+for folder in "${folders[@]}"; do
+	cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed" && continue
+	npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund >&2 || die "npm ci in $folder failed"
+	cp "$folder/package-lock.json" "$folder/node_modules/.installed"
+done
