@@ -263,6 +263,9 @@ func (p *Provider) farewell() *Answer {
 	return &Answer{Status: 403, Body: `{"code":"unauthorized:blocked-user"}`}
 }
 
+// words are what the fake model says, one per event of a stream.
+var words = []string{"Hello", " from", " the", " fake", " provider", "."}
+
 // reply sends JSON with the status 200.
 func reply(w http.ResponseWriter, format string, args ...any) {
 	w.Header().Set("Content-Type", "application/json")

@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// words are what the fake model says, one per event of a stream.
-var words = []string{"Hello", " from", " the", " fake", " provider", "."}
-
 // asked is what of a request decides how the model answers.
 type asked struct {
 	Stream        bool   `json:"stream"`
