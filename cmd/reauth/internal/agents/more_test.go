@@ -30,14 +30,15 @@ var claude = &agent{
 }
 
 // claudeHelper is Claude Code with apiKeyHelper, at a gateway that takes the token of a login. Anthropic's own
-// API takes one with a beta header only, which a helper cannot set.
+// API takes one with a beta header only, which a helper cannot set. By default it asks ten times again, which
+// takes minutes.
 var claudeHelper = &agent{
 	name: "Claude Code with apiKeyHelper", dialect: reauthtest.OpenAI, provider: "openai-codex", path: "/v1", env: quiet,
 	settle: func(w *world) {
 		w.write(".claude/settings.json", fmt.Sprintf(`{"apiKeyHelper": "reauth token openai-codex --issuer %s"}`, w.api))
 	},
 	helper: func(w *world) *seen {
-		return w.program([]string{"ANTHROPIC_BASE_URL=" + w.api}, claude.command(w)...)
+		return w.program([]string{"ANTHROPIC_BASE_URL=" + w.api, "CLAUDE_CODE_MAX_RETRIES=2"}, claude.command(w)...)
 	},
 	words: claude.words,
 }

@@ -173,6 +173,7 @@ var volatile = []struct {
 	{regexp.MustCompile("\x1b\\[[0-9;?]*[a-zA-Z]"), ""},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "ID"},
+	{regexp.MustCompile(`\S*/gemini-client-error\S*`), "FILE"},
 	{regexp.MustCompile(`\s+`), " "},
 }
 
