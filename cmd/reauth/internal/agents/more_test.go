@@ -44,12 +44,13 @@ var claudeHelper = &agent{
 }
 
 // gemini speaks Google's API, which has keys: another key takes the place of one that is refused. The model
-// is named, because Gemini CLI else asks a model which one to use.
+// is named, because Gemini CLI else asks a model which one to use. By default it asks ten times of a used-up
+// quota, which takes minutes.
 var gemini = &agent{
 	name: "Gemini CLI", dialect: reauthtest.Gemini, provider: "gemini", key: true,
 	settle: func(w *world) {
 		w.write(".gemini/settings.json", `{
-	"general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
+	"general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false, "maxAttempts": 2},
 	"privacy": {"usageStatisticsEnabled": false}, "telemetry": {"enabled": false},
 	"security": {"auth": {"selectedType": "gemini-api-key"}}
 }`)
@@ -61,7 +62,7 @@ var gemini = &agent{
 	lead: func(origin, key string) []string {
 		return []string{"GOOGLE_GEMINI_BASE_URL=" + origin, "GEMINI_API_KEY=" + key}
 	},
-	words: func(out, errs string) string { return out + matching(errs, `Error|error|quota|[Rr]etry`) },
+	words: func(out, errs string) string { return out + matching(errs, `Error when|unexpected critical error`) },
 	refusal: `data: {"error":{"code":400,"message":"API key not valid. Please pass a valid API key.",` +
 		`"status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo",` +
 		`"reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}` + "\r\n\r\n",

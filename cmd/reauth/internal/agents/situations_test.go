@@ -89,7 +89,7 @@ func (w *world) refuseInStream() {
 }
 
 // brief are the cells of an agent that is slow to start, where not everything runs.
-var brief = []string{"expired token, " + byExec, "used-up quota, " + byProxy}
+var brief = []string{"expired token, " + byExec}
 
 // TestAgents runs each agent through each situation, and compares what the person sees with agents.md.
 func TestAgents(t *testing.T) {
