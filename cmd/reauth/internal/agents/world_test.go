@@ -183,5 +183,8 @@ func (s *seen) String() string {
 	for _, v := range volatile {
 		words = v.of.ReplaceAllString(words, v.to)
 	}
-	return fmt.Sprintf("exit %d: `%s`", s.code, strings.ReplaceAll(strings.TrimSpace(words), "`", "'"))
+	if words = strings.TrimSpace(words); words == "" {
+		return fmt.Sprintf("exit %d: nothing", s.code)
+	}
+	return fmt.Sprintf("exit %d: `%s`", s.code, strings.ReplaceAll(words, "`", "'"))
 }
