@@ -19,7 +19,7 @@ func TestQuickstartTellsTheWholeStory(t *testing.T) {
 	for _, want := range []string{
 		`request sent with "you": 403`, "verdict: rejected:xai:bad-credentials", `refreshed "you": one exchange`,
 		`request replayed with "you": 200`, `the program sees 200: …"Hello from the fake provider."…`,
-		"a stream of 7 events", "100 of 100 answers are 200", "1 exchange, 0 refresh tokens used twice",
+		"a stream of 9 events", "100 of 100 answers are 200", "1 exchange, 0 refresh tokens used twice",
 		"verdict: exhausted:xai:spending-limit:billing", `switched to "spare key"`,
 	} {
 		assert.Contains(t, out.String(), want)
