@@ -93,7 +93,7 @@ func TestProxyServesTheOpenAIClientOfNode(t *testing.T) {
 			assert.Equal(t, "Hello from the fake provider.", text, mode)
 		}
 		if mode == "stream" {
-			assert.Equal(t, 6, got.Chunks)
+			assert.Equal(t, 8, got.Chunks, "the role, six words, and the reason why it ends")
 		}
 		assert.Equal(t, exchanges+1, r.Exchanges(), mode)
 	}

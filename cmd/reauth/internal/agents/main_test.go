@@ -28,6 +28,7 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	_ = flag.Set("test.parallel", "6") // the flag exists; agents that try again wait more than they compute
 	dir, err := os.MkdirTemp("", "reauth-agents-")
 	if err != nil {
 		panic(err)
