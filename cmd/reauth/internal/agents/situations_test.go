@@ -153,7 +153,7 @@ func (a *agent) meets(t *testing.T, s situation, way string) string {
 	case byProxy:
 		got = a.through(w, w.proxy(), "any")
 	case byExec:
-		exec := append(append([]string{binary, "exec"}, w.at()...), a.provider, "--")
+		exec := append(append([]string{binary, "exec", "--first-event", "5s"}, w.at()...), a.provider, "--")
 		got = w.program(nil, append(exec, a.command(w)...)...)
 	case byHelper:
 		got = a.helper(w)
