@@ -8,9 +8,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/reauth-go/reauth"
 )
+
+// modelLatency is how long a model takes to answer: as long as a token endpoint in the storms of 401.
+const modelLatency = 200 * time.Millisecond
 
 // limited is an API that refuses the first key with a 429 and takes the second. It refuses all calls of a
 // storm at the same moment: when the last of them has arrived.
@@ -31,6 +35,13 @@ func (l *limited) answer(ctx context.Context, path, authorization string) (statu
 		l.refused.Add(1)
 		l.crowd.Load().pass(ctx)
 		return http.StatusTooManyRequests, overLimit
+	default:
+		thinking := time.NewTimer(modelLatency)
+		defer thinking.Stop()
+		select {
+		case <-thinking.C:
+		case <-ctx.Done():
+		}
 	}
 	return http.StatusOK, completion
 }
