@@ -11,35 +11,31 @@ import (
 	"time"
 )
 
-// group is a set of benchmarks and the time of one sample, in the form of -bench and -benchtime. Passes is in
-// how many passes it runs; 0: in all.
-type group struct {
-	bench, time string
-	passes      int
-}
+// group is a set of benchmarks and the time of one sample, in the form of -bench and -benchtime.
+type group struct{ bench, time string }
 
 // groups returns all benchmarks. A benchmark that takes at least a fifth of a second runs once per
 // sample.
 func groups(quick bool) []group {
 	list := []group{
-		{"^BenchmarkOverhead$/^base=memory$", "200ms", 0},
-		{"^BenchmarkOverhead$/^base=http", "150ms", 0},
-		{"^BenchmarkSDK$", "200ms", 0},
-		{"^BenchmarkParallel$", "200ms", 0},
-		{"^BenchmarkFirstByte$", "200ms", 0},
-		{"^BenchmarkThroughput$", "200ms", 0},
-		{"^BenchmarkChoose$", "30ms", 0},
-		{"^BenchmarkPool$", "150ms", 0},
-		{"^BenchmarkGrowth$", "50ms", leastPasses},
-		{"^BenchmarkFileStore$", "10ms", leastPasses},
-		{"^BenchmarkClassify$", "3ms", 0},
-		{"^BenchmarkUnmarshal$", "2ms", leastPasses},
-		{"^BenchmarkStorm$", "1x", 0},
-		{"^BenchmarkLimitStorm$", "1x", 0},
-		{"^BenchmarkMemory$", "1x", leastPasses},
-		{"^BenchmarkProxy$", "1x", 0},
-		{"^BenchmarkStart$", "5x", 0},
-		{"^BenchmarkInit$", "1x", 0},
+		{"^BenchmarkOverhead$/^base=memory$", "200ms"},
+		{"^BenchmarkOverhead$/^base=http", "150ms"},
+		{"^BenchmarkSDK$", "200ms"},
+		{"^BenchmarkParallel$", "200ms"},
+		{"^BenchmarkFirstByte$", "200ms"},
+		{"^BenchmarkThroughput$", "200ms"},
+		{"^BenchmarkChoose$", "30ms"},
+		{"^BenchmarkPool$", "150ms"},
+		{"^BenchmarkGrowth$", "50ms"},
+		{"^BenchmarkFileStore$", "10ms"},
+		{"^BenchmarkClassify$", "3ms"},
+		{"^BenchmarkUnmarshal$", "2ms"},
+		{"^BenchmarkStorm$", "1x"},
+		{"^BenchmarkLimitStorm$", "1x"},
+		{"^BenchmarkMemory$", "1x"},
+		{"^BenchmarkProxy$", "1x"},
+		{"^BenchmarkStart$", "5x"},
+		{"^BenchmarkInit$", "1x"},
 	}
 	if quick {
 		for i := range list {
@@ -50,7 +46,7 @@ func groups(quick bool) []group {
 }
 
 // passes is the number of samples of each benchmark.
-const passes = 10
+const passes = leastPasses
 
 // measure builds the benchmarks, runs them pass by pass, and returns their output.
 func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
@@ -72,9 +68,6 @@ func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 	start := time.Now()
 	for i := range n {
 		for _, g := range groups(quick) {
-			if g.passes > 0 && i >= g.passes {
-				continue
-			}
 			args := []string{"-test.run", "^$", "-test.bench", g.bench, "-test.benchtime", g.time}
 			if quick {
 				args = append(args, "-test.short")
