@@ -8,7 +8,7 @@ import (
 )
 
 // used is what the linker would leave out otherwise.
-var used = []any{
+var used = []any{ //nolint:gochecknoglobals // nobody changes it
 	reauth.NewRecoveringTransport, reauth.OpenPool, reauth.NewFileStore, reauth.NewSQLStore, reauth.NewSealedStore,
 	reauth.BuiltinRefresher, reauth.CommandSource, reauth.FileSource, reauth.Follow, login.Start,
 }

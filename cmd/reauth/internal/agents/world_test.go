@@ -150,7 +150,11 @@ func (w *world) program(env []string, args ...string) *seen {
 		require.NoError(w.t, err)
 	}
 	require.NoError(w.t, ctx.Err(), "the agent did not end:\n%s%s", &out, &errs)
-	w.t.Logf("standard output:\n%s\nstandard error:\n%s", &out, &errs)
+	w.t.Cleanup(func() {
+		if w.t.Failed() {
+			w.t.Logf("standard output:\n%s\nstandard error:\n%s", &out, &errs)
+		}
+	})
 	for _, secret := range []string{w.access, w.refresh} {
 		if secret != "" {
 			assert.NotContains(w.t, out.String()+errs.String(), secret)
