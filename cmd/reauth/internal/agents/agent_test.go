@@ -30,7 +30,8 @@ type agent struct {
 	command func(w *world) []string
 	// lead are the variables of the environment by which it finds a proxy.
 	lead func(origin, key string) []string
-	// helper runs it with its own setting for a command that prints a key. It is nil where it has none.
+	// helper runs it with its own setting for a command that prints a key. It is nil where it has
+	// none.
 	helper  func(w *world) *seen
 	words   func(out, errs string) string
 	refusal string // a refusal of the token, as the first event of a stream
@@ -85,7 +86,8 @@ var opencode = &agent{
 		"models": {"example": {"name": "Example"}}
 	}}
 }`)
-		// opencode installs this package, for plugins, on its first start; there is no setting against it.
+		// opencode installs this package, for plugins, on its first start; there is no setting
+		// against it.
 		w.write(".config/opencode/package-lock.json",
 			`{"lockfileVersion": 3, "packages": {"": {"dependencies": {"@opencode-ai/plugin": "*"}}}}`)
 		w.write(".config/opencode/node_modules/.package-lock.json", "{}")

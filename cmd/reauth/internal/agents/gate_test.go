@@ -2,8 +2,8 @@
 
 package agents
 
-// everything is whether all situations of the slow agents run, and those of the agents that the gate does
-// not install.
+// everything is whether all situations of the slow agents run, and those of the agents that the
+// gate does not install.
 const everything = false
 
 // agents are those of this run.

@@ -1,10 +1,10 @@
 //go:build unix
 
-// Package agents tests the command under the agents that people use, as they come from the npm registry:
-// through reauth proxy, under reauth exec, and with their own setting for a command that prints a key, on
-// reauth token. It has only tests. They compare what the person at the agent sees with the tables in
-// agents.md; "go test -update" writes the tables anew. opencode and Codex run always, Claude Code and
-// Gemini CLI with the build tag agents: all four run by
+// Package agents tests the command under the agents that people use, as they come from the npm
+// registry: through reauth proxy, under reauth exec, and with their own setting for a command that
+// prints a key, on reauth token. It has only tests. They compare what the person at the agent sees
+// with the tables in agents.md; "go test -update" writes the tables anew. opencode and Codex run
+// always, Claude Code and Gemini CLI with the build tag agents: all four run by
 //
 //	cmd/reauth/testdata/tools.sh agents && go test -tags agents ./internal/agents
 package agents
@@ -51,6 +51,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// patience is how long an agent may take, on a busy machine. An agent that takes longer is killed, and its
-// test fails.
+// patience is how long an agent may take, on a busy machine. An agent that takes longer is killed,
+// and its test fails.
 const patience = 3 * time.Minute

@@ -29,9 +29,9 @@ var claude = &agent{
 		`expired. Please obtain a new token or refresh your existing token."}}` + "\n\n",
 }
 
-// claudeHelper is Claude Code with apiKeyHelper, at a gateway that takes the token of a login. Anthropic's own
-// API takes one with a beta header only, which a helper cannot set. By default it asks ten times again, which
-// takes minutes.
+// claudeHelper is Claude Code with apiKeyHelper, at a gateway that takes the token of a login.
+// Anthropic's own API takes one with a beta header only, which a helper cannot set. By default it
+// asks ten times again, which takes minutes.
 var claudeHelper = &agent{
 	name: "Claude Code with apiKeyHelper", dialect: reauthtest.OpenAI, provider: "openai-codex", path: "/v1", env: quiet,
 	settle: func(w *world) {
@@ -43,9 +43,9 @@ var claudeHelper = &agent{
 	words: claude.words,
 }
 
-// gemini speaks Google's API, which has keys: another key takes the place of one that is refused. The model
-// is named, because Gemini CLI else asks a model which one to use. By default it asks ten times of a used-up
-// quota, which takes minutes.
+// gemini speaks Google's API, which has keys: another key takes the place of one that is refused.
+// The model is named, because Gemini CLI else asks a model which one to use. By default it asks ten
+// times of a used-up quota, which takes minutes.
 var gemini = &agent{
 	name: "Gemini CLI", dialect: reauthtest.Gemini, provider: "gemini", key: true,
 	settle: func(w *world) {

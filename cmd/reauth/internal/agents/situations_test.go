@@ -19,8 +19,8 @@ import (
 // said is the answer of the fake model.
 const said = "Hello from the fake provider."
 
-// situation is what an agent runs into. Its answer says that the agent must show the model's answer, and
-// that it costs one exchange of the refresh token.
+// situation is what an agent runs into. Its answer says that the agent must show the model's
+// answer, and that it costs one exchange of the refresh token.
 type situation struct {
 	name    string
 	prepare func(w *world)
@@ -52,7 +52,8 @@ var situations = []situation{
 	}},
 }
 
-// spoil makes the provider refuse the token. A key is replaced by another credential: it cannot be renewed.
+// spoil makes the provider refuse the token. A key is replaced by another credential: it cannot be
+// renewed.
 func (w *world) spoil() {
 	w.fake.Expire(w.access)
 	if w.agent.key {
@@ -91,7 +92,8 @@ func (w *world) refuseInStream() {
 // brief are the cells of an agent that is slow to start, where not everything runs.
 var brief = []string{"expired token, " + byExec}
 
-// TestAgents runs each agent through each situation, and compares what the person sees with agents.md.
+// TestAgents runs each agent through each situation, and compares what the person sees with
+// agents.md.
 func TestAgents(t *testing.T) {
 	for _, a := range agents {
 		t.Run(a.name, func(t *testing.T) {

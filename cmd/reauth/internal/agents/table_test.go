@@ -14,11 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// document is the file with the tables. Each stands between two comments with the name of its agent.
+// document is the file with the tables. Each stands between two comments with the name of its
+// agent.
 const document = "agents.md"
 
-// table is what the person at an agent sees: a row for each situation, and a column for each way. It begins
-// with the cells of the document, and this run replaces those of the situations that it has.
+// table is what the person at an agent sees: a row for each situation, and a column for each way.
+// It begins with the cells of the document, and this run replaces those of the situations that it
+// has.
 type table struct {
 	rows, columns []string
 

@@ -24,8 +24,8 @@ import (
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
-// world is what an agent meets: a home of its own, a store with a credential, a fake provider on loopback,
-// and a forward proxy that lets nothing through.
+// world is what an agent meets: a home of its own, a store with a credential, a fake provider on
+// loopback, and a forward proxy that lets nothing through.
 type world struct {
 	t       *testing.T
 	agent   *agent
@@ -60,8 +60,8 @@ func newWorld(t *testing.T, a *agent) *world {
 	return w
 }
 
-// border is a forward proxy, by the variables that all agents obey. It refuses each request, and remembers
-// the host that it was for. At the end of the test there must be none.
+// border is a forward proxy, by the variables that all agents obey. It refuses each request, and
+// remembers the host that it was for. At the end of the test there must be none.
 func (w *world) border() (url string) {
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()

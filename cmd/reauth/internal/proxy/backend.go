@@ -36,8 +36,9 @@ func (p *Proxy) add(of Backend) {
 	b.forward = &httputil.ReverseProxy{
 		Rewrite:   b.rewrite,
 		Transport: p.transport,
-		// FlushInterval is 0: ReverseProxy flushes each write of an event stream, and of any answer whose
-		// length is not known. What has a length is no stream, and goes out with its header in one write.
+		// FlushInterval is 0: ReverseProxy flushes each write of an event stream, and of any answer
+		// whose length is not known. What has a length is no stream, and goes out with its header
+		// in one write.
 		ErrorHandler:   b.failed,
 		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		BufferPool:     &buffers{},

@@ -33,7 +33,8 @@ func NewTransport() *http.Transport {
 		DialContext:       (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2: true,
 		HTTP2:             &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-		// As many as there may be clients at once by default: one that has to dial anew waits for it.
+		// As many as there may be clients at once by default: one that has to dial anew waits for
+		// it.
 		MaxIdleConns:          4096,
 		MaxIdleConnsPerHost:   4096,
 		IdleConnTimeout:       90 * time.Second,
