@@ -50,13 +50,22 @@ func whole(s Service, accounts int) time.Duration {
 	return 1
 }
 
-// play lets all contestants play a scenario.
-func play(t *testing.T, s Scenario) (rows []Row) {
-	for _, c := range Contestants() {
-		r := NewRow(s, c, Run(t, s, c, judge(t, s, c)))
-		rows = append(rows, r)
-		fmt.Println(r.Line())
-		check(t, c, r)
+// play lets all contestants play a scenario, as many at a time as there are processors: each has a world
+// and a clock of its own.
+func play(t *testing.T, s Scenario) []Row {
+	contestants := Contestants()
+	rows := make([]Row, len(contestants))
+	t.Run(fmt.Sprintf("%s, %d, %g", s.Service.Name, s.Accounts, s.Load), func(t *testing.T) {
+		for i, c := range contestants {
+			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				rows[i] = NewRow(s, c, Run(t, s, c, judge(t, s, c)))
+			})
+		}
+	})
+	for i, c := range contestants {
+		fmt.Println(rows[i].Line())
+		check(t, c, rows[i])
 	}
 	return rows
 }
