@@ -10,6 +10,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -80,8 +81,8 @@ func output(ctx context.Context, o options, log io.Writer) ([]byte, error) {
 		return os.ReadFile(o.from)
 	}
 	raw, err := measure(ctx, o.quick, log)
-	if err == nil && o.raw != "" {
-		err = os.WriteFile(o.raw, raw, 0o644) //nolint:gosec // public
+	if o.raw != "" { // also what an error has left
+		err = errors.Join(err, os.WriteFile(o.raw, raw, 0o644)) //nolint:gosec // public
 	}
 	return raw, err
 }

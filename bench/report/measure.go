@@ -48,7 +48,8 @@ func groups(quick bool) []group {
 // passes is the number of samples of each benchmark.
 const passes = leastPasses
 
-// measure builds the benchmarks, runs them pass by pass, and returns their output.
+// measure builds the benchmarks, runs them pass by pass, and returns their output; with an error, what there
+// is of it.
 func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "reauth-bench-")
 	if err != nil {
@@ -75,13 +76,13 @@ func measure(ctx context.Context, quick bool, log io.Writer) ([]byte, error) {
 			run := exec.CommandContext(ctx, binary, args...) //nolint:gosec // constants, and the path above
 			out, err := run.CombinedOutput()
 			if err != nil {
-				return nil, fmt.Errorf("running %s: %w\n%s", g.bench, err, out)
+				return all.Bytes(), fmt.Errorf("running %s: %w\n%s", g.bench, err, out)
 			}
 			all.Write(out)
 		}
 		took := time.Since(start).Round(time.Second)
 		if _, err := fmt.Fprintf(log, "report: pass %d of %d, %s\n", i+1, n, took); err != nil {
-			return nil, err
+			return all.Bytes(), err
 		}
 	}
 	out, err := simulation(ctx, "..", quick)
