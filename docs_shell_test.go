@@ -48,7 +48,7 @@ import (
 //   - a script, which begins with "#!", is run as Docker runs its helpers
 
 // TestShellBlocksOfTheDocuments runs the blocks of each page but the README, whose blocks are those of a
-// newcomer: see TestReadmeFollowedByTheLetter.
+// newcomer: see TestReadmeByTheLetter.
 func TestShellBlocksOfTheDocuments(t *testing.T) {
 	t.Parallel()
 	command := builtCommand(t)
@@ -77,7 +77,7 @@ func TestShellBlocksOfTheDocuments(t *testing.T) {
 
 // A newcomer follows the README from its top in an empty folder, once with a replacement and once with a
 // workspace. The program of the README starts three times, and once, each time with an expired token.
-func TestReadmeFollowedByTheLetter(t *testing.T) {
+func TestReadmeByTheLetter(t *testing.T) {
 	t.Parallel()
 	w := newShellWorld(t, "") // the README installs the command
 	starts := map[string]int{"replacement": 3, "workspace": 1}
