@@ -9,11 +9,20 @@ import (
 // references are the headers of an answer that refer to somewhere else: Location (RFC 9110, section
 // 10.2.2), Content-Location (section 8.7), and where Azure tells of the state of an operation, by
 // an absolute URL (github.com/microsoft/api-guidelines, azure/Guidelines.md, "Long-Running
-// Operations").
-func references() map[string]form {
-	return map[string]form{
-		"Location": relative, "Content-Location": relative, "Operation-Location": absolute, "Azure-Asyncoperation": absolute,
+// Operations"). They are an array, because each answer is looked through.
+func references() [4]reference {
+	return [...]reference{
+		{"Location", relative},
+		{"Content-Location", relative},
+		{"Operation-Location", absolute},
+		{"Azure-Asyncoperation", absolute},
 	}
+}
+
+// reference is a header, and how its value is written for a client.
+type reference struct {
+	header string
+	form   form
 }
 
 // form is how a reference is written for a client.
@@ -33,9 +42,9 @@ func (b *backend) relocate(resp *http.Response) {
 	if c == nil {
 		c = &call{backend: b}
 	}
-	for name, form := range references() {
-		for i, value := range resp.Header[name] {
-			resp.Header[name][i] = c.refer(resp.Request.URL, value, form)
+	for _, r := range references() {
+		for i, value := range resp.Header[r.header] {
+			resp.Header[r.header][i] = c.refer(resp.Request.URL, value, r.form)
 		}
 	}
 	for i, value := range resp.Header["Link"] {
