@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -18,20 +16,9 @@ import (
 // nanoseconds, and what they allocate.
 type imported struct{ ns, allocs, bytes float64 }
 
-// importing builds the program that imports all of the library, once. It is built in the plain way:
-// counting statements, as go test -cover does, allocates in each package.
-var importing = sync.OnceValues(func() (path string, err error) {
-	dir, err := os.MkdirTemp("", "reauth-bench-importing-")
-	if err != nil {
-		return "", err
-	}
-	atEnd = append(atEnd, func() { _ = os.RemoveAll(dir) }) // a folder for temporary files
-	path = filepath.Join(dir, "importing")
-	if out, err := exec.Command("go", "build", "-o", path, "./programs/importing").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building importing: %w\n%s", err, out)
-	}
-	return path, nil
-})
+// importing builds the program that imports all of the library. It is built in the plain way: counting
+// statements, as go test -cover does, allocates in each package.
+var importing = built(".", "./programs/importing")
 
 // imports returns, by the prefix of their path, what packages do when a program that imports them starts:
 // one that imports the library and nothing else, or for other packages this one. The figures are those of

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,32 +16,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programs are the commands that the benchmarks run as processes of their own, built once.
-var programs = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "reauth-bench-programs-"); err != nil {
-		return "", err
-	}
-	atEnd = append(atEnd, func() { _ = os.RemoveAll(dir) }) // a folder for temporary files
-	for _, build := range []struct{ folder, name, of string }{
-		{"../cmd/reauth", "reauth", "."}, {".", "bare", "./programs/bare"}, {".", "empty", "./programs/empty"},
-	} {
-		c := exec.Command("go", "build", "-o", filepath.Join(dir, build.name), build.of)
-		c.Dir = build.folder
-		if out, err := c.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("building %s: %w\n%s", build.name, err, out)
-		}
-	}
-	return dir, nil
-})
+// programs build the commands that the benchmarks run as processes of their own.
+var programs = map[string]func() (path string, err error){
+	"reauth": built("../cmd/reauth", "."),
+	"bare":   built(".", "./programs/bare"),
+	"empty":  built(".", "./programs/empty"),
+}
 
 // program returns the path of a command of ours.
 func program(t testing.TB, name string) string {
 	t.Helper()
-	dir, err := programs()
+	path, err := programs[name]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, name)
+	return path
 }
 
 // free returns an address of loopback where nobody listens.

@@ -13,25 +13,26 @@ import (
 
 // before returns the commit to compare with, or why there is nothing to compare.
 func (g *guard) before(ctx context.Context) (commit, why string, err error) {
-	if g.base == "" {
+	base := g.base
+	if base == "" {
 		changed, err := git(ctx, g.root, "status", "--porcelain", "--untracked-files=no")
 		if err != nil {
 			return "", "", err
 		}
-		if g.base = "HEAD~1"; changed != "" {
-			g.base = "HEAD"
+		if base = "HEAD~1"; changed != "" {
+			base = "HEAD"
 		}
 	}
-	commit, err = git(ctx, g.root, "rev-parse", "--verify", "--quiet", g.base+"^{commit}")
+	commit, err = git(ctx, g.root, "rev-parse", "--verify", "--quiet", base+"^{commit}")
 	if err != nil { // in a shallow clone, and of the first commit
-		return "", fmt.Sprintf("%s is not in this clone: there is nothing to compare with", g.base), nil //nolint:nilerr // as said
+		return "", fmt.Sprintf("%s is not in this clone: there is nothing to compare with", base), nil //nolint:nilerr // as said
 	}
 	files, err := git(ctx, g.root, "diff", "--name-only", "--relative", commit, "--", ".")
 	if err != nil {
 		return "", "", err
 	}
 	if !slices.ContainsFunc(strings.Split(files, "\n"), g.counts) {
-		return "", "no source of the library differs from " + g.base, nil
+		return "", "no source of the library differs from " + base, nil
 	}
 	return commit, "", nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/perf/benchfmt"
+
+	"github.com/reauth-go/reauth/bench/internal/measured"
 )
 
 // sample is one run of a benchmark.
@@ -33,7 +35,7 @@ func (c comparison) read(output []byte, add func(*samples, sample)) error {
 		if !ok {
 			continue
 		}
-		name := nameOf(line.Name)
+		name := "Benchmark" + measured.Name(line.Name)
 		if c[name] == nil {
 			c[name] = new(samples)
 		}
@@ -45,18 +47,6 @@ func (c comparison) read(output []byte, add func(*samples, sample)) error {
 		add(c[name], sample{seconds, allocs})
 	}
 	return lines.Err()
-}
-
-// nameOf returns the name without the number of cores at its end.
-func nameOf(n benchfmt.Name) string {
-	base, parts := n.Parts()
-	name := "Benchmark" + string(base)
-	for _, p := range parts {
-		if p[0] != '-' {
-			name += string(p)
-		}
-	}
-	return name
 }
 
 const (
@@ -106,11 +96,7 @@ func most(list []sample) float64 {
 
 func byAllocs(a, b sample) int { return int(a.allocs - b.allocs) }
 
-func median(list []float64) float64 {
-	sorted := slices.Sorted(slices.Values(list))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
-}
+func median(list []float64) float64 { return measured.Summary(list).Center }
 
 // deviation is the standard deviation, told by the median distance, so that one disturbed round does not
 // count for more than others.

@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchmath"
+
+	"github.com/reauth-go/reauth/bench/internal/measured"
 )
 
 // results are the samples of all benchmarks, in the order of the passes. The units are those of
@@ -39,7 +41,7 @@ func parse(in io.Reader) (*results, error) {
 }
 
 func (r *results) add(line *benchfmt.Result) {
-	name := benchName(line.Name)
+	name := measured.Name(line.Name)
 	units := r.samples[name]
 	if units == nil {
 		units = make(map[string][]float64)
@@ -52,18 +54,6 @@ func (r *results) add(line *benchfmt.Result) {
 	if cpu := line.GetConfig("cpu"); cpu != "" {
 		r.cpu = strings.TrimSpace(cpu)
 	}
-}
-
-// benchName returns the name without the number of cores at its end.
-func benchName(n benchfmt.Name) string {
-	base, parts := n.Parts()
-	name := string(base)
-	for _, p := range parts {
-		if p[0] != '-' {
-			name += string(p)
-		}
-	}
-	return name
 }
 
 // of returns the samples of a benchmark. If there are none, of notes that, and the report fails at
@@ -129,17 +119,10 @@ func (s series) times(f float64) series {
 	return out
 }
 
-func (s series) sample() *benchmath.Sample {
-	return benchmath.NewSample(slices.Clone(s), &benchmath.DefaultThresholds)
-}
-
-// confidence is the level of all confidence intervals in the report.
-const confidence = 0.95
+func (s series) sample() *benchmath.Sample { return measured.Sample(s) }
 
 // summary returns the median and its confidence interval.
-func (s series) summary() benchmath.Summary {
-	return benchmath.AssumeNothing.Summary(s.sample(), confidence)
-}
+func (s series) summary() benchmath.Summary { return measured.Summary(s) }
 
 // median returns the median, or NaN if there are no samples. The report fails in that case.
 func (s series) median() float64 {
