@@ -11,8 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/commandtest"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -31,27 +30,14 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	dir, err := os.MkdirTemp("", "reauth-cmd-")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "reauth")
-	args := []string{"build", "-o", binary}
-	if info, ok := debug.ReadBuildInfo(); ok &&
-		slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		// When the tests look for races, the command must report its own.
-		args = append(args, "-race")
-		if os.Getenv("GORACE") == "" {
-			// By default the race detector makes each process wait a second before it exits.
-			_ = os.Setenv("GORACE", "atexit_sleep_ms=20")
-		}
-	}
-	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the command: %v\n%s", err, out)
+	var remove func()
+	var err error
+	if binary, remove, err = commandtest.Build("."); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
-	_ = os.RemoveAll(dir)
+	remove()
 	os.Exit(code)
 }
 

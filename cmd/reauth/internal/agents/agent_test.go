@@ -106,12 +106,8 @@ var opencode = &agent{
 		`"message":"The OAuth2 access token could not be validated."}}` + "\n\n",
 }
 
-// codex speaks the Responses API.
-var codex = &agent{
-	name: "Codex", dialect: reauthtest.OpenAI, provider: "openai-codex", path: "/v1",
-	settle: func(w *world) {
-		w.write(".codex/config.toml", `
-model = "example"
+// codexSettings are those of every run, up to the address of the model provider.
+const codexSettings = `model = "example"
 model_provider = "reauth"
 check_for_update_on_startup = false
 
@@ -123,7 +119,13 @@ plugins = false
 
 [model_providers.reauth]
 name = "reauth"
-base_url = "http://127.0.0.1:1/v1"
+`
+
+// codex speaks the Responses API.
+var codex = &agent{
+	name: "Codex", dialect: reauthtest.OpenAI, provider: "openai-codex", path: "/v1",
+	settle: func(w *world) {
+		w.write(".codex/config.toml", codexSettings+`base_url = "http://127.0.0.1:1/v1"
 env_key = "OPENAI_API_KEY"
 `)
 	},
@@ -135,20 +137,7 @@ env_key = "OPENAI_API_KEY"
 	},
 	lead: openAI("/v1"),
 	helper: func(w *world) *seen {
-		w.write(".codex/config.toml", fmt.Sprintf(`
-model = "example"
-model_provider = "reauth"
-check_for_update_on_startup = false
-
-[analytics]
-enabled = false
-
-[features]
-plugins = false
-
-[model_providers.reauth]
-name = "reauth"
-base_url = "%[1]s/v1"
+		w.write(".codex/config.toml", codexSettings+fmt.Sprintf(`base_url = "%[1]s/v1"
 requires_openai_auth = false
 
 [model_providers.reauth.auth]

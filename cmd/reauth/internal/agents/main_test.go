@@ -13,12 +13,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"testing"
 	"time"
+
+	"github.com/reauth-go/reauth/cmd/reauth/internal/commandtest"
 )
 
 var update = flag.Bool("update", false, "write agents.md from this run")
@@ -29,25 +27,14 @@ var binary string
 func TestMain(m *testing.M) {
 	flag.Parse()
 	_ = flag.Set("test.parallel", "6") // the flag exists; agents that try again wait more than they compute
-	dir, err := os.MkdirTemp("", "reauth-agents-")
-	if err != nil {
-		panic(err)
-	}
-	binary = filepath.Join(dir, "reauth")
-	args := []string{"build", "-o", binary}
-	race := debug.BuildSetting{Key: "-race", Value: "true"}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, race) {
-		args = append(args, "-race")
-		if os.Getenv("GORACE") == "" {
-			_ = os.Setenv("GORACE", "atexit_sleep_ms=20") // else each process waits a second before it exits
-		}
-	}
-	if out, err := exec.Command("go", append(args, "../..")...).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the command: %v\n%s", err, out)
+	var remove func()
+	var err error
+	if binary, remove, err = commandtest.Build("../.."); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()
-	_ = os.RemoveAll(dir)
+	remove()
 	os.Exit(code)
 }
 
