@@ -230,20 +230,22 @@ func lookup(name string) (reauth.Provider, error) {
 // named returns the name of a provider, and beside it the one that the user has given, if that is
 // another.
 func named(provider, given string) string {
-	if given = strings.TrimSpace(given); given == "" || strings.EqualFold(given, provider) {
-		return provider
-	}
-	return fmt.Sprintf("%s (%s)", provider, given)
+	return provider + beside(provider, given)
 }
 
 // called returns the name of a credential, and beside it the name of its provider that the user has
 // given, if that is another.
 func called(provider, id, given string) string {
-	name := provider + "/" + id
+	return provider + "/" + id + beside(provider, given)
+}
+
+// beside returns what stands behind a name: " (given)", or nothing when the user has given no other
+// name.
+func beside(provider, given string) string {
 	if given = strings.TrimSpace(given); given == "" || strings.EqualFold(given, provider) {
-		return name
+		return ""
 	}
-	return fmt.Sprintf("%s (%s)", name, given)
+	return " (" + given + ")"
 }
 
 // notRepeated stands for an argument that may be a secret.
