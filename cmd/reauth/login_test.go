@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/cmd/reauth/internal/commandtest"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -26,9 +26,9 @@ import (
 // sockets. The first group runs each provider's flow from start to refresh, the second one the ways
 // in which a login can go differently.
 func TestLogin(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "reauth")
-	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	binary, remove, err := commandtest.Build(".")
+	require.NoError(t, err)
+	t.Cleanup(remove)
 
 	for _, c := range loginCases {
 		t.Run(c.provider, func(t *testing.T) {
