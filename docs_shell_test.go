@@ -79,6 +79,7 @@ func TestShellBlocksOfTheDocuments(t *testing.T) {
 // workspace. The program of the README starts three times, and once, each time with an expired token.
 func TestReadmeByTheLetter(t *testing.T) {
 	t.Parallel()
+	fetchModules(t)
 	w := newShellWorld(t, "") // the README installs the command
 	starts := map[string]int{"replacement": 3, "workspace": 1}
 	var program string
@@ -305,6 +306,31 @@ func (a *authority) leaf(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return nil, err
 	}
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}, nil
+}
+
+// fetchModules downloads what is missing of the modules that a newcomer's commands ask for: the world has
+// no network, and of a fresh machine only what the root's own tests import is there.
+func fetchModules(t *testing.T) {
+	t.Helper()
+	root, err := os.Getwd()
+	require.NoError(t, err)
+	agent := t.TempDir()
+	program := "package main\n\nimport _ \"github.com/reauth-go/reauth\"\n\nfunc main() {}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(agent, "main.go"), []byte(program), 0o600))
+	for _, step := range []struct {
+		folder string
+		args   []string
+	}{
+		{filepath.Join(root, "cmd", "reauth"), []string{"list", "-deps", "."}},
+		{agent, []string{"mod", "init", "agent"}},
+		{agent, []string{"mod", "edit", "-replace", "github.com/reauth-go/reauth=" + root}},
+		{agent, []string{"mod", "tidy"}},
+	} {
+		cmd := exec.Command("go", step.args...)
+		cmd.Dir = step.folder
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "go %s: %s", strings.Join(step.args, " "), out)
+	}
 }
 
 func goEnv(t *testing.T, name string) string {
