@@ -88,15 +88,21 @@ type span struct {
 // login is a login that a person made.
 type login struct {
 	id, access, refresh string
-	at                  time.Time // when it was stored; zero: nobody knows whether it was
-	by                  *member   // the worker that was told of it; nil: none
+	telling
 }
 
 // person is who logs in with a credential, and removes it.
 type person struct {
 	login   *login // the newest that was tried
+	removal telling
 	removed bool
 	asked   bool // the state of removed was asked for and not confirmed yet
+}
+
+// telling is that a worker was told of a login or a removal.
+type telling struct {
+	at time.Time // when it was stored; zero: nobody knows whether it was
+	by *member   // nil: none was told
 }
 
 // Soak lets processes share a store while the store and the processes have all kinds of trouble,
@@ -180,14 +186,7 @@ func (s *soak) settle() {
 	s.expireAll()
 	for {
 		for _, id := range soakIDs() {
-			p := s.people[id]
-			forgotten := !p.asked && !p.removed && s.isForgotten(id, time.Since(began))
-			if forgotten {
-				s.count("logins that nobody had any more")
-			}
-			if forgotten || p.asked || !p.removed && !s.Provider.Alive(p.login.refresh) {
-				require.NoError(s.t, s.logIn(id))
-			}
+			require.NoError(s.t, s.repeat(id, time.Since(began) > forgottenAfter))
 		}
 		err := errors.Join(s.checkAll(), s.checkStored())
 		s.settled = time.Since(began)
@@ -202,24 +201,50 @@ func (s *soak) settle() {
 	}
 }
 
-// isForgotten reports whether nobody has the newest login of a credential, so long after the last
-// trouble that whoever has it would have written it: nobody was told of it, or its store went back
-// behind it, and the one worker that was told of it died.
-func (s *soak) isForgotten(id string, settling time.Duration) bool {
-	l := s.people[id].login
-	if settling < forgottenAfter {
-		return false
+// repeat does once more what a person wants and the pools cannot: a login that failed or is lost, and
+// what nobody has any more. quiet says that whoever has it would have written it.
+func (s *soak) repeat(id string, quiet bool) error {
+	p := s.people[id]
+	switch {
+	case p.asked:
+		return s.logIn(id)
+	case p.removed:
+		if quiet && s.holds(id) && s.isForgotten(p.removal) {
+			s.count("removals that nobody had any more")
+			return s.remove(id)
+		}
+		return nil
+	case !s.Provider.Alive(p.login.refresh):
+		return s.logIn(id)
+	case quiet && !s.holdsNewest(id) && s.isForgotten(p.login.telling):
+		s.count("logins that nobody had any more")
+		return s.logIn(id)
 	}
-	if e, err := s.Stored(id); err == nil && s.Provider.Current(e.Credential.RefreshToken) {
-		return false
-	}
+	return nil
+}
+
+// holds reports whether the store holds a credential.
+func (s *soak) holds(id string) bool {
+	_, err := s.Stored(id)
+	return err == nil
+}
+
+// holdsNewest reports whether the store holds the newest pair of a credential's login.
+func (s *soak) holdsNewest(id string) bool {
+	e, err := s.Stored(id)
+	return err == nil && s.Provider.Current(e.Credential.RefreshToken)
+}
+
+// isForgotten reports whether nobody knows of a login or a removal any more: nobody was told of it, or
+// the store went back behind it, and the one worker that was told of it died.
+func (s *soak) isForgotten(what telling) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.by == nil {
+	if what.by == nil {
 		return true
 	}
-	return l.by.died.After(l.at) &&
-		slices.ContainsFunc(s.spans, func(o span) bool { return (o.Back || o.Anew) && o.to.After(l.at) })
+	return what.by.died.After(what.at) &&
+		slices.ContainsFunc(s.spans, func(o span) bool { return (o.Back || o.Anew) && o.to.After(what.at) })
 }
 
 // forgottenAfter is longer than the living take to write what an older store lacks.

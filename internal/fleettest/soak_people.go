@@ -114,7 +114,7 @@ func (s *soak) remove(id string) error {
 	p := s.people[id]
 	switch {
 	case err == nil:
-		p.removed, p.asked = true, false
+		p.removed, p.asked, p.removal = true, false, telling{at: time.Now(), by: m}
 		s.counts["removals"]++
 	case isHang(err):
 		return err
