@@ -120,8 +120,11 @@ func (c *call) request(r *http.Request) *http.Request {
 		ctx = reauth.WithAffinity(ctx, key)
 	}
 	r = r.WithContext(ctx)
-	if ahead != nil {
+	switch {
+	case ahead != nil:
 		r.Body = ahead
+	case c.backend.p.keepsBodies && c.body.isSmall(r):
+		c.body.sendWhole(r)
 	}
 	return r
 }

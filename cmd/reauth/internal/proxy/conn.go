@@ -18,7 +18,8 @@ import (
 const lingering = 500 * time.Millisecond
 
 // conn is a connection of a client. Its writes have a deadline that each byte renews which the
-// client takes, and its close lingers if linger is set.
+// client takes, its deadlines move the timer of the connection below only where they must (see
+// deadline), and its close lingers if linger is set.
 type conn struct {
 	net.Conn
 	// stall is how long the client may take no byte; 0: as long as it likes.
@@ -37,9 +38,15 @@ type conn struct {
 	spare bool
 	place *list.Element
 
-	mu sync.Mutex
-	// deadline is the one that was set for writes, by net/http or crypto/tls; zero: none.
-	deadline time.Time
+	// reads and writes are the deadlines that net/http, crypto/tls and body set.
+	reads, writes deadline
+}
+
+// newConn returns a connection over one that was accepted.
+func newConn(below net.Conn, stall time.Duration) *conn {
+	c := &conn{Conn: below, stall: stall}
+	c.reads.arm, c.writes.arm = below.SetReadDeadline, below.SetWriteDeadline
+	return c
 }
 
 // SetDeadline implements net.Conn.
@@ -47,49 +54,47 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error { return c.reads.set(t) }
+
 // SetWriteDeadline implements net.Conn.
-func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.deadline = t
-	return c.Conn.SetWriteDeadline(t)
-}
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.writes.set(t) }
 
-// renew sets the deadline of the next bytes, which is never after the one that was set.
-func (c *conn) renew() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := time.Now().Add(c.stall)
-	if !c.deadline.IsZero() && c.deadline.Before(at) {
-		at = c.deadline
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.reads.early(time.Time{}) {
+			return n, err
+		}
 	}
-	return c.Conn.SetWriteDeadline(at)
-}
-
-// expired reports whether the deadline that was set is over.
-func (c *conn) expired() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return !c.deadline.IsZero() && !c.deadline.After(time.Now())
 }
 
 // Write implements net.Conn. A client that takes some of b within the time has as long again for
 // the rest: it is slow, but it lives.
 func (c *conn) Write(b []byte) (int, error) {
-	if c.stall <= 0 {
-		return c.Conn.Write(b)
-	}
 	written := 0
-	for {
-		if err := c.renew(); err != nil {
+	for until := c.patience(); ; {
+		if err := c.writes.within(until); err != nil {
 			return written, err
 		}
 		n, err := c.Conn.Write(b[written:])
 		written += n
-		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || c.expired() {
+		if n > 0 {
+			until = c.patience()
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.writes.early(until) {
 			return written, err
 		}
 	}
+}
+
+// patience returns how long the client may take no byte from now; zero: as long as it likes.
+func (c *conn) patience() time.Time {
+	if c.stall <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(c.stall)
 }
 
 // CloseWrite tells the client that nothing more comes, where the network can do so.

@@ -73,7 +73,8 @@ func (l gated) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	g := l.gate
-	c := &conn{Conn: raw, stall: g.stall, client: clientOf(raw.RemoteAddr())}
+	c := newConn(raw, g.stall)
+	c.client = clientOf(raw.RemoteAddr())
 	c.gone = func() { g.release(c) }
 	if out := g.admit(c); out != nil {
 		_ = out.cut() // it is gone either way

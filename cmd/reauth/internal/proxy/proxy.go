@@ -45,7 +45,8 @@ type Config struct {
 	Source func(reauth.CredentialStatus) *statusjson.Source
 
 	// BodyMemory is how many bytes of bodies are kept to be sent again, of all requests together;
-	// see MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none.
+	// see MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none. Bodies of up to
+	// 16 KiB do not count.
 	BodyMemory int64
 	// MarkFinal keeps SDKs from repeating what no retry can help; see reauth.RecoveringTransport.
 	MarkFinal bool
@@ -70,7 +71,9 @@ type Proxy struct {
 	guard     *guard
 	affinity  *affinity
 	transport http.RoundTripper // of all backends, with recovery
-	registry  *prometheus.Registry
+	// keepsBodies: small bodies may be read before they are sent.
+	keepsBodies bool
+	registry    *prometheus.Registry
 	// own are the metrics of what belongs to no backend. With one backend they are its own.
 	own *metrics
 	// numbers serves /metrics.
@@ -95,6 +98,7 @@ func New(c Config) *Proxy {
 	p := &Proxy{
 		pool: c.Pool, byName: make(map[string]*backend), log: c.Logger, story: c.Story, source: c.Source, page: newPage(),
 		guard: newGuard(c.Addrs, c.Names, c.ClientToken), started: time.Now(), secure: c.TLS,
+		keepsBodies: c.BodyMemory >= 0,
 	}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)

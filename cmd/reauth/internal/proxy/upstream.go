@@ -49,6 +49,7 @@ func NewTransport() *http.Transport {
 // has removed X-Forwarded-* and hop-by-hop headers before.
 func (b *backend) rewrite(r *httputil.ProxyRequest) {
 	out := r.Out
+	unwrapWhole(out)
 	out.URL.Scheme, out.URL.Host, out.Host = b.Upstream.Scheme, b.Upstream.Host, ""
 	out.URL.RawQuery = b.query(r.In.URL.RawQuery)
 	placed := "Authorization" // the header that gets the placeholder
