@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/reauth-go/reauth/internal/rewind"
+	"github.com/reauth-go/reauth/internal/verdict"
 )
 
 // The functions that a program has given, as the transport calls them. One that panics counts as
@@ -23,6 +25,17 @@ func (m *member) mayRefuse(ctx context.Context, p *registered, resp *http.Respon
 	return p.mayRefuse(resp)
 }
 
+// ownReasons are the reasons of the built-in rules, which hold nothing of an answer.
+//
+//nolint:gochecknoglobals // never changed
+var ownReasons = sync.OnceValue(func() map[string]bool {
+	own := make(map[string]bool)
+	for _, reason := range verdict.Reasons() {
+		own[reason] = true
+	}
+	return own
+})
+
 // judge calls a classifier of the program. One that panics leaves the answer to the next. Its reason
 // may repeat what the answer said.
 func (m *member) judge(ctx context.Context, what string, f func() (Verdict, bool)) (v Verdict, ok bool) {
@@ -32,8 +45,9 @@ func (m *member) judge(ctx context.Context, what string, f func() (Verdict, bool
 			v, ok = Verdict{}, false
 		}
 	}()
-	v, ok = f()
-	v.Reason = label(redact(v.Reason, m.secrets()...))
+	if v, ok = f(); !ownReasons()[v.Reason] {
+		v.Reason = label(redact(v.Reason, m.secrets()...))
+	}
 	return v, ok
 }
 
