@@ -33,9 +33,9 @@ func indentedLines(t *testing.T, page string) map[int]string {
 	return lines
 }
 
-// The blocks of docs/ and of the front page are run by the tests of the library. What the other pages
-// tell to type, some of it as root or on another machine, is a command that there is, with flags that it
-// has, and files that there are.
+// The blocks of docs/ and of the front page are run by the tests of the library. What the other
+// pages tell to type, some of it as root or on another machine, is a command that there is, with
+// flags that it has, and files that there are.
 func TestCommandLinesOfTheDocuments(t *testing.T) {
 	t.Parallel()
 	calls, paths := 0, 0

@@ -8,10 +8,11 @@ import (
 )
 
 const (
-	// maxSmall is how many bytes of a body may be read before it is sent. Bodies of that size do not
-	// count for the memory of bodies.
+	// maxSmall is how many bytes of a body may be read before it is sent. Bodies of that size do
+	// not count for the memory of bodies.
 	maxSmall = 16 << 10
-	// soon is how long their sending may wait for them. They come with the header, or in the next packet.
+	// soon is how long their sending may wait for them. They come with the header, or in the next
+	// packet.
 	soon = 5 * time.Millisecond
 )
 
@@ -22,8 +23,8 @@ func (b *body) isSmall(r *http.Request) bool {
 }
 
 // sendWhole reads the body of r before it is sent, if all of it comes soon: net/http then writes it
-// together with the header, and the transport need not keep what it reads. Otherwise the body is sent
-// while it comes, as large ones are.
+// together with the header, and the transport need not keep what it reads. Otherwise the body is
+// sent while it comes, as large ones are.
 func (b *body) sendWhole(r *http.Request) {
 	whole := make([]byte, r.ContentLength)
 	n, err := b.readSoon(whole)

@@ -16,8 +16,8 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// firstWrite returns a base transport over a connection in memory, whose API sends what the first write
-// to it has, and answers.
+// firstWrite returns a base transport over a connection in memory, whose API sends what the first
+// write to it has, and answers.
 func firstWrite() (base provider, wrote <-chan string) {
 	writes := make(chan string, 1)
 	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -38,8 +38,8 @@ func firstWrite() (base provider, wrote <-chan string) {
 	}, writes
 }
 
-// A small body goes to the provider in one write with its header. One of which nobody knows whether it
-// comes, or which the provider may not want, or which may not be kept, goes out as it comes.
+// A small body goes to the provider in one write with its header. One of which nobody knows whether
+// it comes, or which the provider may not want, or which may not be kept, goes out as it comes.
 func TestSmallBodyIsSentInOneWrite(t *testing.T) {
 	for name, of := range map[string]struct {
 		memory  int64
@@ -66,8 +66,8 @@ func TestSmallBodyIsSentInOneWrite(t *testing.T) {
 	}
 }
 
-// A small body that does not come with its header is sent as it comes, and the provider has what there
-// is of it after a moment.
+// A small body that does not come with its header is sent as it comes, and the provider has what
+// there is of it after a moment.
 func TestSmallBodyThatComesSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var came []time.Duration

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// deadline is the deadline of the reads or the writes of a connection. net/http sets and clears several
-// for each request that hardly ever run out, and each costs a change of a timer. So the timer of the
-// connection below is moved at once only where it must ring earlier. One that rings too early is set
-// anew, by early, and the read or the write goes on.
+// deadline is the deadline of the reads or the writes of a connection. net/http sets and clears
+// several for each request that hardly ever run out, and each costs a change of a timer. So the
+// timer of the connection below is moved at once only where it must ring earlier. One that rings
+// too early is set anew, by early, and the read or the write goes on.
 type deadline struct {
 	arm func(time.Time) error // sets the deadline of the connection below
 

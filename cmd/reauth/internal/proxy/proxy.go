@@ -45,8 +45,8 @@ type Config struct {
 	Source func(reauth.CredentialStatus) *statusjson.Source
 
 	// BodyMemory is how many bytes of bodies are kept to be sent again, of all requests together;
-	// see MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none. Bodies of up to
-	// 16 KiB do not count.
+	// see MaxBodyMemory of reauth.RecoveringTransport. 0: its default; negative: none. Bodies of up
+	// to 16 KiB do not count.
 	BodyMemory int64
 	// MarkFinal keeps SDKs from repeating what no retry can help; see reauth.RecoveringTransport.
 	MarkFinal bool
