@@ -42,6 +42,9 @@ type body struct {
 	stall time.Duration
 
 	mu sync.Mutex
+	// last is when the last byte came, if that was before the next read; zero: the next read begins
+	// the time anew.
+	last time.Time
 	// done: all of it has been read.
 	done bool
 	// stalled: a read has met its deadline.
@@ -55,10 +58,15 @@ type body struct {
 func (b *body) renew() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.left && b.stall > 0 {
-		// Only the recorder of a test has no deadlines.
-		_ = b.control.SetReadDeadline(time.Now().Add(b.stall))
+	if b.left || b.stall <= 0 {
+		return
 	}
+	from := b.last
+	if b.last = (time.Time{}); from.IsZero() {
+		from = time.Now()
+	}
+	// Only the recorder of a test has no deadlines.
+	_ = b.control.SetReadDeadline(from.Add(b.stall))
 }
 
 // Read implements io.Reader. The deadline of the last read ends with the body: net/http clears it

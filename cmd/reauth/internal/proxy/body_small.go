@@ -54,17 +54,25 @@ type begun struct {
 	io.Closer
 }
 
-// readSoon fills p, or fails when the rest does not come soon. It may come later.
+// readSoon fills p, or fails when the rest does not come soon. It may come later: how long the
+// client may send nothing counts from its last byte here, or from the beginning.
 func (b *body) readSoon(p []byte) (n int, err error) {
+	last := time.Now()
 	// Only the recorder of a test has no deadlines.
-	_ = b.control.SetReadDeadline(time.Now().Add(soon))
-	n, err = io.ReadFull(b.ReadCloser, p)
-	if err != nil {
-		_ = b.control.SetReadDeadline(time.Time{})
-		return n, err
+	_ = b.control.SetReadDeadline(last.Add(soon))
+	for n < len(p) && err == nil {
+		var more int
+		more, err = b.ReadCloser.Read(p[n:])
+		if n += more; more > 0 && n < len(p) {
+			last = time.Now()
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.done = true
-	return n, nil
+	if b.done = n == len(p); b.done {
+		return n, nil
+	}
+	b.last = last
+	_ = b.control.SetReadDeadline(time.Time{})
+	return n, err
 }

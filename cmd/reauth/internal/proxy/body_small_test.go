@@ -54,8 +54,9 @@ func TestSmallBodyIsSentInOneWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				base, wrote := firstWrite()
-				p := newProxy(t, "groq", reauth.Credential{AccessToken: "theirs"}, base)
-				p.keepsBodies = of.memory >= 0
+				p := newProxyOf(t, Config{Base: base, BodyMemory: of.memory}, "groq")
+				_, err := p.pool.Add(t.Context(), reauth.Credential{Provider: "groq", AccessToken: "theirs"})
+				require.NoError(t, err)
 				s := serveProxy(t, Limits{Stall: time.Minute}, p)
 				conn := s.dial("192.0.2.1")
 				defer conn.Close()
@@ -99,6 +100,23 @@ func TestSmallBodyThatComesSlowly(t *testing.T) {
 		s.send(conn, head("POST", "/openai/v1/x", "Content-Length: 1", "")+"g")
 		_, said = s.answered(conn)
 		assert.Equal(t, "g", said, "the deadline of the beginning does not outlive it")
+	})
+}
+
+// The time in which a client may send nothing counts from its last byte, also from one that came
+// while the body might still have been read whole.
+func TestSmallBodyThatStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serveStrangers(t, Limits{Stall: time.Minute}, reading(0))
+		conn := s.dial("192.0.2.1")
+		defer conn.Close()
+		s.send(conn, head("POST", "/openai/v1/x", "Content-Length: 6", "")+"ab")
+		time.Sleep(3 * time.Millisecond)
+		start := time.Now()
+		s.send(conn, "c")
+		resp, _ := s.answered(conn)
+		assert.Equal(t, http.StatusRequestTimeout, resp.StatusCode)
+		assert.Equal(t, time.Minute, time.Since(start))
 	})
 }
 
