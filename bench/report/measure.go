@@ -26,7 +26,7 @@ func groups(quick bool) []group {
 		{"^BenchmarkThroughput$", "200ms"},
 		{"^BenchmarkChoose$", "30ms"},
 		{"^BenchmarkPool$", "150ms"},
-		{"^BenchmarkGrowth$", "50ms"},
+		{"^BenchmarkGrowth$", "150ms"},
 		{"^BenchmarkFileStore$", "10ms"},
 		{"^BenchmarkClassify$", "3ms"},
 		{"^BenchmarkUnmarshal$", "2ms"},
