@@ -124,6 +124,10 @@ func trouble(t *testing.T) *running {
 			` in organization on tokens per day (TPD): Limit 100000, Used 99999. Please try again in 26m13s.",` +
 			`"type":"tokens","code":"rate_limit_exceeded"}}`))
 	})
+	r.add(t, reauth.Credential{
+		AccessToken: "client-secret-late", RefreshToken: "client-secret-renews", ID: "late", Priority: 9,
+		Expiry: time.Now().Add(-time.Hour),
+	})
 	p := r.startBelow(t)
 	for path, body := range map[string]string{
 		"/v1/limited": "", "/v1/busy": `{"model":"example-large-with-a-long-name-20260701"}`,
@@ -152,6 +156,9 @@ func TestProxyPageIsForEverybody(t *testing.T) {
 			assert.LessOrEqual(t, b.eval("document.documentElement.scrollWidth"), float64(width), what)
 			assert.Equal(t, true, b.eval(`[...document.querySelectorAll(".scroll")].every((e) => innerWidth > 900 || e.scrollWidth <= e.clientWidth)`),
 				"%s: no table is scrolled sideways", what)
+			assert.Equal(t, []any{}, b.eval(`[...document.querySelectorAll("td[data-label] > *")].filter((e) => innerWidth <= 900 && e.offsetParent &&
+				e.getBoundingClientRect().left < e.parentElement.getBoundingClientRect().left + 100).map((e) => e.textContent)`),
+				"%s: what a cell says is beside its label, not below", what)
 			if dir := os.Getenv("REAUTH_TEST_SCREENSHOTS"); dir != "" {
 				b.shoot(filepath.Join(dir, fmt.Sprintf("%s-%d.png", scheme, width)))
 			}
