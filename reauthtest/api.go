@@ -17,11 +17,11 @@ func (p *Provider) serveAPI(w http.ResponseWriter, r *http.Request) {
 	sent := p.sentToken(r)
 	body := &countingReader{r: r.Body}
 	var content []byte
-	if !p.RefuseEarly || p.judge(r, sent) == nil {
+	if !read(p, &p.RefuseEarly) || p.judge(r, sent) == nil {
 		content, _ = io.ReadAll(io.LimitReader(body, 1<<20)) // countingReader counts the rest
 		_, _ = io.Copy(io.Discard, body)                     // an aborted upload shows in the count
 	}
-	sleep(r, p.APILatency)
+	sleep(r, read(p, &p.APILatency))
 	answer := p.judge(r, sent)
 	refused := answer != nil
 	if !refused {
@@ -95,8 +95,8 @@ func (a *Answer) write(w http.ResponseWriter) {
 
 // judge returns the refusal that the token of a request deserves now, or nil.
 func (p *Provider) judge(r *http.Request, sent string) *Answer {
-	if p.Refuse != nil {
-		if a := p.Refuse(r, sent); a != nil {
+	if refuse := read(p, &p.Refuse); refuse != nil {
+		if a := refuse(r, sent); a != nil {
 			return a
 		}
 	}

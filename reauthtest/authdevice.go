@@ -225,7 +225,7 @@ func asGitHub(a *Answer, r *http.Request) *Answer {
 // serveMint gives a token of Copilot for a GitHub token, which it does not spend.
 func (p *Provider) serveMint(w http.ResponseWriter, r *http.Request) {
 	fault := p.nextFault()
-	sleep(r, p.TokenLatency)
+	sleep(r, read(p, &p.TokenLatency))
 	if fault.Answer != nil {
 		fault.Answer.write(w)
 		return

@@ -38,7 +38,7 @@ func writeKeyCode(w http.ResponseWriter, code string) {
 // serveKey exchanges a code for an API key, once.
 func (p *Provider) serveKey(w http.ResponseWriter, r *http.Request) {
 	given, fault := readGrant(r), p.nextFault()
-	sleep(r, p.TokenLatency)
+	sleep(r, read(p, &p.TokenLatency))
 	switch {
 	case fault.Cut:
 		panic(http.ErrAbortHandler)

@@ -39,8 +39,8 @@ const (
 	Gemini                   // 401 and "UNAUTHENTICATED", for a key 400 and "API_KEY_INVALID"; keys in x-goog-api-key
 )
 
-// Provider is a fake provider. Make one with New. Its fields must not be changed while it serves;
-// its methods may be called at any time.
+// Provider is a fake provider. Make one with New. While it serves, its fields are changed in Change
+// only; its methods may be called at any time.
 type Provider struct {
 	Dialect Dialect
 
@@ -167,10 +167,25 @@ func (p *Provider) Start() *httptest.Server { return httptest.NewServer(p) }
 // ServeHTTP implements http.Handler. TokenPath is the token endpoint. The paths of the real
 // providers' logins belong to the authorization server, and all other paths to the API.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Date", time.Now().Add(p.Skew).UTC().Format(http.TimeFormat))
+	w.Header().Set("Date", time.Now().Add(read(p, &p.Skew)).UTC().Format(http.TimeFormat))
 	if !p.serveAuth(w, r) {
 		p.serveAPI(w, r)
 	}
+}
+
+// Change lets f change the fields while the provider serves. A request whose answer has begun may
+// still be answered as before. f must call no method of the provider: it would wait for itself.
+func (p *Provider) Change(f func(p *Provider)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p)
+}
+
+// read reads a field, which Change may change meanwhile. The caller does not hold p.mu.
+func read[T any](p *Provider, field *T) T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return *field
 }
 
 // Login makes a new login and returns its tokens.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -323,4 +324,57 @@ func TestMemoryOfAHandlerThatPanics(t *testing.T) {
 	assert.Equal(t, "half", string(b))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF, "the client sees that the answer was cut")
 	require.NoError(t, resp.Body.Close())
+}
+
+// A test may change how the provider behaves while requests are under way.
+func TestChangeWhileItServes(t *testing.T) {
+	p := reauthtest.New(reauthtest.OpenAI)
+	p.AddKey("key")
+	server := p.Start()
+	defer server.Close()
+	ask := func() int {
+		req, err := http.NewRequest(http.MethodGet, server.URL+"/v1/models", http.NoBody)
+		if !assert.NoError(t, err) {
+			return 0
+		}
+		req.Header.Set("Authorization", "Bearer key")
+		resp, err := server.Client().Do(req)
+		if !assert.NoError(t, err) {
+			return 0
+		}
+		assert.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() {
+			for range 20 {
+				assert.Contains(t, []int{200, 503}, ask())
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		asking.Wait()
+		close(done)
+	}()
+	for i := 0; !isClosed(done); i++ {
+		p.Change(func(p *reauthtest.Provider) {
+			p.Skew, p.RefuseEarly = time.Duration(i)*time.Second, i%2 == 0
+			p.APILatency, p.TokenLatency = time.Duration(i), time.Duration(i)
+			p.Refuse = func(*http.Request, string) *reauthtest.Answer { return &reauthtest.Answer{Status: 503} }
+		})
+	}
+	assert.Equal(t, 503, ask())
+	p.Change(func(p *reauthtest.Provider) { p.Refuse = nil })
+	assert.Equal(t, 200, ask())
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

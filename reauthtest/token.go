@@ -59,7 +59,7 @@ func (p *Provider) Fail(faults ...Fault) {
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request, how way) {
 	given := readGrant(r)
 	fault := p.nextFault()
-	sleep(r, p.TokenLatency)
+	sleep(r, read(p, &p.TokenLatency))
 	switch {
 	case fault.Cut:
 		panic(http.ErrAbortHandler)

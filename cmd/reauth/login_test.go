@@ -35,7 +35,7 @@ func TestLogin(t *testing.T) {
 			t.Parallel()
 			w := newLoginWorld(t, binary, c.dialect)
 			// The server's clock is two hours ahead, and the person consents at once.
-			w.fake.Skew, w.fake.ApproveAfter = 2*time.Hour, time.Millisecond
+			w.fake.Change(func(p *reauthtest.Provider) { p.Skew, p.ApproveAfter = 2*time.Hour, time.Millisecond })
 			got := w.run("", "login", c.provider, "--issuer", w.server.URL)
 			assert.Zero(t, got.code, got.stderr)
 			assert.Equal(t, c.want, w.normal(got.stdout))
@@ -208,7 +208,7 @@ func loginByBrowser(t *testing.T, w *loginWorld, provider, tokenPath string) {
 // A login whose GitHub token ends after eight hours is renewed at GitHub by the tokens that it
 // keeps.
 func loginThatExpires(t *testing.T, w *loginWorld) {
-	w.fake.ApproveAfter, w.fake.GitHubLifetime = time.Millisecond, 8*time.Hour
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter, p.GitHubLifetime = time.Millisecond, 8*time.Hour })
 	got := w.run("", "login", "copilot", "--issuer", w.server.URL)
 	require.Zero(t, got.code, got.stderr)
 	for range 2 {
@@ -276,10 +276,10 @@ func freePort(t *testing.T) int {
 
 // Ctrl-C stores nothing, and leaves an earlier login as it is.
 func loginInterrupted(t *testing.T, w *loginWorld) {
-	w.fake.ApproveAfter = time.Millisecond
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter = time.Millisecond })
 	require.Zero(t, w.run("", "login", "nous", "--issuer", w.server.URL).code)
 	before := w.stored()
-	w.fake.ApproveAfter = 0
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter = 0 })
 	p := w.start("login", "nous", "--issuer", w.server.URL)
 	p.sees(`(Waiting for your consent)`)
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
@@ -344,7 +344,7 @@ func loginRefused(t *testing.T, w *loginWorld) {
 }
 
 func loginExpires(t *testing.T, w *loginWorld) {
-	w.fake.CodeLifetime, w.fake.Skew = 3*time.Second, -2*time.Hour
+	w.fake.Change(func(p *reauthtest.Provider) { p.CodeLifetime, p.Skew = 3*time.Second, -2*time.Hour })
 	got := w.run("", "login", "copilot", "--issuer", w.server.URL)
 	assert.Equal(t, 1, got.code)
 	assert.Contains(t, got.stderr, "\nWaiting for your consent, for 3s at most.\n"+
@@ -354,7 +354,7 @@ func loginExpires(t *testing.T, w *loginWorld) {
 }
 
 func loginStumbles(t *testing.T, w *loginWorld) {
-	w.fake.ApproveAfter = time.Millisecond
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter = time.Millisecond })
 	w.fake.Fail(reauthtest.Unavailable(), reauthtest.Page(403))
 	got := w.run("", "login", "nous", "--issuer", w.server.URL)
 	assert.Zero(t, got.code, got.stderr)
@@ -368,7 +368,7 @@ func loginIntoAForeignStore(t *testing.T, w *loginWorld) {
 }
 
 func loginIntoAHalfWrittenStore(t *testing.T, w *loginWorld) {
-	w.fake.ApproveAfter = time.Millisecond
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter = time.Millisecond })
 	require.Zero(t, w.run("", "login", "nous", "--issuer", w.server.URL).code)
 	whole := w.stored()
 	loginIntoABadStore(t, w, whole[:len(whole)/2])
@@ -399,7 +399,7 @@ func loginIntoADirectoryThatIsNone(t *testing.T, w *loginWorld) {
 }
 
 func loginWithSettings(t *testing.T, w *loginWorld) {
-	w.fake.ApproveAfter = time.Millisecond
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter = time.Millisecond })
 	got := w.run("", "login", "nous", "--issuer", w.server.URL,
 		"--client-id", "my-client", "--scope", "one two",
 		"--id", "work", "--priority", "7", "--header", "X-Tenant: a,b")
@@ -418,7 +418,7 @@ func loginWithSettings(t *testing.T, w *loginWorld) {
 
 // A second login to the same account replaces the tokens of the first.
 func loginAgain(t *testing.T, w *loginWorld) {
-	w.fake.ApproveAfter = time.Millisecond
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter = time.Millisecond })
 	token := func() string {
 		require.Zero(t, w.run("", "login", "nous", "--issuer", w.server.URL).code)
 		pool, err := reauth.OpenPool(t.Context(), fileOf(t, w.store))
@@ -436,7 +436,7 @@ func loginAgain(t *testing.T, w *loginWorld) {
 // loginRemembersTheIssuer refreshes a login without and with the flag that names its server.
 // Without it, nothing is sent to the provider's own server.
 func loginRemembersTheIssuer(t *testing.T, w *loginWorld) {
-	w.fake.ApproveAfter = time.Millisecond
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter = time.Millisecond })
 	require.Zero(t, w.run("", "login", "nous", "--issuer", w.server.URL).code)
 	for _, args := range [][]string{
 		{"refresh", "nous"},
@@ -464,7 +464,7 @@ func loginEnded(t *testing.T, w *loginWorld) {
 	assert.Contains(t, strings.Join(strings.Fields(w.run("", "providers", "openrouter").stdout), " "),
 		"log in with: reauth login openrouter, or add a key with: reauth add openrouter --key-stdin")
 	assert.Contains(t, w.run("", "providers", "qwen").stdout, "its vendor has ended these logins since 2026-04-15")
-	w.fake.ApproveAfter = time.Millisecond
+	w.fake.Change(func(p *reauthtest.Provider) { p.ApproveAfter = time.Millisecond })
 	for _, flags := range [][]string{nil, {"--even-if-ended"}} { // nothing is known of another server
 		got = w.run("", append([]string{"login", "qwen", "--issuer", w.server.URL}, flags...)...)
 		assert.Zero(t, got.code, got.stderr)

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // Another process sends 300 requests, 50 at a time, while the token is expired. All of them
@@ -27,7 +28,7 @@ import (
 func TestProxyCarriesALoadThroughAnExpiredToken(t *testing.T) {
 	curl := tool(t, "curl")
 	r := newRig(t)
-	r.TokenLatency = 300 * time.Millisecond
+	r.Change(func(p *reauthtest.Provider) { p.TokenLatency = 300 * time.Millisecond })
 	r.Expire(r.access)
 	p := r.start(t)
 	const n = 300
@@ -74,7 +75,7 @@ func TestProxyServesTheOpenAIClientOfNode(t *testing.T) {
 	node := tool(t, "node")
 	npmPackage(t, "openai")
 	r := newRig(t)
-	r.TokenLatency = 200 * time.Millisecond
+	r.Change(func(p *reauthtest.Provider) { p.TokenLatency = 200 * time.Millisecond })
 	p := r.start(t)
 	for _, mode := range []string{"once", "stream", "many"} {
 		r.Expire()
@@ -336,7 +337,7 @@ func TestProxyStopsWhenItsWorkIsDone(t *testing.T) {
 // has already invalidated the old ones.
 func TestProxyStopsInAnExchange(t *testing.T) {
 	r := newRig(t)
-	r.TokenLatency = 700 * time.Millisecond
+	r.Change(func(p *reauthtest.Provider) { p.TokenLatency = 700 * time.Millisecond })
 	r.Expire()
 	p := r.start(t, "--grace", "100ms")
 	done := make(chan struct{})

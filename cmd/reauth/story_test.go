@@ -59,9 +59,11 @@ func TestProbeOfEachVerdict(t *testing.T) {
 		{"key-forbidden", func(p *reauthtest.Provider, key string) { p.Forbid(key) }, exitFailed},
 		{"key-exhausted", func(p *reauthtest.Provider, key string) { p.Exhaust(time.Time{}, key) }, exitFailed},
 		{"unavailable", func(p *reauthtest.Provider, _ string) {
-			p.Refuse = func(*http.Request, string) *reauthtest.Answer {
-				return &reauthtest.Answer{Status: 503, Body: "<h1>maintenance for user-8812f3ab@example.org</h1>"}
-			}
+			p.Change(func(p *reauthtest.Provider) {
+				p.Refuse = func(*http.Request, string) *reauthtest.Answer {
+					return &reauthtest.Answer{Status: 503, Body: "<h1>maintenance for user-8812f3ab@example.org</h1>"}
+				}
+			})
 		}, exitFailed},
 	} {
 		fake := reauthtest.New(reauthtest.OpenAI)

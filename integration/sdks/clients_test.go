@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // cases are the columns of the table. Each case returns what the caller saw.
@@ -245,7 +247,7 @@ func piped(t *testing.T, c client) string {
 	var cell string
 	for _, early := range []bool{false, true} {
 		r := newRig(t, c)
-		r.fake.RefuseEarly = early
+		r.fake.Change(func(p *reauthtest.Provider) { p.RefuseEarly = early })
 		r.login(t)
 		r.fake.Expire(r.token)
 		do := c.open(t, r.http)

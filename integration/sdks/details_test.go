@@ -73,16 +73,18 @@ func TestErrorDumpsHoldNoCredential(t *testing.T) {
 func TestUploadWhoseTokenExpiresHalfWay(t *testing.T) {
 	r := newRig(t, genaiSDK)
 	r.login(t)
-	r.fake.Refuse = func(req *http.Request, token string) *reauthtest.Answer {
-		if token == r.token && req.Header.Get("X-Goog-Upload-Command") != "start" {
-			return &reauthtest.Answer{
-				Status: 401,
-				Body: `{"error":{"code":401,"message":"Request had invalid authentication credentials.",` +
-					`"status":"UNAUTHENTICATED"}}`,
+	r.fake.Change(func(p *reauthtest.Provider) {
+		p.Refuse = func(req *http.Request, token string) *reauthtest.Answer {
+			if token == r.token && req.Header.Get("X-Goog-Upload-Command") != "start" {
+				return &reauthtest.Answer{
+					Status: 401,
+					Body: `{"error":{"code":401,"message":"Request had invalid authentication credentials.",` +
+						`"status":"UNAUTHENTICATED"}}`,
+				}
 			}
+			return nil
 		}
-		return nil
-	}
+	})
 	size, err := genaiSDK.open(t, r.http).upload(bounded(t), []byte("Hello"))
 	require.NoError(t, err)
 	assert.EqualValues(t, 5, size)

@@ -40,9 +40,11 @@ var refusals = []struct {
 	}},
 	{"503", func(t testing.TB, r *rig) {
 		r.login(t)
-		r.fake.Refuse = func(*http.Request, string) *reauthtest.Answer {
-			return &reauthtest.Answer{Status: 503, Body: `{}`}
-		}
+		r.fake.Change(func(p *reauthtest.Provider) {
+			p.Refuse = func(*http.Request, string) *reauthtest.Answer {
+				return &reauthtest.Answer{Status: 503, Body: `{}`}
+			}
+		})
 	}},
 }
 

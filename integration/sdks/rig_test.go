@@ -234,18 +234,20 @@ func plural(n int, what string) string {
 func (r *rig) gather(n int) {
 	var arrived atomic.Int64
 	all := make(chan struct{})
-	r.fake.Refuse = func(req *http.Request, token string) *reauthtest.Answer {
-		if token != r.token {
+	r.fake.Change(func(p *reauthtest.Provider) {
+		p.Refuse = func(req *http.Request, token string) *reauthtest.Answer {
+			if token != r.token {
+				return nil
+			}
+			if arrived.Add(1) == int64(n) {
+				close(all)
+			}
+			select {
+			case <-all:
+			case <-req.Context().Done():
+			case <-time.After(patience):
+			}
 			return nil
 		}
-		if arrived.Add(1) == int64(n) {
-			close(all)
-		}
-		select {
-		case <-all:
-		case <-req.Context().Done():
-		case <-time.After(patience):
-		}
-		return nil
-	}
+	})
 }

@@ -65,12 +65,14 @@ func (w *world) spoil() {
 // once calls do when the first request to the model arrives with the token of the beginning.
 func (w *world) once(do func()) {
 	var first sync.Once
-	w.fake.Refuse = func(r *http.Request, token string) *reauthtest.Answer {
-		if token == w.access && r.Method == http.MethodPost {
-			first.Do(do)
+	w.fake.Change(func(p *reauthtest.Provider) {
+		p.Refuse = func(r *http.Request, token string) *reauthtest.Answer {
+			if token == w.access && r.Method == http.MethodPost {
+				first.Do(do)
+			}
+			return nil
 		}
-		return nil
-	}
+	})
 }
 
 // refuseInStream makes the provider refuse the token in the first event of a stream.
@@ -79,14 +81,16 @@ func (w *world) refuseInStream() {
 		w.fake.AddKey("AIza-EXAMPLE-SECOND")
 		w.reauth("AIza-EXAMPLE-SECOND", "add", w.agent.provider, "--key-stdin", "--id", "second")
 	}
-	w.fake.Refuse = func(r *http.Request, token string) *reauthtest.Answer {
-		if token != w.access || r.Method != http.MethodPost || strings.Contains(r.URL.Path, "oauth") {
-			return nil
+	w.fake.Change(func(p *reauthtest.Provider) {
+		p.Refuse = func(r *http.Request, token string) *reauthtest.Answer {
+			if token != w.access || r.Method != http.MethodPost || strings.Contains(r.URL.Path, "oauth") {
+				return nil
+			}
+			return &reauthtest.Answer{
+				Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: w.agent.refusal,
+			}
 		}
-		return &reauthtest.Answer{
-			Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: w.agent.refusal,
-		}
-	}
+	})
 }
 
 // brief are the cells of an agent that is slow to start, where not everything runs.
