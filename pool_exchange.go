@@ -35,6 +35,7 @@ func (x *exchange) obtain(ctx context.Context) (*tokens, error) {
 			if t := x.waitForHolder(ctx); t != nil {
 				return t, nil
 			}
+		case errors.Is(out.unmarked, errReplaced): // nothing was spent; what stands there now decides
 		default:
 			return x.settle(ctx, out, stored, err)
 		}

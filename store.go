@@ -88,7 +88,9 @@ type Holding struct {
 	// then. If fn returns no error, the store is made anew, with another identity.
 	Missing error
 	// Spend notes, durably and at once, which refresh token is being exchanged; a zero value, that
-	// none is. It touches nothing else. It fails when the claim is lost, and after fn has returned.
+	// none is. It touches nothing else. It fails when the claim is lost, and after fn has returned. A
+	// store whose claims run out fails, too, when the record is another one by now: a holder that was
+	// too slow may store its pair after its claim.
 	Spend func(context.Context, Spending) error
 }
 
@@ -187,6 +189,10 @@ type credentialKey struct{ provider, id string }
 func canonicalKey(provider, id string) credentialKey {
 	return credentialKey{canonicalName(provider), id}
 }
+
+// errReplaced says, of a Spend, that the record is not the one that its Update was given. The refresh
+// token of that one must not be exchanged.
+var errReplaced = errors.New("another holder has written it")
 
 // errOvertaken says that a newer record stands in the store, or another store in its place, so that
 // the result of an Update must not be stored.

@@ -111,20 +111,39 @@ func (u *sqlUpdate) spend(ctx context.Context, sp Spending) error {
 	return u.s.fail(err)
 }
 
+// writeSpending notes Spending while the claim is held. The record must be the one that was read: a
+// holder whose claim has run out may have stored the successor of the refresh token since.
 func (u *sqlUpdate) writeSpending(ctx context.Context, sp Spending) error {
-	still, err := u.s.renewClaim(ctx, u.key, u.holder)
-	if err != nil {
+	if err := u.confirmClaim(ctx); err != nil {
 		return err
 	}
-	if !still {
-		return errClaimLost
+	args := []any{u.key.provider, u.key.id, u.holder, sp.Of, sqlTime(sp.Since), sp.Holder}
+	unchanged := ""
+	const record = `EXISTS (SELECT 1 FROM reauth_records r WHERE r.provider = $1 AND r.id = $2`
+	switch {
+	case sp.Of == "": // that nothing is spent is true whatever stands there
+	case u.was.found:
+		unchanged, args = ` AND `+record+` AND r.record = $7)`, append(args, u.was.raw)
+	default:
+		unchanged = ` AND NOT ` + record + `)`
 	}
 	n, err := u.s.db.exec(ctx, `INSERT INTO reauth_spending (provider, id, of, since, holder)
 		SELECT c.provider, c.id, CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT)
-		FROM reauth_claims c WHERE c.provider = $1 AND c.id = $2 AND c.holder = $3
-		ON CONFLICT (provider, id) DO UPDATE SET of = excluded.of, since = excluded.since, holder = excluded.holder`,
-		u.key.provider, u.key.id, u.holder, sp.Of, sqlTime(sp.Since), sp.Holder)
-	if err == nil && n == 0 {
+		FROM reauth_claims c WHERE c.provider = $1 AND c.id = $2 AND c.holder = $3`+unchanged+`
+		ON CONFLICT (provider, id) DO UPDATE SET of = excluded.of, since = excluded.since, holder = excluded.holder`, args...)
+	if err != nil || n > 0 {
+		return err
+	}
+	if err := u.confirmClaim(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("the record was replaced in the database since it was read: %w", errReplaced)
+}
+
+// confirmClaim renews the claim. Its error is errClaimLost when another holder may have it.
+func (u *sqlUpdate) confirmClaim(ctx context.Context) error {
+	still, err := u.s.renewClaim(ctx, u.key, u.holder)
+	if err == nil && !still {
 		return errClaimLost
 	}
 	return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // clockOf returns the time of the database's clock, in milliseconds since 1970.
@@ -140,6 +143,91 @@ func TestSpending(t *testing.T) {
 		assert.Zero(t, got.Spending, "the stored result ends it")
 		assert.Zero(t, record(t, s).Spending)
 		assert.Zero(t, number(t, db, `SELECT count(*) FROM reauth_spending`))
+	})
+}
+
+// steps is a store whose Update stops before it notes what is being spent, and before it stores.
+type steps struct {
+	reauth.Store
+	spends, stores func()
+}
+
+func (s *steps) Update(
+	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
+) (reauth.Entry, error) {
+	return s.Store.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+		spend := h.Spend
+		h.Spend = func(ctx context.Context, sp reauth.Spending) error {
+			if sp.Of != "" && s.spends != nil {
+				s.spends()
+			}
+			return spend(ctx, sp)
+		}
+		e, err := fn(h)
+		if err == nil && s.stores != nil {
+			s.stores()
+		}
+		return e, err
+	})
+}
+
+// A database is so slow that a claim runs out while the new pair is being stored. Another process has
+// taken the claim and read the old pair; the new one is stored just before it would spend the old
+// refresh token. It finds that out, and adopts the new pair.
+func TestPairStoredByTheFormerHolderOfTheClaimIsAdopted(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		fake, db := reauthtest.New(reauthtest.XAI), d.open(t)
+		reading, stored := make(chan struct{}), make(chan struct{})
+		first, second := &steps{Store: d.store(t)}, &steps{Store: d.store(t)}
+		a, b := newRig(t, fake, first, nil), newRig(t, fake, second, nil)
+		old, _ := a.login(t)
+		b.eventually(t, "it appears", func() bool { return b.state() != "" })
+		told := make(chan error, 1)
+		var once, twice sync.Once
+		first.stores = func() {
+			once.Do(func() {
+				mustExec(t, db, `DELETE FROM reauth_claims`) // it has run out
+				go func() { told <- b.pool.Refresh(bounded(t), provider, id) }()
+				<-reading
+			})
+		}
+		second.spends = func() {
+			twice.Do(func() {
+				close(reading)
+				<-stored
+			})
+		}
+		require.NoError(t, a.pool.Refresh(bounded(t), provider, id))
+		close(stored)
+		require.NoError(t, <-told)
+		assert.Zero(t, fake.Reuses())
+		assert.Equal(t, 1, fake.TokenRequests())
+		fake.Expire(old)
+		assert.Equal(t, http.StatusOK, b.post(t))
+		assert.Equal(t, 1, b.count(reauth.Adopted))
+		assert.Zero(t, b.count(reauth.StoreFailed, reauth.RefreshFailed))
+		assert.Equal(t, 1, fake.TokenRequests())
+	})
+}
+
+// The record may have been replaced, or removed, since the holder of the claim has read it.
+func TestSpendOfARecordThatWasReplacedFails(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		s, db := d.store(t), d.open(t)
+		for name, change := range map[string]string{
+			"removed": `DELETE FROM reauth_records`, "replaced": `UPDATE reauth_records SET record = record || ' '`,
+		} {
+			save(t, s, pair(1, "1"))
+			_, err := s.Update(bounded(t), provider, id, func(h reauth.Holding) (reauth.Entry, error) {
+				require.NoError(t, h.Spend(bounded(t), reauth.Spending{Of: "digest"}))
+				mustExec(t, db, change)
+				err := h.Spend(bounded(t), reauth.Spending{Of: "digest"})
+				require.NoError(t, h.Spend(bounded(t), reauth.Spending{}), "that nothing is spent may be noted all the same")
+				return h.Entry, err
+			})
+			require.ErrorContains(t, err, "was replaced in the database since it was read", name)
+			mustExec(t, db, `DELETE FROM reauth_records`)
+		}
 	})
 }
 
