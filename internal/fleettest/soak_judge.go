@@ -20,6 +20,7 @@ const (
 	lostBehind  = "spent by a process that had not seen the newest pair, after the store went back, before a holder's next look"
 	lostWaited  = "spent by a process that had not seen the newest pair, and has waited in vain for a holder"
 	lostCut     = "the holder was suspended, or cut off, for longer than its claim"
+	lostStalled = "the machine, or the store, was so slow that the holder's claim ran out"
 	lostClaim   = "the claim of the holder was put back with the rest of the store, before the newest pair was saved"
 	lostAnother = "unsaved when another store came in the place of its own, and spent again when that was back, before the holder's next look"
 	lostOther   = "OTHER"
@@ -192,11 +193,15 @@ func (j *trial) causeUnsaved(g *Grant) string {
 // cannot.
 func (j *trial) causeOfClaim(g *Grant) string {
 	first := j.next[g.Spent]
+	holder, from := j.by[first.Worker], first.Arrived.Add(-time.Second)
 	switch {
 	case j.Claim == 0:
-	case j.outFor(j.by[first.Worker], first.Arrived.Add(-time.Second), g.Arrived) >= j.Claim/2: // nobody knows when it was renewed last
+	case j.outFor(holder, from, g.Arrived) >= j.Claim/2: // nobody knows when it was renewed last
 		return lostCut
-	case !j.wentBack(first.Arrived.Add(-time.Second), g.Arrived).IsZero():
+	case longestIn(holder.stalls(), from, g.Arrived) >= j.Claim/2,
+		g.Arrived.Sub(first.Arrived) >= j.Claim/2 && j.diedWriting(g): // it cannot tell any more
+		return lostStalled
+	case !j.wentBack(from, g.Arrived).IsZero():
 		return lostClaim
 	}
 	return ""
@@ -212,11 +217,26 @@ func (j *trial) cameBack(from, to time.Time) bool {
 
 // outFor returns how long, at a stretch, a worker was suspended, or the store out of order, in a
 // time.
-func (j *trial) outFor(m *member, from, to time.Time) (longest time.Duration) {
-	for _, sp := range slices.Concat(m.suspended, j.spans) {
+func (j *trial) outFor(m *member, from, to time.Time) time.Duration {
+	return longestIn(slices.Concat(m.suspended, j.spans), from, to)
+}
+
+// longestIn returns how long, at a stretch, one of the spans lasted in a time.
+func longestIn(spans []span, from, to time.Time) (longest time.Duration) {
+	for _, sp := range spans {
 		longest = max(longest, minTime(sp.to, to).Sub(maxTime(sp.from, from)))
 	}
 	return longest
+}
+
+// stalls are when the worker could not go on, by its own account.
+func (m *member) stalls() (list []span) {
+	for _, n := range m.notes {
+		if n.What == noteStalled {
+			list = append(list, span{from: n.Begin, to: n.At})
+		}
+	}
+	return list
 }
 
 // isNewer reports whether a token is a newer one of the same login.

@@ -67,6 +67,9 @@ func (j *trial) notesOf(m *member, id string) (list []line) {
 		if n.Removed {
 			text += " that it was removed"
 		}
+		if n.What == noteStalled {
+			text += " since " + clock(n.Begin)
+		}
 		list = append(list, line{n.At, text + " " + n.Text})
 	}
 	return list

@@ -26,7 +26,7 @@ type Note struct {
 	// empty when the credential was removed.
 	Token   string
 	Removed bool
-	Begin   time.Time // of a request that was refused
+	Begin   time.Time // of a request that was refused, and of a stall
 	Text    string    // an event, an error, or what explains a refusal
 	Served  int       // requests that were served since the last note of that kind
 }
@@ -42,6 +42,7 @@ const (
 	noteOpening  = "opening"  // the pool cannot be opened yet
 	noteAnswered = "answered" // the end of a command
 	noteClosing  = "closing"
+	noteStalled  = "stalled" // the machine, or the store, took from Begin on for what takes hardly any time
 )
 
 // soaker is a worker of a Soak.
@@ -115,6 +116,7 @@ func (w *worker) soak(ctx context.Context, open Open) error {
 		s.senders.Go(func() { s.send(ctx) })
 	}
 	go s.countServed()
+	go s.watchClock()
 	for words := range lines {
 		s.obey(ctx, words)
 	}
@@ -338,6 +340,23 @@ func (s *soaker) note(n Note) {
 	s.report(Report{Did: "note", Note: &n})
 }
 
+// watchClock tells when the machine did not let this process run.
+func (s *soaker) watchClock() {
+	last := time.Now()
+	for range time.Tick(50 * time.Millisecond) {
+		s.tellStall(last)
+		last = time.Now()
+	}
+}
+
+// tellStall tells that something which takes hardly any time has taken, since it began, a good part of
+// the time that a claim lasts.
+func (s *soaker) tellStall(began time.Time) {
+	if s.job.Claim > 0 && time.Since(began) > s.job.Claim/4 {
+		s.note(Note{What: noteStalled, Begin: began})
+	}
+}
+
 func (s *soaker) countServed() {
 	for range time.Tick(time.Second) {
 		s.tellServed()
@@ -384,12 +403,23 @@ func (w *watchedStore) Load(ctx context.Context, version string) (reauth.Snapsho
 func (w *watchedStore) Update(
 	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
 ) (reauth.Entry, error) {
+	var over time.Time
 	e, err := w.Store.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
 		if h.Found {
 			w.s.saw(noteSaw, h.Entry)
 		}
+		spend := h.Spend
+		h.Spend = func(ctx context.Context, sp reauth.Spending) error {
+			began := time.Now()
+			defer func() { w.s.tellStall(began) }()
+			return spend(ctx, sp)
+		}
+		defer func() { over = time.Now() }()
 		return fn(h)
 	})
+	if !over.IsZero() {
+		w.s.tellStall(over)
+	}
 	switch {
 	case err == nil:
 		w.s.saw(noteSaved, e)
