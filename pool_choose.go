@@ -103,6 +103,11 @@ func (g *group) chooseGood(c *candidates, d *destination, now time.Time, r routi
 			return m
 		}
 	}
+	if len(c.tiers) == 0 && len(tried) == 0 && !r.bound {
+		if m := g.leastShort(c, d, r.about, now); m != nil {
+			return m
+		}
+	}
 	if !c.hostBound && len(tried) == 0 && r.affinity == "" {
 		return g.anyGood(c, r, now)
 	}
@@ -110,7 +115,8 @@ func (g *group) chooseGood(c *candidates, d *destination, now time.Time, r routi
 		return m
 	}
 	if len(tried) > 0 {
-		return c.busyTrial(d, tried)
+		need := g.shortage(tried, r.about, now)
+		return c.busyTrial(d, tried, func(m *member) bool { return need.mayFit(m, now) })
 	}
 	return c.soonest(d, r.about, now)
 }
@@ -142,8 +148,12 @@ func (c *candidates) mayTry(m *member, d *destination, r routing, tried []*membe
 // takeTrial has the request try a credential that is due for it, if it is as good a choice as those in
 // good standing. try ends the try: see member.endTry.
 func (c *candidates) takeTrial(d *destination, r routing, tried []*member, now time.Time) (m *member, try uint32) {
+	if len(c.trials) == 0 {
+		return nil, 0
+	}
+	need := c.trials[0].group.shortage(tried, r.about, now)
 	for _, m := range c.trials {
-		if !c.isDueBefore(m) || !c.mayTry(m, d, r, tried) {
+		if !c.isDueBefore(m) || !c.mayTry(m, d, r, tried) || !need.mayFit(m, now) {
 			continue
 		}
 		if try := m.beginTry(now); try != 0 {
@@ -162,7 +172,7 @@ func (g *group) anyGood(c *candidates, r routing, now time.Time) (best *member) 
 		return c.good[0]
 	}
 	for _, tier := range c.tiers {
-		m, busy := g.pick(tier, now)
+		m, busy := g.pick(tier, r.about, now)
 		if !busy {
 			return m
 		}
@@ -174,7 +184,8 @@ func (g *group) anyGood(c *candidates, r routing, now time.Time) (best *member) 
 // bestFit returns a member in good standing, of the best priority possible, that serves d and has
 // not been tried; nil if there is none.
 func (g *group) bestFit(c *candidates, d *destination, now time.Time, r routing, tried []*member) (best *member) {
-	fits := func(m *member) bool { return !slices.Contains(tried, m) && m.serves(d) }
+	need := g.shortage(tried, r.about, now)
+	fits := func(m *member) bool { return !slices.Contains(tried, m) && m.serves(d) && need.mayFit(m, now) }
 	for i, tier := range c.tiers {
 		if r.affinity != "" {
 			if m := c.homesOf(i, tier).nearest(r.affinity, fits); m != nil {
@@ -189,7 +200,7 @@ func (g *group) bestFit(c *candidates, d *destination, now time.Time, r routing,
 		if r.bound {
 			return fit[0]
 		}
-		m, busy := g.pick(fit, now)
+		m, busy := g.pick(fit, r.about, now)
 		if !busy {
 			return m
 		}
@@ -216,16 +227,16 @@ func (c *candidates) soonest(d *destination, about topic, now time.Time) (best *
 	return best
 }
 
-// pick chooses one of several equals, of which there is at least one. It is busy when each of them has
+// pick chooses one of several equals, of which there is at least one, for a request about the topic. It is busy when each of them has
 // as many requests in flight as Provider.MaxInFlight allows; the Strategy alone has chosen it then.
-func (g *group) pick(from []*member, now time.Time) (m *member, busy bool) {
+func (g *group) pick(from []*member, about topic, now time.Time) (m *member, busy bool) {
 	provider := g.provider.Load()
 	if provider == nil { // not registered yet: a caller of Token
 		return from[0], false
 	}
 	var i uint64
 	if len(from) > 1 {
-		i = g.prefer(provider, from, now)
+		i = g.prefer(provider, from, about, now)
 	}
 	if provider.MaxInFlight <= 0 {
 		return from[i], false
@@ -239,7 +250,7 @@ func (g *group) pick(from []*member, now time.Time) (m *member, busy bool) {
 }
 
 // prefer returns the index of the one of several equals that the provider's Strategy chooses.
-func (g *group) prefer(provider *registered, from []*member, now time.Time) uint64 {
+func (g *group) prefer(provider *registered, from []*member, about topic, now time.Time) uint64 {
 	switch provider.Strategy {
 	case RoundRobin:
 		return (g.turn.Add(1) - 1) % uint64(len(from))
@@ -248,7 +259,7 @@ func (g *group) prefer(provider *registered, from []*member, now time.Time) uint
 	case LeastInFlight:
 		return g.leastInFlight(from)
 	case MostHeadroom:
-		return g.mostHeadroom(provider, from, now)
+		return g.mostHeadroom(provider, from, about, now)
 	case FillFirst:
 	}
 	return 0

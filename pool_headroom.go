@@ -12,9 +12,6 @@ const (
 	// sameHeadroom is how far apart two shares may be that count as equal: providers round them, and
 	// each answer changes them.
 	sameHeadroom = 0.05
-	// requestTakes is the share that a request in flight counts for, until its answer says what it
-	// took. It spreads a burst, of which no answer is there yet.
-	requestTakes = 0.01
 )
 
 // headroom is what is known of how much a member can still serve.
@@ -24,14 +21,16 @@ type headroom struct {
 	inFlight int64
 }
 
-// headroom returns the member's.
-func (m *member) headroom(now time.Time) headroom {
-	left, reset := m.limits.Load().tightest(now)
-	h := headroom{left: left, ends: math.MaxInt64, inFlight: m.inFlight.Load()}
-	if !reset.IsZero() {
+// headroom returns the member's, for a request about the topic.
+func (m *member) headroom(about topic, now time.Time) headroom {
+	inFlight := m.inFlight.Load()
+	left, reset := m.limits.Load().tightest(about, inFlight, now)
+	h := headroom{left: left, ends: math.MaxInt64, inFlight: inFlight}
+	if reset.IsZero() {
+		h.left -= float64(inFlight) * requestTakes
+	} else {
 		h.ends = reset.UnixNano()
 	}
-	h.left -= float64(h.inFlight) * requestTakes
 	return h
 }
 
@@ -44,13 +43,13 @@ func (h headroom) before(o headroom) bool {
 // mostHeadroom looks at up to maxLooks members from a moving start, and returns the index of the one
 // with the most left, or of those with about as much, the one whose window ends soonest. One that has
 // as many requests in flight as it may is chosen only if all are.
-func (g *group) mostHeadroom(provider *registered, from []*member, now time.Time) (best uint64) {
+func (g *group) mostHeadroom(provider *registered, from []*member, about topic, now time.Time) (best uint64) {
 	var looks [maxLooks]headroom
 	start, most := g.turn.Add(1), math.Inf(-1)
 	seen := looks[:min(len(from), maxLooks)]
 	for i := range seen {
 		m := from[(start+uint64(i))%uint64(len(from))]
-		seen[i] = m.headroom(now)
+		seen[i] = m.headroom(about, now)
 		if provider.isBusy(m) {
 			seen[i].left -= busyTakes
 		}
@@ -63,6 +62,93 @@ func (g *group) mostHeadroom(provider *registered, from []*member, now time.Time
 		}
 	}
 	return best
+}
+
+// leastShort returns, where no member is in good standing, the one with the most left of its buckets for a
+// request of that topic: those that were refused may have been larger. nil: the strategy does not ask
+// for it, or of none something is left as far as is known.
+func (g *group) leastShort(c *candidates, d *destination, about topic, now time.Time) (best *member) {
+	if p := g.provider.Load(); p == nil || p.Strategy != MostHeadroom || !p.limits.Buckets {
+		return nil
+	}
+	most := 0.0
+	for _, m := range c.all {
+		if !m.serves(d) || !m.waitsForBucket(about, now) {
+			continue
+		}
+		if h := m.headroom(about, now); h.ends != math.MaxInt64 && h.left > most {
+			best, most = m, h.left
+		}
+	}
+	return best
+}
+
+// longestFill is how long an empty bucket takes to fill up.
+const longestFill = time.Minute
+
+// waitsForBucket reports whether a bucket may be why the member is put aside. It is not when the token
+// was refused, and when the mark is for longer.
+func (m *member) waitsForBucket(about topic, now time.Time) bool {
+	k := m.marks.Load().standing(about, now)
+	return k != nil && !k.retired && k.of != m.tokens.Load().digest && !k.until.After(now.Add(longestFill))
+}
+
+// shortage returns what a request about the topic found to be too little: of the buckets in which those
+// that it has tried had the least left, the one with the most. nil: no bucket is why they refused it, as
+// far as is known, or the strategy does not ask for it.
+func (g *group) shortage(tried []*member, about topic, now time.Time) (most *seenLimit) {
+	if len(tried) == 0 {
+		return nil
+	}
+	if p := g.provider.Load(); p == nil || p.Strategy != MostHeadroom || !p.limits.Buckets {
+		return nil
+	}
+	for _, m := range tried {
+		l := m.shortOf(about, now)
+		if l != nil && (most == nil || l.Left*l.size > most.Left*most.size) {
+			most = l
+		}
+	}
+	return most
+}
+
+// mostShort is the share of a bucket of which hardly any request takes more: with more left, a refusal has
+// another reason.
+const mostShort = 0.5
+
+// shortOf returns the bucket with the least left, if the refusal that put the member aside has told of
+// it; nil: it has not, or the reason is another one.
+func (m *member) shortOf(about topic, now time.Time) (least *seenLimit) {
+	n := m.limits.Load()
+	if n == nil || !m.waitsForBucket(about, now) {
+		return nil
+	}
+	refused := m.marks.Load().standing(about, now)
+	for i := range n.list {
+		l := &n.list[i]
+		if l.size > 0 && l.holdsUp(about) && (least == nil || l.Left < least.Left) {
+			least = l
+		}
+	}
+	if least == nil || least.Left > mostShort || refused == nil || least.told.Before(refused.at.Add(-time.Second)) {
+		return nil
+	}
+	return least
+}
+
+// mayFit reports whether more is left in that bucket of m than where a request did not fit, as far as is
+// known; l is nil where it was no matter of a bucket.
+func (l *seenLimit) mayFit(m *member, now time.Time) bool {
+	n := m.limits.Load()
+	if l == nil || n == nil {
+		return true
+	}
+	for i := range n.list {
+		if o := &n.list[i]; o.Name == l.Name && o.Model == l.Model && o.size > 0 {
+			return o.leftBeside(m.inFlight.Load(), now)*o.size > l.Left*l.size
+		}
+	}
+	return true
 }
 
 // busyTakes puts those behind all others that have as many requests in flight as they may.

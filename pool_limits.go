@@ -13,29 +13,35 @@ import (
 // seenLimit is a limit as an answer told it.
 type seenLimit struct {
 	Limit
-	over time.Time // when the window has passed, by the wall's clock
+	told  time.Time // when; zero: it does not fill up before its window has passed
+	over  time.Time // when the window has passed, by the wall's clock
+	takes float64   // the share that a request takes, on average
+	size  float64   // of a bucket, in requests or tokens; 0: it is none
 }
 
-// limitNews is the limits that answers told of an account, sorted by name. It is replaced as a whole.
+// limitNews is the limits that answers told of an account, sorted by model and name. It is replaced as a
+// whole.
 type limitNews struct{ list []seenLimit }
 
 const (
 	// newsLasts is how long news counts that has neither reset nor window: limits are of a minute, if
 	// nothing else is said.
 	newsLasts = time.Minute
-	// maxSeen bounds how many limits are remembered of a credential.
-	maxSeen = 16
+	// maxSeen bounds how many limits are remembered of a credential: those of a dozen models.
+	maxSeen = 64
+	// requestTakes is the share that a request in flight counts for at least, until its answer says what
+	// it took. It spreads a burst, of which no answer is there yet.
+	requestTakes = 0.01
 )
 
-// noteLimits remembers what the answer to a request that was sent with t says of limits, if the
-// provider is to be listened to. An answer that names none leaves those that are known, and so does one
-// to tokens of another login.
-func (m *member) noteLimits(p *registered, t *tokens, h http.Header) {
-	if p == nil || !p.readsLimits || !t.ofLogin(m.tokens.Load()) {
+// noteLimits remembers what the answer to a request for the model, sent with t, says of limits. An
+// answer that names none leaves those that are known, and so does one to tokens of another login.
+func (m *member) noteLimits(p *registered, t *tokens, model string, h http.Header) {
+	if !t.ofLogin(m.tokens.Load()) {
 		return
 	}
 	now := time.Now()
-	told := limits.Read(h, p.limits, now)
+	told := limits.Read(h, p.limits, model, now)
 	if len(told) == 0 {
 		return
 	}
@@ -59,32 +65,87 @@ func (t *tokens) ofLogin(o *tokens) bool {
 		(t.cred.AccountID == o.cred.AccountID || t.cred.AccountID == "" || o.cred.AccountID == "")
 }
 
-// with returns the news with what an answer told now. Older news goes first when there is too much.
+// with returns the news with what an answer told now. What was known and ends first goes when there is
+// too much.
 func (n *limitNews) with(told []limits.Limit, now time.Time) *limitNews {
-	list := make([]seenLimit, 0, len(told))
-	for _, l := range told {
-		list = append(list, newSeenLimit(Limit(l), now))
-	}
+	known := 0
 	if n != nil {
-		for _, old := range n.list {
-			again := slices.ContainsFunc(told, func(l limits.Limit) bool { return l.Name == old.Name })
-			if !again && old.over.After(now) && len(list) < maxSeen {
-				list = append(list, old)
-			}
+		known = len(n.list)
+	}
+	list := make([]seenLimit, 0, len(told)+known)
+	for _, l := range told {
+		list = append(list, newSeenLimit(l, n.of(l), now))
+	}
+	for i := range known {
+		old := &n.list[i]
+		again := slices.ContainsFunc(told, func(l limits.Limit) bool { return l.Name == old.Name && l.Model == old.Model })
+		if !again && old.over.After(now) {
+			list = append(list, *old)
 		}
 	}
-	slices.SortFunc(list, func(a, b seenLimit) int { return cmp.Compare(a.Name, b.Name) })
+	if len(list) > maxSeen {
+		slices.SortFunc(list[len(told):], func(a, b seenLimit) int { return b.over.Compare(a.over) })
+		list = list[:maxSeen]
+	}
+	slices.SortFunc(list, func(a, b seenLimit) int {
+		return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Name, b.Name))
+	})
 	return &limitNews{list}
 }
 
-// newSeenLimit notes when the window of a limit has passed that was told now.
-func newSeenLimit(l Limit, now time.Time) seenLimit {
-	l.Reset = l.Reset.Round(0)
-	over := l.Reset
-	if over.IsZero() {
-		over = now.Round(0).Add(cmp.Or(l.Window, newsLasts))
+// of returns what is known of a limit; nil: nothing.
+func (n *limitNews) of(l limits.Limit) *seenLimit {
+	if n == nil {
+		return nil
 	}
-	return seenLimit{l, over}
+	for i := range n.list {
+		if n.list[i].Name == l.Name && n.list[i].Model == l.Model {
+			return &n.list[i]
+		}
+	}
+	return nil
+}
+
+// newSeenLimit notes when the window of a limit has passed that was told now, and before as old.
+func newSeenLimit(l limits.Limit, old *seenLimit, now time.Time) seenLimit {
+	now = now.Round(0)
+	s := seenLimit{Limit: Limit{l.Name, l.Left, l.Window, l.Reset.Round(0), l.Model}, takes: requestTakes}
+	if l.Bucket {
+		s.takes, s.size = takenOf(l.Left, old, now), l.Size
+	}
+	s.over = s.Reset
+	switch {
+	case s.over.IsZero():
+		s.over = now.Add(cmp.Or(l.Window, newsLasts))
+	case l.Bucket:
+		s.told = now
+	}
+	return s
+}
+
+// takenOf returns the share that a request takes of a bucket, on average: a moving one of what is missing
+// at each answer.
+func takenOf(left float64, old *seenLimit, now time.Time) float64 {
+	if old == nil {
+		return 1 - left
+	}
+	return old.takes + (old.leftAt(now)-left-old.takes)/8
+}
+
+// leftBeside returns the share that is left by now, less what the requests in flight take.
+func (l *seenLimit) leftBeside(inFlight int64, now time.Time) float64 {
+	return l.leftAt(now) - float64(inFlight)*max(l.takes, requestTakes)
+}
+
+// leftAt returns the share that is left by now, if nothing was taken since it was told.
+func (l *seenLimit) leftAt(now time.Time) float64 {
+	switch {
+	case !l.over.After(now):
+		return 1
+	case l.told.IsZero() || !now.After(l.told):
+		return l.Left
+	}
+	return l.Left + (1-l.Left)*now.Sub(l.told).Seconds()/l.over.Sub(l.told).Seconds()
 }
 
 // current returns the limits as they are now, as a copy. nil: none is known.
@@ -101,22 +162,36 @@ func (n *limitNews) current(now time.Time) []Limit {
 	return list
 }
 
-// tightest returns what is left of the window of which least is left, and when that ends; zero: it is
-// not known. A window of one model does not count: another model's request is not held up by it, and a
-// refusal tells of it in time. A window that has passed is full, and so is what nothing is known of.
-func (n *limitNews) tightest(now time.Time) (left float64, reset time.Time) {
+// tightest returns what is left of the window of which least is left for a request about the topic, less
+// what the requests in flight take, and when the window ends; zero: it is not known. A window that has
+// passed is full, and so is what nothing is known of.
+func (n *limitNews) tightest(about topic, inFlight int64, now time.Time) (left float64, reset time.Time) {
 	left = 1
 	if n == nil {
 		return left, reset
 	}
 	for i := range n.list {
-		switch l := &n.list[i]; {
-		case strings.Contains(l.Name, "_"), !l.over.After(now):
-		case l.Left < left, reset.IsZero(), l.Left == left && l.over.Before(reset):
-			left, reset = min(left, l.Left), l.over
+		l := &n.list[i]
+		if !l.over.After(now) || !l.holdsUp(about) {
+			continue
+		}
+		is := l.leftBeside(inFlight, now)
+		if is < left || reset.IsZero() || is == left && l.over.Before(reset) {
+			left, reset = min(left, is), l.over
 		}
 	}
 	return left, reset
+}
+
+// holdsUp reports whether the limit is one of a request: of all, of its model, or of a family of models
+// that the model is of.
+func (l *seenLimit) holdsUp(about topic) bool {
+	if l.Model != "" {
+		model, _ := about.model()
+		return model == l.Model
+	}
+	_, family, isFamily := strings.Cut(l.Name, "_")
+	return !isFamily || topic(modelMark+family+familyEnd).covers(about)
 }
 
 // isBusy reports whether m has as many requests in flight as MaxInFlight allows.

@@ -52,4 +52,7 @@ type Limit struct {
 	Left   float64
 	Window time.Duration // 0: the provider does not say
 	Reset  time.Time     // when all of it is left again; zero: the provider does not say, or it has passed
+	// Model is the model of whose requests the limit is, at a provider where each model has its own;
+	// empty: it is of all, or the request named no model. A family of models stands in Name.
+	Model string
 }

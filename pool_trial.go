@@ -17,9 +17,9 @@ func (c *candidates) isDueBefore(m *member) bool {
 }
 
 // busyTrial returns a credential that another request is trying, for one that no other can serve.
-func (c *candidates) busyTrial(d *destination, tried []*member) *member {
+func (c *candidates) busyTrial(d *destination, tried []*member, mayFit func(*member) bool) *member {
 	for _, m := range c.trials {
-		if m.serves(d) && !slices.Contains(tried, m) {
+		if m.serves(d) && !slices.Contains(tried, m) && mayFit(m) {
 			return m
 		}
 	}

@@ -74,8 +74,10 @@ type Provider struct {
 	// ReadLimits reads the headers of all answers for what is left of the account's limits, as far as
 	// the provider is known to tell it; of a provider that is not built in, the headers of all of them
 	// are read. CredentialStatus.Limits has the result. It is this process's, and is forgotten when the
-	// credential is removed or gets the tokens of another login. The Strategy MostHeadroom implies it.
-	// Without either the header of a success is not looked at.
+	// credential is removed or gets the tokens of another login. At a provider where each model has
+	// limits of its own (Anthropic's API, Azure, Groq, OpenAI's API, xAI), the model of each request is
+	// read, as for the marks of models. The Strategy MostHeadroom implies it. Without either the header
+	// of a success is not looked at.
 	ReadLimits bool
 	// MaxInFlight is how many requests of this pool may wait for a response header with one credential
 	// before others are preferred: those of the same priority, then those of the next. It is soft.
@@ -100,10 +102,13 @@ const (
 	// of the limit of which the smallest share is left. Of those that are within 5 percentage points it
 	// is the one whose tightest window ends soonest, because what is left of that would be lost; and of
 	// those the one with the fewest requests in flight. Each request in flight counts as one percentage
-	// point, so that a burst is spread before an answer comes. A credential of which nothing is known
-	// counts as full, and so does a window that has passed: nobody starves. Limits of one model, which
-	// have a "_" in their name, do not count. In a large pool a choice looks at 64 credentials, from
-	// a start that moves on.
+	// point, so that a burst is spread before an answer comes, or as what the requests before it took on
+	// average, where the provider's limits are token buckets. Such a bucket fills up meanwhile. A credential
+	// of which nothing is known counts as full, and so does a window that has passed: nobody starves. A
+	// limit of one model, or of a family of models, counts for the requests about that model. In a large
+	// pool a choice looks at 64 credentials, from a start that moves on. When none is in good standing, the
+	// one with the most left of its buckets is tried, because those that were refused may have been larger;
+	// and a request that did not fit into a bucket is tried with another credential only where more is left.
 	MostHeadroom
 )
 

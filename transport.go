@@ -231,7 +231,7 @@ func (t *RecoveringTransport) RoundTrip(req *http.Request) (*http.Response, erro
 	var body io.ReadCloser
 	c.route, body = g.bind(c.provider, req, &d, c.route)
 	c.instead(body)
-	if g.asksTopic(now) {
+	if g.asksTopic(c.provider, now) {
 		c.route.about, body = readTopic(t.Pool, c.provider, c.req)
 		c.instead(body)
 	}
@@ -299,6 +299,9 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	}
 	a, seen := c.newAttempt(), m.marks.Load()
 	resp, err := a.send(c.t.base(), m, t, c.provider)
+	if err == nil {
+		a.noteLimits(c.provider, t, c.route.about, resp.Header)
+	}
 	if err == nil && !m.mayRefuse(c.req.Context(), c.provider, resp) {
 		a.release()
 		m.served(c.req.Context(), t, resp, now, 1, c.route.about)

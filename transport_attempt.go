@@ -96,7 +96,6 @@ func (a *attempt) send(base http.RoundTripper, m *member, t *tokens, p *register
 	case resp == nil:
 		return nil, errNoAnswer
 	}
-	m.noteLimits(p, t, resp.Header)
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}

@@ -121,7 +121,11 @@ func (r *recovery) look(resp *http.Response) *refusal {
 func (r *recovery) send() (*http.Response, error) {
 	r.sent, r.seen = time.Now(), r.now.member.marks.Load()
 	r.sends++
-	return r.body.send(r.t.base(), r.now.member, r.now.tokens, r.provider)
+	resp, err := r.body.send(r.t.base(), r.now.member, r.now.tokens, r.provider)
+	if err == nil {
+		r.body.noteLimits(r.provider, r.now.tokens, r.route.about, resp.Header)
+	}
+	return resp, err
 }
 
 // classify asks the caller's classifier, then the provider, then the generic rules.

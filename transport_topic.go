@@ -16,9 +16,24 @@ import (
 // maxModelBody is how much of a body Provider.Model gets.
 const maxModelBody = 1 << 20
 
-// asksTopic reports whether it matters to the choice what a request is about.
-func (g *group) asksTopic(now time.Time) bool {
-	return g.candidates(now).topical || g.doubts.active.Load() > 0
+// asksTopic reports whether it matters what a request is about: to the choice, or to whose limits its
+// answer tells.
+func (g *group) asksTopic(p *registered, now time.Time) bool {
+	return g.candidates(now).topical || g.doubts.active.Load() > 0 || p != nil && p.readsLimits && p.limits.Buckets
+}
+
+// noteLimits remembers what an answer tells of the limits of its sender's account, if the provider is to
+// be listened to. The body of a request without GetBody, which could not be read before, is here by now
+// as far as it was sent.
+func (a *attempt) noteLimits(p *registered, t *tokens, about topic, h http.Header) {
+	if p == nil || !p.readsLimits {
+		return
+	}
+	model, _ := about.model()
+	if p.limits.Buckets && about == "" && a.kept != nil {
+		model = modelIn(a.sender.group.pool, p, a.caller, a.kept.SoFar())
+	}
+	a.sender.noteLimits(p, t, model, h)
 }
 
 // readTopic returns what a request that is not sent yet is about; empty: that cannot be told before its

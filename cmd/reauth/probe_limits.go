@@ -22,7 +22,11 @@ func (s *probeStory) tellLimits(limits []reauth.Limit, now time.Time) {
 		if !l.Reset.IsZero() {
 			again = ", all of it at " + l.Reset.Local().Format(stampFor(l.Reset, now)) + " (" + in(l.Reset, now) + ")"
 		}
-		s.say("  limit %s: %.0f%% left%s\n", l.Name, 100*l.Left, again)
+		of := ""
+		if l.Model != "" {
+			of = " of " + l.Model
+		}
+		s.say("  limit %s%s: %.0f%% left%s\n", l.Name, of, 100*l.Left, again)
 	}
 }
 

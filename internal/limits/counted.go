@@ -28,7 +28,11 @@ func (r *reader) count(name, remaining, limit, reset string) (Limit, bool) {
 	if !ok || !known || most == 0 { // Azure says -1 when it does not know
 		return Limit{}, false
 	}
-	return r.limit(name, left/most, r.window(name), r.get(reset))
+	l, ok := r.limit(name, left/most, r.window(name), r.get(reset))
+	if r.of.Buckets {
+		l.Model, l.Bucket, l.Size = r.model, true, most
+	}
+	return l, ok
 }
 
 // window returns the window of a limit that counts: the one that the name ends with ("Tokens-Minute",

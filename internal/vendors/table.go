@@ -85,8 +85,8 @@ var rows = []Vendor{
 	{
 		Name: "anthropic", Aliases: []string{"claude", "claude-code"}, Hosts: []string{"api.anthropic.com"},
 		Header: HeaderAnthropic, Objects: []string{"files", "batches", "skills"}, Prefixes: []string{"sk-ant-"},
-		// platform.claude.com/docs/en/api/rate-limits: requests and tokens count by the minute.
-		Limits: Limits{LimitsAnthropic, time.Minute, time.Minute},
+		// platform.claude.com/docs/en/api/rate-limits: requests and tokens count by the minute, for each model.
+		Limits: Limits{LimitsAnthropic, time.Minute, time.Minute, true},
 		API:    API{Origin: "https://api.anthropic.com", Claude: "/"},
 		Probe:  Probe{Method: "GET", Path: "/models", Header: "Anthropic-Version: 2023-06-01", Root: "/v1"},
 		// code.claude.com/docs/en/authentication: the token of "claude setup-token" is good for a year.
@@ -117,8 +117,9 @@ var rows = []Vendor{
 		Hosts:   []string{"*.openai.azure.com", "*.services.ai.azure.com", "*.cognitiveservices.azure.com"},
 		OwnHost: true, Header: HeaderAzure, Objects: openAIObjects(), ModelPaths: []string{"deployments"},
 		Own: Own{What: "the resource", Example: "https://my-resource.openai.azure.com/openai/v1"},
-		// learn.microsoft.com/azure/ai-foundry/openai/how-to/quota: both count by the minute.
-		Limits: Limits{LimitsCounted, time.Minute, time.Minute},
+		// learn.microsoft.com/azure/ai-foundry/openai/how-to/quota: both count by the minute, for each
+		// deployment.
+		Limits: Limits{LimitsCounted, time.Minute, time.Minute, true},
 		Probe:  models(),
 	},
 	{
@@ -199,8 +200,9 @@ var rows = []Vendor{
 	},
 	{
 		Name: "groq", Hosts: []string{"api.groq.com"}, Objects: hostedObjects(),
-		// console.groq.com/docs/rate-limits: the headers of requests are of a day, those of tokens of a minute.
-		Limits: Limits{LimitsCounted, 24 * time.Hour, time.Minute},
+		// console.groq.com/docs/rate-limits: the headers of requests are of a day, those of tokens of a
+		// minute, for each model.
+		Limits: Limits{LimitsCounted, 24 * time.Hour, time.Minute, true},
 		API:    API{Origin: "https://api.groq.com", OpenAI: "/openai/v1"},
 		Probe:  models(), Prefixes: []string{"gsk_"},
 	},
@@ -314,9 +316,10 @@ var rows = []Vendor{
 	{
 		Name: "openai-api", Aliases: []string{"openai"}, Hosts: []string{"api.openai.com", "*.api.openai.com"},
 		Objects: openAIObjects(),
-		Limits:  Limits{Dialect: LimitsCounted}, // requests are of a minute or a day, by model and tier
-		API:     API{Origin: "https://api.openai.com", OpenAI: "/v1"},
-		Probe:   models(), Prefixes: []string{"sk-proj-", "sk-svcacct-", "sk-admin-"},
+		// developers.openai.com/api/docs/guides/rate-limits: requests are of a minute or a day, by model and tier.
+		Limits: Limits{Dialect: LimitsCounted, Buckets: true},
+		API:    API{Origin: "https://api.openai.com", OpenAI: "/v1"},
+		Probe:  models(), Prefixes: []string{"sk-proj-", "sk-svcacct-", "sk-admin-"},
 	},
 	{
 		Name: "openai-codex", Aliases: []string{"codex", "openai-chatgpt"}, Hosts: []string{"chatgpt.com/backend-api"},
@@ -418,8 +421,8 @@ var rows = []Vendor{
 		Aliases: []string{"xai", "x-ai", "x.ai", "grok", "grok-oauth", "x-ai-oauth", "xai-grok-oauth"},
 		Hosts:   []string{"api.x.ai", "*.api.x.ai", "cli-chat-proxy.grok.com"},
 		Objects: []string{"files", "batches", "collections", "deferred-completion", "responses/*", "videos/*"},
-		// docs.x.ai/developers/rate-limits: tokens count by the minute.
-		Limits: Limits{LimitsCounted, 0, time.Minute},
+		// docs.x.ai/developers/rate-limits: tokens count by the minute, for each model.
+		Limits: Limits{LimitsCounted, 0, time.Minute, true},
 		API:    API{Origin: "https://api.x.ai", OpenAI: "/v1"},
 		// docs.x.ai/docs/tutorial has the key; agents that take another base URL have the other.
 		Client: Client{BaseURL: []string{"XAI_BASE_URL"}, Key: []string{"XAI_API_KEY"}},

@@ -156,6 +156,10 @@ type Limits struct {
 	// Requests and Tokens are the windows of limits whose names tell none, as the provider documents
 	// them; 0: it does not.
 	Requests, Tokens time.Duration
+	// Buckets says that the limits that count, of requests and tokens, are token buckets, of which each
+	// model has its own: they fill up steadily, and are full at their reset. A window of a subscription
+	// is none.
+	Buckets bool
 }
 
 // LimitDialect names a family of headers.

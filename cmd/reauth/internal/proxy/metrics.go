@@ -177,26 +177,26 @@ type credentials struct {
 }
 
 // leftDesc and resetDesc describe what is left of the limits of accounts. Their labels are the IDs
-// of credentials, of which the pool has no more than its owner adds, and the at most 16 names of
-// limits that the pool keeps of each.
+// of credentials, of which the pool has no more than its owner adds, and the at most 64 limits that the
+// pool keeps of each; model is empty where a limit is of all models.
 //
 //nolint:gochecknoglobals // never changed
 var (
 	leftDesc = prometheus.NewDesc("reauth_limit_left_ratio",
 		"Share that is left of a limit of the credential's account, 0 to 1, as the provider last told.",
-		[]string{"credential", "limit"}, nil)
+		[]string{"credential", "limit", "model"}, nil)
 	resetDesc = prometheus.NewDesc("reauth_limit_reset_timestamp_seconds",
-		"When all of the limit is left again, in seconds since 1970.", []string{"credential", "limit"}, nil)
+		"When all of the limit is left again, in seconds since 1970.", []string{"credential", "limit", "model"}, nil)
 )
 
 // collectLimits tells what is left of the limits of a credential.
 func collectLimits(ch chan<- prometheus.Metric, s reauth.CredentialStatus) {
 	id := strings.ToValidUTF8(s.ID, "\uFFFD") // Prometheus takes no other labels
 	for _, l := range s.Limits {
-		ch <- prometheus.MustNewConstMetric(leftDesc, prometheus.GaugeValue, l.Left, id, l.Name)
+		ch <- prometheus.MustNewConstMetric(leftDesc, prometheus.GaugeValue, l.Left, id, l.Name, l.Model)
 		if !l.Reset.IsZero() {
 			at := float64(l.Reset.UnixMilli()) / 1000
-			ch <- prometheus.MustNewConstMetric(resetDesc, prometheus.GaugeValue, at, id, l.Name)
+			ch <- prometheus.MustNewConstMetric(resetDesc, prometheus.GaugeValue, at, id, l.Name, l.Model)
 		}
 	}
 }

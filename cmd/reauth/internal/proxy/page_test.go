@@ -12,6 +12,7 @@ import (
 
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
+	"github.com/reauth-go/reauth/reauthtest"
 )
 
 // The page calls no credential good whose token has expired with nothing to renew it, and says of
@@ -61,4 +62,32 @@ func TestStatusNamesTheSource(t *testing.T) {
 	require.Len(t, doc.Providers[0].Credentials, 1)
 	assert.Equal(t, &statusjson.Source{Kind: "command", Of: "gh"}, doc.Providers[0].Credentials[0].Source)
 	assert.True(t, doc.Providers[0].Credentials[0].Refreshable)
+}
+
+// The page, the JSON and the metrics name the model of a limit, where each model has its own.
+func TestStatusNamesTheModelOfALimit(t *testing.T) {
+	fake := reauthtest.New(reauthtest.XAI)
+	access, refresh := fake.Login()
+	p := newProxy(t, "xai-oauth", reauth.Credential{ID: "me", AccessToken: access, RefreshToken: refresh}, limited{fake.Transport()})
+	pr, _ := reauth.LookupProvider("xai-oauth")
+	pr.ReadLimits = true
+	require.NoError(t, p.pool.Register(pr))
+	for _, body := range []string{`{"model":"grok-4"}`, `{"model":"<b>"}`, `{}`} {
+		require.Equal(t, http.StatusOK, completion(p, body).Code)
+	}
+	page := serve(p, http.MethodGet, "/-/status").Body.String()
+	for _, words := range []string{">tokens of grok-4: 25", ">tokens of &lt;b&gt;: 25", ">tokens: 25"} {
+		assert.Contains(t, page, words)
+	}
+	var doc struct {
+		Providers []struct {
+			Credentials []struct{ Limits []statusjson.Limit }
+		}
+	}
+	require.NoError(t, json.Unmarshal(serve(p, http.MethodGet, "/-/status.json").Body.Bytes(), &doc))
+	var models []string
+	for _, l := range doc.Providers[0].Credentials[0].Limits {
+		models = append(models, l.Model)
+	}
+	assert.Equal(t, []string{"", "<b>", "grok-4"}, models)
 }

@@ -74,6 +74,16 @@ func serve(p *Proxy, method, target string, headers ...string) *httptest.Respons
 	return w
 }
 
+// completion lets the proxy serve a completion with a body of JSON.
+func completion(p *Proxy, body string) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
+	req.Host = "127.0.0.1:8787"
+	req.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, req)
+	return w
+}
+
 // echo is a provider that accepts everything. It keeps the last request.
 type echo struct{ last *http.Request }
 
@@ -240,7 +250,7 @@ func TestMetricsNames(t *testing.T) {
 		TokenURL: "https://auth.x.ai" + reauthtest.TokenPath, HTTPClient: &http.Client{Transport: fake.Transport()},
 	})
 	require.NoError(t, p.pool.Register(pr))
-	require.Equal(t, http.StatusOK, serve(p, http.MethodPost, "/v1/chat/completions").Code)
+	require.Equal(t, http.StatusOK, completion(p, `{"model":"grok-4"}`).Code)
 	w := serve(p, http.MethodGet, "/metrics")
 	require.Equal(t, http.StatusOK, w.Code)
 
@@ -265,7 +275,7 @@ func TestMetricsNames(t *testing.T) {
 		`reauth_refreshes_total{provider="xai-oauth",result="exchanged"} 1`,
 		`reauth_recovery_seconds_count{provider="xai-oauth",result="recovered"} 1`,
 		`reauth_credentials{provider="xai-oauth",state="good"} 1`,
-		`reauth_limit_left_ratio{credential="me",limit="tokens",provider="xai-oauth"} 0.25`,
+		`reauth_limit_left_ratio{credential="me",limit="tokens",model="grok-4",provider="xai-oauth"} 0.25`,
 		"go_goroutines ", "process_open_fds ",
 	} {
 		assert.Contains(t, w.Body.String(), line)

@@ -60,6 +60,7 @@ type Model struct {
 // Limit is what is left of a limit of the account: a share, 0 to 1.
 type Limit struct {
 	Name   string     `json:"name"`
+	Model  string     `json:"model,omitempty"` // absent: of all models, or not known
 	Left   float64    `json:"left"`
 	Window float64    `json:"window_seconds,omitempty"`
 	Reset  *time.Time `json:"reset,omitempty"`
@@ -81,7 +82,7 @@ func Of(s reauth.CredentialStatus, source *Source) Credential {
 // Limits are what is left of the limits of an account.
 func Limits(of []reauth.Limit) (list []Limit) {
 	for _, l := range of {
-		list = append(list, Limit{l.Name, l.Left, l.Window.Seconds(), Time(l.Reset)})
+		list = append(list, Limit{l.Name, l.Model, l.Left, l.Window.Seconds(), Time(l.Reset)})
 	}
 	return list
 }
