@@ -49,10 +49,14 @@ func readTopic(pool *Pool, p *registered, req *http.Request) (about topic, body 
 	return topicOf(model, req), body
 }
 
-// modelInBody reads the model through GetBody, and returns the body to send instead.
+// modelInBody reads the model: of a body in memory without moving it, of another through GetBody. Then it
+// returns the body to send instead.
 func modelInBody(pool *Pool, p *registered, req *http.Request) (model string, body io.ReadCloser) {
 	if p.Model == nil && !models.Readable(req.Header) {
 		return "", nil
+	}
+	if left := rewind.InMemory(req); left != nil {
+		return modelIn(pool, p, req, left), nil
 	}
 	again := guardGetBody(pool, req)
 	copied, err := again()

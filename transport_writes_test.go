@@ -47,7 +47,14 @@ func TestBodyInMemoryIsSentInOneWrite(t *testing.T) {
 	require.NoError(t, pool.Register(reauth.Provider{Name: "own", Hosts: []string{mustURL(t, server.URL).Host}}))
 	_, err := pool.Add(t.Context(), reauth.Credential{Provider: "own", ID: "a", AccessToken: "key-of-own"})
 	require.NoError(t, err)
-	text := strings.Repeat("x", 1500)
+	// A provider whose limits are of models has the model of each request read before it is sent.
+	groq, _ := reauth.LookupProvider("groq")
+	groq.Hosts, groq.ReadLimits = append(groq.Hosts, mustURL(t, server.URL).Host), true
+	ofModels := reauth.NewPool()
+	require.NoError(t, ofModels.Register(groq))
+	_, err = ofModels.Add(t.Context(), reauth.Credential{Provider: "groq", ID: "a", AccessToken: "key-of-groq"})
+	require.NoError(t, err)
+	text := `{"model":"m","messages":"` + strings.Repeat("x", 1500) + `"}`
 
 	for name, prepare := range map[string]func(req *http.Request, r *strings.Reader){
 		"GetBody of http.NewRequest": func(*http.Request, *strings.Reader) {},
@@ -60,10 +67,14 @@ func TestBodyInMemoryIsSentInOneWrite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sent := make(map[string]int32)
-			for by, rt := range map[string]http.RoundTripper{"bare": base, "reauth": reauth.NewRecoveringTransport(base, pool)} {
+			for by, rt := range map[string]http.RoundTripper{
+				"bare": base, "reauth": reauth.NewRecoveringTransport(base, pool),
+				"reauth, of models": reauth.NewRecoveringTransport(base, ofModels),
+			} {
 				r := strings.NewReader(text)
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, r)
 				require.NoError(t, err)
+				req.Header.Set("Content-Type", "application/json")
 				prepare(req, r)
 				before := writes.Load()
 				resp, err := rt.RoundTrip(req)
@@ -74,7 +85,7 @@ func TestBodyInMemoryIsSentInOneWrite(t *testing.T) {
 				assert.Equal(t, text, string(got))
 				sent[by] = writes.Load() - before
 			}
-			assert.Equal(t, map[string]int32{"bare": 1, "reauth": 1}, sent)
+			assert.Equal(t, map[string]int32{"bare": 1, "reauth": 1, "reauth, of models": 1}, sent)
 		})
 	}
 }

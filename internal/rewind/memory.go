@@ -44,6 +44,22 @@ func (c *MemoryCopy) Of(req *http.Request) io.ReadCloser {
 	return io.NopCloser(copied)
 }
 
+// InMemory returns a reader of what is left of a request's body, without moving the body; nil: it is not
+// known to be in memory. The request is not being sent yet.
+func InMemory(req *http.Request) io.Reader {
+	switch r := readerOf(req.Body).(type) {
+	case *bytes.Reader:
+		left := *r
+		return &left
+	case *bytes.Buffer:
+		return bytes.NewReader(r.Bytes())
+	case *strings.Reader:
+		left := *r
+		return &left
+	}
+	return nil
+}
+
 // readerOf returns the reader that io.NopCloser was given; nil: it did not make the body.
 func readerOf(body io.ReadCloser) any {
 	if !slices.Contains(nopClosers(), reflect.TypeOf(body)) {

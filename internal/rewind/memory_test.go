@@ -62,3 +62,24 @@ func TestMemoryCopyOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// What is left of a body in memory can be read without moving the body. Others are not known.
+func TestInMemory(t *testing.T) {
+	for name, r := range map[string]io.Reader{
+		"bytes.Reader": bytes.NewReader([]byte("..body")), "bytes.Buffer": bytes.NewBufferString("..body"),
+		"strings.Reader": strings.NewReader("..body"),
+	} {
+		_, err := io.CopyN(io.Discard, r, 2)
+		require.NoError(t, err)
+		req := &http.Request{Body: io.NopCloser(r)}
+		for range 2 {
+			got, err := io.ReadAll(rewind.InMemory(req))
+			require.NoError(t, err)
+			assert.Equal(t, "body", string(got), name)
+		}
+		got, err := io.ReadAll(req.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "body", string(got), name)
+	}
+	assert.Nil(t, rewind.InMemory(&http.Request{Body: io.NopCloser(iotest.OneByteReader(strings.NewReader("body")))}))
+}
