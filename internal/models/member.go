@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"sync"
 )
 
 // Member returns the text of a member of the JSON object that a stream begins with: of the first
@@ -13,7 +14,13 @@ import (
 // longer than 768 bytes as it is written, is none. It reads no further than it must, and keeps
 // nothing of what it has read.
 func Member(body io.Reader, names ...string) string {
-	s := memberScanner{in: bufio.NewReaderSize(body, 32<<10)}
+	in := buffers.Get().(*bufio.Reader)
+	in.Reset(body)
+	defer func() {
+		in.Reset(nil)
+		buffers.Put(in)
+	}()
+	s := memberScanner{in: in}
 	for {
 		switch c := s.next(); c {
 		case 0:
@@ -47,6 +54,12 @@ func Member(body io.Reader, names ...string) string {
 }
 
 const maxDepth = 256
+
+// buffers are kept between bodies: each is larger than most bodies, and many requests a second would make
+// as much garbage.
+//
+//nolint:gochecknoglobals // a pool
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
 
 // memberScanner reads JSON as far as the bounds of texts, objects and lists tell it apart.
 type memberScanner struct {
