@@ -177,8 +177,8 @@ type credentials struct {
 }
 
 // leftDesc and resetDesc describe what is left of the limits of accounts. Their labels are the IDs
-// of credentials, of which the pool has no more than its owner adds, and the at most 64 limits that the
-// pool keeps of each; model is empty where a limit is of all models.
+// of credentials, of which the pool has no more than its owner adds, and the at most 64 limits
+// that the pool keeps of each; model is empty where a limit is of all models.
 //
 //nolint:gochecknoglobals // never changed
 var (
