@@ -81,10 +81,11 @@ func (g *group) choose(d *destination, now time.Time, r routing, tried []*member
 	if m := c.takeProbe(d, r, tried); m != nil {
 		return m, 0
 	}
-	if m, try := c.takeTrial(d, r, tried, now); m != nil {
+	need := g.shortage(tried, r.about, now)
+	if m, try := c.takeTrial(d, r, tried, need, now); m != nil {
 		return m, try
 	}
-	return g.chooseGood(c, d, now, r, tried), 0
+	return g.chooseGood(c, d, now, r, tried, need), 0
 }
 
 // hasAnother reports whether there is a credential for a request to d beside those.
@@ -97,7 +98,9 @@ func (g *group) hasAnother(d *destination, now time.Time, r routing, tried ...*m
 }
 
 // chooseGood is choose without probes and tries.
-func (g *group) chooseGood(c *candidates, d *destination, now time.Time, r routing, tried []*member) *member {
+func (g *group) chooseGood(
+	c *candidates, d *destination, now time.Time, r routing, tried []*member, need *seenLimit,
+) *member {
 	if r.bound && len(c.trials) > 0 {
 		if m := c.firstUnmarked(d, r.about, now); m != nil {
 			return m
@@ -111,12 +114,12 @@ func (g *group) chooseGood(c *candidates, d *destination, now time.Time, r routi
 	if !c.hostBound && len(tried) == 0 && r.affinity == "" {
 		return g.anyGood(c, r, now)
 	}
-	if m := g.bestFit(c, d, now, r, tried); m != nil {
+	fits := func(m *member) bool { return !slices.Contains(tried, m) && m.serves(d) && need.mayFit(m, now) }
+	if m := g.bestFit(c, now, r, fits); m != nil {
 		return m
 	}
 	if len(tried) > 0 {
-		need := g.shortage(tried, r.about, now)
-		return c.busyTrial(d, tried, func(m *member) bool { return need.mayFit(m, now) })
+		return c.busyTrial(fits)
 	}
 	return c.soonest(d, r.about, now)
 }
@@ -147,11 +150,9 @@ func (c *candidates) mayTry(m *member, d *destination, r routing, tried []*membe
 
 // takeTrial has the request try a credential that is due for it, if it is as good a choice as those in
 // good standing. try ends the try: see member.endTry.
-func (c *candidates) takeTrial(d *destination, r routing, tried []*member, now time.Time) (m *member, try uint32) {
-	if len(c.trials) == 0 {
-		return nil, 0
-	}
-	need := c.trials[0].group.shortage(tried, r.about, now)
+func (c *candidates) takeTrial(
+	d *destination, r routing, tried []*member, need *seenLimit, now time.Time,
+) (m *member, try uint32) {
 	for _, m := range c.trials {
 		if !c.isDueBefore(m) || !c.mayTry(m, d, r, tried) || !need.mayFit(m, now) {
 			continue
@@ -181,11 +182,9 @@ func (g *group) anyGood(c *candidates, r routing, now time.Time) (best *member) 
 	return best
 }
 
-// bestFit returns a member in good standing, of the best priority possible, that serves d and has
-// not been tried; nil if there is none.
-func (g *group) bestFit(c *candidates, d *destination, now time.Time, r routing, tried []*member) (best *member) {
-	need := g.shortage(tried, r.about, now)
-	fits := func(m *member) bool { return !slices.Contains(tried, m) && m.serves(d) && need.mayFit(m, now) }
+// bestFit returns a member in good standing, of the best priority possible, that fits; nil if there is
+// none.
+func (g *group) bestFit(c *candidates, now time.Time, r routing, fits func(*member) bool) (best *member) {
 	for i, tier := range c.tiers {
 		if r.affinity != "" {
 			if m := c.homesOf(i, tier).nearest(r.affinity, fits); m != nil {

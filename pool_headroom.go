@@ -64,16 +64,22 @@ func (g *group) mostHeadroom(provider *registered, from []*member, about topic, 
 	return best
 }
 
+// asksBuckets reports whether the strategy looks at buckets.
+func (g *group) asksBuckets() bool {
+	p := g.provider.Load()
+	return p != nil && p.Strategy == MostHeadroom && p.limits.Buckets
+}
+
 // leastShort returns, where no member is in good standing, the one with the most left of its buckets for a
 // request of that topic: those that were refused may have been larger. nil: the strategy does not ask
 // for it, or of none something is left as far as is known.
 func (g *group) leastShort(c *candidates, d *destination, about topic, now time.Time) (best *member) {
-	if p := g.provider.Load(); p == nil || p.Strategy != MostHeadroom || !p.limits.Buckets {
+	if !g.asksBuckets() {
 		return nil
 	}
 	most := 0.0
 	for _, m := range c.all {
-		if !m.serves(d) || !m.waitsForBucket(about, now) {
+		if !m.serves(d) || m.waitsForBucket(about, now) == nil {
 			continue
 		}
 		if h := m.headroom(about, now); h.ends != math.MaxInt64 && h.left > most {
@@ -86,26 +92,25 @@ func (g *group) leastShort(c *candidates, d *destination, about topic, now time.
 // longestFill is how long an empty bucket takes to fill up.
 const longestFill = time.Minute
 
-// waitsForBucket reports whether a bucket may be why the member is put aside. It is not when the token
-// was refused, and when the mark is for longer.
-func (m *member) waitsForBucket(about topic, now time.Time) bool {
+// waitsForBucket returns the mark by which the member is put aside, if a bucket may be its reason; else
+// nil. A bucket is not when the token was refused, and when the mark is for longer.
+func (m *member) waitsForBucket(about topic, now time.Time) *mark {
 	k := m.marks.Load().standing(about, now)
-	return k != nil && !k.retired && k.of != m.tokens.Load().digest && !k.until.After(now.Add(longestFill))
+	if k == nil || k.retired || k.of == m.tokens.Load().digest || k.until.After(now.Add(longestFill)) {
+		return nil
+	}
+	return k
 }
 
 // shortage returns what a request about the topic found to be too little: of the buckets in which those
 // that it has tried had the least left, the one with the most. nil: no bucket is why they refused it, as
 // far as is known, or the strategy does not ask for it.
 func (g *group) shortage(tried []*member, about topic, now time.Time) (most *seenLimit) {
-	if len(tried) == 0 {
-		return nil
-	}
-	if p := g.provider.Load(); p == nil || p.Strategy != MostHeadroom || !p.limits.Buckets {
+	if len(tried) == 0 || !g.asksBuckets() {
 		return nil
 	}
 	for _, m := range tried {
-		l := m.shortOf(about, now)
-		if l != nil && (most == nil || l.Left*l.size > most.Left*most.size) {
+		if l := m.shortOf(about, now); l != nil && (most == nil || l.Left*l.size > most.Left*most.size) {
 			most = l
 		}
 	}
@@ -119,18 +124,17 @@ const mostShort = 0.5
 // shortOf returns the bucket with the least left, if the refusal that put the member aside has told of
 // it; nil: it has not, or the reason is another one.
 func (m *member) shortOf(about topic, now time.Time) (least *seenLimit) {
-	n := m.limits.Load()
-	if n == nil || !m.waitsForBucket(about, now) {
+	n, refused := m.limits.Load(), m.waitsForBucket(about, now)
+	if n == nil || refused == nil {
 		return nil
 	}
-	refused := m.marks.Load().standing(about, now)
 	for i := range n.list {
 		l := &n.list[i]
 		if l.size > 0 && l.holdsUp(about) && (least == nil || l.Left < least.Left) {
 			least = l
 		}
 	}
-	if least == nil || least.Left > mostShort || refused == nil || least.told.Before(refused.at.Add(-time.Second)) {
+	if least == nil || least.Left > mostShort || least.told.Before(refused.at.Add(-time.Second)) {
 		return nil
 	}
 	return least
@@ -139,16 +143,11 @@ func (m *member) shortOf(about topic, now time.Time) (least *seenLimit) {
 // mayFit reports whether more is left in that bucket of m than where a request did not fit, as far as is
 // known; l is nil where it was no matter of a bucket.
 func (l *seenLimit) mayFit(m *member, now time.Time) bool {
-	n := m.limits.Load()
-	if l == nil || n == nil {
+	if l == nil {
 		return true
 	}
-	for i := range n.list {
-		if o := &n.list[i]; o.Name == l.Name && o.Model == l.Model && o.size > 0 {
-			return o.leftBeside(m.inFlight.Load(), now)*o.size > l.Left*l.size
-		}
-	}
-	return true
+	o := m.limits.Load().find(l.Name, l.Model)
+	return o == nil || o.size == 0 || o.leftBeside(m.inFlight.Load(), now)*o.size > l.Left*l.size
 }
 
 // busyTakes puts those behind all others that have as many requests in flight as they may.

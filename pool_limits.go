@@ -2,7 +2,6 @@ package reauth
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -34,18 +33,13 @@ const (
 	requestTakes = 0.01
 )
 
-// noteLimits remembers what the answer to a request for the model, sent with t, says of limits. An
-// answer that names none leaves those that are known, and so does one to tokens of another login.
-func (m *member) noteLimits(p *registered, t *tokens, model string, h http.Header) {
+// noteLimits remembers the limits that the answer to a request for the model, sent with t, has told. One
+// to tokens of another login leaves those that are known.
+func (m *member) noteLimits(told []limits.Limit, t *tokens, model string, now time.Time) {
 	if !t.ofLogin(m.tokens.Load()) {
 		return
 	}
-	now := time.Now()
-	told := limits.Read(h, p.limits, model, now)
-	if len(told) == 0 {
-		return
-	}
-	news := m.limits.Load().with(told, now)
+	news := m.limits.Load().with(told, model, now)
 	m.limits.Store(news)
 	if !t.ofLogin(m.tokens.Load()) { // a new login has come meanwhile, and forgotten the limits before this
 		m.limits.CompareAndSwap(news, nil)
@@ -67,18 +61,20 @@ func (t *tokens) ofLogin(o *tokens) bool {
 
 // with returns the news with what an answer told now. What was known and ends first goes when there is
 // too much.
-func (n *limitNews) with(told []limits.Limit, now time.Time) *limitNews {
+func (n *limitNews) with(told []limits.Limit, model string, now time.Time) *limitNews {
 	known := 0
 	if n != nil {
 		known = len(n.list)
 	}
 	list := make([]seenLimit, 0, len(told)+known)
 	for _, l := range told {
-		list = append(list, newSeenLimit(l, n.of(l), now))
+		s := newSeenLimit(l, model, now)
+		s.learn(n.find(s.Name, s.Model), now)
+		list = append(list, s)
 	}
 	for i := range known {
 		old := &n.list[i]
-		again := slices.ContainsFunc(told, func(l limits.Limit) bool { return l.Name == old.Name && l.Model == old.Model })
+		again := slices.ContainsFunc(list[:len(told)], func(s seenLimit) bool { return s.Name == old.Name && s.Model == old.Model })
 		if !again && old.over.After(now) {
 			list = append(list, *old)
 		}
@@ -93,43 +89,48 @@ func (n *limitNews) with(told []limits.Limit, now time.Time) *limitNews {
 	return &limitNews{list}
 }
 
-// of returns what is known of a limit; nil: nothing.
-func (n *limitNews) of(l limits.Limit) *seenLimit {
+// find returns what is known of the limit of that name and model; nil: nothing.
+func (n *limitNews) find(name, model string) *seenLimit {
 	if n == nil {
 		return nil
 	}
 	for i := range n.list {
-		if n.list[i].Name == l.Name && n.list[i].Model == l.Model {
-			return &n.list[i]
+		if l := &n.list[i]; l.Name == name && l.Model == model {
+			return l
 		}
 	}
 	return nil
 }
 
-// newSeenLimit notes when the window of a limit has passed that was told now, and before as old.
-func newSeenLimit(l limits.Limit, old *seenLimit, now time.Time) seenLimit {
+// newSeenLimit notes when the window of a limit has passed that was told now. A bucket is of the model.
+func newSeenLimit(l limits.Limit, model string, now time.Time) seenLimit {
 	now = now.Round(0)
-	s := seenLimit{Limit: Limit{l.Name, l.Left, l.Window, l.Reset.Round(0), l.Model}, takes: requestTakes}
-	if l.Bucket {
-		s.takes, s.size = takenOf(l.Left, old, now), l.Size
+	s := seenLimit{
+		Limit: Limit{Name: l.Name, Left: l.Left, Window: l.Window, Reset: l.Reset.Round(0)}, takes: requestTakes, size: l.Size,
+	}
+	if l.Size > 0 {
+		s.Model = model
 	}
 	s.over = s.Reset
 	switch {
 	case s.over.IsZero():
 		s.over = now.Add(cmp.Or(l.Window, newsLasts))
-	case l.Bucket:
+	case l.Size > 0:
 		s.told = now
 	}
 	return s
 }
 
-// takenOf returns the share that a request takes of a bucket, on average: a moving one of what is missing
-// at each answer.
-func takenOf(left float64, old *seenLimit, now time.Time) float64 {
-	if old == nil {
-		return 1 - left
+// learn learns which share a request takes of a bucket, on average: a moving one of what is missing at
+// each answer. old is what was known before; nil: nothing.
+func (l *seenLimit) learn(old *seenLimit, now time.Time) {
+	switch {
+	case l.size == 0:
+	case old == nil:
+		l.takes = 1 - l.Left
+	default:
+		l.takes = old.takes + (old.leftAt(now)-l.Left-old.takes)/8
 	}
-	return old.takes + (old.leftAt(now)-left-old.takes)/8
 }
 
 // leftBeside returns the share that is left by now, less what the requests in flight take.

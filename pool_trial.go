@@ -1,9 +1,6 @@
 package reauth
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // A credential whose mark has ended is tried by one request, while others serve the rest: the provider
 // may not have lifted the limit yet, and a burst would be refused as a whole.
@@ -16,10 +13,11 @@ func (c *candidates) isDueBefore(m *member) bool {
 	return len(c.good) == 0 || m.place.Load().priority <= c.good[0].place.Load().priority
 }
 
-// busyTrial returns a credential that another request is trying, for one that no other can serve.
-func (c *candidates) busyTrial(d *destination, tried []*member, mayFit func(*member) bool) *member {
+// busyTrial returns a credential that another request is trying, and that fits, for one that no other can
+// serve.
+func (c *candidates) busyTrial(fits func(*member) bool) *member {
 	for _, m := range c.trials {
-		if m.serves(d) && !slices.Contains(tried, m) && mayFit(m) {
+		if fits(m) {
 			return m
 		}
 	}

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/reauth-go/reauth/internal/limits"
 	"github.com/reauth-go/reauth/internal/models"
 	"github.com/reauth-go/reauth/internal/rewind"
 )
 
 // What a request is about is read only where it can matter: when a credential of the provider has a mark
-// about a topic, or when an answer is about one.
+// about a topic, when an answer is about one, or when the limits that answers tell are to be read and each
+// model has its own.
 
 // maxModelBody is how much of a body Provider.Model gets.
 const maxModelBody = 1 << 20
@@ -29,11 +31,16 @@ func (a *attempt) noteLimits(p *registered, t *tokens, about topic, h http.Heade
 	if p == nil || !p.readsLimits {
 		return
 	}
+	now := time.Now()
+	told := limits.Read(h, p.limits, now)
+	if len(told) == 0 {
+		return
+	}
 	model, _ := about.model()
 	if p.limits.Buckets && about == "" && a.kept != nil {
 		model = modelIn(a.sender.group.pool, p, a.caller, a.kept.SoFar())
 	}
-	a.sender.noteLimits(p, t, model, h)
+	a.sender.noteLimits(told, t, model, now)
 }
 
 // readTopic returns what a request that is not sent yet is about; empty: that cannot be told before its

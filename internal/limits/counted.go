@@ -30,7 +30,7 @@ func (r *reader) count(name, remaining, limit, reset string) (Limit, bool) {
 	}
 	l, ok := r.limit(name, left/most, r.window(name), r.get(reset))
 	if r.of.Buckets {
-		l.Model, l.Bucket, l.Size = r.model, true, most
+		l.Size = most
 	}
 	return l, ok
 }

@@ -18,9 +18,9 @@ type Limit struct {
 	Left   float64       // the share that is left, 0 to 1
 	Window time.Duration // 0: not known
 	Reset  time.Time     // when all of it is left again; zero: not known
-	Model  string        // of whose requests it is; empty: of all, or not known
-	Bucket bool          // it fills up steadily until Reset, and not at once then
-	Size   float64       // of a bucket, in requests or tokens
+	// Size is that of a bucket, which fills up steadily until Reset, in requests or tokens; 0: it is a
+	// window, which is given back at once.
+	Size float64
 }
 
 const (
@@ -32,13 +32,12 @@ const (
 )
 
 // Read returns the limits that a header tells, sorted by name, and nil if it tells none. of is what is
-// known of the provider's headers; now is when the answer came. model is that of the request, which
-// limits are of where each model has its own; empty: not known.
+// known of the provider's headers; now is when the answer came.
 //
 // A limit is left out when a header of it makes no sense: a number that is negative, infinite or none at
 // all, a share far above one, a reset more than 35 days ahead. A window whose reset has passed is full.
-func Read(h http.Header, of vendors.Limits, model string, now time.Time) []Limit {
-	r := reader{header: h, of: of, model: model, now: now}
+func Read(h http.Header, of vendors.Limits, now time.Time) []Limit {
+	r := reader{header: h, of: of, now: now}
 	var list []Limit
 	for name := range h {
 		for i := range dialects {
@@ -82,7 +81,6 @@ func sorted(list []Limit) []Limit {
 type reader struct {
 	header http.Header
 	of     vendors.Limits
-	model  string
 	now    time.Time
 }
 

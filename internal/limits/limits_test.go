@@ -32,21 +32,18 @@ func TestRecordedLimits(t *testing.T) {
 			require.NotEmpty(t, row.Limits.Dialect, "the row names no dialect")
 			told[row.Limits.Dialect]++
 			want := wanted(t, f, now)
-			for i := range want {
-				want[i].Bucket = row.Limits.Buckets && counts(want[i])
-			}
-			got := limits.Read(f.Resp.Header, row.Limits, "", now)
+			got := limits.Read(f.Resp.Header, row.Limits, now)
 			for i := range got {
-				assert.Equal(t, got[i].Bucket, got[i].Size > 0, "the size of a bucket, and of nothing else")
+				assert.Equal(t, row.Limits.Buckets && counts(got[i]), got[i].Size > 0, "the size of a bucket, and of nothing else")
 				got[i].Size = 0
 			}
 			assertLimits(t, want, got)
 			for i := range want {
-				if want[i].Bucket = false; counts(want[i]) {
+				if counts(want[i]) {
 					want[i].Window = 0
 				}
 			}
-			assertLimits(t, want, limits.Read(f.Resp.Header, vendors.Limits{}, "", now))
+			assertLimits(t, want, limits.Read(f.Resp.Header, vendors.Limits{}, now))
 		})
 	}
 	for row := range vendors.All() {
@@ -115,15 +112,15 @@ func assertLimits(t *testing.T, want, got []limits.Limit) {
 
 // Without headers of limits there are none.
 func TestNoLimits(t *testing.T) {
-	assert.Nil(t, limits.Read(nil, vendors.Limits{}, "", noon))
-	assert.Empty(t, limits.Read(http.Header{"Retry-After": {"3"}, "X-Ratelimit-Remaining": nil}, vendors.Limits{}, "", noon))
+	assert.Nil(t, limits.Read(nil, vendors.Limits{}, noon))
+	assert.Empty(t, limits.Read(http.Header{"Retry-After": {"3"}, "X-Ratelimit-Remaining": nil}, vendors.Limits{}, noon))
 }
 
 // Headers that another dialect has are not read, where the dialect is known.
 func TestOnlyTheProvidersDialectIsRead(t *testing.T) {
 	h := header(t, "X-Ratelimit-Limit: 10\nX-Ratelimit-Remaining: 1\nX-Codex-Primary-Used-Percent: 50\nX-Codex-Primary-Window-Minutes: 300")
-	assert.Len(t, limits.Read(h, vendors.Limits{}, "", noon), 2)
-	got := limits.Read(h, vendors.Limits{Dialect: vendors.LimitsCodex}, "", noon)
+	assert.Len(t, limits.Read(h, vendors.Limits{}, noon), 2)
+	got := limits.Read(h, vendors.Limits{Dialect: vendors.LimitsCodex}, noon)
 	assert.Equal(t, []limits.Limit{{Name: "5h", Left: 0.5, Window: 5 * time.Hour}}, got)
 }
 
@@ -158,25 +155,23 @@ func TestNonsenseIsLeftOut(t *testing.T) {
 		"X-Ratelimit-Remaining-T!kens: 5\nX-Ratelimit-Limit-T!kens: 10",
 		"X-Ratelimit-Remainingtokens: 5\nX-Ratelimit-Limittokens: 10",
 	} {
-		got := limits.Read(header(t, good+bad), vendors.Limits{}, "", noon)
+		got := limits.Read(header(t, good+bad), vendors.Limits{}, noon)
 		assert.Equal(t, []limits.Limit{{Name: "5h", Left: 0.75, Window: 5 * time.Hour}}, got, bad)
 	}
 }
 
-// Where each model has limits of its own, those that count are of the request's model. The windows of a
-// subscription are of all.
-func TestLimitsOfTheRequestsModel(t *testing.T) {
+// Where the limits that count are buckets, their size is told. A subscription's windows are none.
+func TestSizeOfBuckets(t *testing.T) {
 	h := header(t, "Anthropic-Ratelimit-Tokens-Remaining: 5\nAnthropic-Ratelimit-Tokens-Limit: 10\n"+
 		"Anthropic-Ratelimit-Unified-5h-Utilization: 0.75\nX-Ratelimit-Remaining: 1\nX-Ratelimit-Limit: 4")
-	got := limits.Read(h, vendors.Limits{Buckets: true}, "m", noon)
+	got := limits.Read(h, vendors.Limits{Buckets: true}, noon)
 	assert.Equal(t, []limits.Limit{
 		{Name: "5h", Left: 0.25, Window: 5 * time.Hour},
-		{Name: "requests", Left: 0.25, Model: "m", Bucket: true, Size: 4},
-		{Name: "tokens", Left: 0.5, Model: "m", Bucket: true, Size: 10},
+		{Name: "requests", Left: 0.25, Size: 4},
+		{Name: "tokens", Left: 0.5, Size: 10},
 	}, got)
-	for _, l := range limits.Read(h, vendors.Limits{}, "m", noon) {
-		assert.Empty(t, l.Model)
-		assert.False(t, l.Bucket)
+	for _, l := range limits.Read(h, vendors.Limits{}, noon) {
+		assert.Zero(t, l.Size)
 	}
 }
 
@@ -189,12 +184,12 @@ func TestReset(t *testing.T) {
 		"2d": noon.Add(48 * time.Hour), "1d2h": noon.Add(26 * time.Hour),
 	} {
 		h := header(t, "X-Ratelimit-Limit: 10\nX-Ratelimit-Remaining: 4\nX-Ratelimit-Reset: "+value)
-		got := limits.Read(h, vendors.Limits{}, "", noon)
+		got := limits.Read(h, vendors.Limits{}, noon)
 		assert.Equal(t, []limits.Limit{{Name: "requests", Left: 0.4, Reset: want}}, zoned(got), value)
 	}
 	for _, past := range []string{"0", "0s", fmt.Sprint(noon.Add(-time.Minute).Unix()), "2020-01-01T00:00:00Z"} {
 		h := header(t, "X-Ratelimit-Limit: 10\nX-Ratelimit-Remaining: 4\nX-Ratelimit-Reset: "+past)
-		assert.Equal(t, []limits.Limit{{Name: "requests", Left: 1}}, limits.Read(h, vendors.Limits{}, "", noon), past)
+		assert.Equal(t, []limits.Limit{{Name: "requests", Left: 1}}, limits.Read(h, vendors.Limits{}, noon), past)
 	}
 	h := header(t, "X-Ratelimit-Limit: 10\nX-Ratelimit-Remaining: 4\nX-Ratelimit-Reset: "+fmt.Sprint(at.Unix()))
 	for off, want := range map[time.Duration]time.Time{
@@ -202,7 +197,7 @@ func TestReset(t *testing.T) {
 		time.Second: at, 72 * time.Hour: at,
 	} {
 		h.Set("Date", noon.Add(-off).Format(http.TimeFormat))
-		got := limits.Read(h, vendors.Limits{}, "", noon)
+		got := limits.Read(h, vendors.Limits{}, noon)
 		assert.Equal(t, []limits.Limit{{Name: "requests", Left: 0.4, Reset: want}}, zoned(got), "their clock is behind by %v", off)
 	}
 }
@@ -221,12 +216,12 @@ func zoned(list []limits.Limit) []limits.Limit {
 func TestManyLimits(t *testing.T) {
 	two := header(t, "X-Codex-Primary-Used-Percent: 30\nX-Codex-Primary-Window-Minutes: 300\n"+
 		"X-Codex-Secondary-Used-Percent: 60\nX-Codex-Secondary-Window-Minutes: 300")
-	assert.Equal(t, []limits.Limit{{Name: "5h", Left: 0.4, Window: 5 * time.Hour}}, limits.Read(two, vendors.Limits{}, "", noon))
+	assert.Equal(t, []limits.Limit{{Name: "5h", Left: 0.4, Window: 5 * time.Hour}}, limits.Read(two, vendors.Limits{}, noon))
 	var many strings.Builder
 	for i := range 100 {
 		fmt.Fprintf(&many, "X-Ratelimit-Limit-A%02d: 10\nX-Ratelimit-Remaining-A%02d: 1\n", i, i)
 	}
-	got := limits.Read(header(t, many.String()), vendors.Limits{}, "", noon)
+	got := limits.Read(header(t, many.String()), vendors.Limits{}, noon)
 	require.Len(t, got, 16)
 	assert.Equal(t, "a15", got[15].Name)
 }
@@ -258,8 +253,8 @@ func FuzzRead(f *testing.F) {
 		}
 		now := time.Unix(unix%math.MaxInt32, 0)
 		for _, of := range []vendors.Limits{{}, {Dialect: vendors.LimitsCounted, Requests: time.Minute, Tokens: time.Hour}} {
-			list := limits.Read(h, of, "", now)
-			assert.Equal(t, list, limits.Read(h, of, "", now))
+			list := limits.Read(h, of, now)
+			assert.Equal(t, list, limits.Read(h, of, now))
 			assert.LessOrEqual(t, len(list), 16)
 			for i, l := range list {
 				assert.True(t, l.Left >= 0 && l.Left <= 1, "%v", l)

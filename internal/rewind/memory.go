@@ -26,36 +26,33 @@ type MemoryCopy struct {
 // *bytes.Reader, a *bytes.Buffer or a *strings.Reader is known to be in memory: net/http knows no other
 // either, and its Close does nothing.
 func (c *MemoryCopy) Of(req *http.Request) io.ReadCloser {
-	var copied io.Reader
-	switch r := readerOf(req.Body).(type) {
-	case *bytes.Reader:
-		c.bytes, copied = *r, &c.bytes
-	case *bytes.Buffer:
-		c.bytes.Reset(r.Bytes())
-		copied = &c.bytes
-	case *strings.Reader:
-		c.strings, copied = *r, &c.strings
-	default:
+	left := c.left(req)
+	switch {
+	case left == nil:
 		return nil
-	}
-	if isOwnGetBody(req) {
+	case isOwnGetBody(req):
 		return req.Body
 	}
-	return io.NopCloser(copied)
+	return io.NopCloser(left)
 }
 
 // InMemory returns a reader of what is left of a request's body, without moving the body; nil: it is not
 // known to be in memory. The request is not being sent yet.
-func InMemory(req *http.Request) io.Reader {
+func InMemory(req *http.Request) io.Reader { return new(MemoryCopy).left(req) }
+
+// left copies the reader of a request's body, and returns the copy; nil: the body is not known to be in
+// memory.
+func (c *MemoryCopy) left(req *http.Request) io.Reader {
 	switch r := readerOf(req.Body).(type) {
 	case *bytes.Reader:
-		left := *r
-		return &left
+		c.bytes = *r
+		return &c.bytes
 	case *bytes.Buffer:
-		return bytes.NewReader(r.Bytes())
+		c.bytes.Reset(r.Bytes())
+		return &c.bytes
 	case *strings.Reader:
-		left := *r
-		return &left
+		c.strings = *r
+		return &c.strings
 	}
 	return nil
 }
