@@ -48,7 +48,8 @@ type Provider struct {
 	// empty: it names none. body is the beginning of the request's body, at most 1 MiB, and must not be
 	// kept; of a body without GetBody it is what was sent of it when the answer came. req has no body
 	// to read. The pool asks only where it matters: when a credential has a mark about a model, or is
-	// refused for one. A name is printable, without white space, and has at most 128 bytes, or it counts as none.
+	// refused for one, and with ReadLimits where each model has limits of its own. A name is printable,
+	// without white space, and has at most 128 bytes, or it counts as none.
 	// nil: the segment of the path where the built-in table says so, else the member "model" of a JSON
 	// body, or that field of a form.
 	Model func(req *http.Request, body []byte) string
