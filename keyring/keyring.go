@@ -12,7 +12,9 @@ package keyring
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,14 +29,13 @@ const (
 	account  = "sealing key" // of the item, beside the service
 	keySize  = 32
 	patience = 2 * time.Minute // a person may have to type a password
-	// settling is how long a key that was made rests before it is used: see makeKey.
-	settling = time.Second
 )
 
 // Key returns the key of 32 bytes that the keyring of the user has under the service's name, such as
-// "reauth". If there is none, it makes one of random bytes and keeps it there; processes that do so at
-// once get the same one. Whoever removes the key from the keyring loses what is sealed with it: the
-// next call makes another one.
+// "reauth". If there is none, it makes one of random bytes and keeps it there. Processes that do so at
+// once get the same one, in whatever homes they run: one makes it, and the others wait. Where a process
+// cannot exclude the others, as in a sandbox that forbids it, Key makes none. Whoever removes the key
+// from the keyring loses what is sealed with it: the next call makes another one.
 //
 // The keyring may ask a person to unlock it. Key waits until ctx ends, and for two minutes at most. A
 // keyring that does not answer keeps one goroutine of the process, for which later calls wait in vain.
@@ -149,9 +150,9 @@ func read(service string) ([]byte, error) {
 	return key, nil
 }
 
-// makeKey puts a new key into the keyring, and returns what is there after a while. A keyring has no
-// way to put only what is not there yet. So a process that the lock does not exclude, as its home is
-// another one, may put its own key there as well: the later one stays, and both return that one.
+// makeKey puts a new key into the keyring, and returns what is there then. A keyring has no way to put
+// only what is not there yet, so the caller holds the lock: a key that replaces another one makes
+// unreadable what is sealed with that.
 func makeKey(ctx context.Context, service string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -161,16 +162,15 @@ func makeKey(ctx context.Context, service string) ([]byte, error) {
 	if err := system.Set(service, account, base64.StdEncoding.EncodeToString(made)); err != nil {
 		return nil, fmt.Errorf("the keyring does not take a new key (%w); unlock it; %s", err, wayOut)
 	}
-	settled := time.NewTimer(settling)
-	defer settled.Stop()
-	select {
-	case <-settled.C:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 	key, err := read(service)
 	if errors.Is(err, system.ErrNotFound) {
 		return nil, fmt.Errorf("the keyring has not kept the new key; somebody may have refused it; %s", wayOut)
 	}
 	return key, err
+}
+
+// digest stands for the service in the name of its lock.
+func digest(service string) string {
+	sum := sha256.Sum256([]byte(service))
+	return hex.EncodeToString(sum[:6])
 }

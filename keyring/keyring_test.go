@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -19,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	system "github.com/zalando/go-keyring"
@@ -53,6 +56,9 @@ var parts = map[string]func(ctx context.Context, service string) (string, error)
 		}
 		err := all.Wait()
 		return strings.Join(slices.Compact(keys), " "), err
+	},
+	"make": func(_ context.Context, service string) (string, error) {
+		return "", system.Set(service, "sealing key", base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32)))
 	},
 	"occupy": func(_ context.Context, service string) (string, error) {
 		return "", system.Set(service, "sealing key", "c2VjcmV0")
@@ -194,7 +200,7 @@ func TestPoolOverASealedFile(t *testing.T) {
 	}
 }
 
-// Processes that make the key at once end with one key, also when they share no folder for a lock.
+// Processes that make the key at once end with one key, whatever their homes are.
 func TestProcessesThatMakeTheKeyAtOnce(t *testing.T) {
 	for name, homes := range map[string]int{"of one home": 1, "of several homes": 4, "without a home": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -227,6 +233,74 @@ func TestProcessesThatMakeTheKeyAtOnce(t *testing.T) {
 			assert.Equal(t, keys[0], after)
 		})
 	}
+}
+
+// lockName is the name on the bus that a process owns while it makes a service's key.
+func lockName(service string) string {
+	sum := sha256.Sum256([]byte(service))
+	return "io.github.reauth_go.Keyring.s" + hex.EncodeToString(sum[:6])
+}
+
+// A process that found no key waits for the one that makes it, and takes the key of that. When the maker
+// dies without one, the next makes it.
+func TestProcessThatMakesTheKeyExcludesOthers(t *testing.T) {
+	t.Parallel()
+	for name, made := range map[string]bool{"it has made one": true, "it dies": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			name := "reauth " + rand.Text()
+			maker, err := dbus.Connect(session(t))
+			require.NoError(t, err)
+			defer maker.Close()
+			reply, err := maker.RequestName(lockName(name), 0)
+			require.NoError(t, err)
+			require.Equal(t, dbus.RequestNameReplyPrimaryOwner, reply)
+
+			p := program{home: t.TempDir(), session: session(t)}
+			var key string
+			asked := make(chan error, 1)
+			go func() {
+				got, err := p.ask(name)
+				key = got
+				asked <- err
+			}()
+			require.Eventually(t, func() bool {
+				var queue []string
+				err := maker.BusObject().Call("org.freedesktop.DBus.ListQueuedOwners", 0, lockName(name)).Store(&queue)
+				assert.NoError(t, err)
+				return len(queue) > 1 || len(asked) > 0
+			}, waits, 5*time.Millisecond)
+			require.Empty(t, asked, "it did not wait")
+			if made {
+				_, err := p.do("make", name)
+				require.NoError(t, err)
+			}
+			require.NoError(t, maker.Close())
+			require.NoError(t, <-asked)
+			require.Len(t, key, 64)
+			if made {
+				require.Equal(t, strings.Repeat("6b", 32), key)
+			}
+			after, err := p.ask(name)
+			require.NoError(t, err)
+			require.Equal(t, after, key)
+		})
+	}
+}
+
+// Where the bus gives no lock, no key is made. One that is there is used.
+func TestNoLock(t *testing.T) {
+	t.Parallel()
+	p := program{home: t.TempDir(), session: "unix:path=" + ownService(t) + "/bus"}
+	_, err := p.ask("refused")
+	require.ErrorContains(t, err, "does not let this program own the name "+lockName("refused"))
+	require.ErrorContains(t, err, "--seal env:NAME")
+	_, err = p.do("occupied", "refused")
+	require.ErrorContains(t, err, "not found")
+	_, err = p.do("make", "refused")
+	require.NoError(t, err)
+	_, err = p.ask("refused")
+	require.NoError(t, err)
 }
 
 // ownService starts a Secret Service of the test's own, and returns its folder.

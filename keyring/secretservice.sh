@@ -39,7 +39,8 @@ call() {
 		/org/freedesktop/secrets "org.freedesktop.Secret.Service.$1" "${@:2}"
 }
 
-# config prints the configuration of a bus on which nothing is started on demand.
+# config prints the configuration of a bus on which nothing is started on demand, and on which nobody may
+# own the name of the lock of the service "refused", as in a sandbox.
 config() {
 	cat <<-XML
 		<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -52,6 +53,7 @@ config() {
 		    <allow send_destination="*" eavesdrop="true"/>
 		    <allow eavesdrop="true"/>
 		    <allow own="*"/>
+		    <deny own="io.github.reauth_go.Keyring.s83c874d33e8b"/>
 		  </policy>
 		</busconfig>
 	XML
