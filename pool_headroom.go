@@ -6,11 +6,12 @@ import (
 )
 
 const (
-	// maxLooks is how many members a choice looks at that compares them. It is exact for pools of that
-	// size.
+	// maxLooks is how many members a choice compares. It is exact for pools of that size.
 	maxLooks = 64
+	// maxFarLooks is how many it looks at where of none something is left.
+	maxFarLooks = 1024
 	// sameHeadroom is how far apart two shares may be that count as equal: providers round them, and
-	// each answer changes them.
+	// each answer changes them. Of little, half is not as much.
 	sameHeadroom = 0.05
 )
 
@@ -26,9 +27,7 @@ func (m *member) headroom(about topic, now time.Time) headroom {
 	inFlight := m.inFlight.Load()
 	left, reset := m.limits.Load().tightest(about, inFlight, now)
 	h := headroom{left: left, ends: math.MaxInt64, inFlight: inFlight}
-	if reset.IsZero() {
-		h.left -= float64(inFlight) * requestTakes
-	} else {
+	if !reset.IsZero() {
 		h.ends = reset.UnixNano()
 	}
 	return h
@@ -40,25 +39,45 @@ func (h headroom) before(o headroom) bool {
 	return h.ends < o.ends || h.ends == o.ends && h.inFlight < o.inFlight
 }
 
-// mostHeadroom looks at up to maxLooks members from a moving start, and returns the index of the one
-// with the most left, or of those with about as much, the one whose window ends soonest. One that has
-// as many requests in flight as it may is chosen only if all are.
+// mostHeadroom looks at up to maxLooks members from a moving start, at the next ones where of none of
+// these something is left, and returns the index of the best. One that has as many requests in flight as
+// it may is chosen only if all are.
 func (g *group) mostHeadroom(provider *registered, from []*member, about topic, now time.Time) (best uint64) {
 	var looks [maxLooks]headroom
-	start, most := g.turn.Add(1), math.Inf(-1)
-	seen := looks[:min(len(from), maxLooks)]
-	for i := range seen {
-		m := from[(start+uint64(i))%uint64(len(from))]
-		seen[i] = m.headroom(about, now)
-		if provider.isBusy(m) {
-			seen[i].left -= busyTakes
+	start, n := g.turn.Add(1), uint64(len(from))
+	for past := uint64(0); past < min(n, maxFarLooks); past += maxLooks {
+		seen := looks[:min(n-past, maxLooks)]
+		for i := range seen {
+			m := from[(start+past+uint64(i))%n]
+			seen[i] = m.headroom(about, now)
+			if provider.isBusy(m) {
+				seen[i].left -= busyTakes
+			}
 		}
+		i := bestHeadroom(seen)
+		best = (start + past + i) % n
+		if seen[i].left > 0 {
+			break
+		}
+	}
+	return best
+}
+
+// bestHeadroom returns the index of the one with the most left, or of those with about as much, the one
+// whose window ends soonest.
+func bestHeadroom(seen []headroom) (best uint64) {
+	most := math.Inf(-1)
+	for i := range seen {
 		most = max(most, seen[i].left)
+	}
+	least := most
+	if most > 0 {
+		least = max(most-sameHeadroom, most/2)
 	}
 	var chosen *headroom
 	for i := range seen {
-		if h := &seen[i]; h.left >= most-sameHeadroom && (chosen == nil || h.before(*chosen)) {
-			best, chosen = (start+uint64(i))%uint64(len(from)), h
+		if h := &seen[i]; h.left >= least && (chosen == nil || h.before(*chosen)) {
+			best, chosen = uint64(i), h
 		}
 	}
 	return best
@@ -118,7 +137,7 @@ func (g *group) shortage(tried []*member, about topic, now time.Time) (most *see
 }
 
 // mostShort is the share of a bucket of which hardly any request takes more: with more left, a refusal has
-// another reason.
+// another reason. Where requests take much on average, some take twice as much.
 const mostShort = 0.5
 
 // shortOf returns the bucket with the least left, if the refusal that put the member aside has told of
@@ -134,7 +153,7 @@ func (m *member) shortOf(about topic, now time.Time) (least *seenLimit) {
 			least = l
 		}
 	}
-	if least == nil || least.Left > mostShort || least.told.Before(refused.at.Add(-time.Second)) {
+	if least == nil || least.Left > max(mostShort, 2*least.takes) || least.told.Before(refused.at.Add(-time.Second)) {
 		return nil
 	}
 	return least

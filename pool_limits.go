@@ -13,9 +13,17 @@ import (
 type seenLimit struct {
 	Limit
 	told  time.Time // when; zero: it does not fill up before its window has passed
-	over  time.Time // when the window has passed, by the wall's clock
+	asked time.Time // when the request was sent whose answer has told it
+	over  time.Time // when the window has passed, or the bucket is full, by the wall's clock
 	takes float64   // the share that a request takes, on average
 	size  float64   // of a bucket, in requests or tokens; 0: it is none
+}
+
+// hearing is the circumstances in which an answer told limits.
+type hearing struct {
+	now, asked time.Time // of the answer, and of its request
+	model      string    // of the request; empty: it is not known
+	took       bool      // the request was let through, and so counts
 }
 
 // limitNews is the limits that answers told of an account, sorted by model and name. It is replaced as a
@@ -26,6 +34,8 @@ const (
 	// newsLasts is how long news counts that has neither reset nor window: limits are of a minute, if
 	// nothing else is said.
 	newsLasts = time.Minute
+	// takesLasts is how long a bucket is remembered after it is full, for what a request takes of it.
+	takesLasts = time.Hour
 	// maxSeen bounds how many limits are remembered of a credential: those of a dozen models.
 	maxSeen = 64
 	// requestTakes is the share that a request in flight counts for at least, until its answer says what
@@ -33,16 +43,19 @@ const (
 	requestTakes = 0.01
 )
 
-// noteLimits remembers the limits that the answer to a request for the model, sent with t, has told. One
-// to tokens of another login leaves those that are known.
-func (m *member) noteLimits(told []limits.Limit, t *tokens, model string, now time.Time) {
-	if !t.ofLogin(m.tokens.Load()) {
+// noteLimits remembers the limits that an answer has told to a request that was sent with t. One to
+// tokens of another login leaves those that are known.
+func (m *member) noteLimits(told []limits.Limit, t *tokens, h hearing) {
+	for t.ofLogin(m.tokens.Load()) {
+		known := m.limits.Load()
+		news := known.with(told, h)
+		if !m.limits.CompareAndSwap(known, news) {
+			continue // another answer has told some meanwhile
+		}
+		if !t.ofLogin(m.tokens.Load()) { // a new login has come meanwhile, and forgotten the limits before this
+			m.limits.CompareAndSwap(news, nil)
+		}
 		return
-	}
-	news := m.limits.Load().with(told, model, now)
-	m.limits.Store(news)
-	if !t.ofLogin(m.tokens.Load()) { // a new login has come meanwhile, and forgotten the limits before this
-		m.limits.CompareAndSwap(news, nil)
 	}
 }
 
@@ -59,23 +72,22 @@ func (t *tokens) ofLogin(o *tokens) bool {
 		(t.cred.AccountID == o.cred.AccountID || t.cred.AccountID == "" || o.cred.AccountID == "")
 }
 
-// with returns the news with what an answer told now. What was known and ends first goes when there is
-// too much.
-func (n *limitNews) with(told []limits.Limit, model string, now time.Time) *limitNews {
+// with returns the news with what an answer told. What was known and ends first goes when there is too
+// much.
+func (n *limitNews) with(told []limits.Limit, h hearing) *limitNews {
 	known := 0
 	if n != nil {
 		known = len(n.list)
 	}
 	list := make([]seenLimit, 0, len(told)+known)
 	for _, l := range told {
-		s := newSeenLimit(l, model, now)
-		s.learn(n.find(s.Name, s.Model), now)
-		list = append(list, s)
+		s := newSeenLimit(l, h)
+		list = append(list, s.after(n.find(s.Name, s.Model), h))
 	}
 	for i := range known {
 		old := &n.list[i]
 		again := slices.ContainsFunc(list[:len(told)], func(s seenLimit) bool { return s.Name == old.Name && s.Model == old.Model })
-		if !again && old.over.After(now) {
+		if !again && old.counts(h.now) {
 			list = append(list, *old)
 		}
 	}
@@ -102,14 +114,24 @@ func (n *limitNews) find(name, model string) *seenLimit {
 	return nil
 }
 
-// newSeenLimit notes when the window of a limit has passed that was told now. A bucket is of the model.
-func newSeenLimit(l limits.Limit, model string, now time.Time) seenLimit {
-	now = now.Round(0)
+// counts reports whether the limit still tells something: a window until it has passed, and a bucket as
+// long as what a request takes of it is worth knowing.
+func (l *seenLimit) counts(now time.Time) bool {
+	if l.size > 0 {
+		now = now.Add(-takesLasts)
+	}
+	return l.over.After(now)
+}
+
+// newSeenLimit notes when the window of a limit passes. A bucket is of the request's model.
+func newSeenLimit(l limits.Limit, h hearing) seenLimit {
+	now := h.now.Round(0)
 	s := seenLimit{
-		Limit: Limit{Name: l.Name, Left: l.Left, Window: l.Window, Reset: l.Reset.Round(0)}, takes: requestTakes, size: l.Size,
+		Limit: Limit{Name: l.Name, Left: l.Left, Window: l.Window, Reset: l.Reset.Round(0)},
+		asked: h.asked, takes: requestTakes, size: l.Size,
 	}
 	if l.Size > 0 {
-		s.Model = model
+		s.Model = h.model
 	}
 	s.over = s.Reset
 	switch {
@@ -121,16 +143,22 @@ func newSeenLimit(l limits.Limit, model string, now time.Time) seenLimit {
 	return s
 }
 
-// learn learns which share a request takes of a bucket, on average: a moving one of what is missing at
-// each answer. old is what was known before; nil: nothing.
-func (l *seenLimit) learn(old *seenLimit, now time.Time) {
+// after returns what is known of a limit that was told after old; nil: nothing was known. Answers
+// overtake each other: of a bucket, the one to the later request knows what both have taken. Which share
+// a request takes is a moving average of what is missing at each answer to one that was let through.
+func (l *seenLimit) after(old *seenLimit, h hearing) seenLimit {
 	switch {
 	case l.size == 0:
 	case old == nil:
 		l.takes = 1 - l.Left
+	case old.asked.After(l.asked) && old.over.After(h.now):
+		return *old
+	case h.took:
+		l.takes = old.takes + (old.leftAt(h.now)-l.Left-old.takes)/8
 	default:
-		l.takes = old.takes + (old.leftAt(now)-l.Left-old.takes)/8
+		l.takes = old.takes
 	}
+	return *l
 }
 
 // leftBeside returns the share that is left by now, less what the requests in flight take.
@@ -164,21 +192,25 @@ func (n *limitNews) current(now time.Time) []Limit {
 }
 
 // tightest returns what is left of the window of which least is left for a request about the topic, less
-// what the requests in flight take, and when the window ends; zero: it is not known. A window that has
-// passed is full, and so is what nothing is known of.
+// what the requests in flight take, and when the window ends; zero: it is not known, or a bucket is full
+// but for them. A window that has passed is full, and so is what nothing is known of.
 func (n *limitNews) tightest(about topic, inFlight int64, now time.Time) (left float64, reset time.Time) {
-	left = 1
+	left = 1 - float64(inFlight)*requestTakes
 	if n == nil {
 		return left, reset
 	}
 	for i := range n.list {
 		l := &n.list[i]
-		if !l.over.After(now) || !l.holdsUp(about) {
+		ends := l.over
+		if !ends.After(now) {
+			ends = time.Time{}
+		}
+		if ends.IsZero() && l.size == 0 || !l.holdsUp(about) {
 			continue
 		}
 		is := l.leftBeside(inFlight, now)
-		if is < left || reset.IsZero() || is == left && l.over.Before(reset) {
-			left, reset = min(left, is), l.over
+		if is < left || is == left && !ends.IsZero() && (reset.IsZero() || ends.Before(reset)) {
+			left, reset = is, ends
 		}
 	}
 	return left, reset

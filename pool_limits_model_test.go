@@ -32,15 +32,21 @@ func (r *rig) teach(t *testing.T, l *telling, told map[string]map[string][]strin
 	for id, models := range told {
 		for model, headers := range models {
 			l.of("key-"+id, headers...)
-			ctx := reauth.WithCredential(context.Background(), r.provider, id)
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, strings.NewReader(`{"model":"`+model+`"}`))
-			require.NoError(t, err)
-			req.Header.Set("Content-Type", "application/json")
-			_, status := r.asked(t, req)
-			require.Equal(t, http.StatusOK, status)
+			require.Equal(t, http.StatusOK, r.askOne(t, id, model))
 		}
 		l.of("key-" + id)
 	}
+}
+
+// askOne sends a request for the model with the credential of that ID.
+func (r *rig) askOne(t *testing.T, id, model string) (status int) {
+	t.Helper()
+	ctx := reauth.WithCredential(context.Background(), r.provider, id)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, strings.NewReader(`{"model":"`+model+`"}`))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	_, status = r.asked(t, req)
+	return status
 }
 
 // Where each model has limits of its own, what an answer tells is of the request's model, with GetBody
@@ -219,6 +225,68 @@ func TestMostHeadroomKnowsWhatARequestTakes(t *testing.T) {
 		assert.Equal(t, 1, r.status(t, "a").InFlight)
 		assert.Equal(t, 1, r.status(t, "b").InFlight, "a has 75 %, less the 25 % that a request takes")
 		asking.Wait()
+	})
+}
+
+// A request in flight counts for a bucket that is full, too. What it takes is not forgotten, nor taken for
+// less when requests are refused: those take nothing.
+func TestMostHeadroomRemembersWhatARequestTakes(t *testing.T) {
+	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
+		r.strategy(t, reauth.MostHeadroom)
+		r.key(t, "a", "key-a")
+		r.key(t, "b", "key-b")
+		l := r.tell()
+		r.teach(t, l, map[string]map[string][]string{"a": {"m": bucket("60", "24s")}, "b": {"m": bucket("70", "10h")}})
+		l.of("key-a", bucket("60", "24s")...)
+		for range 8 {
+			r.fake.Exhaust(time.Now().Add(time.Second), "key-a")
+			require.NotEqual(t, http.StatusOK, r.askOne(t, "a", "m"))
+			time.Sleep(2 * time.Second)
+		}
+		l.of("key-a")
+		require.Equal(t, http.StatusOK, r.askOne(t, "a", "m"), "it is in good standing again")
+		time.Sleep(50 * time.Minute)
+		r.teach(t, l, map[string]map[string][]string{"a": {"other": bucket("99", "1s")}})
+		time.Sleep(time.Second)
+		assert.Equal(t, map[string]int{"a": 1, "b": 1}, r.inFlightOf(t, "m", 2), "a is full, less the 40 % that a request takes")
+	})
+}
+
+// An answer that was overtaken by the one to a later request tells what a bucket had before that.
+func TestAnswerThatWasOvertakenTellsNoBucket(t *testing.T) {
+	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
+		r.register(t, readLimits)
+		r.key(t, "a", "key-a")
+		l := r.tell()
+		fake := r.transport.Base
+		r.transport.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			resp, err := fake.RoundTrip(req)
+			if req.Header.Get("X-Slow") != "" {
+				time.Sleep(5 * time.Second)
+			}
+			return resp, err
+		})
+		ask := func(slow string) {
+			req, err := http.NewRequest(http.MethodPost, r.url, strings.NewReader(`{"model":"m"}`))
+			require.NoError(t, err)
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("X-Slow", slow)
+			_, _, err = r.do(req)
+			require.NoError(t, err)
+		}
+		left := func() float64 { return r.status(t, "a").Limits[0].Left }
+		var asking sync.WaitGroup
+		l.of("key-a", bucket("80", "40s")...)
+		asking.Go(func() { ask("yes") })
+		time.Sleep(time.Second)
+		l.of("key-a", bucket("30", "40s")...)
+		ask("")
+		asking.Wait()
+		assert.InDelta(t, 0.3, left(), 1e-9)
+		time.Sleep(time.Second)
+		l.of("key-a", bucket("50", "40s")...)
+		ask("")
+		assert.InDelta(t, 0.5, left(), 1e-9)
 	})
 }
 

@@ -100,14 +100,15 @@ const (
 	Random                        // any
 
 	// MostHeadroom is the one with the most left of its tightest window, by the last answer's headers:
-	// of the limit of which the smallest share is left. Of those that are within 5 percentage points it
-	// is the one whose tightest window ends soonest, because what is left of that would be lost; and of
-	// those the one with the fewest requests in flight. Each request in flight counts as one percentage
-	// point, so that a burst is spread before an answer comes, or as what the requests before it took on
-	// average, where the provider's limits are token buckets. Such a bucket fills up meanwhile. A credential
-	// of which nothing is known counts as full, and so does a window that has passed: nobody starves. A
-	// limit of one model, or of a family of models, counts for the requests about that model. In a large
-	// pool a choice looks at 64 credentials, from a start that moves on. When none is in good standing, the
+	// of the limit of which the smallest share is left. Of those that are within 5 percentage points, and
+	// have at least half as much left, it is the one whose tightest window ends soonest, because what is
+	// left of that would be lost; and of those the one with the fewest requests in flight. Each request in
+	// flight counts as one percentage point, so that a burst is spread before an answer comes, or as what
+	// the requests before it took on average, where the provider's limits are token buckets. Such a bucket
+	// fills up meanwhile. A credential of which nothing is known counts as full, and so does a window that
+	// has passed: nobody starves. A limit of one model, or of a family of models, counts for the requests
+	// about that model. In a large pool a choice looks at 64 credentials, from a start that moves on, and
+	// at 1,024 while none of them has anything left. When none is in good standing, the
 	// one with the most left of its buckets is tried, because those that were refused may have been larger;
 	// and a request that did not fit into a bucket is tried with another credential only where more is left.
 	MostHeadroom

@@ -300,7 +300,7 @@ func (c *call) send(now time.Time) (*http.Response, error) {
 	a, seen := c.newAttempt(), m.marks.Load()
 	resp, err := a.send(c.t.base(), m, t, c.provider)
 	if err == nil {
-		a.noteLimits(c.provider, t, c.route.about, resp.Header)
+		a.noteLimits(c.provider, t, c.route.about, resp, now)
 	}
 	if err == nil && !m.mayRefuse(c.req.Context(), c.provider, resp) {
 		a.release()

@@ -123,7 +123,7 @@ func (r *recovery) send() (*http.Response, error) {
 	r.sends++
 	resp, err := r.body.send(r.t.base(), r.now.member, r.now.tokens, r.provider)
 	if err == nil {
-		r.body.noteLimits(r.provider, r.now.tokens, r.route.about, resp.Header)
+		r.body.noteLimits(r.provider, r.now.tokens, r.route.about, resp, r.sent)
 	}
 	return resp, err
 }

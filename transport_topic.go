@@ -27,20 +27,20 @@ func (g *group) asksTopic(p *registered, now time.Time) bool {
 // noteLimits remembers what an answer tells of the limits of its sender's account, if the provider is to
 // be listened to. The body of a request without GetBody, which could not be read before, is here by now
 // as far as it was sent.
-func (a *attempt) noteLimits(p *registered, t *tokens, about topic, h http.Header) {
+func (a *attempt) noteLimits(p *registered, t *tokens, about topic, resp *http.Response, sent time.Time) {
 	if p == nil || !p.readsLimits {
 		return
 	}
-	now := time.Now()
-	told := limits.Read(h, p.limits, now)
+	h := hearing{now: time.Now(), asked: sent, took: isSuccess(resp.StatusCode)}
+	told := limits.Read(resp.Header, p.limits, h.now)
 	if len(told) == 0 {
 		return
 	}
-	model, _ := about.model()
+	h.model, _ = about.model()
 	if p.limits.Buckets && about == "" && a.kept != nil {
-		model = modelIn(a.sender.group.pool, p, a.caller, a.kept.SoFar())
+		h.model = modelIn(a.sender.group.pool, p, a.caller, a.kept.SoFar())
 	}
-	a.sender.noteLimits(told, t, model, now)
+	a.sender.noteLimits(told, t, h)
 }
 
 // readTopic returns what a request that is not sent yet is about; empty: that cannot be told before its
