@@ -136,24 +136,31 @@ func (c *proxyCmd) limits() proxy.Limits {
 	return l
 }
 
-// untilSecondSignal returns a context that ends at the first signal after ctx has ended, which is
-// the second signal of the process. main has stopped handling signals by then, and an unhandled one
-// would kill the process in the middle of the answers. The caller must call the returned function.
+// untilSecondSignal returns a context that ends at the second signal of the process; ctx ends at
+// the first. main stops handling signals then, and an unhandled one would kill the process in the
+// middle of the answers: so this listens before the first. The caller must call the returned
+// function.
 func untilSecondSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ahead := 2
+	if ctx.Err() != nil {
+		ahead = 1
+	}
 	now, end := context.WithCancel(context.Background())
-	stop := context.AfterFunc(ctx, func() {
-		// signal.Notify does not wait for a receiver; the buffer keeps the signal.
-		second := make(chan os.Signal, 1)
-		signal.Notify(second, os.Interrupt, syscall.SIGTERM)
-		defer signal.Stop(second)
-		select {
-		case <-second:
-			end()
-		case <-now.Done():
+	// signal.Notify does not wait for a receiver; the buffer keeps the signals.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		defer end()
+		for range ahead {
+			select {
+			case <-signals:
+			case <-now.Done():
+				return
+			}
 		}
-	})
+	}()
 	return now, func() {
-		stop()
+		signal.Stop(signals)
 		end()
 	}
 }
