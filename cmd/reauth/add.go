@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -215,37 +214,23 @@ func readKey(a *app) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
-// askKey asks for a key at a terminal. term.ReadPassword cannot be interrupted, so it runs in a
-// goroutine. After Ctrl-C askKey restores the echo itself and leaves the goroutine behind: the
-// process ends soon.
+// askKey asks for a key at a terminal. The echo is off before it asks: a key may be pasted as soon
+// as it does.
 func askKey(a *app, fd int) (string, error) {
-	type answer struct {
-		key []byte
-		err error
-	}
 	before, err := term.GetState(fd)
+	if err == nil {
+		err = hideInput(fd)
+	}
 	if err != nil {
 		return "", fmt.Errorf("reauth: read the key: %w", err)
 	}
-	// The buffer lets the goroutine end after askKey has returned.
-	given := make(chan answer, 1)
-	a.notef("Key (not shown): ")
-	defer a.notef("\n")
-	go func() {
-		key, err := term.ReadPassword(fd)
-		given <- answer{key, err}
+	defer func() {
+		_ = term.Restore(fd, before) // nothing more can be done when this fails
+		a.notef("\n")
 	}()
-	select {
-	case got := <-given:
-		if got.err != nil {
-			return "", fmt.Errorf("reauth: read the key: %w", got.err)
-		}
-		return strings.TrimSpace(string(got.key)), nil
-	case <-a.ctx.Done():
-		// Nothing more can be done when this fails, as the process is about to end.
-		_ = term.Restore(fd, before)
-		return "", context.Cause(a.ctx)
-	}
+	a.notef("Key (not shown): ")
+	line, err := readLine(a.ctx, io.LimitReader(a.stdin, 1<<20))
+	return strings.TrimSpace(line), err
 }
 
 // readTokenAnswer reads the JSON answer of a token endpoint (RFC 6749 §5.1), of at most 1 MiB. Its
