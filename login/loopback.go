@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -163,9 +165,13 @@ func answerPage(w http.ResponseWriter, status int, text string) {
 	h.Set("Referrer-Policy", "no-referrer") // the address of the page holds the code
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
+	page := fmt.Sprintf("<!doctype html>\n<meta charset=\"utf-8\">\n<title>reauth</title>\n<p>%s</p>\n", text)
+	h.Set("Content-Length", strconv.Itoa(len(page)))
 	w.WriteHeader(status)
-	// An error means that the browser has gone. Then nobody needs the page.
-	_, _ = fmt.Fprintf(w, "<!doctype html>\n<meta charset=\"utf-8\">\n<title>reauth</title>\n<p>%s</p>\n", text)
+	// An error means that the browser has gone. Then nobody needs the page. It is on its way when this
+	// returns: the end of a login closes the connection.
+	_, _ = io.WriteString(w, page)
+	_ = http.NewResponseController(w).Flush()
 }
 
 // emptyObject returns the members of an answer without members. If they were nil, refusal would
