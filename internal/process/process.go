@@ -4,6 +4,8 @@ package process
 import (
 	"context"
 	"errors"
+	"io"
+	"os"
 	"os/exec"
 	"time"
 )
@@ -35,17 +37,83 @@ func Run(ctx context.Context, most int, name string, args ...string) (Output, er
 	stdout := &head{most: most, full: func() { end(ErrTooMuch) }}
 	stderr := new(tail)
 	cmd := exec.CommandContext(running, name, args...) //nolint:gosec // the caller's command
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.WaitDelay = Grace
 	inGroup(cmd)
-	err := cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // the program has ended well, and only its output was held open
-	}
-	if err != nil && running.Err() != nil {
-		err = context.Cause(running)
+	err := runCopied(cmd, stdout, stderr)
+	switch cause := context.Cause(running); {
+	case errors.Is(cause, ErrTooMuch), err != nil && cause != nil:
+		err = cause
 	}
 	return Output{Stdout: stdout.kept, Stderr: stderr.words()}, err
+}
+
+// runCopied runs cmd to its end, and copies what it prints. All that the program itself has printed is
+// in the pipes when it ends. os/exec would close them Cmd.WaitDelay later, also when this process was
+// suspended meanwhile and has read nothing of it: so the pipes are ours.
+func runCopied(cmd *exec.Cmd, stdout, stderr io.Writer) error {
+	out, err := newPipe()
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	errs, err := newPipe()
+	if err != nil {
+		return err
+	}
+	defer errs.close()
+	cmd.Stdout, cmd.Stderr = out.w, errs.w
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	out.copyTo(stdout)
+	errs.copyTo(stderr)
+	err = cmd.Wait()
+	out.await()
+	errs.await()
+	return err
+}
+
+// pipe is one output of a program.
+type pipe struct {
+	r, w   *os.File
+	copied chan struct{} // closed at its end; nil before copyTo
+}
+
+func newPipe() (p *pipe, err error) {
+	p = new(pipe)
+	p.r, p.w, err = os.Pipe()
+	return p, err
+}
+
+// copyTo copies what comes, in a goroutine. The program has the other end by now.
+func (p *pipe) copyTo(w io.Writer) {
+	_ = p.w.Close()
+	p.copied = make(chan struct{})
+	go func() {
+		defer close(p.copied)
+		_, _ = io.Copy(w, p.r) // an error ends the copy, and whoever causes it tells why
+	}()
+}
+
+// await waits until all is copied: for Grace, if another process holds the output open. It counts short
+// steps, so that a time in which this process did not run is no more than one of them.
+func (p *pipe) await() {
+	const steps = 10
+	for range steps {
+		select {
+		case <-p.copied:
+			return
+		case <-time.After(Grace / steps / 2): // there are two pipes
+		}
+	}
+}
+
+// close ends the copy.
+func (p *pipe) close() {
+	_ = p.w.Close()
+	_ = p.r.Close()
+	if p.copied != nil {
+		<-p.copied
+	}
 }
 
 // head keeps the beginning of what is written.
