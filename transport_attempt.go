@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/reauth-go/reauth/internal/rewind"
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 // attempt is one request's way through the base: the request that is sent, and its body in a form
@@ -141,10 +142,10 @@ func (a *attempt) rewind(ctx context.Context) (err error) {
 }
 
 // awaitSent waits until the base is done with the body that it was given last, so that GetBody may be
-// called. It returns false when that takes too long.
+// called. It returns false when that takes too long. A base that did not run meanwhile gets its time.
 func (a *attempt) awaitSent(ctx context.Context) bool {
-	b := a.latest.Load()
-	return b == nil || b.Wait(ctx, bodyWait)
+	b, began := a.latest.Load(), time.Now()
+	return b == nil || b.Wait(ctx, bodyWait) || wait.HeldUp(began, bodyWait) && b.Wait(ctx, bodyWait)
 }
 
 // getBody calls the caller's GetBody. The base calls getBody as well, when a connection breaks

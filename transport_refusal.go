@@ -10,11 +10,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/reauth-go/reauth/internal/verdict"
-
-	"github.com/reauth-go/reauth/internal/sse"
-
 	"github.com/reauth-go/reauth/internal/rewind"
+	"github.com/reauth-go/reauth/internal/sse"
+	"github.com/reauth-go/reauth/internal/verdict"
+	"github.com/reauth-go/reauth/internal/wait"
 )
 
 const (
@@ -51,7 +50,7 @@ func peekUntil(ctx context.Context, resp *http.Response, d time.Duration, enough
 	}
 	t := rewind.NewTape(resp.Body, resp.ContentLength, math.MaxInt64) // it keeps all until release or discard
 	began, ended := time.Now(), false
-	if r.prefix, ended = peekFor(ctx, t, d, enough); !ended && heldUp(began, d) {
+	if r.prefix, ended = peekFor(ctx, t, d, enough); !ended && wait.HeldUp(began, d) {
 		r.prefix, ended = peekFor(ctx, t, d, enough)
 	}
 	if ended {
@@ -69,14 +68,6 @@ func peekFor(ctx context.Context, t *rewind.Tape, d time.Duration, enough func([
 	ctx, stop := context.WithTimeout(ctx, d)
 	defer stop()
 	return t.Peek(ctx, 0, maxPeek, enough)
-}
-
-// heldUp reports whether this process, or the machine, was suspended in a wait of d: the wait took longer
-// than it could. The time that the other side had is then not known, and what it sent may be here.
-func heldUp(began time.Time, d time.Duration) bool {
-	const late = 250 * time.Millisecond // a busy machine does not wake a goroutine at once
-	now := time.Now()
-	return max(now.Sub(began), now.Round(0).Sub(began.Round(0))) > d+late
 }
 
 // decoded returns the part of the prefix that counts, as the classifier reads it.

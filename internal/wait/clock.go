@@ -24,3 +24,11 @@ func ByBoth(t, now time.Time) time.Time {
 	}
 	return now.Add(t.Round(0).Sub(now.Round(0))) // in the place of now: Time.In drops the reading
 }
+
+// HeldUp reports whether this process, or the machine, was suspended in a wait of d that began then: the
+// wait took longer than it could. The time that the other side had is then not known, and what it sent
+// may be here.
+func HeldUp(began time.Time, d time.Duration) bool {
+	const late = 250 * time.Millisecond // a busy machine does not wake a goroutine at once
+	return Since(began, time.Now()) > d+late
+}

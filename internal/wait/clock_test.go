@@ -40,3 +40,11 @@ func TestByBoth(t *testing.T) {
 	assert.False(t, wait.Ahead(both, clock.Asleep(now.Add(time.Hour), -time.Hour)))
 	assert.True(t, wait.ByBoth(time.Time{}, now).IsZero())
 }
+
+// Either clock shows that a wait took longer than it could.
+func TestHeldUp(t *testing.T) {
+	now := time.Now()
+	assert.False(t, wait.HeldUp(now.Add(-50*time.Second), time.Minute))
+	assert.True(t, wait.HeldUp(now.Add(-61*time.Second), time.Minute))
+	assert.True(t, wait.HeldUp(now.Add(-61*time.Second).Round(0), time.Minute), "by the wall's clock")
+}
