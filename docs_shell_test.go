@@ -32,6 +32,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -154,7 +155,7 @@ func newShellWorld(t *testing.T, command string) *shellWorld {
 		"PATH="+filepath.Join(w.folder, "stand-ins")+":"+os.Getenv("PATH"),
 		"GOCACHE="+goEnv(t, "GOCACHE"), "GOMODCACHE="+modules, "GOPROXY=file://"+modules+"/cache/download", "GOSUMDB=off",
 		"GOFLAGS=-modcacherw -buildvcs=false -ldflags=-w", "GOCOVERDIR="+w.folder, "CHECKOUT="+root, "COMMAND="+command, "WORLD="+w.folder,
-		"PORT="+strconv.Itoa(freePort(t)), "HTTPS_PROXY="+proxy, "https_proxy="+proxy,
+		"PORT="+strconv.Itoa(testrig.Port(t)), "HTTPS_PROXY="+proxy, "https_proxy="+proxy,
 		"SSL_CERT_FILE="+filepath.Join(w.folder, "authority.pem"), "CURL_CA_BUNDLE="+filepath.Join(w.folder, "authority.pem"),
 		"ROOT="+root, "KEY=wrong", "OLD=EXAMPLE-old", "REAUTH_STORE=", "REAUTH_SEAL=",
 	)
@@ -213,13 +214,13 @@ var background = regexp.MustCompile(`(?m)^(reauth proxy .*) &$`)
 // run runs a script in a folder, and returns what it printed.
 func (w *shellWorld) run(t *testing.T, folder, script string) string {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer stop()
 	script = background.ReplaceAllString(strings.ReplaceAll(script, "8787", "$PORT"), "$1")
 	cmd := exec.CommandContext(ctx, "bash", "-e", "-P", "-o", "pipefail", "-c", script)
 	cmd.Dir, cmd.Env = folder, w.env
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &out, time.Second
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &out, time.Minute
 	require.NoError(t, cmd.Run(), "%s\n%s", script, &out)
 	return out.String()
 }
@@ -338,12 +339,4 @@ func goEnv(t *testing.T, name string) string {
 	out, err := exec.Command("go", "env", name).Output()
 	require.NoError(t, err)
 	return strings.TrimSpace(string(out))
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

@@ -114,6 +114,9 @@ func (r *rig) post(ctx context.Context) (int, string, error) {
 	return r.do(req)
 }
 
+// fakeClient returns a client that reaches the rig's fake without sockets.
+func (r *rig) fakeClient() *http.Client { return &http.Client{Transport: r.fake.Transport()} }
+
 func (r *rig) do(req *http.Request) (int, string, error) { return testrig.Send(r.client, req) }
 
 // mustPost is post for a request that must get an answer.

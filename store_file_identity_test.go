@@ -145,7 +145,7 @@ func TestFileStoreNewIdentityDropsResults(t *testing.T) {
 	_, err = other.NewIdentity(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, "at-1", holding(t, s, "a").Entry.Credential.AccessToken)
-	require.NoError(t, tries(other, "a"), "the claim has ended")
+	require.NoError(t, free(other, "a"), "the claim has ended")
 
 	_, err = exchange(s, "a", "3", func() {
 		_, err := other.NewIdentity(t.Context())
@@ -154,5 +154,5 @@ func TestFileStoreNewIdentityDropsResults(t *testing.T) {
 	require.ErrorIs(t, err, reauth.ErrNotStored)
 	require.ErrorContains(t, err, "another store is in its place")
 	assert.NotContains(t, readString(t, path), "at-3")
-	require.NoError(t, tries(other, "a"))
+	require.NoError(t, free(other, "a"))
 }

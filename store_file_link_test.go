@@ -35,7 +35,7 @@ func TestFileStoreFollowsALink(t *testing.T) {
 	_, err = s.Update(t.Context(), "xai", "a", func(h reauth.Holding) (reauth.Entry, error) {
 		require.Error(t, tries(direct, "a"), "a process that uses another path to the file uses the same locks")
 		require.Error(t, tries(reauth.NewFileStore(name), "a"))
-		require.NoError(t, tries(direct, "b"))
+		require.NoError(t, free(direct, "b"))
 		h.Entry.Generation++
 		return h.Entry, nil
 	})
@@ -105,7 +105,7 @@ func TestFileStoreWhoseLinkIsSwappedUnderWaiters(t *testing.T) {
 			_, err := reauth.NewFileStore(name).Update(context.Background(), "xai", "a",
 				func(h reauth.Holding) (reauth.Entry, error) {
 					assert.Error(t, tries(reauth.NewFileStore(second), "a"), "it holds the new file's lock")
-					assert.NoError(t, tries(reauth.NewFileStore(first), "a"), "and not the old one's")
+					assert.NoError(t, free(reauth.NewFileStore(first), "a"), "and not the old one's")
 					got <- h
 					h.Entry.Generation++
 					return h.Entry, nil

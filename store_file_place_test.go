@@ -73,7 +73,7 @@ func TestFileStoreRefusesAnotherUsersFile(t *testing.T) {
 	assert.Equal(t, before, readString(t, path))
 	require.NoError(t, os.Chown(path, 0, 0))
 	require.NoError(t, os.Chown(path+".locks", nobody, nobody))
-	require.ErrorContains(t, tries(reauth.NewFileStore(path), "a"), "belongs to another user (uid 65534")
+	require.ErrorContains(t, free(reauth.NewFileStore(path), "a"), "belongs to another user (uid 65534")
 }
 
 // sharedDir returns a folder in which all may make files, as /tmp.
@@ -124,7 +124,7 @@ func TestFileStoreInAFolderThatOnlyReads(t *testing.T) {
 	assert.Len(t, snap.Entries, 1)
 	require.Len(t, snap.Broken, 1)
 	require.ErrorContains(t, snap.Broken[0], "nothing can be saved in the folder")
-	require.ErrorContains(t, tries(s, "a"), "permission denied")
+	require.ErrorContains(t, free(s, "a"), "permission denied")
 }
 
 // makeUnwritable lets the owner of a store, who is nobody when root runs the test, only read it.

@@ -32,9 +32,18 @@ func TestFileStoreWhoseFileIsDeleted(t *testing.T) {
 	path := newFile(t)
 	s := reauth.NewFileStore(path)
 	r := rigOn(t, s)
-	r.fake.TokenLatency = 200 * time.Millisecond
 	_, refresh := r.login(t, "me")
-	refreshed := make(chan struct{})
+	refreshed, removed := make(chan struct{}), make(chan struct{})
+	inner, err := reauth.BuiltinRefresher("xai-oauth", reauth.OAuth2Config{
+		TokenURL: "https://auth.example.com" + reauthtest.TokenPath, HTTPClient: r.fakeClient(),
+	})
+	require.NoError(t, err)
+	r.register(t, func(p *reauth.Provider) {
+		p.Refresher = reauth.RefresherFunc(func(ctx context.Context, c reauth.Credential) (reauth.Credential, error) {
+			<-removed
+			return inner.Refresh(ctx, c)
+		})
+	})
 	go func() {
 		defer close(refreshed)
 		_ = r.pool.Refresh(context.Background(), "xai", "me") // whether it succeeds does not matter here
@@ -43,8 +52,9 @@ func TestFileStoreWhoseFileIsDeleted(t *testing.T) {
 		notes, err := filepath.Glob(filepath.Join(path+".locks", "*.note"))
 		return err == nil && len(notes) == 1 && strings.Contains(readString(t, notes[0]), "spending")
 	}
-	require.Eventually(t, spends, 5*time.Second, time.Millisecond)
+	require.Eventually(t, spends, time.Minute, time.Millisecond)
 	require.NoError(t, os.Remove(path))
+	close(removed)
 	<-refreshed
 	assert.False(t, r.fake.Current(refresh), "the exchange was on its way when the file was deleted")
 	assert.NoFileExists(t, path, "the refresh does not bring the file back")

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/login"
 	"github.com/reauth-go/reauth/reauthtest"
 )
@@ -181,15 +182,6 @@ func TestExchangeThatFails(t *testing.T) {
 	})
 }
 
-// port returns a port of 127.0.0.1 that nothing listens on.
-func port(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // browse sends a request to the loopback server at 127.0.0.1, checks the headers of the page, and
 // returns status and page.
 func browse(t *testing.T, method, address string) (int, string) {
@@ -202,7 +194,7 @@ func browseAt(t *testing.T, host, method, address string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, strings.Replace(address, "//localhost:", "//"+host+":", 1), http.NoBody)
 	require.NoError(t, err)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	resp, err := client.Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()
@@ -217,7 +209,7 @@ func TestBrowserComesBack(t *testing.T) {
 	for provider, path := range map[string]string{"anthropic": "/callback", "openai-codex": "/auth/callback"} {
 		t.Run(provider, func(t *testing.T) {
 			r := newRig(t, provider)
-			r.opt.Flow, r.opt.Port, r.opt.Issuer = login.Browser, port(t), "https://auth.corp.example"
+			r.opt.Flow, r.opt.Port, r.opt.Issuer = login.Browser, testrig.Port(t), "https://auth.corp.example"
 			at := "http://localhost:" + strconv.Itoa(r.opt.Port)
 			visited := make(chan struct{})
 			r.person.visit = func(address, _ string) {
@@ -261,7 +253,7 @@ func TestBrowserComesBackToEitherAddress(t *testing.T) {
 	for name, host := range hosts {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, "openai-codex")
-			r.opt.Flow, r.opt.Port, r.opt.Issuer = login.Browser, port(t), "https://auth.corp.example"
+			r.opt.Flow, r.opt.Port, r.opt.Issuer = login.Browser, testrig.Port(t), "https://auth.corp.example"
 			if strings.HasSuffix(name, "is taken") {
 				other, err := net.Listen("tcp6", "[::1]:"+strconv.Itoa(r.opt.Port))
 				require.NoError(t, err)
@@ -289,7 +281,7 @@ func TestBrowserComesBackToEitherAddress(t *testing.T) {
 
 func TestBrowserBringsARefusal(t *testing.T) {
 	r := newRig(t, "openai-codex")
-	r.opt.Flow, r.opt.Port = login.Browser, port(t)
+	r.opt.Flow, r.opt.Port = login.Browser, testrig.Port(t)
 	visited := make(chan struct{})
 	r.person.visit = func(address, _ string) {
 		go func() {
@@ -305,7 +297,7 @@ func TestBrowserBringsARefusal(t *testing.T) {
 
 func TestNoBrowserComesBackBeforeCtrlC(t *testing.T) {
 	r := newRig(t, "anthropic")
-	r.opt.Flow, r.opt.Port = login.Browser, port(t)
+	r.opt.Flow, r.opt.Port = login.Browser, testrig.Port(t)
 	ctx, stop := context.WithCancel(t.Context())
 	r.person.visit = func(string, string) { stop() }
 	_, err := r.runIn(ctx)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/login"
 	"github.com/reauth-go/reauth/reauthtest"
 )
@@ -104,7 +105,7 @@ func TestEnterWaitAndCloseMeet(t *testing.T) {
 func TestBrowserComesBackBetweenTwoWaits(t *testing.T) {
 	r := newRig(t, "openai-codex")
 	r.person.visit = nil
-	r.opt.Flow, r.opt.Port, r.opt.Issuer = login.Browser, port(t), "https://auth.corp.example"
+	r.opt.Flow, r.opt.Port, r.opt.Issuer = login.Browser, testrig.Port(t), "https://auth.corp.example"
 	s, err := r.start(t.Context())
 	require.NoError(t, err)
 	defer s.Close()
@@ -144,7 +145,7 @@ func TestBrowserComesBackBetweenTwoWaits(t *testing.T) {
 func TestCloseGivesUpThePort(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		r := newRig(t, "anthropic")
-		r.opt.Flow, r.opt.Port, r.person.visit = login.Browser, port(t), nil
+		r.opt.Flow, r.opt.Port, r.person.visit = login.Browser, testrig.Port(t), nil
 		s, err := r.start(t.Context())
 		require.NoError(t, err)
 		_, err = net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(r.opt.Port))
@@ -164,7 +165,7 @@ func TestCloseGivesUpThePort(t *testing.T) {
 
 func TestConnectionsEndWithTheWait(t *testing.T) {
 	r := newRig(t, "anthropic")
-	r.opt.Flow, r.opt.Port = login.Browser, port(t)
+	r.opt.Flow, r.opt.Port = login.Browser, testrig.Port(t)
 	ctx, stop := context.WithCancel(t.Context())
 	conns := make(chan net.Conn, 1)
 	r.person.visit = func(string, string) {

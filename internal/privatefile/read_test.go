@@ -48,8 +48,8 @@ func TestOnlyTheStampOfAnOldFileIsTrusted(t *testing.T) {
 		next string
 		want bool
 	}{
-		"young, same size": {0, "bbbb", false},
-		"old, same size":   {time.Hour, "bbbb", true}, // nobody writes with a stamp of an hour ago
+		"young, same size": {-time.Hour, "bbbb", false}, // however long this takes
+		"old, same size":   {time.Hour, "bbbb", true},   // nobody writes with a stamp of an hour ago
 		"old, other size":  {time.Hour, "bbbbb", false},
 	} {
 		rewrite("aaaa", test.age, now)
