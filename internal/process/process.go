@@ -98,11 +98,13 @@ func (p *pipe) copyTo(w io.Writer) {
 // steps, so that a time in which this process did not run is no more than one of them.
 func (p *pipe) await() {
 	const steps = 10
+	step := time.NewTicker(Grace / steps / 2) // there are two pipes
+	defer step.Stop()
 	for range steps {
 		select {
 		case <-p.copied:
 			return
-		case <-time.After(Grace / steps / 2): // there are two pipes
+		case <-step.C:
 		}
 	}
 }
