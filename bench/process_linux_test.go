@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -46,14 +47,30 @@ func free(t testing.TB) string {
 
 // child is a process that serves at an address.
 type child struct {
-	cmd *exec.Cmd
-	at  string
+	cmd   *exec.Cmd
+	at    string
+	ended chan struct{} // closed when the process has ended
 }
 
-// startChild starts a command and waits until GET /healthz there has an answer. The process ends with
-// the benchmark.
-func startChild(t testing.TB, c *exec.Cmd, at string) *child {
+// startChild starts a command that serves at an address, and waits until GET /healthz there has an answer.
+// The process ends with the benchmark.
+func startChild(t testing.TB, command func(at string) *exec.Cmd) *child {
 	t.Helper()
+	p, err := tryChild(t, command)
+	if errors.Is(err, errEnded) { // as when another program has taken the address meanwhile
+		p, err = tryChild(t, command)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// tryChild starts a command that serves at a free address.
+func tryChild(t testing.TB, command func(at string) *exec.Cmd) (*child, error) {
+	t.Helper()
+	at := free(t)
+	c := command(at)
 	said, err := os.Create(filepath.Join(t.TempDir(), "said"))
 	if err != nil {
 		t.Fatal(err)
@@ -64,14 +81,21 @@ func startChild(t testing.TB, c *exec.Cmd, at string) *child {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &child{c, at}
+	p := &child{c, at, make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		_ = c.Wait() // it is killed in the end
+	}()
 	t.Cleanup(p.end)
 	if err := p.healthy(); err != nil {
 		text, _ := os.ReadFile(said.Name())
-		t.Fatalf("%s: %v\n%s", c.Path, err, text)
+		return nil, fmt.Errorf("%s: %w\n%s", c.Path, err, text)
 	}
-	return p
+	return p, nil
 }
+
+// errEnded says that a process has ended before it served.
+var errEnded = errors.New("the process has ended")
 
 // healthy waits until the child answers, for a minute at most. It asks again without a pause, as the
 // cold start is measured with it.
@@ -81,6 +105,11 @@ func (p *child) healthy() error {
 		if err == nil {
 			_ = conn.Close()
 			break
+		}
+		select {
+		case <-p.ended:
+			return errEnded
+		default:
 		}
 		if time.Now().After(end) {
 			return err
@@ -102,7 +131,7 @@ func (p *child) healthy() error {
 // end kills the process. It may be called twice.
 func (p *child) end() {
 	_ = p.cmd.Process.Kill() // it may have ended
-	_ = p.cmd.Wait()
+	<-p.ended
 }
 
 // cpu returns the time that the process has spent on the processor, of all its threads: what getrusage

@@ -30,14 +30,14 @@ func BenchmarkStart(b *testing.B) {
 		b.Run("of=proxy/by="+by, func(b *testing.B) {
 			var cpu time.Duration
 			for b.Loop() {
-				b.StopTimer()
-				at := free(b)
-				c := exec.Command(program(b, "empty"), at)
-				if by == "reauth" {
-					c = reauthProxy(b, at, "http://127.0.0.1:1")
-				}
-				b.StartTimer()
-				p := startChild(b, c, at)
+				p := startChild(b, func(at string) *exec.Cmd {
+					b.StopTimer()
+					defer b.StartTimer()
+					if by == "reauth" {
+						return reauthProxy(b, at, "http://127.0.0.1:1")
+					}
+					return exec.Command(program(b, "empty"), at)
+				})
 				cpu += p.cpu(b)
 				b.StopTimer()
 				p.end()

@@ -41,13 +41,11 @@ func TestClaimOfTheDeadIsTakenOverWhenItRunsOut(t *testing.T) {
 		// no claim over.
 		s.Claim = time.Second
 		save(t, s, pair(1, "1"))
-		const left = 700 * time.Millisecond
-		abandon(t, d, db, left)
-		begin := time.Now()
+		abandon(t, d, db, 700*time.Millisecond)
+		ends := until(t, db)
 		_, err := s.Update(bounded(t), provider, id, keep)
-		require.NoError(t, err)
-		assert.Greater(t, time.Since(begin), left-100*time.Millisecond)
-		assert.Less(t, time.Since(begin), left+5*time.Second)
+		require.NoError(t, err, "it need not wait for longer than patience")
+		assert.GreaterOrEqual(t, clockOf(t, d, db), ends, "nobody takes a claim over before it ends")
 	})
 }
 
@@ -65,9 +63,9 @@ func TestClaimOfBeforeTheClockWasSetBack(t *testing.T) {
 }
 
 func TestClaimIsRenewedWhileTheExchangeTakes(t *testing.T) {
-	eachDatabase(t, func(t *testing.T, d database) {
+	eachDatabaseAtOnce(t, func(t *testing.T, d database) {
 		s, other, db := d.store(t), d.store(t), d.open(t)
-		s.Claim, other.Claim = time.Second, time.Second
+		s.Claim, other.Claim = shortClaim, shortClaim
 		save(t, s, pair(1, "1"))
 		second := make(chan error, 1)
 		ctx := bounded(t)
@@ -80,7 +78,8 @@ func TestClaimIsRenewedWhileTheExchangeTakes(t *testing.T) {
 				second <- err
 			}()
 			first := until(t, db)
-			require.Eventually(t, func() bool { return until(t, db) > first+2500 }, patience, 50*time.Millisecond)
+			outlived := func() bool { return until(t, db) > first+shortClaim.Milliseconds() }
+			require.Eventually(t, outlived, patience, 50*time.Millisecond)
 			assert.Empty(t, second, "the first store still holds the claim")
 			return pair(2, "2"), nil
 		})
@@ -314,15 +313,24 @@ func TestGivingUpLeavesNoClaim(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, d database) {
 		s, db := d.store(t), d.open(t)
 		save(t, s, pair(1, "1"))
-		for i := range 40 {
-			ctx, stop := context.WithTimeout(context.Background(), time.Duration(i)*100*time.Microsecond)
+		begin := time.Now()
+		for i := 0; i < 40; {
+			deadline := time.Now().Add(time.Duration(i) * 100 * time.Microsecond)
+			ctx, stop := context.WithDeadline(context.Background(), deadline)
 			_, err := s.Update(ctx, provider, id, keep)
 			if err != nil {
 				assert.True(t,
 					errors.Is(err, context.DeadlineExceeded) || errors.Is(err, reauth.ErrNotStored), "%v", err)
 			}
 			stop()
-			require.Zero(t, number(t, db, `SELECT count(*) FROM reauth_claims`), "after %d: %v", i, err)
+			// Whoever gives up is kept for a second at most while his claim is given back. When that second may
+			// have passed, because the machine was busy, the claim runs out by itself, and nothing is known.
+			if time.Since(deadline) > 500*time.Millisecond && time.Since(begin) < patience {
+				mustExec(t, db, `DELETE FROM reauth_claims`)
+				continue
+			}
+			i++
+			require.Zero(t, number(t, db, `SELECT count(*) FROM reauth_claims`), "after %d: %v", i-1, err)
 		}
 	})
 }

@@ -109,6 +109,14 @@ func eachDatabase(t *testing.T, f func(t *testing.T, d database)) {
 	}
 }
 
+// eachDatabaseAtOnce is eachDatabase for a test that mostly waits: it runs on both at the same time.
+func eachDatabaseAtOnce(t *testing.T, f func(t *testing.T, d database)) {
+	eachDatabase(t, func(t *testing.T, d database) {
+		t.Parallel()
+		f(t, d)
+	})
+}
+
 func mustExec(t testing.TB, db *sql.DB, query string, args ...any) {
 	t.Helper()
 	insist(t, func() error {

@@ -106,6 +106,18 @@ func (r *rig) count(types ...reauth.EventType) (n int) {
 	return n
 }
 
+// failures returns the number of failures of the store that were told with a reason.
+func (r *rig) failures(reason string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		if e.Type == reauth.StoreFailed && e.Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
 // state returns the state of the one credential, or "" if there is none.
 func (r *rig) state() string {
 	for _, s := range r.pool.Status() {

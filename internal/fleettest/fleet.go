@@ -27,6 +27,7 @@ type Fleet struct {
 	Workers  *Account     // as whom workers run; nil: as the test
 	pool     *reauth.Pool
 	open     Open
+	stalls   stalls // of workers that tell them, and of the machine while that is watched
 }
 
 // Account is another user, as whom workers run, and a copy of this binary that the user may run.
@@ -129,7 +130,11 @@ func (f *Fleet) launch(job Job) (*Worker, error) {
 		lines.Buffer(nil, 16<<20)
 		for lines.Scan() {
 			var r Report
-			if json.Unmarshal(lines.Bytes(), &r) == nil { // a worker that is killed leaves half a line
+			switch err := json.Unmarshal(lines.Bytes(), &r); {
+			case err != nil: // a worker that is killed leaves half a line
+			case r.Did == "note" && job.Soak == nil:
+				f.stalls.add(stall{job.Worker, r.Note.Text, r.Note.Begin, r.Note.At})
+			default:
 				w.Reports <- r
 			}
 		}

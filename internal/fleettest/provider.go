@@ -183,18 +183,24 @@ func (h *Hold) wait(ctx context.Context) bool {
 }
 
 // ExpireEvery makes all access tokens expire when d has passed since a request was first served with a
-// new one, until ctx ends, and returns how often. So each expiry needs an exchange, and a token lives
-// long enough for all who share it to learn of it, however busy the machine is.
-func (p *Provider) ExpireEvery(ctx context.Context, d time.Duration) (expiries int) {
+// new one, for a time, and longer until it has done so as often as at least fewest says. It returns how
+// often. So each expiry needs an exchange, and a token lives long enough for all who share it to learn of
+// it, however busy the machine is. On one that is too busy it gives up after patience.
+func (p *Provider) ExpireEvery(d, lasts time.Duration, fewest int) (expiries int) {
+	enough, late := time.After(lasts), time.After(lasts+patience)
 	for {
+		end := enough
+		if expiries < fewest {
+			end = late
+		}
 		select {
 		case <-p.news:
-		case <-ctx.Done():
+		case <-end:
 			return expiries
 		}
 		select {
 		case <-time.After(d):
-		case <-ctx.Done():
+		case <-end:
 			return expiries
 		}
 		p.Expire()

@@ -1,7 +1,6 @@
 package fleettest
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -11,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Serve lets workers send requests for the time d, while the access token expires every second. No
-// request may fail, and each expiry may cost one exchange at most, whichever worker makes it. There
-// must be at least fewest expiries.
+// Serve lets workers send requests for the time d, and until there were at least fewest expiries, while
+// the access token expires every second. No request may fail, and each expiry may cost one exchange at
+// most, whichever worker makes it.
 func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 	t.Helper()
 	const id = "me"
@@ -38,9 +37,7 @@ func (f *Fleet) Serve(t *testing.T, workers int, d time.Duration, fewest int) {
 	for _, w := range started {
 		w.Tell("serve")
 	}
-	ctx, stop := context.WithTimeout(t.Context(), d)
-	defer stop()
-	expiries := f.Provider.ExpireEvery(ctx, time.Second)
+	expiries := f.Provider.ExpireEvery(time.Second, d, fewest)
 	var all Counts
 	for _, w := range started {
 		w.Tell("stop")

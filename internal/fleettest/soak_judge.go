@@ -141,15 +141,18 @@ func (j *trial) causeOf(g *Grant) (cause, detail string) {
 }
 
 // hasWaited reports whether the worker of a grant has told that the store went back. It tells that
-// when the exchange is over, unless it dies before.
+// when the exchange is over, and so before the next one of the login, unless it dies before.
 func (j *trial) hasWaited(g *Grant) bool {
-	m := j.by[g.Worker]
-	if !m.died.IsZero() && m.died.Before(g.Arrived.Add(time.Second)) {
+	m, l := j.by[g.Worker], j.at[g.Spent].login
+	if !m.died.IsZero() && m.died.Before(g.Arrived.Add(time.Second+idle(g.Arrived, m.died, m))) {
 		return true
 	}
+	next := slices.IndexFunc(j.grants, func(h Grant) bool {
+		return h.Worker == g.Worker && h.Arrived.After(g.Arrived) && j.at[h.Spent].login == l
+	})
 	return slices.ContainsFunc(m.notes, func(n Note) bool {
-		return n.What == noteEvent && strings.HasPrefix(n.Text, "store-failed behind") &&
-			n.ID == j.at[g.Spent].login.id && n.At.After(g.Arrived.Add(-time.Second)) && n.At.Before(g.Arrived.Add(5*time.Second))
+		return n.What == noteEvent && strings.HasPrefix(n.Text, "store-failed behind") && n.ID == l.id &&
+			n.At.After(g.Arrived.Add(-time.Second)) && (next < 0 || n.At.Before(j.grants[next].Arrived))
 	})
 }
 
@@ -183,7 +186,7 @@ func (j *trial) causeUnsaved(g *Grant) string {
 		return lostUnsaved
 	case lost != "":
 		return lost
-	case j.cameBack(first.Arrived, g.Arrived):
+	case j.cameBack(first.Arrived, g.Arrived, holder):
 		return lostAnother
 	}
 	return lostOther + ": its holder lives and has not saved it"
@@ -207,11 +210,12 @@ func (j *trial) causeOfClaim(g *Grant) string {
 	return ""
 }
 
-// cameBack reports whether a store was put in the place of another one after from, and briefly before
-// to.
-func (j *trial) cameBack(from, to time.Time) bool {
+// cameBack reports whether a store was put in the place of another one after from, and so briefly before
+// to that the holder need not have looked at it.
+func (j *trial) cameBack(from, to time.Time, holder *member) bool {
 	return slices.ContainsFunc(j.spans, func(sp span) bool {
-		return sp.Anew && sp.to.After(from) && sp.to.Before(to) && sp.to.Add(2*lookTime).After(to)
+		return sp.Anew && sp.to.After(from) && sp.to.Before(to) &&
+			sp.to.Add(2*lookTime+idle(sp.to, to, holder)).After(to)
 	})
 }
 
@@ -227,6 +231,17 @@ func longestIn(spans []span, from, to time.Time) (longest time.Duration) {
 		longest = max(longest, minTime(sp.to, to).Sub(maxTime(sp.from, from)))
 	}
 	return longest
+}
+
+// idle returns for how much of a time one of the workers was suspended or could not go on.
+func idle(from, to time.Time, workers ...*member) time.Duration {
+	var s stalls
+	for _, m := range workers {
+		for _, sp := range slices.Concat(m.suspended, m.stalls()) {
+			s.add(stall{from: sp.from, to: sp.to})
+		}
+	}
+	return s.within(from, to, func(stall) bool { return true })
 }
 
 // stalls are when the worker could not go on, by its own account.
@@ -292,7 +307,11 @@ func (j *trial) lookedBefore(p position, back time.Time, g *Grant) (*member, tim
 		for _, n := range m.notes {
 			q, known := j.at[n.Token]
 			old := n.What == noteSaw && known && q.login == p.login && q.n <= p.n
-			if old && n.At.After(back) && n.At.Add(lookTime+j.Claim).Before(g.Arrived) && j.outFor(m, n.At, g.Arrived) == 0 {
+			if !old || !n.At.After(back) || j.outFor(m, n.At, g.Arrived) > 0 {
+				continue
+			}
+			// Both may have been kept: the holder from writing, and the other from asking after it has read.
+			if n.At.Add(lookTime + j.Claim + idle(n.At, g.Arrived, m, j.by[g.Worker])).Before(g.Arrived) {
 				return m, n.At
 			}
 		}

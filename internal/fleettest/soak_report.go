@@ -126,17 +126,3 @@ func table(b *strings.Builder, title string, counts map[string]int) {
 }
 
 func clock(at time.Time) string { return at.Format("15:04:05.000") }
-
-func minTime(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-func maxTime(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}

@@ -17,7 +17,7 @@ import (
 	"github.com/reauth-go/reauth"
 )
 
-// Note is what a worker of a Soak tells about itself.
+// Note is what a worker tells about itself. One that is not of a Soak tells its stalls only.
 type Note struct {
 	At   time.Time
 	What string // one of the constants below
@@ -27,7 +27,7 @@ type Note struct {
 	Token   string
 	Removed bool
 	Begin   time.Time // of a request that was refused, and of a stall
-	Text    string    // an event, an error, or what explains a refusal
+	Text    string    // an event, an error, what explains a refusal, or what stalled
 	Served  int       // requests that were served since the last note of that kind
 }
 
@@ -134,7 +134,7 @@ func (s *soaker) open(ctx context.Context, open Open, lines <-chan []string) (fu
 	for {
 		store, shut, err := open.sealed(ctx, s.job)
 		if err == nil {
-			s.store = &watchedStore{store, s}
+			s.store = &watchedStore{&stallStore{store, s.worker}, s}
 			if err = s.openPool(ctx); err == nil {
 				observe := s.pool.Observe
 				s.pool.Observe = func(ctx context.Context, e reauth.Event) {
@@ -334,29 +334,6 @@ func (s *soaker) observe(e reauth.Event) {
 	}
 }
 
-// note reports a note.
-func (s *soaker) note(n Note) {
-	n.At = time.Now()
-	s.report(Report{Did: "note", Note: &n})
-}
-
-// watchClock tells when the machine did not let this process run.
-func (s *soaker) watchClock() {
-	last := time.Now()
-	for range time.Tick(50 * time.Millisecond) {
-		s.tellStall(last)
-		last = time.Now()
-	}
-}
-
-// tellStall tells that something which takes hardly any time has taken, since it began, a good part of
-// the time that a claim lasts.
-func (s *soaker) tellStall(began time.Time) {
-	if s.job.Claim > 0 && time.Since(began) > s.job.Claim/4 {
-		s.note(Note{What: noteStalled, Begin: began})
-	}
-}
-
 func (s *soaker) countServed() {
 	for range time.Tick(time.Second) {
 		s.tellServed()
@@ -403,23 +380,12 @@ func (w *watchedStore) Load(ctx context.Context, version string) (reauth.Snapsho
 func (w *watchedStore) Update(
 	ctx context.Context, provider, id string, fn func(reauth.Holding) (reauth.Entry, error),
 ) (reauth.Entry, error) {
-	var over time.Time
 	e, err := w.Store.Update(ctx, provider, id, func(h reauth.Holding) (reauth.Entry, error) {
 		if h.Found {
 			w.s.saw(noteSaw, h.Entry)
 		}
-		spend := h.Spend
-		h.Spend = func(ctx context.Context, sp reauth.Spending) error {
-			began := time.Now()
-			defer func() { w.s.tellStall(began) }()
-			return spend(ctx, sp)
-		}
-		defer func() { over = time.Now() }()
 		return fn(h)
 	})
-	if !over.IsZero() {
-		w.s.tellStall(over)
-	}
 	switch {
 	case err == nil:
 		w.s.saw(noteSaved, e)

@@ -30,6 +30,7 @@ type Job struct {
 	Pace     time.Duration // time from one request of a sender to its next
 	Senders  int
 	StopAt   string   // the step of a refresh at which the worker waits for "go"; see stepStore
+	Stalls   bool     // whether it tells when it, or the store, did not get on
 	Soak     []string // IDs of the credentials of a Soak; nil: the worker is of none
 	Limit    int64    // of a Soak, the largest file that the worker may write at its start, in bytes
 }
@@ -42,7 +43,7 @@ type Report struct {
 	Err    string
 	Lost   bool   // whether a new login is needed
 	Counts Counts // if Did is done
-	Note   *Note  `json:",omitempty"` // if Did is note
+	Note   *Note  `json:",omitempty"` // if Did is note, at any time
 }
 
 // Counts is what happened in a worker.
@@ -119,6 +120,10 @@ func work(text string, open Open) (err error) {
 	w.store = store
 	if w.job.StopAt != "" {
 		w.store = &stepStore{Store: store, w: w}
+	}
+	if w.job.Stalls {
+		w.store = &stallStore{w.store, w}
+		go w.watchClock()
 	}
 	if err := w.openPool(ctx); err != nil {
 		return err
@@ -233,7 +238,7 @@ func (w *worker) refreshed(did string, err error) Report {
 	return Report{Did: did, Err: textOf(err), Lost: errors.As(err, &refused) && refused.Permanent}
 }
 
-// serve sends requests at the pace of the job until the next command.
+// serve sends requests at the pace of the job, the first ones at once, until the next command.
 func (w *worker) serve(ctx context.Context) {
 	stop := make(chan struct{})
 	var senders sync.WaitGroup
@@ -242,11 +247,6 @@ func (w *worker) serve(ctx context.Context) {
 			ticker := time.NewTicker(w.job.Pace)
 			defer ticker.Stop()
 			for {
-				select {
-				case <-ticker.C:
-				case <-stop:
-					return
-				}
 				status, err := w.request(ctx)
 				w.mu.Lock()
 				w.counts.Requests++
@@ -255,6 +255,11 @@ func (w *worker) serve(ctx context.Context) {
 						fmt.Sprintf("%s: status %d, %s", time.Now().Format("15:04:05.000"), status, textOf(err)))
 				}
 				w.mu.Unlock()
+				select {
+				case <-ticker.C:
+				case <-stop:
+					return
+				}
 			}
 		})
 	}
@@ -263,8 +268,8 @@ func (w *worker) serve(ctx context.Context) {
 	senders.Wait()
 }
 
-// storm refreshes again and again. When a new login is needed, it says so, waits for the next
-// command, and opens the store anew, as a restarted program does.
+// storm refreshes again and again. When a new login is needed, or a refresh failed, it says so, waits for
+// the next command, and opens the store anew, as a restarted program does.
 func (w *worker) storm(ctx context.Context) {
 	for {
 		err := w.refresh(ctx, 30*time.Second)
@@ -274,6 +279,7 @@ func (w *worker) storm(ctx context.Context) {
 		}
 		if !r.Lost {
 			r.Did = "failed"
+			time.Sleep(stallTime) // the clock is looked at meanwhile: a stall that explains it is told first
 		}
 		w.report(r)
 		if _, ok := <-w.commands; !ok {
