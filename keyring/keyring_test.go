@@ -118,17 +118,6 @@ func TestMain(m *testing.M) {
 // waits is how long a program waits, on a busy machine, for what must come.
 const waits = 30 * time.Second
 
-// session is the address of the Secret Service that secretservice.sh has started.
-func session(t testing.TB) string {
-	t.Helper()
-	address := os.Getenv("REAUTH_TEST_SECRET_SERVICE")
-	if address == "" {
-		t.Fatal(`REAUTH_TEST_SECRET_SERVICE is not set: run eval "$(keyring/secretservice.sh start)" first, ` +
-			`and keyring/secretservice.sh stop "$REAUTH_TEST_SECRET_SERVICE_DIR" at the end`)
-	}
-	return address
-}
-
 // program is a process of a user.
 type program struct {
 	home, session string
@@ -303,21 +292,6 @@ func TestNoLock(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// ownService starts a Secret Service of the test's own, and returns its folder.
-func ownService(t *testing.T) (folder string) {
-	t.Helper()
-	session(t)
-	control := os.Getenv("REAUTH_TEST_SECRET_SERVICE_CTL")
-	folder = t.TempDir()
-	out, err := exec.Command(control, "start", folder).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	t.Cleanup(func() {
-		out, err := exec.Command(control, "stop", folder).CombinedOutput()
-		assert.NoError(t, err, "%s", out)
-	})
-	return folder
-}
-
 // A locked keyring on a machine without a display asks nobody. The error says what to do, and a key
 // that is there is not made anew.
 func TestLockedKeyring(t *testing.T) {
@@ -353,6 +327,7 @@ func TestNoKeyring(t *testing.T) {
 	pid, err := os.ReadFile(filepath.Join(bus, "keyring.pid"))
 	require.NoError(t, err)
 	require.NoError(t, exec.Command("kill", strings.TrimSpace(string(pid))).Run())
+	waitForNoService(t, "unix:path="+bus+"/bus")
 	for name, c := range map[string]struct {
 		session string
 		want    string

@@ -1,0 +1,52 @@
+package keyring_test
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// ownService starts a Secret Service of the test's own, and returns its folder.
+func ownService(t *testing.T) (folder string) {
+	t.Helper()
+	session(t)
+	control := os.Getenv("REAUTH_TEST_SECRET_SERVICE_CTL")
+	folder = t.TempDir()
+	out, err := exec.Command(control, "start", folder).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	t.Cleanup(func() {
+		out, err := exec.Command(control, "stop", folder).CombinedOutput()
+		assert.NoError(t, err, "%s", out)
+	})
+	return folder
+}
+
+// waitForNoService waits until no Secret Service is left in a session: a process that was killed may
+// still answer for a moment.
+func waitForNoService(t *testing.T, session string) {
+	t.Helper()
+	conn, err := dbus.Connect(session)
+	require.NoError(t, err)
+	defer conn.Close()
+	require.Eventually(t, func() bool {
+		var there bool
+		err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, "org.freedesktop.secrets").Store(&there)
+		return assert.NoError(t, err) && !there
+	}, waits, 5*time.Millisecond)
+}
+
+// session is the address of the Secret Service that secretservice.sh has started.
+func session(t testing.TB) string {
+	t.Helper()
+	address := os.Getenv("REAUTH_TEST_SECRET_SERVICE")
+	if address == "" {
+		t.Fatal(`REAUTH_TEST_SECRET_SERVICE is not set: run eval "$(keyring/secretservice.sh start)" first, ` +
+			`and keyring/secretservice.sh stop "$REAUTH_TEST_SECRET_SERVICE_DIR" at the end`)
+	}
+	return address
+}
