@@ -28,7 +28,7 @@ type started struct {
 // start runs a script, and waits until it has written "ready".
 func (s *shell) start(args ...string) *started {
 	s.t.Helper()
-	p := &started{t: s.t, cmd: s.command(args...), out: filepath.Join(s.home, "out")}
+	p := &started{t: s.t, cmd: s.lasting(args...), out: filepath.Join(s.home, "out")}
 	file, err := os.Create(p.out)
 	require.NoError(s.t, err)
 	defer file.Close()

@@ -52,7 +52,7 @@ func (w *jsonWorld) calls() [][]string {
 		{"refresh", "xai", "--issuer", w.issuer, "--base-url", w.base},
 		{"probe", "xai", "--issuer", w.issuer, "--base-url", w.base},
 		{"proxy", "xai", "groq", "--listen", "127.0.0.1:0", "--base-url", "xai=" + w.base, "--issuer", "xai=" + w.issuer},
-		{"health"},
+		health(),
 		{"token", "groq"},
 		{"reset", "xai"},
 		append([]string{"store", "seal"}, sealed...),
@@ -72,7 +72,7 @@ func (w *jsonWorld) calls() [][]string {
 // first runs a command that goes on, until it has printed a line. It ends with the test.
 func (w *jsonWorld) first(args ...string) string {
 	w.t.Helper()
-	cmd := w.command(args...)
+	cmd := w.lasting(args...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(w.t, err)
 	cmd.Stderr = os.Stderr

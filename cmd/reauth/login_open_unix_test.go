@@ -4,7 +4,6 @@ package main
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -80,9 +80,10 @@ func TestLoginOpensTheBrowserOnEachSystem(t *testing.T) {
 				out, errs string
 			}
 			done := make(chan ended, 1)
+			port := strconv.Itoa(testrig.Port(t)) // here, since it may fail the test
 			go func() {
 				code, out, errs := here(t, "login", "claude", "--flow", "browser", "--open", "--id", "me",
-					"--port", strconv.Itoa(openPort(t)), "--issuer", server.URL)
+					"--port", port, "--issuer", server.URL)
 				done <- ended{code, out, errs}
 			}()
 			require.Eventually(t, func() bool { _, err := os.Stat(called); return err == nil }, patience, time.Millisecond)
@@ -101,17 +102,6 @@ func TestLoginOpensTheBrowserOnEachSystem(t *testing.T) {
 			assert.NotContains(t, got.errs, "could not be opened")
 		})
 	}
-}
-
-func openPort(t *testing.T) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
 }
 
 // A browser that cannot be opened is told, with the reason, and no further than that.

@@ -109,7 +109,18 @@ func (s *shell) setenv(name, value string) { s.env = append(s.env, name+"="+valu
 
 // command returns a command that has not started yet. It is killed after patience.
 func (s *shell) command(args ...string) *exec.Cmd {
-	ctx, stop := context.WithTimeout(context.Background(), patience)
+	return s.commandFor(patience, args...)
+}
+
+// lasting is command for one that goes on while the test does other things: each of them may take
+// patience.
+func (s *shell) lasting(args ...string) *exec.Cmd {
+	return s.commandFor(5*time.Minute, args...)
+}
+
+// commandFor is command for one that is killed after a time, and at the end of the test.
+func (s *shell) commandFor(longest time.Duration, args ...string) *exec.Cmd {
+	ctx, stop := context.WithTimeout(context.Background(), longest)
 	s.t.Cleanup(stop)
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env, cmd.Dir = s.env, s.home

@@ -25,7 +25,13 @@ func places() map[string]func(*rig, *testing.T, ...string) *running {
 func attacked(t *testing.T, start func(*rig, *testing.T, ...string) *running, args ...string) (*rig, *running) {
 	t.Helper()
 	r := newRig(t)
-	return r, start(r, t, append([]string{"--client-token-env", "REAUTH_TEST_CLIENT_TOKEN", "--log-level", "error"}, args...)...)
+	return r, r.startAttacked(t, start, args...)
+}
+
+// startAttacked starts such a proxy for a rig.
+func (r *rig) startAttacked(t *testing.T, start func(*rig, *testing.T, ...string) *running, args ...string) *running {
+	t.Helper()
+	return start(r, t, append([]string{"--client-token-env", "REAUTH_TEST_CLIENT_TOKEN", "--log-level", "error"}, args...)...)
 }
 
 // dial opens a connection and sends text.
@@ -48,10 +54,12 @@ func (p *running) header(request string, more ...string) string {
 	return strings.Join(lines, "\r\n") + "\r\n\r\n"
 }
 
-// reachable checks that /healthz answers within a second, on a connection of its own.
+// reachable checks that /healthz answers within patience, on a connection of its own. Patience is
+// less than the minute after which a proxy cuts requests that stall, by default: a proxy that
+// answers only once it has cut others does not pass.
 func (p *running) reachable(t *testing.T, during string) {
 	t.Helper()
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: p.connect}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, DialContext: p.connect}}
 	resp, err := client.Get(p.url + "/healthz")
 	require.NoError(t, err, during)
 	require.NoError(t, resp.Body.Close())
@@ -109,21 +117,30 @@ func TestProxyIsReachableUnderAttack(t *testing.T) {
 	}
 }
 
-// underAttack starts a proxy, sends it the request on many connections, and checks that it serves
-// others.
+// underAttack sends a proxy the request on many connections. It checks that one which cuts no
+// request while the test waits is reachable meanwhile, and that another one, which soon cuts those
+// that stall, serves others then.
 func underAttack(t *testing.T, start func(*rig, *testing.T, ...string) *running, request func(p *running) string) {
 	t.Helper()
-	r, p := attacked(t, start, "--max-connections", "32", "--stall-timeout", "1s", "--affinity")
+	flags := []string{"--max-connections", "32", "--affinity", "--grace", "100ms", "--stall-timeout"}
+	r, p := attacked(t, start, append(flags, "1m")...)
 	r.on("/v1/endless", func(w http.ResponseWriter, req *http.Request) {
 		for req.Context().Err() == nil {
 			_, _ = w.Write(make([]byte, 64<<10))
 		}
 	})
-	const each = 64
-	for range each {
-		p.dial(t, request(p))
+	attack := func() {
+		const each = 64
+		for range each {
+			p.dial(t, request(p))
+		}
+		p.reachable(t, "the attack")
 	}
-	p.reachable(t, "the attack")
+	attack()
+	p.end(t)
+
+	p = r.startAttacked(t, start, append(flags, "1s")...)
+	attack()
 	// Those that hold a request are cut after the stall time-out; the others make room at once.
 	require.Eventually(t, func() bool {
 		resp, _ := p.do(t, http.MethodGet, p.prefix+"/v1/models", "", "Authorization: Bearer "+clientToken)

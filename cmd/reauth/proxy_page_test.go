@@ -108,7 +108,7 @@ func trouble(t *testing.T) *running {
 		r.AddKey("client-secret-" + name)
 	}
 	r.on("/v1/limited", func(w http.ResponseWriter, _ *http.Request) {
-		for name, value := range map[string]string{"Limit": "1000", "Remaining": "129", "Reset": "6m0s"} {
+		for name, value := range map[string]string{"Limit": "1000", "Remaining": "129", "Reset": "5h30m0s"} {
 			w.Header().Set("X-Ratelimit-"+name+"-Tokens", value)
 		}
 		w.Header().Set("X-Ratelimit-Limit-Requests", "10")
@@ -167,7 +167,7 @@ func TestProxyPageIsForEverybody(t *testing.T) {
 	assert.Equal(t, []any{"retired", "aside", "aside", "good"},
 		b.eval(`[...document.querySelectorAll("[data-state]")].slice(0, 4).map((e) => e.dataset.state)`))
 	text, _ := b.eval(`document.body.innerText`).(string)
-	for _, words := range []string{"tokens: 12\u00a0% left", "resets in 5 min", "requests: 100\u00a0% left", "example-large-with-a-long-name-20260701 put aside"} {
+	for _, words := range []string{"tokens: 12\u00a0% left", "resets in 5 h", "requests: 100\u00a0% left", "example-large-with-a-long-name-20260701 put aside"} {
 		assert.Contains(t, text, words)
 	}
 	p.rig.noSecrets(t, text)

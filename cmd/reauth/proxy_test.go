@@ -236,13 +236,11 @@ func TestProxySendsNothingOfTheClientsOwn(t *testing.T) {
 
 func TestProxySaysWhenTheProviderCannotBeReached(t *testing.T) {
 	r := newRig(t)
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, nobody.Close())
-	p := r.startAt(t, "--base-url", "http://"+nobody.Addr().String()+"/v1")
+	const nobody = "127.0.0.1:1" // no program gets this port by chance
+	p := r.startAt(t, "--base-url", "http://"+nobody+"/v1")
 	resp, body := p.do(t, http.MethodPost, "/v1/chat/completions?key=client-secret", chat)
 	assert.Equal(t, http.StatusBadGateway, resp.StatusCode)
-	assert.JSONEq(t, `{"error":{"message":"reauth proxy: the provider at `+nobody.Addr().String()+
+	assert.JSONEq(t, `{"error":{"message":"reauth proxy: the provider at `+nobody+
 		` gave no answer: connection refused",`+
 		`"type":"reauth_proxy_error","param":null,"code":"upstream_unreachable"}}`, body)
 	require.Eventually(t, func() bool {
@@ -348,7 +346,7 @@ func TestProxyStopsInAnExchange(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 	}()
-	require.Eventually(t, func() bool { return len(r.Requests()) > 0 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return r.TokenRequests() > 0 }, patience, time.Millisecond, "the exchange has begun")
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, p.wait(t), p.output())
 	receive(t, done)

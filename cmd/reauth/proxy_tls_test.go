@@ -87,7 +87,9 @@ func TestProxyServesTLS(t *testing.T) {
 	status, err = get(next)
 	require.NoError(t, err)
 	assert.Equal(t, 200, status)
-	assert.Contains(t, p.output(), "could not be read again")
+	require.Eventually(t, func() bool {
+		return strings.Contains(p.output(), "could not be read again")
+	}, patience, time.Millisecond)
 	code, said := r.fails(t, "xai-oauth", "--tls-cert", certFile)
 	assert.Equal(t, 2, code)
 	assert.Contains(t, said, "--tls-key")

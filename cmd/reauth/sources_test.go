@@ -380,7 +380,7 @@ func TestSourceBesideADatabase(t *testing.T) {
 func TestWatchOfASource(t *testing.T) {
 	s := newShell(t)
 	s.run("", "add", "xai", "--command", s.printing(firstKey, 99, ""), "--no-check").ok()
-	cmd := s.command("watch", "--interval", "100ms")
+	cmd := s.lasting("watch", "--interval", "100ms")
 	out := filepath.Join(s.home, "watched")
 	file, err := os.Create(out)
 	require.NoError(t, err)

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -237,19 +241,36 @@ func TestRefreshAdoptsWhatAnotherProcessHasStored(t *testing.T) {
 // ends.
 func TestInterruptedRefreshLosesNothing(t *testing.T) {
 	fake := reauthtest.New(reauthtest.XAI)
-	fake.TokenLatency = time.Second
-	server := serveFake(t, fake)
+	// The exchange takes until the command has said that it was interrupted.
+	begun, interrupted := make(chan struct{}), make(chan struct{})
+	begin, goOn := sync.OnceFunc(func() { close(begun) }), sync.OnceFunc(func() { close(interrupted) })
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/oauth2/token" {
+			begin()
+			<-interrupted
+		}
+		fake.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(goOn)
 	s := newShell(t)
 	_, refresh := s.login(fake, "xai")
-	cmd := s.command(append([]string{"refresh", "xai"}, at(server)...)...)
-	var said strings.Builder
-	cmd.Stderr = &said
+	cmd := s.lasting(append([]string{"refresh", "xai"}, at(server)...)...)
+	errs, err := cmd.StderrPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool { return fake.TokenRequests() > 0 }, patience, 10*time.Millisecond)
+	receive(t, begun)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	lines := bufio.NewReader(errs)
+	said, err := lines.ReadString('\n')
+	require.NoError(t, err, said)
+	assert.Zero(t, fake.TokenRequests(), "the exchange is still under way")
+	goOn()
+	rest, err := io.ReadAll(lines)
+	require.NoError(t, err)
 	require.Error(t, cmd.Wait())
 	assert.Equal(t, exitFailed, cmd.ProcessState.ExitCode())
-	assert.Equal(t, "reauth: interrupted\n", said.String())
+	assert.Equal(t, "reauth: interrupted\n", said+string(rest))
 	assert.NotEqual(t, refresh, s.stored("xai-oauth", "you").RefreshToken)
 	assert.True(t, fake.Current(s.stored("xai-oauth", "you").RefreshToken))
 }

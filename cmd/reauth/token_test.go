@@ -165,13 +165,25 @@ func TestKeyThatWasRefused(t *testing.T) {
 	s := newShell(t)
 	s.put(reauth.Credential{ID: "a", AccessToken: "key-" + marker + "-a"})
 	s.put(reauth.Credential{ID: "b", AccessToken: "key-" + marker + "-b", Priority: 1})
-	r := s.token("key-"+marker+"-a", "xai", "--refused")
-	assert.Equal(t, "key-"+marker+"-b\n", r.ok())
-	s.golden("token-refused-key", r.errors)
-	assert.Equal(t, "key-"+marker+"-b\n", s.token("", "xai").ok(), "another call gets the next key too")
-	assert.Contains(t, s.run("", "status").ok(), "put aside")
+	// The key is put aside for half a minute. When three commands have taken longer than that, they
+	// are run again.
+	const aside, tries = 30 * time.Second, 4
+	for try := 1; ; try++ {
+		began := time.Now()
+		r := s.token("key-"+marker+"-a", "xai", "--refused")
+		next, status := s.token("", "xai"), s.run("", "status")
+		if time.Since(began) >= aside && try < tries {
+			s.run("", "reset", "xai", "a").ok()
+			continue
+		}
+		assert.Equal(t, "key-"+marker+"-b\n", r.ok())
+		s.golden("token-refused-key", r.errors)
+		assert.Equal(t, "key-"+marker+"-b\n", next.ok(), "another call gets the next key too")
+		assert.Contains(t, status.ok(), "put aside")
+		break
+	}
 
-	r = s.token("key-"+marker+"-a", "xai", "--refused", "--id", "a")
+	r := s.token("key-"+marker+"-a", "xai", "--refused", "--id", "a")
 	s.golden("token-refused-only-key", r.fails(exitLogin))
 	assert.Empty(t, r.out)
 	s.run("", "remove", "xai", "a").ok()

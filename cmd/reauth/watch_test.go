@@ -26,7 +26,7 @@ func TestWatchPrintsWhatChanges(t *testing.T) {
 	server := serveFake(t, fake)
 	s := newShell(t)
 	s.login(fake, "xai")
-	cmd := s.command("watch", "--interval", "100ms")
+	cmd := s.lasting("watch", "--interval", "100ms")
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	var all, errs bytes.Buffer
@@ -73,7 +73,7 @@ func TestWatchPrintsWhatChanges(t *testing.T) {
 
 func TestWatchEndsOnTerm(t *testing.T) {
 	s := newShell(t)
-	cmd := s.command("watch")
+	cmd := s.lasting("watch")
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
