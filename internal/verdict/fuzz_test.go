@@ -38,6 +38,9 @@ func FuzzClassify(f *testing.F) {
 	for _, r := range slices.Concat(fixturetest.Answers(f, fixtures), fixturetest.TokenAnswers(f, fixtures)) {
 		f.Add(r.Provider, r.Resp.StatusCode, asText(r.Resp.Header), r.Body, len(r.Body)%8 == 0)
 	}
+	for _, text := range []string{"ҽ.000", "é-1", "模型-4", "ҽ", ".", "-", "\x80.1"} { // where a name of a model would begin
+		f.Add("xai", 403, "", []byte(text), false)
+	}
 	f.Add("unheard-of", 429, "Retry-After: -1\nX-Ratelimit-Reset: NaN\n", []byte{0x1f, 0x8b, 8}, true)
 	f.Fuzz(func(t *testing.T, provider string, status int, head string, body []byte, long bool) {
 		if long { // the end of what is looked at falls in the middle of it

@@ -13,7 +13,7 @@ func (r *reader) noteModel(w []byte, i, end int) {
 		hyphen = hyphen || c == '-'
 		digit = digit || isDigit(c)
 	}
-	for joinsName(r.text[stop-1]) {
+	for stop > i && joinsName(r.text[stop-1]) {
 		stop--
 	}
 	if hyphen && digit && stop > end && !isHex(w) && !isID(w) && r.v.word(string(w)) == 0 && r.stem(w) == 0 {
