@@ -226,8 +226,9 @@ func (c *candidates) soonest(d *destination, about topic, now time.Time) (best *
 	return best
 }
 
-// pick chooses one of several equals, of which there is at least one, for a request about the topic. It is busy when each of them has
-// as many requests in flight as Provider.MaxInFlight allows; the Strategy alone has chosen it then.
+// pick chooses one of several equals, of which there is at least one, for a request about the topic. It is
+// busy when each of them has as many requests in flight as Provider.MaxInFlight allows; the Strategy
+// alone has chosen it then.
 func (g *group) pick(from []*member, about topic, now time.Time) (m *member, busy bool) {
 	provider := g.provider.Load()
 	if provider == nil { // not registered yet: a caller of Token

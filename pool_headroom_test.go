@@ -127,11 +127,7 @@ func TestMostHeadroomSpreadsWhatIsRefused(t *testing.T) {
 func TestMostHeadroomOfSmallBuckets(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.strategy(t, reauth.MostHeadroom)
-		for _, id := range []string{"a", "b", "c"} {
-			r.key(t, id, "key-"+id)
-		}
-		l := r.tell()
-		r.teach(t, l, map[string]map[string][]string{
+		l := r.taught(t, map[string]map[string][]string{
 			"a": {"m": bucket("55", "10h")}, "b": {"m": bucket("50", "10h")}, "c": {"m": bucket("70", "18s")},
 		})
 		time.Sleep(2 * time.Second)

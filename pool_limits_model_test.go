@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -36,6 +37,17 @@ func (r *rig) teach(t *testing.T, l *telling, told map[string]map[string][]strin
 		}
 		l.of("key-" + id)
 	}
+}
+
+// taught adds a key for each ID, and teaches the pool what answers to it tell.
+func (r *rig) taught(t *testing.T, told map[string]map[string][]string) *telling {
+	t.Helper()
+	for _, id := range slices.Sorted(maps.Keys(told)) {
+		r.key(t, id, "key-"+id)
+	}
+	l := r.tell()
+	r.teach(t, l, told)
+	return l
 }
 
 // askOne sends a request for the model with the credential of that ID.
@@ -124,10 +136,7 @@ func withKeyHeader(base http.RoundTripper) http.RoundTripper {
 func TestMostHeadroomOfAModel(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.strategy(t, reauth.MostHeadroom)
-		r.key(t, "a", "key-a")
-		r.key(t, "b", "key-b")
-		l := r.tell()
-		r.teach(t, l, map[string]map[string][]string{
+		r.taught(t, map[string]map[string][]string{
 			"a": {"grok-4": counted("2"), "grok-mini": counted("90")},
 			"b": {"grok-4": counted("60"), "grok-mini": counted("1")},
 		})
@@ -195,9 +204,7 @@ func TestMostHeadroomOfBucketsThatFillUp(t *testing.T) {
 			} else {
 				r.strategy(t, reauth.MostHeadroom)
 			}
-			r.key(t, "a", "key-a")
-			r.key(t, "b", "key-b")
-			r.teach(t, r.tell(), map[string]map[string][]string{
+			r.taught(t, map[string]map[string][]string{
 				"a": {"m": bucket("0", "40s")}, "b": {"m": bucket("30", "10m")},
 			})
 			token, _ := r.ask(t, "m")
@@ -213,18 +220,9 @@ func TestMostHeadroomOfBucketsThatFillUp(t *testing.T) {
 func TestMostHeadroomKnowsWhatARequestTakes(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.strategy(t, reauth.MostHeadroom)
-		r.key(t, "a", "key-a")
-		r.key(t, "b", "key-b")
-		r.teach(t, r.tell(), map[string]map[string][]string{"a": {"example": bucket("75", "15s")}, "b": {"example": bucket("65", "21s")}})
-		r.fake.APILatency = time.Second
-		var asking sync.WaitGroup
-		for range 2 {
-			asking.Go(func() { _, _ = r.ask(t, "example") })
-			synctest.Wait()
-		}
-		assert.Equal(t, 1, r.status(t, "a").InFlight)
-		assert.Equal(t, 1, r.status(t, "b").InFlight, "a has 75 %, less the 25 % that a request takes")
-		asking.Wait()
+		r.taught(t, map[string]map[string][]string{"a": {"example": bucket("75", "15s")}, "b": {"example": bucket("65", "21s")}})
+		assert.Equal(t, map[string]int{"a": 1, "b": 1}, r.inFlightOf(t, "example", 2),
+			"a has 75 %, less the 25 % that a request takes")
 	})
 }
 
@@ -233,10 +231,7 @@ func TestMostHeadroomKnowsWhatARequestTakes(t *testing.T) {
 func TestMostHeadroomRemembersWhatARequestTakes(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.strategy(t, reauth.MostHeadroom)
-		r.key(t, "a", "key-a")
-		r.key(t, "b", "key-b")
-		l := r.tell()
-		r.teach(t, l, map[string]map[string][]string{"a": {"m": bucket("60", "24s")}, "b": {"m": bucket("70", "10h")}})
+		l := r.taught(t, map[string]map[string][]string{"a": {"m": bucket("60", "24s")}, "b": {"m": bucket("70", "10h")}})
 		l.of("key-a", bucket("60", "24s")...)
 		for range 8 {
 			r.fake.Exhaust(time.Now().Add(time.Second), "key-a")
@@ -296,11 +291,7 @@ func TestAnswerThatWasOvertakenTellsNoBucket(t *testing.T) {
 func TestMostHeadroomWhenNoneIsInGoodStanding(t *testing.T) {
 	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 		r.strategy(t, reauth.MostHeadroom)
-		for _, id := range []string{"a", "b", "c"} {
-			r.key(t, id, "key-"+id)
-		}
-		l := r.tell()
-		r.teach(t, l, map[string]map[string][]string{
+		r.taught(t, map[string]map[string][]string{
 			"a": {"m": bucket("10", "54s")}, "b": {"m": bucket("40", "36s")}, "c": {"m": bucket("90", "6s")},
 		})
 		r.fake.Expire("key-c")
@@ -336,11 +327,7 @@ func TestRefusedRequestIsTriedWhereMoreIsLeft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
 				r.strategy(t, reauth.MostHeadroom)
-				for _, id := range []string{"a", "b", "c"} {
-					r.key(t, id, "key-"+id)
-				}
-				l := r.tell()
-				r.teach(t, l, map[string]map[string][]string{
+				l := r.taught(t, map[string]map[string][]string{
 					"a": {"m": bucket("20", "10m")}, "b": {"m": bucket("10", "10m")}, "c": {"m": bucket("90", "6s")},
 				})
 				time.Sleep(2 * time.Second) // what was told before the refusals is no reason of theirs

@@ -108,9 +108,9 @@ const (
 	// fills up meanwhile. A credential of which nothing is known counts as full, and so does a window that
 	// has passed: nobody starves. A limit of one model, or of a family of models, counts for the requests
 	// about that model. In a large pool a choice looks at 64 credentials, from a start that moves on, and
-	// at 1,024 while none of them has anything left. When none is in good standing, the
-	// one with the most left of its buckets is tried, because those that were refused may have been larger;
-	// and a request that did not fit into a bucket is tried with another credential only where more is left.
+	// at 1,024 while none of them has anything left. When none is in good standing, the one with the most
+	// left of its buckets is tried, because those that were refused may have been larger; and a request
+	// that did not fit into a bucket is tried with another credential only where more is left.
 	MostHeadroom
 )
 
