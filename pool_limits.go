@@ -144,15 +144,15 @@ func newSeenLimit(l limits.Limit, h hearing) seenLimit {
 }
 
 // after returns what is known of a limit that was told after old; nil: nothing was known. Answers
-// overtake each other: of a bucket, the one to the later request knows what both have taken. Which share
-// a request takes is a moving average of what is missing at each answer to one that was let through.
+// overtake each other: the one to the later request knows what both have taken. Which share of a bucket a
+// request takes is a moving average of what is missing at each answer to one that was let through.
 func (l *seenLimit) after(old *seenLimit, h hearing) seenLimit {
 	switch {
+	case old != nil && old.asked.After(l.asked) && old.over.After(h.now):
+		return *old
 	case l.size == 0:
 	case old == nil:
 		l.takes = 1 - l.Left
-	case old.asked.After(l.asked) && old.over.After(h.now):
-		return *old
 	case h.took:
 		l.takes = old.takes + (old.leftAt(h.now)-l.Left-old.takes)/8
 	default:

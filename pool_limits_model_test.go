@@ -247,42 +247,53 @@ func TestMostHeadroomRemembersWhatARequestTakes(t *testing.T) {
 	})
 }
 
-// An answer that was overtaken by the one to a later request tells what a bucket had before that.
-func TestAnswerThatWasOvertakenTellsNoBucket(t *testing.T) {
-	bubble(t, reauthtest.XAI, func(t *testing.T, r *rig) {
-		r.register(t, readLimits)
-		r.key(t, "a", "key-a")
-		l := r.tell()
-		fake := r.transport.Base
-		r.transport.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
-			resp, err := fake.RoundTrip(req)
-			if req.Header.Get("X-Slow") != "" {
-				time.Sleep(5 * time.Second)
-			}
-			return resp, err
+// An answer that was overtaken by the one to a later request tells what a bucket, or a window, had before
+// that.
+func TestAnswerThatWasOvertakenTellsNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		dialect reauthtest.Dialect
+		left    func(percent int) []string
+	}{
+		"bucket": {reauthtest.XAI, func(percent int) []string { return bucket(fmt.Sprint(percent), "40s") }},
+		"window": {reauthtest.OpenAI, func(percent int) []string { return codex(300, 100-percent, time.Hour) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, c.dialect, func(t *testing.T, r *rig) {
+				r.register(t, readLimits)
+				r.key(t, "a", "key-a")
+				l := r.tell()
+				fake := r.transport.Base
+				r.transport.Base = roundTripFunc(func(req *http.Request) (*http.Response, error) {
+					resp, err := fake.RoundTrip(req)
+					if req.Header.Get("X-Slow") != "" {
+						time.Sleep(5 * time.Second)
+					}
+					return resp, err
+				})
+				ask := func(slow string) {
+					req, err := http.NewRequest(http.MethodPost, r.url, strings.NewReader(`{"model":"m"}`))
+					require.NoError(t, err)
+					req.Header.Set("Content-Type", "application/json")
+					req.Header.Set("X-Slow", slow)
+					_, _, err = r.do(req)
+					require.NoError(t, err)
+				}
+				left := func() float64 { return r.status(t, "a").Limits[0].Left }
+				var asking sync.WaitGroup
+				l.of("key-a", c.left(80)...)
+				asking.Go(func() { ask("yes") })
+				time.Sleep(time.Second)
+				l.of("key-a", c.left(30)...)
+				ask("")
+				asking.Wait()
+				assert.InDelta(t, 0.3, left(), 1e-9)
+				time.Sleep(time.Second)
+				l.of("key-a", c.left(50)...)
+				ask("")
+				assert.InDelta(t, 0.5, left(), 1e-9)
+			})
 		})
-		ask := func(slow string) {
-			req, err := http.NewRequest(http.MethodPost, r.url, strings.NewReader(`{"model":"m"}`))
-			require.NoError(t, err)
-			req.Header.Set("Content-Type", "application/json")
-			req.Header.Set("X-Slow", slow)
-			_, _, err = r.do(req)
-			require.NoError(t, err)
-		}
-		left := func() float64 { return r.status(t, "a").Limits[0].Left }
-		var asking sync.WaitGroup
-		l.of("key-a", bucket("80", "40s")...)
-		asking.Go(func() { ask("yes") })
-		time.Sleep(time.Second)
-		l.of("key-a", bucket("30", "40s")...)
-		ask("")
-		asking.Wait()
-		assert.InDelta(t, 0.3, left(), 1e-9)
-		time.Sleep(time.Second)
-		l.of("key-a", bucket("50", "40s")...)
-		ask("")
-		assert.InDelta(t, 0.5, left(), 1e-9)
-	})
+	}
 }
 
 // When all are put aside for a model, because a large request did not fit into any bucket, a smaller one
