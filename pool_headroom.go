@@ -10,33 +10,79 @@ const (
 	maxLooks = 64
 	// maxFarLooks is how many it looks at where of none something is left.
 	maxFarLooks = 1024
-	// sameHeadroom is how far apart two shares may be that count as equal: providers round them, and
+	// samePace is how far apart two paces may be that count as equal: providers round the shares, and
 	// each answer changes them. Of little, half is not as much.
-	sameHeadroom = 0.05
+	samePace = 0.05
+	// enough is the share of the tightest window with which a member is compared by its pace. With less
+	// it is compared by that share, and comes after those with enough.
+	enough = 0.05
+	// learnEvery is how often a choice prefers members of which nothing is known, and toLearn puts them
+	// before all others.
+	learnEvery = 16
+	toLearn    = 1
 )
 
 // headroom is what is known of how much a member can still serve.
 type headroom struct {
-	left     float64 // of its tightest window, less what the requests in flight may take
-	ends     int64   // when that window ends, in unix nanoseconds; never: not known
-	inFlight int64
+	left float64 // of its tightest window, less what the requests in flight may take
+	ends int64   // when that window ends, in unix nanoseconds; never: not known
+	pace float64 // the least of its windows; see seenLimit.pace. At most that of a full one
 }
 
 // headroom returns the member's, for a request about the topic.
 func (m *member) headroom(about topic, now time.Time) headroom {
-	inFlight := m.inFlight.Load()
-	left, reset := m.limits.Load().tightest(about, inFlight, now)
-	h := headroom{left: left, ends: math.MaxInt64, inFlight: inFlight}
-	if !reset.IsZero() {
-		h.ends = reset.UnixNano()
+	return m.limits.Load().headroom(about, m.inFlight.Load(), now)
+}
+
+const (
+	// onPace is the part of the share of its time that is left of which a window that is on pace has at
+	// least as much left: with half of its time ahead, 35 %. A window of a subscription begins with a
+	// request. A smaller part begins windows later and leaves less for a burst; 1 begins one whenever the
+	// others are used faster than their time passes.
+	onPace = 0.7
+	// paced is the length from which on a window has a pace. What a shorter one loses is back soon.
+	paced = time.Hour
+)
+
+// pace compares what is left of a window with the time that is left: with 1 or more it is on pace. Of a
+// bucket, of a short window, and where the end is not known, it is the share that is left.
+func (l *seenLimit) pace(left float64, now time.Time) float64 {
+	if l.size > 0 || l.Window < paced || l.Reset.IsZero() || left <= 0 || !l.over.After(now) {
+		return left
+	}
+	return left * float64(l.Window) / (onPace * float64(l.over.Sub(now)))
+}
+
+// headroom returns what is known of how much can still be served of requests about the topic, less what
+// the requests in flight take. A window that has passed is full and on pace, and so is what nothing is
+// known of.
+func (n *limitNews) headroom(about topic, inFlight int64, now time.Time) headroom {
+	full := 1 - float64(inFlight)*requestTakes
+	h := headroom{left: full, pace: full, ends: math.MaxInt64}
+	if n == nil {
+		return h
+	}
+	for i := range n.list {
+		l := &n.list[i]
+		if !l.holdsUp(about) {
+			continue
+		}
+		left, ends := l.leftBeside(inFlight, now), int64(math.MaxInt64)
+		if l.over.After(now) {
+			ends = l.over.UnixNano()
+		}
+		if left < h.left || left == h.left && ends < h.ends {
+			h.left, h.ends = left, ends
+		}
+		h.pace = min(h.pace, l.pace(left, now))
 	}
 	return h
 }
 
-// before reports whether of two members with about as much left the one with h is to be preferred: what
-// is left of its window is lost sooner. Among windows that end together the less busy one is.
-func (h headroom) before(o headroom) bool {
-	return h.ends < o.ends || h.ends == o.ends && h.inFlight < o.inFlight
+// before reports whether of two members with about the same pace the one with h is to be preferred: what
+// is left of its window is lost sooner. Among windows that end together the one with more left is.
+func (h *headroom) before(o *headroom) bool {
+	return h.ends < o.ends || h.ends == o.ends && h.left > o.left
 }
 
 // mostHeadroom looks at up to maxLooks members from a moving start, at the next ones where of none of
@@ -45,11 +91,15 @@ func (h headroom) before(o headroom) bool {
 func (g *group) mostHeadroom(provider *registered, from []*member, about topic, now time.Time) (best uint64) {
 	var looks [maxLooks]headroom
 	start, n := g.turn.Add(1), uint64(len(from))
+	learns := start%learnEvery == 0
 	for past := uint64(0); past < min(n, maxFarLooks); past += maxLooks {
 		seen := looks[:min(n-past, maxLooks)]
 		for i := range seen {
 			m := from[(start+past+uint64(i))%n]
 			seen[i] = m.headroom(about, now)
+			if learns && m.limits.Load() == nil {
+				seen[i].pace += toLearn
+			}
 			if provider.isBusy(m) {
 				seen[i].left -= busyTakes
 			}
@@ -63,24 +113,35 @@ func (g *group) mostHeadroom(provider *registered, from []*member, about topic, 
 	return best
 }
 
-// bestHeadroom returns the index of the one with the most left, or of those with about as much, the one
+// bestHeadroom returns the index of the one with the best pace, or of those with about the same, the one
 // whose window ends soonest.
 func bestHeadroom(seen []headroom) (best uint64) {
-	most := math.Inf(-1)
+	most, pace := math.Inf(-1), math.Inf(-1)
 	for i := range seen {
 		most = max(most, seen[i].left)
 	}
-	least := most
-	if most > 0 {
-		least = max(most-sameHeadroom, most/2)
+	least := min(nearly(most), enough)
+	for i := range seen {
+		if seen[i].left >= least {
+			pace = max(pace, seen[i].pace)
+		}
 	}
+	slowest := nearly(pace)
 	var chosen *headroom
 	for i := range seen {
-		if h := &seen[i]; h.left >= least && (chosen == nil || h.before(*chosen)) {
+		if h := &seen[i]; h.left >= least && h.pace >= slowest && (chosen == nil || h.before(chosen)) {
 			best, chosen = uint64(i), h
 		}
 	}
 	return best
+}
+
+// nearly returns the least that counts as much as most.
+func nearly(most float64) float64 {
+	if most <= 0 {
+		return most
+	}
+	return max(most-samePace, most/2)
 }
 
 // asksBuckets reports whether the strategy looks at buckets.

@@ -58,18 +58,26 @@ func TestMostHeadroom(t *testing.T) {
 		after time.Duration
 		want  string
 	}{
-		"the most left":               {map[string][]string{"a": codex(300, 70, time.Hour), "b": codex(300, 20, time.Hour), "c": codex(300, 50, time.Hour)}, 0, "b"},
-		"of the tightest window":      {map[string][]string{"a": both(5, 80), "b": both(60, 10), "c": both(90, 0)}, 0, "b"},
-		"about as much, the soonest":  {map[string][]string{"a": codex(300, 20, 3*time.Hour), "b": codex(300, 24, time.Hour), "c": codex(300, 22, 2*time.Hour)}, 0, "b"},
-		"six points are not as much":  {map[string][]string{"a": codex(300, 20, 3*time.Hour), "b": codex(300, 26, time.Hour)}, 0, "a"},
-		"unknown is full":             {map[string][]string{"a": codex(300, 20, time.Hour), "b": nil}, 0, "b"},
-		"a window that passed":        {map[string][]string{"a": codex(300, 99, time.Hour), "b": codex(300, 20, 3*time.Hour)}, 61 * time.Minute, "a"},
-		"news older than its window":  {map[string][]string{"a": codex(300, 99, time.Hour)[:4], "b": codex(10080, 20, 100*time.Hour)}, 5 * time.Hour, "a"},
-		"and not before":              {map[string][]string{"a": codex(300, 99, time.Hour)[:4], "b": codex(10080, 20, 100*time.Hour)}, 4 * time.Hour, "b"},
-		"a model's limit is its own":  {map[string][]string{"a": opus, "b": codex(300, 60, time.Hour)}, 0, "a"},
+		"the most left":               {map[string][]string{"a": codex(300, 70, 4*time.Hour), "b": codex(300, 20, 4*time.Hour), "c": codex(300, 50, 4*time.Hour)}, 0, "b"},
+		"of the tightest window":      {map[string][]string{"a": both(5, 95), "b": both(60, 10), "c": both(90, 0)}, 0, "b"},
+		"on pace, the soonest":        {map[string][]string{"a": codex(300, 20, 3*time.Hour), "b": codex(300, 60, time.Hour), "c": codex(300, 22, 2*time.Hour)}, 0, "b"},
+		"on pace is 70 %":             {map[string][]string{"a": codex(300, 20, 3*time.Hour), "b": codex(300, 64, 150*time.Minute)}, 0, "b"},
+		"less is behind":              {map[string][]string{"a": codex(300, 20, 3*time.Hour), "b": codex(300, 70, 150*time.Minute)}, 0, "a"},
+		"of those behind, the least":  {map[string][]string{"a": codex(300, 70, 4*time.Hour), "b": codex(300, 75, 2*time.Hour)}, 0, "b"},
+		"of a week as well":           {map[string][]string{"a": codex(10080, 80, 48*time.Hour), "b": codex(300, 30, 4*time.Hour)}, 0, "b"},
+		"a short window has none":     {map[string][]string{"a": codex(30, 70, 5*time.Minute), "b": codex(30, 20, 25*time.Minute)}, 0, "b"},
+		"nor one without end":         {map[string][]string{"a": codex(300, 30, time.Hour)[:4], "b": codex(300, 20, time.Hour)[:4]}, 0, "b"},
+		"the unknown waits":           {map[string][]string{"a": codex(300, 20, time.Hour), "b": nil}, 0, "a"},
+		"but is on pace":              {map[string][]string{"a": codex(300, 50, 4*time.Hour), "b": nil}, 0, "b"},
+		"a window that passed waits":  {map[string][]string{"a": codex(300, 99, time.Hour), "b": codex(300, 20, 3*time.Hour)}, 61 * time.Minute, "b"},
+		"and is on pace":              {map[string][]string{"a": codex(300, 99, time.Hour), "b": codex(300, 60, 5*time.Hour)}, 61 * time.Minute, "a"},
+		"news older than its window":  {map[string][]string{"a": codex(300, 99, time.Hour)[:4], "b": codex(10080, 70, 100*time.Hour)}, 5 * time.Hour, "a"},
+		"and not before":              {map[string][]string{"a": codex(300, 99, time.Hour)[:4], "b": codex(10080, 70, 100*time.Hour)}, 4 * time.Hour, "b"},
+		"a model's limit is its own":  {map[string][]string{"a": opus, "b": codex(300, 90, time.Hour)}, 0, "a"},
 		"overdrawn is nothing left":   {map[string][]string{"a": codex(300, 130, time.Hour), "b": codex(300, 100, 3*time.Hour)}, 0, "a"},
 		"little is more than nothing": {map[string][]string{"a": codex(300, 100, time.Hour), "b": codex(300, 97, 3*time.Hour)}, 0, "b"},
 		"half is not as much":         {map[string][]string{"a": codex(300, 99, time.Hour), "b": codex(300, 97, 3*time.Hour)}, 0, "b"},
+		"little is no pace":           {map[string][]string{"a": codex(300, 97, time.Minute), "b": codex(300, 90, 3*time.Hour)}, 0, "b"},
 		"full with a known end first": {map[string][]string{"a": codex(300, 0, time.Hour), "b": nil}, 0, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,6 +88,19 @@ func TestMostHeadroom(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of 16 requests one goes to a credential of which nothing is known, so that its answer tells it.
+func TestMostHeadroomLearns(t *testing.T) {
+	bubble(t, reauthtest.OpenAI, func(t *testing.T, r *rig) {
+		known(t, r, map[string][]string{"a": codex(300, 20, time.Hour), "b": nil, "c": nil})
+		seen := make(map[string]int)
+		for _, id := range r.chosen(t, 64) {
+			seen[id]++
+		}
+		assert.Equal(t, 60, seen["a"])
+		assert.Equal(t, 4, seen["b"]+seen["c"])
+	})
 }
 
 // Credentials of which as little is known take turns.

@@ -191,31 +191,6 @@ func (n *limitNews) current(now time.Time) []Limit {
 	return list
 }
 
-// tightest returns what is left of the window of which least is left for a request about the topic, less
-// what the requests in flight take, and when the window ends; zero: it is not known, or a bucket is full
-// but for them. A window that has passed is full, and so is what nothing is known of.
-func (n *limitNews) tightest(about topic, inFlight int64, now time.Time) (left float64, reset time.Time) {
-	left = 1 - float64(inFlight)*requestTakes
-	if n == nil {
-		return left, reset
-	}
-	for i := range n.list {
-		l := &n.list[i]
-		ends := l.over
-		if !ends.After(now) {
-			ends = time.Time{}
-		}
-		if ends.IsZero() && l.size == 0 || !l.holdsUp(about) {
-			continue
-		}
-		is := l.leftBeside(inFlight, now)
-		if is < left || is == left && !ends.IsZero() && (reset.IsZero() || ends.Before(reset)) {
-			left, reset = is, ends
-		}
-	}
-	return left, reset
-}
-
 // holdsUp reports whether the limit is one of a request: of all, of its model, or of a family of models
 // that the model is of.
 func (l *seenLimit) holdsUp(about topic) bool {

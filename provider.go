@@ -99,18 +99,26 @@ const (
 	LeastInFlight                 // the one with the fewest requests waiting for a response header
 	Random                        // any
 
-	// MostHeadroom is the one with the most left of its tightest window, by the last answer's headers:
-	// of the limit of which the smallest share is left. Of those that are within 5 percentage points, and
-	// have at least half as much left, it is the one whose tightest window ends soonest, because what is
-	// left of that would be lost; and of those the one with the fewest requests in flight. Each request in
-	// flight counts as one percentage point, so that a burst is spread before an answer comes, or as what
-	// the requests before it took on average, where the provider's limits are token buckets. Such a bucket
-	// fills up meanwhile. A credential of which nothing is known counts as full, and so does a window that
-	// has passed: nobody starves. A limit of one model, or of a family of models, counts for the requests
-	// about that model. In a large pool a choice looks at 64 credentials, from a start that moves on, and
-	// at 1,024 while none of them has anything left. When none is in good standing, the one with the most
-	// left of its buckets is tried, because those that were refused may have been larger; and a request
-	// that did not fit into a bucket is tried with another credential only where more is left.
+	// MostHeadroom chooses by what is left of each account's limits, by the last answer's headers, so that
+	// little is lost when windows end and little is refused. A window of an hour or more is on pace while
+	// the share that is left of it is at least 70 % of the share of its time that is left. Of the
+	// credentials all of whose windows are on pace, it is the one whose tightest window, of which the
+	// smallest share is left, ends soonest, because what is left of that would be lost; when none is, the
+	// one that is least behind. Paces that differ by up to 0.05, where 1 is on pace, and less than twofold,
+	// count as equal. Of a shorter window, and of a token bucket, the share that is left counts as its
+	// pace. With less than 5 % left of a window a credential comes after those with more, and with nothing
+	// left last.
+	//
+	// Each request in flight counts as one percentage point, so that a burst is spread before an answer
+	// comes, or as what the requests before it took on average, where the provider's limits are token
+	// buckets. Such a bucket fills up meanwhile. A window that has passed is full and on pace, but begins
+	// with a request and loses nothing until then: it comes after those that run. So does a credential of
+	// which nothing is known, but of 16 requests one goes to such a one, so that nobody starves. A limit of
+	// one model, or of a family of models, counts for the requests about that model. In a large pool a
+	// choice looks at 64 credentials, from a start that moves on, and at 1,024 while none of them has
+	// anything left. When none is in good standing, the one with the most left of its buckets is tried,
+	// because those that were refused may have been larger; and a request that did not fit into a bucket is
+	// tried with another credential only where more is left.
 	MostHeadroom
 )
 
