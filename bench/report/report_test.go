@@ -43,7 +43,7 @@ func TestRender(t *testing.T) {
 	for _, never := range []string{"NaN", "%!", "<no value>", "Inf", "quick pass, with"} {
 		require.NotContains(t, text, never)
 	}
-	requireTables(t, text, 21)
+	requireTables(t, text, 22)
 	for _, chart := range []string{"overhead.svg", "storm.svg", "choose.svg", "store.svg", "proxy.svg"} {
 		require.Contains(t, text, "]("+chart+")")
 		requireXML(t, files[chart])
