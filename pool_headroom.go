@@ -14,7 +14,7 @@ const (
 	// each answer changes them. Of little, half is not as much.
 	samePace = 0.05
 	// enough is the share of the tightest window with which a member is compared by its pace. With less
-	// it is compared by that share, and comes after those with enough.
+	// it comes after one that has twice as much.
 	enough = 0.05
 	// learnEvery is how often a choice prefers members of which nothing is known, and toLearn puts them
 	// before all others.

@@ -106,8 +106,8 @@ const (
 	// smallest share is left, ends soonest, because what is left of that would be lost; when none is, the
 	// one that is least behind. Paces that differ by up to 0.05, where 1 is on pace, and less than twofold,
 	// count as equal. Of a shorter window, and of a token bucket, the share that is left counts as its
-	// pace. With less than 5 % left of a window a credential comes after those with more, and with nothing
-	// left last.
+	// pace. A credential with less than 5 % left of a window comes after one that has twice as much, and
+	// one with nothing left comes last.
 	//
 	// Each request in flight counts as one percentage point, so that a burst is spread before an answer
 	// comes, or as what the requests before it took on average, where the provider's limits are token
