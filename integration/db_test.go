@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // patience is how long a test waits, on a busy machine, for an event that has to happen.
@@ -31,16 +31,10 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
-// needEnv returns a variable that postgres.sh has printed. It fails the test if the variable is
-// missing, because nobody would notice a skipped test.
+// needEnv returns a variable that postgres.sh has printed.
 func needEnv(t testing.TB, name string) string {
 	t.Helper()
-	value := os.Getenv(name)
-	if value == "" {
-		t.Fatalf(`%s is not set: run eval "$(integration/postgres.sh start)" first, `+
-			`and integration/postgres.sh stop "$REAUTH_TEST_POSTGRES_DIR" at the end`, name)
-	}
-	return value
+	return testrig.Started(t, "integration/postgres.sh", "REAUTH_TEST_POSTGRES_DIR", name)
 }
 
 // database is the address of a database, which a test can open any number of times.

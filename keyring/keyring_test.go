@@ -28,6 +28,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/reauth-go/reauth"
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/keyring"
 )
 
@@ -161,7 +162,7 @@ func (p program) do(what, name string) (text string, err error) {
 // A key is made on first use and stays. Each service has its own.
 func TestKeyIsKept(t *testing.T) {
 	t.Parallel()
-	p := program{home: t.TempDir(), session: session(t)}
+	p := program{home: t.TempDir(), session: testrig.SecretService(t)}
 	name := "reauth " + rand.Text()
 	key, err := p.ask(name)
 	require.NoError(t, err)
@@ -177,7 +178,7 @@ func TestKeyIsKept(t *testing.T) {
 // A pool over a store that is sealed with the key is open to the next process too.
 func TestPoolOverASealedFile(t *testing.T) {
 	t.Parallel()
-	p := program{home: t.TempDir(), session: session(t)}
+	p := program{home: t.TempDir(), session: testrig.SecretService(t)}
 	path := filepath.Join(t.TempDir(), "auth.json")
 	for range 2 {
 		token, err := p.do("pool", path)
@@ -202,7 +203,7 @@ func TestProcessesThatMakeTheKeyAtOnce(t *testing.T) {
 			}
 			var all sync.WaitGroup
 			for i := range keys {
-				p := program{home: home, session: session(t)}
+				p := program{home: home, session: testrig.SecretService(t)}
 				if homes > 1 {
 					p.home = t.TempDir()
 				}
@@ -217,7 +218,7 @@ func TestProcessesThatMakeTheKeyAtOnce(t *testing.T) {
 				assert.Equal(t, keys[0], key)
 				assert.Len(t, key, 64)
 			}
-			after, err := program{session: session(t)}.ask(name)
+			after, err := program{session: testrig.SecretService(t)}.ask(name)
 			require.NoError(t, err)
 			assert.Equal(t, keys[0], after)
 		})
@@ -238,14 +239,14 @@ func TestProcessThatMakesTheKeyExcludesOthers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			name := "reauth " + rand.Text()
-			maker, err := dbus.Connect(session(t))
+			maker, err := dbus.Connect(testrig.SecretService(t))
 			require.NoError(t, err)
 			defer maker.Close()
 			reply, err := maker.RequestName(lockName(name), 0)
 			require.NoError(t, err)
 			require.Equal(t, dbus.RequestNameReplyPrimaryOwner, reply)
 
-			p := program{home: t.TempDir(), session: session(t)}
+			p := program{home: t.TempDir(), session: testrig.SecretService(t)}
 			var key string
 			asked := make(chan error, 1)
 			go func() {
@@ -398,7 +399,7 @@ func TestNamesOfServices(t *testing.T) {
 // What is in the keyring under the name and is no key is not overwritten.
 func TestItemThatIsNoKey(t *testing.T) {
 	t.Parallel()
-	p := program{home: t.TempDir(), session: session(t)}
+	p := program{home: t.TempDir(), session: testrig.SecretService(t)}
 	name := "reauth " + rand.Text()
 	_, err := p.do("occupy", name)
 	require.NoError(t, err)
@@ -413,7 +414,7 @@ func TestItemThatIsNoKey(t *testing.T) {
 // The goroutines of one process get one key.
 func TestGoroutines(t *testing.T) {
 	t.Parallel()
-	key, err := program{home: t.TempDir(), session: session(t)}.do("keys", "reauth "+rand.Text())
+	key, err := program{home: t.TempDir(), session: testrig.SecretService(t)}.do("keys", "reauth "+rand.Text())
 	require.NoError(t, err)
 	require.Len(t, key, 64)
 }

@@ -9,12 +9,14 @@ import (
 	"github.com/godbus/dbus/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/reauth-go/reauth/internal/testrig"
 )
 
 // ownService starts a Secret Service of the test's own, and returns its folder.
 func ownService(t *testing.T) (folder string) {
 	t.Helper()
-	session(t)
+	testrig.SecretService(t)
 	control := os.Getenv("REAUTH_TEST_SECRET_SERVICE_CTL")
 	folder = t.TempDir()
 	out, err := exec.Command(control, "start", folder).CombinedOutput()
@@ -38,15 +40,4 @@ func waitForNoService(t *testing.T, session string) {
 		err := conn.BusObject().Call("org.freedesktop.DBus.NameHasOwner", 0, "org.freedesktop.secrets").Store(&there)
 		return assert.NoError(t, err) && !there
 	}, waits, 5*time.Millisecond)
-}
-
-// session is the address of the Secret Service that secretservice.sh has started.
-func session(t testing.TB) string {
-	t.Helper()
-	address := os.Getenv("REAUTH_TEST_SECRET_SERVICE")
-	if address == "" {
-		t.Fatal(`REAUTH_TEST_SECRET_SERVICE is not set: run eval "$(keyring/secretservice.sh start)" first, ` +
-			`and keyring/secretservice.sh stop "$REAUTH_TEST_SECRET_SERVICE_DIR" at the end`)
-	}
-	return address
 }

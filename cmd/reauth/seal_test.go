@@ -16,6 +16,7 @@ import (
 	"github.com/reauth-go/reauth"
 	"github.com/reauth-go/reauth/cmd/reauth/internal/statusjson"
 	"github.com/reauth-go/reauth/internal/scantest"
+	"github.com/reauth-go/reauth/internal/testrig"
 	"github.com/reauth-go/reauth/reauthtest"
 )
 
@@ -265,21 +266,10 @@ func TestSealedPostgres(t *testing.T) {
 	assert.Zero(t, fake.Reuses())
 }
 
-// session is the address of the Secret Service that keyring/secretservice.sh has started.
-func session(t *testing.T) string {
-	t.Helper()
-	address := os.Getenv("REAUTH_TEST_SECRET_SERVICE")
-	if address == "" {
-		t.Fatal(`REAUTH_TEST_SECRET_SERVICE is not set: run eval "$(keyring/secretservice.sh start)" first, ` +
-			`and keyring/secretservice.sh stop "$REAUTH_TEST_SECRET_SERVICE_DIR" at the end`)
-	}
-	return address
-}
-
 // The key is made in the keyring on first use, and the store opens with it in another shell.
 func TestKeyInTheKeyring(t *testing.T) {
 	s := newClearShell(t)
-	s.setenv("DBUS_SESSION_BUS_ADDRESS", session(t))
+	s.setenv("DBUS_SESSION_BUS_ADDRESS", testrig.SecretService(t))
 	name := "keyring:reauth test " + rand.Text()
 	s.setenv("REAUTH_SEAL", name+" 2,"+name)
 	s.run("key-"+marker, "add", "groq", "--key-stdin", "--seal", name).ok()
