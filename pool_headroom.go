@@ -35,10 +35,9 @@ func (m *member) headroom(about topic, now time.Time) headroom {
 }
 
 const (
-	// onPace is the part of the share of its time that is left of which a window that is on pace has at
-	// least as much left: with half of its time ahead, 35 %. A window of a subscription begins with a
-	// request. A smaller part begins windows later and leaves less for a burst; 1 begins one whenever the
-	// others are used faster than their time passes.
+	// onPace says when a window is on pace: with half of its time ahead, it has 0.7 times a half left, or
+	// more. The next window is begun when no running one is. With a smaller factor that is later, and less
+	// is left for a burst; with 1 it is as soon as the others are used faster than their time passes.
 	onPace = 0.7
 	// paced is the length from which on a window has a pace. What a shorter one loses is back soon.
 	paced = time.Hour
